@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    """People, memberships, roles, tokens."""
+
+    name = "apps.accounts"

@@ -1,0 +1,1 @@
+"""Alerts: ingest, life cycle, history, live feed."""

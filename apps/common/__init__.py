@@ -1,0 +1,1 @@
+"""What knows no domain, only ids: tenant scope, feed, access, audit, problems."""

@@ -1,0 +1,54 @@
+"""What every REST door shares: the principal of a request, and the organization it speaks of."""
+
+from uuid import UUID
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from apps.common.access import Principal
+from apps.common.problems import Invalid, NotFound, Unauthenticated
+
+
+class OrganizationRequired(Invalid):
+    """The caller belongs to several organizations and named none."""
+
+    code = "organization_required"
+    default_detail = "You belong to several organizations: name one with ?organization=<id>."
+
+
+class HasPrincipal(BasePermission):
+    """No principal is a refusal."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Whether somebody is calling."""
+        return isinstance(request.user, Principal)
+
+
+def principal_of(request: Request) -> Principal:
+    """The caller. Raises Unauthenticated when there is none."""
+    if not isinstance(request.user, Principal):
+        raise Unauthenticated()
+    return request.user
+
+
+def organization_of(request: Request) -> UUID:
+    """The organization that a request is about: `?organization=`, or the caller's only one.
+
+    Raises OrganizationRequired, Invalid, or NotFound for one that is not the caller's.
+    """
+    principal = principal_of(request)
+    named = request.query_params.get("organization")
+    if named is None:
+        if len(principal.grants) == 1:
+            return next(iter(principal.grants))
+        if not principal.grants:
+            raise NotFound("You belong to no organization.")
+        raise OrganizationRequired()
+    try:
+        organization = UUID(named)
+    except ValueError:
+        raise Invalid("organization is not a UUID.", errors={"organization": ["Not a UUID."]}) from None
+    if organization not in principal.grants:
+        raise NotFound()
+    return organization

@@ -1,0 +1,36 @@
+"""Whether this process is alive, and whether it can serve."""
+
+import redis
+from django.db import DatabaseError, connections
+from django.http import HttpRequest, JsonResponse
+
+from apps.common import bus
+
+
+def live(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "live"})
+
+
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 when the database answers. With Valkey gone everything is slower and nothing is refused: still ready."""
+    checks = {"database": _database(), "valkey": _valkey()}
+    return JsonResponse(
+        {"status": "ready" if checks["database"] else "not ready", **checks}, status=200 if checks["database"] else 503
+    )
+
+
+def _database() -> bool:
+    try:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
+
+
+def _valkey() -> bool:
+    try:
+        return bool(bus.client().ping())
+    except redis.RedisError:
+        return False

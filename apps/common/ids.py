@@ -1,0 +1,10 @@
+"""Identifiers: UUIDv7 (RFC 9562, 5.7), so that keys grow with time."""
+
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+
+def new_id() -> UUID:
+    """A new UUIDv7."""
+    return uuid7()

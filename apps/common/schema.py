@@ -1,0 +1,86 @@
+"""Builders of the SQL that every tenant table needs; used by migrations only.
+
+What a migration has run is history: change a builder only together with a migration that brings old tables along.
+"""
+
+from django.db.migrations import RunSQL
+
+SCOPE = "ANY ((SELECT nullif(current_setting('safesignal.organizations', true), '')::uuid[])::uuid[])"
+"""The tenant scope in a policy. The inner SELECT runs once for a statement; `nullif` because a used connection answers ''."""
+
+READ_WRITE = "SELECT, INSERT, UPDATE, DELETE"
+APPEND_ONLY = "SELECT, INSERT"
+
+
+def lock_tenant_table(table: str, *, column: str = "organization_id", grant: str = READ_WRITE) -> RunSQL:
+    """Row-level security for one tenant table: `app` sees its scope, `system` and `owner` every row."""
+    return RunSQL(
+        f"""
+        ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
+        CREATE POLICY tenant ON {table} TO safesignal_app USING ({column} = {SCOPE}) WITH CHECK ({column} = {SCOPE});
+        CREATE POLICY every_tenant ON {table} TO safesignal_system USING (true) WITH CHECK (true);
+        CREATE POLICY migrations ON {table} TO safesignal_owner USING (true) WITH CHECK (true);
+        GRANT {grant} ON {table} TO safesignal_app, safesignal_system;
+        """,
+        RunSQL.noop,
+    )
+
+
+def grant_identity_table(table: str, *, grant: str = READ_WRITE) -> RunSQL:
+    """A table that is read before anyone is known, so it has no tenant: its lock is this grant and its selectors."""
+    return RunSQL(f"GRANT {grant} ON {table} TO safesignal_app, safesignal_system;", RunSQL.noop)
+
+
+def belongs_to_organization(table: str, *, key: bool = True) -> RunSQL:
+    """ON DELETE CASCADE to the organization; with `key`, (organization_id, id) can be pointed at."""
+    unique = (
+        f"ALTER TABLE {table} ADD CONSTRAINT {table}_organization_id_key UNIQUE (organization_id, id);" if key else ""
+    )
+    return RunSQL(
+        f"""
+        {unique}
+        ALTER TABLE {table} ADD CONSTRAINT {table}_organization_fk
+            FOREIGN KEY (organization_id) REFERENCES organizations (id) ON DELETE CASCADE;
+        """,
+        RunSQL.noop,
+    )
+
+
+def same_tenant_reference(table: str, column: str, target: str, *, on_delete: str) -> RunSQL:
+    """A foreign key that cannot cross tenants. `on_delete`: CASCADE, or SET NULL, which clears only `column`."""
+    action = f"SET NULL ({column})" if on_delete == "SET NULL" else on_delete
+    return RunSQL(
+        f"""
+        ALTER TABLE {table} ADD CONSTRAINT {table}_{column}_fk FOREIGN KEY (organization_id, {column})
+            REFERENCES {target} (organization_id, id) ON DELETE {action};
+        """,
+        RunSQL.noop,
+    )
+
+
+def append_only(table: str) -> RunSQL:
+    """UPDATE and DELETE are refused, but for the owner, who moves rows between partitions."""
+    return RunSQL(
+        f"""
+        CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table}
+            FOR EACH ROW EXECUTE FUNCTION refuse_change();
+        """,
+        RunSQL.noop,
+    )
+
+
+def owned_by_system(signature: str) -> RunSQL:
+    """Hand a SECURITY DEFINER function to `system`, callable by `app`: for what is asked before a tenant is known."""
+    return RunSQL(
+        f"""
+        GRANT CREATE ON SCHEMA public TO safesignal_system;
+        ALTER FUNCTION {signature} OWNER TO safesignal_system;
+        REVOKE CREATE ON SCHEMA public FROM safesignal_system;
+        SET LOCAL ROLE safesignal_system;
+        REVOKE ALL ON FUNCTION {signature} FROM PUBLIC;
+        GRANT EXECUTE ON FUNCTION {signature} TO safesignal_app;
+        RESET ROLE;
+        """,
+        RunSQL.noop,
+    )

@@ -1,0 +1,120 @@
+"""Whose rows a piece of work may touch: one transaction, one set of organizations, held by PostgreSQL itself.
+
+Every read and write of tenant data happens inside `tenant_scope` (role app: what row-level security lets through)
+or, for the relay, the sweeps and the partition keeper, inside `system_scope` (role system: every organization).
+Managers refuse a query outside of both.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import connections, models, transaction
+
+from apps.common import bus
+
+
+class ScopeError(RuntimeError):
+    """Tenant data was touched outside a scope, or a scope was opened inside another."""
+
+
+@dataclass(slots=True)
+class FeedRows:
+    """A query whose rows (organization_id, kind, audience, site_id, building_id, payload) join the feed at commit."""
+
+    sql: str
+    params: list[object]
+
+
+@dataclass(slots=True)
+class Scope:
+    """The open scope. `organizations` is None in the system scope: all of them."""
+
+    alias: str
+    organizations: frozenset[UUID] | None
+    feed: list[FeedRows] = field(default_factory=list)
+
+
+_current: ContextVar[Scope | None] = ContextVar("scope", default=None)
+
+
+def current_scope() -> Scope:
+    """The scope that is open here. Raises ScopeError when there is none."""
+    scope = _current.get()
+    if scope is None:
+        raise ScopeError("No tenant scope is open: wrap this in tenant_scope(...) or system_scope().")
+    return scope
+
+
+@contextmanager
+def tenant_scope(organizations: Iterable[UUID]) -> Iterator[Scope]:
+    """One transaction in which only rows of these organizations exist.
+
+    The feed is written last, just before COMMIT, so that the order of commits is the order of the feed.
+    """
+    scope = Scope(alias="default", organizations=frozenset(organizations))
+    with _open(scope):
+        yield scope
+
+
+@contextmanager
+def system_scope() -> Iterator[Scope]:
+    """One transaction over every organization, as the role `system`: only for work that belongs to no tenant."""
+    with _open(Scope(alias="system", organizations=None)) as scope:
+        yield scope
+
+
+@contextmanager
+def _open(scope: Scope) -> Iterator[Scope]:
+    if _current.get() is not None:
+        raise ScopeError("A scope is already open here: scopes do not nest.")
+    connection = connections[scope.alias]
+    token = _current.set(scope)
+    try:
+        with transaction.atomic(using=scope.alias, durable=True):
+            if scope.organizations is not None:
+                ids = ",".join(sorted(str(organization) for organization in scope.organizations))
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT set_config('safesignal.organizations', %s, true)", [f"{{{ids}}}"])
+            yield scope
+            announced = bool(scope.feed) and not connection.get_rollback()
+            if announced:
+                _write_feed(scope)
+        if announced:
+            bus.poke()
+    finally:
+        _current.reset(token)
+
+
+def _write_feed(scope: Scope) -> None:
+    queries = " UNION ALL ".join(
+        f"(SELECT {number}, q.* FROM ({rows.sql}) q)" for number, rows in enumerate(scope.feed)
+    )
+    params = [param for rows in scope.feed for param in rows.params]
+    with connections[scope.alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT feed_append(array_agg(ROW(organization_id, kind, audience, site_id, building_id, payload)::feed_item"
+            f" ORDER BY number)) FROM ({queries})"
+            " rows(number, organization_id, kind, audience, site_id, building_id, payload)",
+            params,
+        )
+
+
+M = TypeVar("M", bound=models.Model)
+
+
+class TenantManager(models.Manager[M]):
+    """Refuses a query without a scope, and filters by organization, which row-level security then holds again."""
+
+    organization_field = "organization_id"
+
+    def get_queryset(self) -> models.QuerySet[M]:
+        """Rows of the open scope. Raises ScopeError when none is open."""
+        scope = current_scope()
+        queryset = super().get_queryset().using(scope.alias)
+        if scope.organizations is None:
+            return queryset
+        return queryset.filter(**{f"{self.organization_field}__in": scope.organizations})

@@ -1,0 +1,7 @@
+"""Health, for process managers and load balancers."""
+
+from django.urls import path
+
+from apps.common import health
+
+urlpatterns = [path("live", health.live), path("ready", health.ready)]

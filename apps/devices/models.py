@@ -1,0 +1,175 @@
+"""Buttons and gateways. Columns of `devices` and `device_metrics` are the requirement's ("Device Management")."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from apps.common.ids import new_id
+from apps.common.scope import TenantManager
+from apps.tenancy.models import Building, OwnedByOrganization, Room
+
+
+class DeviceStatus(models.TextChoices):
+    """What the requirement's column shows: offline when not live, else the lifecycle."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    MAINTENANCE = "maintenance"
+    OFFLINE = "offline"
+    DECOMMISSIONED = "decommissioned"
+
+
+class Device(OwnedByOrganization):
+    """A button (or sensor) on a wall; `device_id` is the hardware id burnt into it."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    device_id = models.CharField(max_length=100, unique=True)
+    room = models.ForeignKey(Room, models.DO_NOTHING, db_constraint=False, db_index=False, null=True)
+    device_type = models.CharField(max_length=50, default="button", db_default="button")
+    power = models.CharField(max_length=20, default="mains", db_default="mains")
+    firmware_version = models.CharField(max_length=50, null=True)
+    hardware_version = models.CharField(max_length=50, null=True)
+    serial_number = models.CharField(max_length=100, unique=True, null=True)
+    mac_address = models.CharField(max_length=17, null=True)
+    provisioned_at = models.DateTimeField(null=True)
+    last_seen_at = models.DateTimeField(null=True)
+    status = models.CharField(
+        max_length=20, choices=DeviceStatus.choices, default=DeviceStatus.INACTIVE, db_default="inactive"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    metadata = models.JSONField(null=True)
+
+    objects: ClassVar[TenantManager["Device"]] = TenantManager()
+
+    class Meta:
+        db_table = "devices"
+        indexes = [
+            models.Index(name="idx_devices_org", fields=["organization"]),
+            models.Index(name="idx_devices_room", fields=["room"]),
+            models.Index(name="idx_devices_status", fields=["status"]),
+            models.Index(name="idx_devices_last_seen", fields=["-last_seen_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.device_id
+
+
+class DeviceMetric(OwnedByOrganization):
+    """One health reading; partitioned by month of `timestamp`, PRIMARY KEY (id, timestamp)."""
+
+    id = models.BigAutoField(primary_key=True)
+    device = models.ForeignKey(Device, models.DO_NOTHING, db_constraint=False, db_index=False)
+    timestamp = models.DateTimeField(db_default=Now())
+    rssi = models.IntegerField(null=True)
+    battery_voltage = models.DecimalField(max_digits=4, decimal_places=2, null=True)
+    uptime_seconds = models.BigIntegerField(null=True)
+    free_heap_bytes = models.BigIntegerField(null=True)
+    alert_count = models.IntegerField(default=0, db_default=0)
+    metadata = models.JSONField(null=True)
+
+    objects: ClassVar[TenantManager["DeviceMetric"]] = TenantManager()
+
+    class Meta:
+        db_table = "device_metrics"
+        managed = False
+
+
+class Gateway(OwnedByOrganization):
+    """The edge agent of one or more buildings: a principal of its own, known by its public key."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    name = models.CharField(max_length=200)
+    public_key = models.TextField()
+    status = models.CharField(max_length=20, default="active", db_default="active")
+    configuration_version = models.BigIntegerField(default=1, db_default=1)
+    last_seen_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[TenantManager["Gateway"]] = TenantManager()
+
+    class Meta:
+        db_table = "gateways"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GatewayBuilding(OwnedByOrganization):
+    """A gateway may speak for the devices of these buildings, and for no others."""
+
+    pk = models.CompositePrimaryKey("gateway_id", "building_id")
+    gateway = models.ForeignKey(Gateway, models.DO_NOTHING, db_constraint=False)
+    building = models.ForeignKey(Building, models.DO_NOTHING, db_constraint=False)
+
+    objects: ClassVar[TenantManager["GatewayBuilding"]] = TenantManager()
+
+    class Meta:
+        db_table = "gateway_buildings"
+
+
+class GatewayRule(OwnedByOrganization):
+    """Gateway policy: what a pattern on a key means, for one device, one room, or all of the organization."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    device = models.ForeignKey(Device, models.DO_NOTHING, db_constraint=False, null=True)
+    room = models.ForeignKey(Room, models.DO_NOTHING, db_constraint=False, null=True)
+    key = models.SmallIntegerField(default=1)
+    pattern = models.CharField(max_length=20)
+    alert_type = models.CharField(max_length=50)
+    is_silent = models.BooleanField(default=False)
+
+    objects: ClassVar[TenantManager["GatewayRule"]] = TenantManager()
+
+    class Meta:
+        db_table = "gateway_rules"
+
+
+class GatewayAssertion(OwnedByOrganization):
+    """A `jti` that a gateway has used (RFC 7523, 3): each assertion opens the door once."""
+
+    pk = models.CompositePrimaryKey("gateway_id", "jti")
+    gateway = models.ForeignKey(Gateway, models.DO_NOTHING, db_constraint=False, db_index=False)
+    jti = models.CharField(max_length=64)
+    expires_at = models.DateTimeField()
+
+    objects: ClassVar[TenantManager["GatewayAssertion"]] = TenantManager()
+
+    class Meta:
+        db_table = "gateway_assertions"
+
+
+class GatewayEvent(OwnedByOrganization):
+    """Every event that a gateway sent, by its id: what recognises a repeat. Kept 90 days."""
+
+    pk = models.CompositePrimaryKey("organization_id", "event_id")
+    event_id = models.UUIDField()
+    gateway = models.ForeignKey(Gateway, models.DO_NOTHING, db_constraint=False, db_index=False)
+    epoch = models.UUIDField()
+    kind = models.CharField(max_length=40)
+    quarantine_reason = models.CharField(max_length=60, null=True)
+    body = models.TextField(null=True)
+    received_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[TenantManager["GatewayEvent"]] = TenantManager()
+
+    class Meta:
+        db_table = "gateway_events"
+
+
+class Trouble(OwnedByOrganization):
+    """Something that may keep an alarm from working, from when it began until it ended."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    gateway = models.ForeignKey(Gateway, models.DO_NOTHING, db_constraint=False, null=True)
+    device_id_text = models.CharField(max_length=100, null=True)
+    kind = models.CharField(max_length=40)
+    detail = models.TextField(null=True)
+    since = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[TenantManager["Trouble"]] = TenantManager()
+
+    class Meta:
+        db_table = "troubles"

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class TenancyConfig(AppConfig):
+    """Organizations and their places."""
+
+    name = "apps.tenancy"

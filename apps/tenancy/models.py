@@ -1,0 +1,138 @@
+"""Organizations and the tree of their places.
+
+Columns are the requirement's ("Multi-Tenancy Model"); every place also carries `organization_id`, held right by
+composite foreign keys, so that a tenant policy is one comparison. Foreign keys and their ON DELETE rules live in the
+database (see the migrations), because Django's own do not know the second column.
+"""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from apps.common.ids import new_id
+from apps.common.scope import TenantManager
+
+
+class OrganizationStatus(models.TextChoices):
+    """A suspended organization's alarms are taken and acted on all the same."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DELETED = "deleted"
+
+
+class OrganizationManager(TenantManager["Organization"]):
+    """An organization is in scope by its own id."""
+
+    organization_field = "id"
+
+
+class Organization(models.Model):
+    """A tenant: a school or a district."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    name = models.CharField(max_length=200)
+    slug = models.CharField(max_length=100, unique=True)
+    status = models.CharField(
+        max_length=20, choices=OrganizationStatus.choices, default=OrganizationStatus.ACTIVE, db_default="active"
+    )
+    metadata = models.JSONField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[OrganizationManager] = OrganizationManager()
+
+    class Meta:
+        db_table = "organizations"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OwnedByOrganization(models.Model):
+    """A row of one organization; the foreign key is made in SQL with ON DELETE CASCADE."""
+
+    organization = models.ForeignKey(Organization, models.DO_NOTHING, db_constraint=False, db_index=False)
+
+    class Meta:
+        abstract = True
+
+
+class Site(OwnedByOrganization):
+    """A campus, with an address that responders are sent to."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    name = models.CharField(max_length=200)
+    address = models.TextField(null=True)
+    latitude = models.DecimalField(max_digits=10, decimal_places=8, null=True)
+    longitude = models.DecimalField(max_digits=11, decimal_places=8, null=True)
+    timezone = models.CharField(max_length=50, default="UTC", db_default="UTC")
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[TenantManager["Site"]] = TenantManager()
+
+    class Meta:
+        db_table = "sites"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Building(OwnedByOrganization):
+    """A building of a site."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    site = models.ForeignKey(Site, models.DO_NOTHING, db_constraint=False)
+    name = models.CharField(max_length=200)
+    address = models.TextField(null=True)
+    floor_count = models.IntegerField(default=1, db_default=1)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[TenantManager["Building"]] = TenantManager()
+
+    class Meta:
+        db_table = "buildings"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Floor(OwnedByOrganization):
+    """A floor of a building; `name` as people say it, e.g. "Ground floor"."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    building = models.ForeignKey(Building, models.DO_NOTHING, db_constraint=False)
+    floor_number = models.IntegerField()
+    name = models.CharField(max_length=100, null=True)
+
+    objects: ClassVar[TenantManager["Floor"]] = TenantManager()
+
+    class Meta:
+        db_table = "floors"
+        constraints = [models.UniqueConstraint(fields=["building", "floor_number"], name="floors_building_number")]
+
+    def __str__(self) -> str:
+        return self.name or f"Floor {self.floor_number}"
+
+
+class Room(OwnedByOrganization):
+    """A room of a floor: where a button hangs."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    floor = models.ForeignKey(Floor, models.DO_NOTHING, db_constraint=False)
+    room_number = models.CharField(max_length=50)
+    name = models.CharField(max_length=200, null=True)
+    capacity = models.IntegerField(null=True)
+    room_type = models.CharField(max_length=50, null=True)
+
+    objects: ClassVar[TenantManager["Room"]] = TenantManager()
+
+    class Meta:
+        db_table = "rooms"
+        constraints = [models.UniqueConstraint(fields=["floor", "room_number"], name="rooms_floor_number")]
+
+    def __str__(self) -> str:
+        return self.room_number

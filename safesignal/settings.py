@@ -1,0 +1,209 @@
+"""Every setting of the cloud, read once from the environment (or `.env`), with its meaning.
+
+`SAFESIGNAL_PROFILE` is `development` or `production`; production refuses what only a development machine may have.
+Each process is given only the database role that it needs: see `deploy/postgres/roles.sql`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+PROFILE = env.str("SAFESIGNAL_PROFILE", "development")
+if PROFILE not in {"development", "production"}:
+    raise ImproperlyConfigured(f"SAFESIGNAL_PROFILE is {PROFILE!r}: set it to development or production.")
+PRODUCTION = PROFILE == "production"
+
+# --- Secrets and names -----------------------------------------------------------------------------------------------
+SECRET_KEY = env.str("SAFESIGNAL_SECRET_KEY")
+BASE_URL = env.str("SAFESIGNAL_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+"""Where people and gateways reach this cloud; the audience of gateway assertions is made from it."""
+ALLOWED_HOSTS: list[str] = env.list("SAFESIGNAL_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+TOKEN_KEY_FILE = Path(env.str("SAFESIGNAL_TOKEN_KEY_FILE"))
+"""P-256 private key (PEM) that signs access tokens with ES256 (RFC 7518, 3.4)."""
+CONFIG_KEY_FILE = Path(env.str("SAFESIGNAL_CONFIG_KEY_FILE"))
+"""P-256 private key (PEM) that signs gateway configuration; never the token key."""
+ACCESS_TOKEN_SECONDS = env.int("SAFESIGNAL_ACCESS_TOKEN_SECONDS", 15 * 60)
+if not 60 <= ACCESS_TOKEN_SECONDS <= 24 * 3600:
+    raise ImproperlyConfigured("SAFESIGNAL_ACCESS_TOKEN_SECONDS must be between 60 and 86400 (24 h).")
+REFRESH_TOKEN_DAYS = env.int("SAFESIGNAL_REFRESH_TOKEN_DAYS", 30)
+
+DEBUG = False
+if PRODUCTION and len(SECRET_KEY) < 50:
+    raise ImproperlyConfigured("SAFESIGNAL_SECRET_KEY is shorter than 50 characters: generate a new one.")
+
+# --- Applications ----------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+    "apps.common",
+    "apps.tenancy",
+    "apps.accounts",
+    "apps.devices",
+    "apps.alerts",
+    "apps.notifications",
+    "apps.portal",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.accounts.middleware.PrincipalMiddleware",
+    "apps.common.middleware.ScopeMiddleware",
+]
+ROOT_URLCONF = "safesignal.urls"
+WSGI_APPLICATION = "safesignal.wsgi.application"
+ASGI_APPLICATION = "safesignal.asgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- PostgreSQL: one alias a role ------------------------------------------------------------------------------------
+POOL_SIZE = env.int("SAFESIGNAL_DB_POOL_SIZE", 8)
+"""Connections of one process to PostgreSQL at the most."""
+
+
+def _database(variable: str, *, pooled: bool) -> dict[str, Any]:
+    config: dict[str, Any] = dict(env.db_url(variable))
+    config["ENGINE"] = "django.db.backends.postgresql"
+    options = dict(config.get("OPTIONS", {}))
+    if pooled:
+        options["pool"] = {"min_size": 1, "max_size": POOL_SIZE, "timeout": 10}
+        config["CONN_HEALTH_CHECKS"] = True
+    options.setdefault("connect_timeout", 5)
+    config["OPTIONS"] = options
+    return config
+
+
+DATABASES = {"default": _database("DATABASE_URL", pooled=True)}
+for _alias, _variable in (("system", "DATABASE_SYSTEM_URL"), ("owner", "DATABASE_OWNER_URL")):
+    if env.str(_variable, ""):
+        DATABASES[_alias] = _database(_variable, pooled=False)
+        DATABASES[_alias]["CONN_MAX_AGE"] = None
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Valkey: live bus, cache, queue ----------------------------------------------------------------------------------
+VALKEY_URL = env.str("VALKEY_URL")
+CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": env.str("CACHE_URL")}}
+CHANNEL_LAYERS: dict[str, Any] = {}
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_ALWAYS_EAGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "partitions": {"task": "apps.alerts.tasks.keep_partitions", "schedule": 3600.0},
+}
+
+# --- People ----------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["apps.accounts.backends.EmailBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.BCryptSHA256PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/board/"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+
+# --- HTTP ------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.PrincipalAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.common.api.HasPrincipal"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "apps.common.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "SafeSignal",
+    "DESCRIPTION": "School panic alerts: alerts, places, people and devices of one's organizations.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^health/"]
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
+STATIC_ROOT = Path(env.str("SAFESIGNAL_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+WHITENOISE_USE_FINDERS = not PRODUCTION
+
+# --- Objects: firmware, archives -------------------------------------------------------------------------------------
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": env.str("SAFESIGNAL_OBJECTS_DIR", str(BASE_DIR / "var" / "objects"))},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+if env.str("SAFESIGNAL_S3_BUCKET", ""):
+    STORAGES["default"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": env.str("SAFESIGNAL_S3_BUCKET"),
+            "endpoint_url": env.str("SAFESIGNAL_S3_ENDPOINT", "") or None,
+        },
+    }
+
+# --- Language and time -----------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("SAFESIGNAL_LOG_LEVEL", "INFO")},
+}
