@@ -1,0 +1,82 @@
+"""The contract between button, gateway, cloud and people's clients: where its files are, and typed access to them.
+
+README.md beside this file says what they hold. Needs msgspec and nothing of Django, so that the gateway can use it too.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+ROOT = Path(__file__).parent
+
+ExampleSet = Literal["valid", "invalid", "frozen_core"]
+"""`frozen_core` is of presses only: not valid, and yet a gateway raises the alarm."""
+
+Severity = Literal["low", "medium", "high", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example of a message; `name` says what it shows, `raw` is the JSON as it stands in the file."""
+
+    message: str
+    name: str
+    raw: bytes
+
+
+class AlertType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What holds for every alert of one type unless a school decides otherwise."""
+
+    type: str
+    severity: Severity
+    phrase: str | None
+    """Of the Standard Response Protocol; `{…}` is filled by the school."""
+    priority: int
+    """On PA the greater pre-empts."""
+    two_person: bool
+    """Whether two different people must end it."""
+    never_sounds_in_room_of_origin: bool
+
+
+class Patterns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which type a pattern is when no rule of the configuration says so."""
+
+    patterns: Mapping[str, str]
+    otherwise: str
+
+    def type_of(self, pattern: str) -> str:
+        return self.patterns.get(pattern, self.otherwise)
+
+
+def load(name: str) -> bytes:
+    """A data file such as `permissions.json`, undecoded."""
+    return (ROOT / name).read_bytes()
+
+
+def permissions() -> dict[str, list[str]]:
+    """Role -> every `resource:action` that it may, what the roles below it may included."""
+    return msgspec.json.decode(load("permissions.json"), type=dict[str, list[str]])
+
+
+def alert_types() -> list[AlertType]:
+    """All types, the gravest first."""
+    return msgspec.json.decode(load("alert_types.json"), type=list[AlertType])
+
+
+def patterns() -> Patterns:
+    """The default mapping of patterns to types."""
+    return msgspec.json.decode(load("patterns.json"), type=Patterns)
+
+
+def messages() -> list[str]:
+    """The names of all messages (`common` holds definitions only)."""
+    return sorted(path.parent.name for path in ROOT.glob("*/schema.json") if path.parent.name != "common")
+
+
+def examples(message: str, kind: ExampleSet) -> Iterator[Example]:
+    """The examples of one message, in the order of their names."""
+    for path in sorted((ROOT / message / "examples" / kind).glob("*.json")):
+        yield Example(message, path.stem, path.read_bytes())
