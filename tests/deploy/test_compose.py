@@ -1,0 +1,293 @@
+"""docker-compose.yml holds what docs/operations.md promises. No container engine is needed for any of this."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+PUBLISHED = {"ingress", "mosquitto"}
+ONE_SHOT = {"migrate"}
+CLOUD = {"migrate", "web", "live", "worker", "beat", "relay"}
+ROLES = {
+    "migrate": {"owner"},
+    "web": {"app"},
+    "live": {"app"},
+    "worker": {"app", "system"},
+    "beat": set(),
+    "relay": {"system"},
+    "postgres": {"superuser", "owner", "app", "system"},
+}
+"""The database roles whose password a service is given; a service that is not here has none."""
+NETWORKS = {
+    "front": {"ingress", "edge"},
+    "building": {"mosquitto", "edge"},
+    "http": {"ingress", "web", "live"},
+    "data": {"postgres", "migrate", "web", "live", "worker", "relay"},
+    "bus": {"valkey", "cache", "rabbitmq", "web", "live", "worker", "beat", "relay"},
+    "objects": {"minio", "web", "worker"},
+}
+OPEN_NETWORKS = {"front", "building"}
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY|CREDENTIAL", re.IGNORECASE)
+PLACE = re.compile(r"\{secret:([^}]+)\}")
+VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(:?[-?+][^}]*)?\}")
+EXACT = re.compile(
+    r"postgres:\d+\.\d+-\w+"  # PostgreSQL's own versions have two parts
+    r"|[a-z0-9./-]+:(\d+\.\d+\.\d+(-[a-z0-9.]+)?|RELEASE\.[0-9TZ-]+|\$\{SAFESIGNAL_VERSION:-\d+\.\d+\.\d+\})"
+)
+
+
+class Condition(msgspec.Struct, forbid_unknown_fields=True):
+    condition: Literal["service_healthy", "service_completed_successfully"]
+
+
+class Healthcheck(msgspec.Struct):
+    test: list[str]
+    interval: str
+    timeout: str
+    retries: int
+
+
+class Mounted(msgspec.Struct):
+    source: str
+    target: str
+
+
+class Service(msgspec.Struct):
+    image: str
+    user: str
+    read_only: bool
+    cap_drop: list[str]
+    security_opt: list[str]
+    networks: list[str] | dict[str, object]
+    restart: str
+    pids_limit: int
+    healthcheck: Healthcheck | None = None
+    depends_on: dict[str, Condition] = {}
+    environment: dict[str, str] = {}
+    secrets: list[str | Mounted] = []
+    ports: list[str] = []
+    volumes: list[str] = []
+    cap_add: list[str] = []
+    privileged: bool = False
+    network_mode: str = ""
+    pid: str = ""
+
+    def secret_names(self) -> set[str]:
+        return {secret if isinstance(secret, str) else secret.source for secret in self.secrets}
+
+
+class Network(msgspec.Struct):
+    internal: bool = False
+
+
+class Compose(msgspec.Struct):
+    services: dict[str, Service]
+    networks: dict[str, Network]
+    secrets: dict[str, dict[str, str]]
+    volumes: dict[str, object]
+
+
+@cache
+def compose() -> Compose:
+    return msgspec.convert(yaml.safe_load(COMPOSE.read_text()), Compose)
+
+
+SERVICES = sorted(compose().services)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
+    service = compose().services[name]
+    uid, _, gid = service.user.partition(":")
+    assert int(uid) > 0 and int(gid) > 0
+    assert service.read_only
+    assert service.cap_drop == ["ALL"] and not service.cap_add
+    assert service.security_opt == ["no-new-privileges:true"]
+    assert service.pids_limit > 0
+    assert not service.privileged and not service.network_mode and not service.pid
+    assert not [volume for volume in service.volumes if "docker.sock" in volume]
+    assert all(volume.endswith(":ro") for volume in service.volumes if volume.startswith("."))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_is_one_exact_version(name: str) -> None:
+    assert EXACT.fullmatch(compose().services[name].image)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_says_whether_it_is_well_or_ends(name: str) -> None:
+    service = compose().services[name]
+    if name in ONE_SHOT:
+        assert service.restart == "no" and service.healthcheck is None
+    else:
+        assert service.restart == "unless-stopped" and service.healthcheck is not None
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_waits_for_what_it_needs(name: str) -> None:
+    for needed, condition in compose().services[name].depends_on.items():
+        expected = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
+        assert condition.condition == expected, needed
+
+
+def test_only_the_two_doors_are_published_and_only_to_this_machine() -> None:
+    published = {name: service.ports for name, service in compose().services.items() if service.ports}
+    assert set(published) == PUBLISHED
+    for ports in published.values():
+        for port in ports:
+            assert re.match(r"^\$\{[A-Z_]+:-127\.0\.0\.1\}:\$\{[A-Z_]+:-\d+\}:\d+$", port), port
+
+
+def test_each_network_joins_exactly_those_that_talk() -> None:
+    joined: dict[str, set[str]] = {network: set() for network in compose().networks}
+    for name, service in compose().services.items():
+        for network in service.networks:
+            joined[network].add(name)
+    assert joined == NETWORKS
+    assert {name for name, network in compose().networks.items() if not network.internal} == OPEN_NETWORKS
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_given_only_its_own_database_role(name: str) -> None:
+    found = {
+        match[1]
+        for secret in compose().services[name].secret_names()
+        if (match := re.match(r"^postgres_(\w+)_password$", secret))
+    }
+    assert found == ROLES.get(name, set())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_secret_stands_in_the_file(name: str) -> None:
+    for variable, value in compose().services[name].environment.items():
+        if SECRET_NAME.search(variable):
+            assert value.startswith("/run/secrets/") or PLACE.fullmatch(value), variable
+        credentials = re.match(r"^\w+(?:\+\w+)?://[^/@:]*:([^@]*)@", value)
+        if credentials:
+            assert PLACE.fullmatch(credentials[1]), f"{variable} has a password in it"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_secrets_are_mounted_where_they_are_used_and_nowhere_else(name: str) -> None:
+    service = compose().services[name]
+    assert service.secret_names() <= set(compose().secrets)
+    text = msgspec.json.encode([service.environment, service.healthcheck]).decode()
+    used = {match[1] for match in PLACE.finditer(text)} | set(re.findall(r"/run/secrets/([\w.]+)", text))
+    if name in CLOUD | {"edge", "minio"}:
+        # Settings name the key files for every process; only those that sign or verify are given them.
+        unused = {"token_key.pem", "config_key.pem"}
+        assert used - unused <= service.secret_names() <= used
+    else:
+        assert used <= service.secret_names() | {"password"}
+
+
+def test_no_variable_with_a_secret_has_a_default() -> None:
+    for variable, rule in VARIABLE.findall(COMPOSE.read_text()):
+        assert not SECRET_NAME.search(variable.removesuffix("_DIR").replace("SAFESIGNAL_SECRETS", "")), variable
+        assert "change" not in rule.lower()
+    required = set(re.findall(r"\$\{([A-Z0-9_]+):\?", COMPOSE.read_text()))
+    assert required == {
+        "SAFESIGNAL_BASE_URL",
+        "SAFESIGNAL_HOSTNAME",
+        "SAFESIGNAL_EDGE_GATEWAY_ID",
+        "SAFESIGNAL_SECRETS_DIR",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(CLOUD))
+def test_the_cloud_knows_every_variable_that_it_is_given(name: str) -> None:
+    settings = (ROOT / "safesignal" / "settings.py").read_text()
+    unknown = {variable for variable in compose().services[name].environment if f'"{variable}"' not in settings}
+    assert not unknown
+
+
+def test_every_file_that_is_mounted_exists() -> None:
+    for service in compose().services.values():
+        for volume in service.volumes:
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (ROOT / source).exists(), source
+            else:
+                assert source in compose().volumes
+
+
+def test_every_image_is_built_from_pinned_ones_by_a_user_who_is_not_root() -> None:
+    lines = (ROOT / "deploy" / "docker" / "Dockerfile").read_text().splitlines()
+    stages: dict[str, str] = {}
+    users: dict[str, str] = {}
+    current = ""
+    for line in lines:
+        if match := re.match(r"^FROM (\S+) AS (\w+)$", line):
+            current = match[2]
+            stages[current] = match[1]
+        elif match := re.match(r"^USER (\S+)$", line):
+            users[current] = match[1]
+        elif match := re.match(r"^COPY (?!--from)(?:--\w+=\S+ )*(.+) \S+$", line):
+            assert all((ROOT / source).exists() for source in match[1].split()), line
+    assert [base for base in stages.values() if base not in stages and not EXACT.fullmatch(base)] == []
+    assert {stage: users.get(stage) for stage in ("cloud", "edge", "minio")} == dict.fromkeys(
+        ("cloud", "edge", "minio"), "10001:10001"
+    )
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A folder of secrets as deploy/make-secrets.sh makes it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed (apt-get install openssl)")
+    folder = tmp_path / "secrets"
+    subprocess.run([ROOT / "deploy" / "make-secrets.sh", folder, "school.example.org"], check=True, capture_output=True)
+    return folder
+
+
+def test_make_secrets_makes_each_of_them_and_overwrites_none(made: Path) -> None:
+    assert {name for name in compose().secrets if not (made / name).stat().st_size} == set()
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert (made / "authority").stat().st_mode & 0o777 == 0o700
+    before = {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()}
+    again = subprocess.run(
+        [ROOT / "deploy" / "make-secrets.sh", made, "other.example.org"], check=False, capture_output=True
+    )
+    assert again.returncode != 0 and b"exists already" in again.stderr
+    assert before == {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()}
+    assert all(entry["file"].endswith(f"/{name}") for name, entry in compose().secrets.items())
+
+
+def test_the_schema_of_the_compose_specification_accepts_it() -> None:
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    if not checker.exists():
+        pytest.skip(
+            "the package check-jsonschema, which carries the schema of the Compose specification, is not installed"
+        )
+    subprocess.run([checker, "--builtin-schema", "vendor.compose-spec", COMPOSE], check=True)
+
+
+def test_docker_compose_accepts_it(made: Path) -> None:
+    docker = shutil.which("docker")
+    if (
+        docker is None
+        or subprocess.run([docker, "compose", "version"], check=False, capture_output=True).returncode != 0
+    ):
+        pytest.skip("the docker command with its compose plugin is not installed")
+    subprocess.run(
+        [docker, "compose", "--file", COMPOSE, "--env-file", made / "compose.env", "config", "--quiet"],
+        check=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(made)},
+    )
+    refused = subprocess.run(
+        [docker, "compose", "--file", COMPOSE, "--env-file", "/dev/null", "config", "--quiet"],
+        check=False,
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(made)},
+    )
+    assert refused.returncode != 0
