@@ -1,0 +1,102 @@
+"""The board as one page: what the template shows, and what the script goes on from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from apps.portal.cards import Card, Eye, Moment, Step, after_text, card_of, moment, ordered, place_words, timeline
+from apps.portal.documents import AlertDocument
+from apps.portal.words import GRAVITY, TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The open alerts of one organization at one moment. `cursor`: the feed seq that they stand at."""
+
+    organization_id: UUID
+    organization_name: str
+    person_name: str
+    may_act: bool
+    cursor: int
+    alerts: Sequence[msgspec.Raw]
+    """Documents as they go over the wire."""
+    complete: bool
+    """False: there are more open alerts than fit this page."""
+    last: msgspec.Raw | None = None
+    """The newest alert, open or closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastPress:
+    """How the last press came to the cloud."""
+
+    room: str
+    at: Moment
+    took: str
+
+
+def board_context(picture: Picture, eye: Eye, *, feed_url: str, alerts_url: str, login_url: str) -> dict[str, object]:
+    """Everything `board.html` needs."""
+    alerts = ordered(_document(raw) for raw in picture.alerts)
+    cards = [card_of(alert, eye) for alert in alerts]
+    return {
+        "organization": {"id": picture.organization_id, "name": picture.organization_name},
+        "me": {"id": eye.person_id, "name": picture.person_name},
+        "may_act": picture.may_act,
+        "title": _title(cards, picture.organization_name),
+        "count": _count(len(cards), complete=picture.complete),
+        "rendered": moment(eye.now, eye),
+        "cards": cards,
+        "story": timeline(alerts[0], eye) if alerts else list[Step](),
+        "last": _last_press(picture.last, eye),
+        "data": {
+            "organization": {"id": str(picture.organization_id), "name": picture.organization_name},
+            "me": {"id": str(eye.person_id), "name": picture.person_name},
+            "mayAct": picture.may_act,
+            "cursor": picture.cursor,
+            "renderedAt": moment(eye.now, eye).iso,
+            "complete": picture.complete,
+            "addresses": {str(site): address for site, address in eye.addresses.items()},
+            "alerts": [msgspec.json.decode(raw) for raw in picture.alerts],
+            "gravity": GRAVITY,
+            "types": msgspec.to_builtins(dict(TYPES)),
+            "urls": {"feed": feed_url, "alerts": alerts_url, "login": login_url},
+        },
+    }
+
+
+def _document(raw: msgspec.Raw) -> AlertDocument:
+    return msgspec.json.decode(raw, type=AlertDocument)
+
+
+def _title(cards: Sequence[Card], organization: str) -> str:
+    if not cards:
+        return f"All quiet · {organization}"
+    first = cards[0]
+    drill = "DRILL " if first.drill else ""
+    return f"({len(cards)}) {drill}{first.label}, {first.room} · {organization}"
+
+
+def _count(count: int, *, complete: bool) -> str:
+    if not complete:
+        return f"More than {count} open alerts"
+    if not count:
+        return "No open alerts"
+    return "1 open alert" if count == 1 else f"{count} open alerts"
+
+
+def _last_press(raw: msgspec.Raw | None, eye: Eye) -> LastPress | None:
+    """Only of a press that came straight through: a late one says nothing of the chain now."""
+    if raw is None:
+        return None
+    alert = _document(raw)
+    if alert.is_late or alert.hops.pressed_at is None:
+        return None
+    took = after_text(alert.received_at - alert.hops.pressed_at).lstrip("+")
+    return LastPress(place_words(alert)[0], moment(alert.triggered_at, eye), took)
+
+
+Action = Literal["acknowledge", "resolve"]

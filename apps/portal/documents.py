@@ -1,0 +1,79 @@
+"""The alert document as the portal reads it: the fields of the contract that a card shows."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A person or a place, with its name at that time."""
+
+    id: UUID
+    name: str
+
+
+class Room(msgspec.Struct, frozen=True):
+    """A room, as it was called when the alert was raised."""
+
+    id: UUID
+    room_number: str
+    name: str | None = None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where the alert was raised."""
+
+    site: Named
+    building: Named
+    floor: Named
+    room: Room
+
+
+class Button(msgspec.Struct, frozen=True):
+    """The button; without `id` when it is not known here."""
+
+    device_id: str
+    id: UUID | None = None
+
+
+class Approvals(msgspec.Struct, frozen=True):
+    """Who has given the all clear, of how many that it needs."""
+
+    given: int
+    required: int
+    by: list[Named]
+
+
+class Hops(msgspec.Struct, frozen=True):
+    """When the alert passed where; None: it did not."""
+
+    pressed_at: datetime | None = None
+    arrived_at: datetime | None = None
+    stored_at: datetime | None = None
+    acted_at: datetime | None = None
+    received_at: datetime | None = None
+
+
+class AlertDocument(msgspec.Struct, frozen=True):
+    """One alert (`contracts/alert`)."""
+
+    id: UUID
+    alert_type: str
+    status: Literal["new", "acknowledged", "resolved", "cancelled"]
+    source: Literal["button", "mobile", "web", "api"]
+    is_drill: bool
+    is_silent: bool
+    is_late: bool
+    is_unattributed: bool
+    device: Button | None
+    place: Place | None
+    triggered_at: datetime
+    received_at: datetime
+    presses: int
+    last_pressed_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: Named | None
+    approvals: Approvals
+    hops: Hops

@@ -1,0 +1,80 @@
+/** The few calls that the board makes over HTTP. Every failure is a `Refusal` that says what to do. */
+
+const PATIENCE_MS = 10_000;
+const MOST_PAGES = 50;
+
+export class Refusal extends Error {
+  /** @param {string} code @param {string} message @param {object|null} current  the alert as it stands now */
+  constructor(code, message, current = null) {
+    super(message);
+    this.code = code;
+    this.current = current;
+  }
+}
+
+export class Api {
+  /** @param {{ alerts: string, organization: string, csrf: () => string, onDate: (date: string) => void }} options */
+  constructor({ alerts, organization, csrf, onDate }) {
+    this.alerts = alerts;
+    this.organization = organization;
+    this.csrf = csrf;
+    this.onDate = onDate;
+  }
+
+  /** Every open alert, page by page. */
+  async readOpen() {
+    const open = [];
+    let url = this.#url("", { status: "open", limit: "100" });
+    for (let page = 0; url && page < MOST_PAGES; page += 1) {
+      const answer = await this.#call(url, { method: "GET" });
+      open.push(...answer.results);
+      url = answer.next && this.#next(answer.next);
+    }
+    return open;
+  }
+
+  /** @returns {Promise<object>} the alert as it stands after the act */
+  async act(id, action) {
+    const body = action === "resolve" ? "{}" : undefined;
+    const answer = await this.#call(this.#url(`/${id}/${action}`), { method: "PUT", body });
+    return answer.alert ?? answer; // 202 awaiting_second_person wraps the document
+  }
+
+  #url(path, query = {}) {
+    return `${this.alerts}${path}?${new URLSearchParams({ ...query, organization: this.organization })}`;
+  }
+
+  /** A `next` is a URL, or the cursor alone. */
+  #next(next) {
+    if (!/^(https?:|\/)/.test(next)) return this.#url("", { status: "open", limit: "100", cursor: next });
+    const { pathname, search } = new URL(next, location.href);
+    return pathname + search;
+  }
+
+  async #call(url, init) {
+    const headers = { Accept: "application/json" };
+    if (init.method !== "GET") headers["X-CSRFToken"] = this.csrf();
+    if (init.body) headers["Content-Type"] = "application/json";
+    let response;
+    let body = null;
+    try {
+      response = await fetch(url, { ...init, headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+      if (response.headers.get("Content-Type")?.includes("json")) body = await response.json();
+    } catch {
+      throw new Refusal("no_answer", "No answer from the server. Try again; until then tell people another way.");
+    }
+    const date = response.headers.get("Date");
+    if (date) this.onDate(date);
+    if (response.ok && body) return body;
+    throw refusal(response.status, body);
+  }
+}
+
+function refusal(status, problem) {
+  const code = problem?.code ?? String(status);
+  if (status === 401) return new Refusal("signed_out", "You are signed out. Sign in again to go on.");
+  if (status === 403) return new Refusal(code, "Your role may not do this. Ask an operator or an admin of the school.");
+  if (status === 404) return new Refusal(code, "This alert is not here any more. Reload the page to see what is open.");
+  if (status === 409) return new Refusal(code, "Somebody was faster. The board shows how it stands now.", problem?.current);
+  return new Refusal(code, "The server could not do it. Try again; if it stays so, tell people another way.");
+}

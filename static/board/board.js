@@ -1,0 +1,205 @@
+/**
+ * The live board: feed -> state -> page. The server rendered the open alerts together with the feed seq that they
+ * stand at; from there on this page follows by itself.
+ */
+
+import { Api } from "./api.js";
+import { Announcer } from "./announce.js";
+import { ServerClock } from "./clock.js";
+import { Feed, NO_RIGHT, SIGNED_OUT } from "./feed.js";
+import { Freshness } from "./fresh.js";
+import { View } from "./render.js";
+import { Sound } from "./sound.js";
+import {
+  abandonReading, applyAnswer, applyList, applyMessage, initialState, isBehind, ordered, startReading,
+} from "./state.js";
+
+const DRAW_EVERY_MS = 50;
+const TICK_MS = 500;
+const SETTLE_MS = 2_000; // a head may run ahead of its message for a moment
+const READ_PAUSE_MS = 4_000;
+const SLIP_MS = 400; // a press this soon after the list moved was meant for another card
+const CLOCK_GOOD_MS = 150;
+
+/** @type {import("./types.js").BoardData} */
+const data = JSON.parse(document.getElementById("board-data").textContent);
+const clock = new ServerClock(data.renderedAt);
+const view = new View(data, () => clock.now());
+const announcer = new Announcer(data.types);
+const fresh = new Freshness();
+const sound = new Sound(() => {
+  view.showSound(sound.on);
+  ring([]);
+});
+const api = new Api({
+  alerts: data.urls.alerts,
+  organization: data.organization.id,
+  csrf: () => document.querySelector("[name=csrfmiddlewaretoken]").value,
+  onDate: (date) => clock.answered(date),
+});
+
+let state = initialState(data.organization.id, data.cursor, data.alerts);
+let behindSince = data.complete ? null : -Infinity;
+let readAfter = 0;
+let drawnAt = -Infinity;
+let drawing = null;
+const doing = new Map();
+const shown = new Map();
+const ended = [];
+
+const feed = new Feed({
+  url: Object.assign(new URL(data.urls.feed, location.href), {
+    protocol: location.protocol === "https:" ? "wss:" : "ws:",
+  }).href,
+  resume: () => ({ type: "resume", organizations: { [state.organization]: state.cursor } }),
+  onMessage: hear,
+  onLine: (line, code) => {
+    if (code === SIGNED_OUT) signIn();
+    if (code === NO_RIGHT) forbid();
+    if (line === "waiting") void read();
+    showLine();
+  },
+});
+
+function hear(message) {
+  if (message.at) clock.heard(message.at);
+  settle(applyMessage(state, message));
+  if (!isBehind(state)) fresh.proven();
+  if (message.type === "resync") void read();
+}
+
+/** Take a new state, and tell people what is new in it. */
+function settle({ state: next, news }) {
+  state = next;
+  behindSince = isBehind(state) ? (behindSince ?? performance.now()) : null;
+  for (const item of news) {
+    if (item.kind === "closed") {
+      ended.push({ alert: item.alert, at: item.alert.resolved_at ?? new Date(clock.now()).toISOString() });
+      doing.delete(item.alert.id);
+    }
+    if (item.kind === "acknowledged" || item.kind === "approved") doing.delete(item.alert.id);
+  }
+  draw(news);
+}
+
+/** At once when the page is calm, at most 20 times a second in a flood. */
+function draw(news = []) {
+  announcer.tell(news, state.alerts.size);
+  ring(news);
+  for (const { kind, alert, live } of news) if (kind === "created" && live) shown.set(alert.id, null);
+  if (drawing !== null) return;
+  drawing = setTimeout(paint, drawnAt + DRAW_EVERY_MS - performance.now());
+  if (performance.now() - drawnAt > DRAW_EVERY_MS) paint();
+}
+
+function paint() {
+  clearTimeout(drawing);
+  drawing = null;
+  drawnAt = performance.now();
+  const alerts = ordered(state, data.gravity);
+  const rest = { shown, ended, troubles: state.troubles.values() };
+  const waiting = alerts.filter((alert) => shown.get(alert.id) === null);
+  for (const alert of waiting) shown.delete(alert.id);
+  view.show(alerts, doing, rest);
+  if (waiting.length && clock.error < CLOCK_GOOD_MS) measure(waiting, alerts, rest);
+  showLine();
+}
+
+/** When did it come onto this screen: known once it is in the page. */
+function measure(arrived, alerts, rest) {
+  const at = new Date(clock.now()).toISOString();
+  for (const alert of arrived) shown.set(alert.id, at);
+  const last = arrived.at(-1);
+  if (last.hops.pressed_at && !last.is_late) view.showLatency(Date.parse(at) - Date.parse(last.hops.pressed_at));
+  view.show(alerts, doing, rest);
+}
+
+/** Loud until somebody acknowledges. A SILENT alert makes no sound, ever. */
+function ring(news) {
+  const loud = (alert) => alert.status === "new" && !alert.is_silent;
+  const calls = news.some(({ kind, alert }) => (kind === "created" || kind === "pressed_again") && loud(alert));
+  const open = [...state.alerts.values()].some(loud);
+  if (calls || (open && !sound.ringing)) sound.alarm();
+  else if (!open) sound.rest();
+}
+
+/** Read the list of open alerts: after a gap, and while the feed is away. */
+async function read() {
+  if (state.reading || performance.now() < readAfter) return;
+  readAfter = performance.now() + READ_PAUSE_MS * (0.75 + 0.5 * Math.random());
+  state = startReading(state);
+  try {
+    settle(applyList(state, await api.readOpen()));
+    if (!isBehind(state)) fresh.proven();
+  } catch (refusal) {
+    state = abandonReading(state);
+    if (refusal.code === "signed_out") signIn();
+  }
+  showLine();
+}
+
+async function act(form) {
+  const { id, action } = View.actOf(form);
+  if (doing.get(id)?.busy) return;
+  note(id, { busy: true, note: "", tone: "plain" });
+  const slow = setTimeout(() => note(id, { busy: true, note: "Sent, no answer yet.", tone: "plain" }), 1_500);
+  try {
+    const alert = await api.act(id, action);
+    doing.delete(id);
+    settle(applyAnswer(state, alert));
+  } catch (refusal) {
+    if (refusal.code === "signed_out") signIn();
+    note(id, { busy: false, note: refusal.message, tone: "bad" });
+    if (refusal.current) settle(applyAnswer(state, refusal.current));
+  } finally {
+    clearTimeout(slow);
+  }
+  draw();
+}
+
+function note(id, what) {
+  doing.set(id, what);
+  paint();
+}
+
+function showLine() {
+  view.showLine(fresh.words(feed.state, state, (at) => clock.now() - at));
+}
+
+function signIn() {
+  feed.end();
+  const next = location.pathname + location.search;
+  location.assign(`${data.urls.login}?${new URLSearchParams({ next })}`);
+}
+
+/** The right to look is gone: so is the picture. */
+function forbid() {
+  state = initialState(state.organization, state.cursor, []);
+  ended.length = 0;
+  sound.rest();
+  fresh.forbidden();
+  paint();
+}
+
+document.getElementById("alerts").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const byPointer = event.submitter && !event.submitter.matches(":focus-visible");
+  if (byPointer && performance.now() - view.movedAt < SLIP_MS) {
+    note(View.actOf(event.target).id, { busy: false, note: "The list moved just now. Press again if you mean this one.", tone: "bad" });
+    return;
+  }
+  void act(event.target);
+});
+document.getElementById("sound").addEventListener("click", () => void sound.toggle());
+window.addEventListener("online", () => feed.hurry());
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+setInterval(() => {
+  view.tick();
+  showLine();
+  if (behindSince !== null && performance.now() - behindSince > SETTLE_MS) void read();
+}, TICK_MS);
+
+view.showSound(sound.on);
+paint();
+feed.open();

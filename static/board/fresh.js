@@ -1,0 +1,62 @@
+/** How old the picture is, and how the page says so. */
+
+import { timeText } from "./words.js";
+import { isBehind } from "./state.js";
+
+export const STALE_MS = 15_000;
+
+export class Freshness {
+  #wall = Date.now() - performance.now();
+  #steady = 0; // the page was rendered when it was asked for
+  #forbidden = false;
+
+  /** The picture is complete at this moment. */
+  proven() {
+    this.#wall = Date.now();
+    this.#steady = performance.now();
+  }
+
+  forbidden() {
+    this.#forbidden = true;
+  }
+
+  /** By whichever clock says more: one stops while the machine sleeps, the other can be set back. */
+  get age() {
+    return Math.max(Date.now() - this.#wall, performance.now() - this.#steady);
+  }
+
+  /** @param {string} line  state of the feed @param {import("./state.js").State} state @param {(ms: number) => number} ago  server time so long ago */
+  words(line, state, ago) {
+    const age = this.age;
+    const seconds = Math.floor(age / 1000);
+    const when = timeText(ago(age), ago(0));
+    const live = line === "live" && !isBehind(state);
+    const since = seconds < 2 ? "now" : `${seconds} s ago`;
+    const said = { confirmed: `Confirmed ${seconds < 2 ? "now" : since}.`, stale: false, notice: "", noticeTone: "warn" };
+    if (this.#forbidden)
+      return {
+        ...said, text: "No access", tone: "warn", fact: "closed", confirmed: "", stale: true, noticeTone: "bad",
+        notice: "You may not see these alerts any more. Ask an admin of the school.",
+      };
+    if (age > STALE_MS)
+      return {
+        ...said, text: `Stale, ${ageWords(seconds)} old`, tone: "warn", fact: FACTS[line], stale: true, noticeTone: "bad",
+        confirmed: `This was so at ${when}.`,
+        notice: `This picture is from ${when}. The connection is lost and is tried again. Until it is back, ask and tell people another way.`,
+      };
+    if (live) return { ...said, text: `Live, ${since}`, tone: "", fact: "connected" };
+    if (line === "live") return { ...said, text: `Catching up, ${since}`, tone: "warn", fact: "catching up" };
+    return { ...said, text: `Not live, read ${since}`, tone: "warn", fact: FACTS[line] };
+  }
+}
+
+const FACTS = {
+  idle: "not connected",
+  connecting: "connecting",
+  resuming: "catching up",
+  live: "catching up",
+  waiting: "lost, trying again",
+  ended: "closed",
+};
+
+const ageWords = (seconds) => (seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`);

@@ -1,0 +1,168 @@
+/** The page as a picture of the state. Nodes are made once and changed in place, so that focus stays where it was. */
+
+import { Card, show, writeTime } from "./cards.js";
+import { afterText, placeWords, timeline, timeText, typeWords } from "./words.js";
+
+const ENDED_SHOWN = 8;
+
+export class View {
+  #cards = new Map();
+  #storyKey = "";
+  /** When a card was last put before others: whoever was about to press has another one under the finger. */
+  movedAt = -Infinity;
+
+  /** @param {import("./types.js").BoardData} data @param {() => number} now  the server's clock */
+  constructor(data, now) {
+    this.data = data;
+    this.now = now;
+    this.at = (id) => document.getElementById(id);
+    for (const node of this.at("alerts").children) this.#cards.set(node.dataset.alert, new Card(node));
+    for (const node of document.querySelectorAll("[data-local]")) writeTime(node, node.dateTime, now());
+  }
+
+  /**
+   * @param {import("./types.js").Alert[]} alerts  in the order to show
+   * @param {Map<string, import("./cards.js").Doing>} doing
+   * @param {{ shown: Map<string, string>, ended: { alert: object, at: string }[], troubles: Iterable<object> }} rest
+   */
+  show(alerts, doing, rest) {
+    this.#showCards(alerts, doing);
+    const first = alerts[0];
+    this.at("board").dataset.state = first ? "alarm" : "quiet";
+    show(this.at("quiet"), !first);
+    this.#showStory(first, first && rest.shown.get(first.id));
+    this.#showEnded(rest.ended);
+    this.#showTroubles([...rest.troubles]);
+    this.#write("count", countWords(alerts.length));
+    const head = first && `${typeWords(this.data.types, first.alert_type).label}, ${placeWords(first).room}`;
+    const name = this.data.organization.name;
+    document.title = first ? `(${alerts.length}) ${first.is_drill ? "DRILL " : ""}${head} · ${name}` : `All quiet · ${name}`;
+  }
+
+  tick() {
+    for (const card of this.#cards.values()) card.tick(this.now());
+  }
+
+  /** @param {{ text: string, tone: ""|"warn", fact: string, stale: boolean, notice: string, noticeTone: string, confirmed: string }} line */
+  showLine(line) {
+    this.#pill("line", line.text, line.tone);
+    this.#write("fact-line", line.fact);
+    this.#write("confirmed", line.confirmed);
+    this.at("board").toggleAttribute("data-stale", line.stale);
+    const strip = this.at("strip");
+    if (strip.textContent !== line.notice) strip.textContent = line.notice;
+    strip.dataset.tone = line.noticeTone;
+    show(strip, Boolean(line.notice));
+  }
+
+  showSound(on) {
+    const button = this.at("sound");
+    show(button, true);
+    button.setAttribute("aria-pressed", String(on));
+    this.#pill("sound", on ? "Sound on" : "Sound is off: turn on", on ? "" : "warn");
+    this.#write("fact-sound", on ? "on" : "off");
+  }
+
+  /** How long the last press took to get here, as measured. */
+  showLatency(ms) {
+    const fact = this.at("fact-shown");
+    fact.querySelector("dd").textContent = afterText(ms).slice(1);
+    show(fact, true);
+  }
+
+  /** The card that a form belongs to, and what it does. */
+  static actOf(form) {
+    return { id: form.closest("[data-alert]").dataset.alert, action: form.dataset.act };
+  }
+
+  #showCards(alerts, doing) {
+    const list = this.at("alerts");
+    const open = new Set(alerts.map((alert) => alert.id));
+    for (const [id, card] of this.#cards) {
+      if (open.has(id)) continue;
+      const held = card.node.contains(document.activeElement);
+      const heir = card.node.nextElementSibling ?? card.node.previousElementSibling ?? list;
+      card.node.remove();
+      this.#cards.delete(id);
+      if (held) heir.focus({ preventScroll: true });
+    }
+    let place = list.firstElementChild;
+    for (const alert of alerts) {
+      let card = this.#cards.get(alert.id);
+      if (!card) {
+        card = new Card(this.at("alert-template").content.firstElementChild.cloneNode(true));
+        this.#cards.set(alert.id, card);
+        if (place) this.movedAt = performance.now();
+        card.fill(alert, this.data, doing.get(alert.id), this.now());
+        list.insertBefore(card.node, place);
+      } else {
+        card.fill(alert, this.data, doing.get(alert.id), this.now());
+        place = card.node.nextElementSibling;
+      }
+    }
+  }
+
+  #showStory(alert, shownAt) {
+    show(this.at("story"), Boolean(alert));
+    if (!alert) return;
+    const steps = timeline(alert, shownAt);
+    const key = JSON.stringify([alert.id, steps]);
+    if (key === this.#storyKey) return;
+    this.#storyKey = key;
+    this.at("story").querySelector('[data-slot="story-of"]').textContent = `: ${placeWords(alert).room}`;
+    const template = this.at("step-template").content.firstElementChild;
+    const rows = steps.map(({ at, text, after }, index) => {
+      const row = template.cloneNode(true);
+      writeTime(row.querySelector("time"), at, this.now());
+      row.querySelector('[data-slot="text"]').textContent = text;
+      row.querySelector('[data-slot="after"]').textContent = index ? afterText(after) : "";
+      return row;
+    });
+    this.at("steps").replaceChildren(...rows);
+  }
+
+  #showEnded(ended) {
+    show(this.at("ended"), ended.length > 0);
+    const rows = ended.slice(-ENDED_SHOWN).reverse().map(({ alert, at }) => {
+      const label = typeWords(this.data.types, alert.alert_type).label;
+      const by = alert.resolved_by ? `, ${alert.resolved_by.name}` : "";
+      return line(`${alert.is_drill ? "Drill: " : ""}${label}, ${placeWords(alert).room}`, `${timeText(at, this.now())}${by}`);
+    });
+    this.at("ended-rows").replaceChildren(...rows);
+  }
+
+  #showTroubles(troubles) {
+    show(this.at("needs"), troubles.length > 0);
+    const rows = troubles.map((trouble) => {
+      const who = trouble.device ? `Button ${trouble.device}` : "Gateway";
+      const row = line("", `since ${timeText(trouble.since, this.now())}`);
+      const strong = document.createElement("b");
+      strong.textContent = `${who}: ${trouble.detail ?? trouble.kind.replaceAll("_", " ")}`;
+      row.firstElementChild.replaceWith(strong);
+      return row;
+    });
+    this.at("troubles").replaceChildren(...rows);
+  }
+
+  #pill(id, text, tone) {
+    const pill = this.at(id);
+    pill.dataset.tone = tone;
+    const words = pill.querySelector("span");
+    if (words.textContent !== text) words.textContent = text;
+  }
+
+  #write(id, text) {
+    if (this.at(id).textContent !== text) this.at(id).textContent = text;
+  }
+}
+
+function countWords(count) {
+  if (!count) return "No open alerts";
+  return count === 1 ? "1 open alert" : `${count} open alerts`;
+}
+
+function line(left, right) {
+  const row = document.createElement("li");
+  for (const text of [left, right]) row.append(Object.assign(document.createElement("span"), { textContent: text }));
+  return row;
+}

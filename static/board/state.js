@@ -1,0 +1,183 @@
+/**
+ * What the board knows, and how a message changes it. Pure: no clock, no page, no network.
+ *
+ * @typedef {import("./types.js").Alert} Alert
+ * @typedef {import("./types.js").Trouble} Trouble
+ * @typedef {{ kind: "created"|"pressed_again"|"acknowledged"|"approved"|"closed"|"trouble"|"recovered",
+ *             alert?: Alert, trouble?: Trouble, live: boolean }} News   what a person has to be told
+ * @typedef {{
+ *   organization: string,
+ *   cursor: number,                     feed seq that the picture is complete up to
+ *   head: number,                       highest feed seq that the server has told of
+ *   alerts: ReadonlyMap<string, Alert>, the open ones, by id
+ *   closed: ReadonlyMap<string, Alert|null>, closed ones, so that an old message never reopens them
+ *   troubles: ReadonlyMap<string, Trouble>,
+ *   gap: boolean,                       something between two messages may have been missed
+ *   reading: null | { upTo: number, touched: ReadonlySet<string> },
+ * }} State
+ */
+
+const CLOSED_KEPT = 500;
+const PROGRESS = { new: 0, acknowledged: 1, resolved: 2, cancelled: 2 };
+
+/** @returns {State} the picture that the server rendered */
+export function initialState(organization, cursor, alerts) {
+  return {
+    organization,
+    cursor,
+    head: cursor,
+    alerts: new Map(alerts.filter(isOpen).map((alert) => [alert.id, alert])),
+    closed: new Map(),
+    troubles: new Map(),
+    gap: false,
+    reading: null,
+  };
+}
+
+export const isOpen = (alert) => alert.status === "new" || alert.status === "acknowledged";
+
+/** Behind what the server told of: if this lasts, the list is read anew. */
+export const isBehind = (state) => state.gap || state.head > state.cursor;
+
+/**
+ * One message of the live feed.
+ * @returns {{ state: State, news: News[] }}
+ */
+export function applyMessage(state, message) {
+  switch (message.type) {
+    case "alert.created":
+    case "alert.updated":
+      if (message.organization !== state.organization || message.seq <= state.cursor) return unchanged(state);
+      return mergeAlert(received(state, message.seq), message.alert, true);
+    case "device.trouble":
+    case "device.recovered":
+      if (message.organization !== state.organization || message.seq <= state.cursor) return unchanged(state);
+      return mergeTrouble(received(state, message.seq), message.trouble, message.type === "device.recovered");
+    case "ready":
+      // Everything up to this head has been sent before it, so the picture is complete.
+      return unchanged(advance(state, message.organizations?.[state.organization] ?? state.cursor));
+    case "ping":
+      return unchanged(heardOf(state, message.organizations?.[state.organization] ?? state.head));
+    case "resync":
+      if (message.organization !== state.organization) return unchanged(state);
+      // The feed's own history is gone, or was restored to an earlier one: the list is read, then it goes on from here.
+      return unchanged({ ...state, cursor: Math.min(state.cursor, message.seq), head: message.seq, gap: true });
+    default:
+      return unchanged(state); // a later server may say more than this page understands
+  }
+}
+
+/** The list is about to be read: what arrives meanwhile is newer than the list. */
+export function startReading(state) {
+  return { ...state, reading: { upTo: state.head, touched: new Set() } };
+}
+
+export function abandonReading(state) {
+  return { ...state, reading: null };
+}
+
+/**
+ * The list of open alerts as read from the server.
+ * @returns {{ state: State, news: News[] }}
+ */
+export function applyList(state, listed) {
+  const touched = state.reading?.touched ?? new Set();
+  const upTo = state.reading?.upTo ?? state.cursor;
+  const present = new Set(listed.map((alert) => alert.id));
+  const alerts = new Map();
+  const closed = new Map(state.closed);
+  const news = [];
+  for (const [id, known] of state.alerts) {
+    if (present.has(id) || touched.has(id)) alerts.set(id, known);
+    else {
+      // Closed while this page was not listening; by whom is in the record, not in this list.
+      remember(closed, id, null);
+      news.push({ kind: "closed", alert: known, live: false });
+    }
+  }
+  let next = { ...state, alerts, closed, reading: null, gap: false, cursor: Math.max(state.cursor, upTo) };
+  for (const alert of listed) {
+    const merged = mergeAlert(next, alert, false);
+    next = merged.state;
+    news.push(...merged.news);
+  }
+  return { state: next, news };
+}
+
+/**
+ * An alert document from an answer to this person's own action.
+ * @returns {{ state: State, news: News[] }}
+ */
+export const applyAnswer = (state, alert) => mergeAlert(state, alert, false);
+
+/** Open alerts, what matters most first: real before drill, gravest, newest. The order of two alerts never changes. */
+export function ordered(state, gravity) {
+  const rank = (alert) => {
+    const at = gravity.indexOf(alert.alert_type);
+    return at < 0 ? -1 : at; // a type that this page does not know is taken for the gravest
+  };
+  return [...state.alerts.values()].sort(
+    (a, b) =>
+      Number(a.is_drill) - Number(b.is_drill) ||
+      rank(a) - rank(b) ||
+      descending(a.triggered_at, b.triggered_at) ||
+      descending(a.id, b.id),
+  );
+}
+
+function mergeAlert(state, alert, live) {
+  const known = state.alerts.get(alert.id);
+  if (state.closed.has(alert.id) || (known && isOlder(alert, known))) return unchanged(state);
+  const alerts = new Map(state.alerts);
+  const news = newsOf(known, alert).map((kind) => ({ kind, alert, live }));
+  const reading = state.reading && { ...state.reading, touched: new Set(state.reading.touched).add(alert.id) };
+  if (isOpen(alert)) {
+    alerts.set(alert.id, alert);
+    return { state: { ...state, alerts, reading }, news };
+  }
+  alerts.delete(alert.id);
+  const closed = new Map(state.closed);
+  remember(closed, alert.id, alert);
+  return { state: { ...state, alerts, closed, reading }, news };
+}
+
+function newsOf(known, alert) {
+  if (!isOpen(alert)) return known ? ["closed"] : [];
+  if (!known) return ["created"];
+  const kinds = [];
+  if (alert.presses > known.presses) kinds.push("pressed_again");
+  if (alert.status === "acknowledged" && known.status === "new") kinds.push("acknowledged");
+  if (alert.approvals.given > known.approvals.given) kinds.push("approved");
+  return kinds;
+}
+
+/** Status, presses and approvals only ever grow: a document with less of any is an older one. */
+function isOlder(alert, known) {
+  return (
+    PROGRESS[alert.status] < PROGRESS[known.status] ||
+    alert.presses < known.presses ||
+    (isOpen(alert) && alert.approvals.given < known.approvals.given)
+  );
+}
+
+function mergeTrouble(state, trouble, recovered) {
+  const key = `${trouble.device ?? ""} ${trouble.kind}`;
+  const troubles = new Map(state.troubles);
+  if (recovered) troubles.delete(key);
+  else troubles.set(key, trouble);
+  return { state: { ...state, troubles }, news: [{ kind: recovered ? "recovered" : "trouble", trouble, live: true }] };
+}
+
+function remember(closed, id, alert) {
+  closed.set(id, alert);
+  if (closed.size > CLOSED_KEPT) closed.delete(closed.keys().next().value);
+}
+
+const descending = (a, b) => (a < b ? 1 : a > b ? -1 : 0);
+
+/** The seq of a message may jump, since some are for others; it may also jump because one was lost. */
+const received = (state, seq) => advance(seq > state.cursor + 1 ? { ...state, gap: true } : state, seq);
+const heardOf = (state, head) => (head > state.head ? { ...state, head } : state);
+const advance = (state, seq) =>
+  seq > state.cursor ? { ...state, cursor: seq, head: Math.max(seq, state.head) } : heardOf(state, seq);
+const unchanged = (state) => ({ state, news: [] });
