@@ -1,0 +1,128 @@
+"""Keep `.venv` in step with the lock files, then hand over to `python -m devstack`.
+
+Runs under the system's Python before anything is installed, so: standard library only.
+Installs only when the checksum of a lock file differs from the stamp that the last installation left.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNTIME_LOCK = "requirements.txt"
+DEVELOPMENT_LOCK = "requirements-dev.txt"
+# These need pytest, ruff and the like; every other command runs on the runtime set.
+DEVELOPMENT_COMMANDS = frozenset({"test", "check", "bench"})
+
+
+class Stop(Exception):
+    """The one line to show before giving up."""
+
+
+def checksum(lock: Path) -> str:
+    """What the stamp of an installation holds: the lock's content and the Python it was installed for."""
+    return f"{hashlib.sha256(lock.read_bytes()).hexdigest()} {sys.version_info.major}.{sys.version_info.minor}\n"
+
+
+def stamp(venv: Path, lock: str) -> Path:
+    """The file that tells what was installed from this lock file."""
+    return venv / f".installed-{lock}"
+
+
+def installed(venv: Path, lock: str) -> bool:
+    """Whether exactly this lock file was the last one to be installed completely."""
+    try:
+        return stamp(venv, lock).read_text() == checksum(ROOT / lock)
+    except FileNotFoundError:
+        return False
+
+
+def need(command: str | None, venv: Path) -> str | None:
+    """The lock file that must be installed for `command`, or None.
+
+    The development set contains the runtime set (it is compiled with it as a constraint), so a machine
+    that once ran the tests goes on with the development set.
+    """
+    if not (venv / "bin" / "python").exists():
+        return DEVELOPMENT_LOCK if command in DEVELOPMENT_COMMANDS else RUNTIME_LOCK
+    if command in DEVELOPMENT_COMMANDS or stamp(venv, DEVELOPMENT_LOCK).exists():
+        wanted = DEVELOPMENT_LOCK
+    else:
+        wanted = RUNTIME_LOCK
+    complete = installed(venv, wanted) and (wanted == RUNTIME_LOCK or installed(venv, RUNTIME_LOCK))
+    return None if complete else wanted
+
+
+def python_package() -> str:
+    """Debian's and Ubuntu's name of what brings venv and pip for this Python."""
+    return f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+
+
+def make_venv(venv: Path) -> None:
+    """A new, empty virtual environment, in place of one that is there but broken."""
+    missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
+    if missing:
+        advice = f"install it first (Debian, Ubuntu: apt install {python_package()})"
+        raise Stop(f"This Python has no {' and no '.join(missing)}: {advice}.")
+    command = [sys.executable, "-m", "venv", "--clear", str(venv)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        last = (made.stderr or made.stdout).strip().splitlines()[-1:] or ["no message"]
+        raise Stop(f"Cannot make {venv}: {last[0]} (Debian, Ubuntu: apt install {python_package()}).")
+
+
+def has_pip(python: Path) -> bool:
+    """Whether this virtual environment works at all."""
+    return subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+
+
+def install(venv: Path, lock: str) -> None:
+    """Install one lock file; its stamp is written only when everything of it is there."""
+    python = venv / "bin" / "python"
+    if not (python.exists() and has_pip(python)):
+        make_venv(venv)
+    print(f"Installing the packages of {lock} into {venv} (the first time takes a minute or two) ...", file=sys.stderr)
+    for name in (RUNTIME_LOCK, DEVELOPMENT_LOCK):
+        stamp(venv, name).unlink(missing_ok=True)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
+    done = subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", str(ROOT / lock)], check=False)
+    if done.returncode != 0:
+        raise Stop(f"Installing {lock} failed (see above). Nothing was started.")
+    for name in {lock, RUNTIME_LOCK}:
+        stamp(venv, name).write_text(checksum(ROOT / name))
+
+
+def ensure(venv: Path, command: str | None) -> None:
+    """Install what `command` needs, one process at a time."""
+    if need(command, venv) is None:
+        return
+    with (ROOT / RUNTIME_LOCK).open() as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        wanted = need(command, venv)
+        if wanted is not None:
+            install(venv, wanted)
+
+
+def main() -> None:
+    """What the script `dev` runs."""
+    os.umask(0o022)
+    venv = ROOT / ".venv"
+    try:
+        ensure(venv, sys.argv[1] if len(sys.argv) > 1 else None)
+    except Stop as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        print(f"Cannot keep {venv} in step with the lock files: {error.strerror}: {error.filename}", file=sys.stderr)
+        sys.exit(1)
+    python = str(venv / "bin" / "python")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    os.execve(python, [python, "-m", "devstack", *sys.argv[1:]], environment)  # noqa: S606  (a shell is what we do not want)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,289 @@
+"""The embedded MQTT broker: amqtt, with the locks that it lacks. Run as `python -m devstack.broker`.
+
+amqtt 0.12 as it comes lets a client in without a certificate, takes any client id (and with it another client's
+session) before it asks who is there, publishes last wills past every topic rule, hands a new connection the retained
+messages of everybody's subscriptions, and never ends a silent connection. So here a connection passes `_admit` first:
+it has shown a certificate of this organization's CA, its client id is that certificate's name, and its will keeps to
+its own topics.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import ssl
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from amqtt.adapters import ReaderAdapter, StreamWriterAdapter
+from amqtt.broker import Broker, RetainedApplicationMessage
+from amqtt.contexts import Action, BrokerConfig, ListenerConfig, ListenerType
+from amqtt.errors import AMQTTError
+from amqtt.mqtt.connack import IDENTIFIER_REJECTED, NOT_AUTHORIZED, ConnackPacket
+from amqtt.mqtt.connect import ConnectPacket
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
+from amqtt.session import ApplicationMessage, Session
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from typing_extensions import override
+
+from devstack.acl import Use, known, may, may_retain
+
+log = logging.getLogger("safesignal.broker")
+
+# From the TCP connection to a complete CONNECT.
+SECONDS_TO_CONNECT = 10.0
+# The largest packet of ours is a configuration command of 2 KiB; nobody needs more than this.
+LARGEST_READ = 65_536
+
+
+class Reader(ReaderAdapter):
+    """A client's bytes, with CONNECT to be read twice, an end for silent connections, and a limit of size."""
+
+    def __init__(self, stream: asyncio.StreamReader) -> None:
+        self._stream = stream
+        self._replay = bytearray()
+        self._recording: bytearray | None = bytearray()
+        self._silence: float | None = None
+        self._heard_at = asyncio.get_running_loop().time()
+
+    @override
+    async def read(self, n: int = -1) -> bytes:
+        if n > LARGEST_READ:
+            log.warning("A packet of %d bytes: connection closed", n)
+            return b""
+        if self._replay:
+            data = bytes(self._replay[:n])
+            del self._replay[:n]
+            return data
+        until = None if self._silence is None else self._heard_at + self._silence
+        try:
+            async with asyncio.timeout_at(until):
+                data = await self._stream.readexactly(n)
+        except TimeoutError:
+            return b""
+        self._heard_at = asyncio.get_running_loop().time()
+        if self._recording is not None:
+            self._recording += data
+        return data
+
+    @override
+    def feed_eof(self) -> None:
+        self._stream.feed_eof()
+
+    def again(self, keep_alive: int) -> None:
+        """Read what was read so far once more; and let 1.5 times keep alive of silence be the end (MQTT 3.1.2.10)."""
+        self._replay, self._recording = self._recording or bytearray(), None
+        self._silence = keep_alive * 1.5 if keep_alive > 0 else None
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The one open connection of a client."""
+
+    task: asyncio.Task[object]
+    writer: asyncio.StreamWriter
+
+
+class OrganizationBroker(Broker):
+    """A broker for the buttons and the gateway of one organization."""
+
+    def __init__(self, listener: ListenerConfig) -> None:
+        super().__init__(BrokerConfig(listeners={"default": listener}, plugins={}))
+        self._open: dict[str, Connection] = {}
+        self._doors: dict[str, asyncio.Lock] = {}
+
+    @staticmethod
+    @override
+    def _create_ssl_context(listener: ListenerConfig) -> ssl.SSLContext:
+        """TLS that requires a client certificate of the organization's CA (an intermediate, trusted by itself)."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(str(listener.certfile), str(listener.keyfile))
+        context.load_verify_locations(cafile=str(listener.cafile))
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    @override
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        """Admit, end an older connection of the same client, and only then let amqtt see the new one."""
+        try:
+            guarded = Reader(reader)
+            name = await self._admit(guarded, writer)
+            if name is not None:
+                await self._replace(name, writer)
+                try:
+                    await self._client_connected(listener_name, guarded, StreamWriterAdapter(writer))
+                finally:
+                    if (current := self._open.get(name)) is not None and current.writer is writer:
+                        del self._open[name]
+        except (OSError, asyncio.IncompleteReadError, AMQTTError) as error:
+            log.info("Connection ended: %r", error)
+        finally:
+            with contextlib.suppress(OSError):
+                writer.close()
+
+    async def _admit(self, reader: Reader, writer: asyncio.StreamWriter) -> str | None:
+        """The client's name, or None when it must go; then it was told so."""
+        name = certificate_name(writer.get_extra_info("ssl_object"))
+        try:
+            async with asyncio.timeout(SECONDS_TO_CONNECT):
+                connect = await ConnectPacket.from_stream(reader)
+        except TimeoutError:
+            log.warning("%s: no CONNECT within %.0f s", name, SECONDS_TO_CONNECT)
+            return None
+        if name is None or not known(name):
+            reason, code = "no certificate of a button or gateway", NOT_AUTHORIZED
+        elif connect.client_id != name:
+            reason, code = f"client id {connect.client_id!r} is not the certificate's name", IDENTIFIER_REJECTED
+        elif connect.will_flag and not may(name, connect.will_topic or "", Use.PUBLISH):
+            reason, code = f"a will for {connect.will_topic!r}", NOT_AUTHORIZED
+        else:
+            reader.again(connect.keep_alive)
+            return name
+        log.warning("Refused %s: %s", name, reason)
+        await ConnackPacket.build(0, code).to_stream(StreamWriterAdapter(writer))
+        return None
+
+    async def _replace(self, name: str, writer: asyncio.StreamWriter) -> None:
+        """End the client's older connection and wait until amqtt has put it away (MQTT 3.1.4-2).
+
+        amqtt's own take-over lets the end of the old connection mark the new one as disconnected.
+        """
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a connection is served outside a task")
+        async with self._doors.setdefault(name, asyncio.Lock()):
+            older = self._open.get(name)
+            if older is not None:
+                older.writer.transport.abort()
+                await asyncio.wait({older.task}, timeout=SECONDS_TO_CONNECT)
+            # amqtt would go on with a session that was meant to end with its connection.
+            left = self._sessions.get(name)
+            if left is not None and left[0].clean_session:
+                await self._delete_session(name)
+            self._open[name] = Connection(task, writer)
+
+    @override
+    async def _authenticate(self, session: Session, _: ListenerConfig) -> bool:
+        return session.client_id in self._open
+
+    @override
+    async def _topic_filtering(self, session: Session, topic: str, action: Action) -> bool:
+        return may(session.client_id or "", topic, Use(action.value))
+
+    @override
+    async def retain_message(
+        self,
+        source_session: Session | None,
+        topic_name: str | None,
+        data: bytes | bytearray | None,
+        qos: int | None = None,
+    ) -> None:
+        if topic_name is not None and may_retain(topic_name):
+            await super().retain_message(source_session, topic_name, data, qos)
+
+    @override
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        """Retained messages for a client's own subscription, and of those only what it may receive."""
+        topic_filter, qos = subscription
+        handler = self._get_handler(session)
+        subscribers = self._subscriptions.get(topic_filter, [])
+        if handler is None or all(subscriber.client_id != session.client_id for subscriber, _ in subscribers):
+            return
+        for topic, kept in list(self._retained_messages.items()):
+            if self._matches(topic, topic_filter) and may(session.client_id or "", topic, Use.RECEIVE):
+                self._send(handler, kept, min(qos, kept.qos or 0), retain=True)
+
+    @override
+    async def _publish_session_retained_messages(self, session: Session) -> None:
+        """What waited while the client was away: ordinary messages, so without the retain flag."""
+        handler = self._get_handler(session)
+        while handler is not None and not session.retained_messages.empty():
+            waiting = session.retained_messages.get_nowait()
+            self._send(handler, waiting, waiting.qos or 0, retain=False)
+
+    def _send(self, handler: BrokerProtocolHandler, message: ApplicationMessage, qos: int, *, retain: bool) -> None:
+        """Start sending; the broadcast loop collects the outcome, as of every other message."""
+        sending = handler.mqtt_publish(message.topic, message.data, qos, retain=retain)
+        self._tasks_queue.append(asyncio.ensure_future(sending))
+
+    @override
+    async def _run_broadcast(self, running_tasks: object) -> None:
+        """Pass one message on; over copies, since amqtt's own loop loses it when somebody subscribes meanwhile."""
+        broadcast = await self._broadcast_queue.get()
+        topic: str = broadcast["topic"]
+        for topic_filter, subscriptions in list(self._subscriptions.items()):
+            if not self._matches(topic, topic_filter):
+                continue
+            for session, subscribed_qos in list(subscriptions):
+                if not may(session.client_id or "", topic, Use.RECEIVE):
+                    continue
+                message = RetainedApplicationMessage(
+                    broadcast["session"], topic, broadcast["data"], broadcast.get("qos", subscribed_qos)
+                )
+                handler = self._get_handler(session)
+                if session.transitions.state == "connected" and handler is not None:
+                    self._send(handler, message, message.qos or 0, retain=False)
+                elif not session.clean_session and message.qos:
+                    await session.retained_messages.put(message)
+
+
+def certificate_name(connection: ssl.SSLObject | None) -> str | None:
+    """The common name of the certificate that a client has shown."""
+    shown = connection.getpeercert(binary_form=True) if connection is not None else None
+    if shown is None:
+        return None
+    names = x509.load_der_x509_certificate(shown).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if len(names) == 1 else None
+
+
+def listener(*, host: str, port: int, pki: Path) -> ListenerConfig:
+    """Where to listen, with the broker's own certificate and the organization's CA."""
+    return ListenerConfig(
+        type=ListenerType.TCP,
+        bind=f"{host}:{port}",
+        ssl=True,
+        cafile=pki / "organization.pem",
+        certfile=pki / "broker.pem",
+        keyfile=pki / "broker.key",
+    )
+
+
+async def serve() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    where = listener(
+        host=os.environ["SAFESIGNAL_BROKER_HOST"],
+        port=int(os.environ["SAFESIGNAL_BROKER_PORT"]),
+        pki=Path(os.environ["SAFESIGNAL_BROKER_PKI"]),
+    )
+    broker = OrganizationBroker(where)
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await broker.start()
+    log.info("Listening on %s", where.bind)
+    await ended.wait()
+    await broker.shutdown()
+
+
+def main() -> None:
+    """Log to standard output, which the process manager keeps."""
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    log.setLevel(logging.INFO)
+    # It warns of each puback that comes after its time-out, which is harmless: a press is repeated until it is stored.
+    logging.getLogger("transitions").setLevel(logging.ERROR)
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Secrets of this machine, made once at random and kept in the state folder with mode 0600."""
+
+import secrets
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from devstack.paths import Layout, write_private
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(32)
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """Passwords and the like; the key pairs lie beside it as PEM."""
+
+    superuser_password: str = msgspec.field(default_factory=_password)
+    owner_password: str = msgspec.field(default_factory=_password)
+    app_password: str = msgspec.field(default_factory=_password)
+    system_password: str = msgspec.field(default_factory=_password)
+    valkey_password: str = msgspec.field(default_factory=_password)
+    secret_key: str = msgspec.field(default_factory=_password)
+
+
+# One key pair for each purpose: stealing one must not open the others.
+TOKEN_KEY = "token.pem"  # noqa: S105  (the name of a file)
+CONFIGURATION_KEY = "configuration.pem"
+CONFIGURATION_PUBLIC_KEY = "configuration.public.pem"
+GATEWAY_KEY = "gateway.pem"
+GATEWAY_PUBLIC_KEY = "gateway.public.pem"
+
+
+def credentials(place: Layout) -> Credentials:
+    """The secrets of this state folder, made at the first call."""
+    path = place.keys / "credentials.json"
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Credentials)
+    except FileNotFoundError:
+        found = Credentials()
+        write_private(path, msgspec.json.encode(found))
+    return found
+
+
+def make_key_pairs(place: Layout) -> None:
+    """Token, configuration and gateway keys (P-256), where missing, each with its public half."""
+    for private, public in (
+        (TOKEN_KEY, None),
+        (CONFIGURATION_KEY, CONFIGURATION_PUBLIC_KEY),
+        (GATEWAY_KEY, GATEWAY_PUBLIC_KEY),
+    ):
+        path = place.keys / private
+        if not path.exists():
+            key = ec.generate_private_key(ec.SECP256R1())
+            write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        if public is not None and not (place.keys / public).exists():
+            write_private(place.keys / public, public_half(path))
+
+
+def public_half(private: Path) -> bytes:
+    """The public key of a private key's file, as PEM."""
+    key = load_pem_private_key(private.read_bytes(), password=None)
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

