@@ -48,6 +48,7 @@ class Patterns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     otherwise: str
 
     def type_of(self, pattern: str) -> str:
+        """The type of any pattern, known or not."""
         return self.patterns.get(pattern, self.otherwise)
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from typing import cast
 
 from jsonschema import Draft202012Validator, FormatChecker
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012, Schema
 
 from contracts import ROOT
@@ -22,7 +22,7 @@ def schema(message: str) -> dict[str, object]:
 @cache
 def _registry() -> Registry[Schema]:
     names = [path.parent.name for path in ROOT.glob("*/schema.json")]
-    resources = [Resource[Schema](contents=schema(name), specification=DRAFT202012) for name in names]
+    resources = [DRAFT202012.create_resource(schema(name)) for name in names]
     return Registry[Schema]().with_resources((resource.id() or "", resource) for resource in resources)
 
 

@@ -1,0 +1,94 @@
+"""The tables beside the messages: roles, alert types, patterns."""
+
+from itertools import pairwise
+
+import pytest
+
+from contracts import alert_types, patterns, permissions
+from contracts.validation import schema
+
+FROM_LEAST_TO_MOST = ["viewer", "operator", "manager", "admin", "super_admin"]
+
+
+def allowed(role: str) -> set[str]:
+    return set(permissions()[role])
+
+
+def test_exactly_the_roles() -> None:
+    assert sorted(permissions()) == sorted(FROM_LEAST_TO_MOST)
+
+
+@pytest.mark.parametrize(("below", "above"), pairwise(FROM_LEAST_TO_MOST))
+def test_each_role_may_all_that_the_one_below_may(below: str, above: str) -> None:
+    assert allowed(below) < allowed(above)
+
+
+@pytest.mark.parametrize("role", FROM_LEAST_TO_MOST)
+def test_rights_are_a_sorted_list_of_resource_and_action(role: str) -> None:
+    rights = permissions()[role]
+    assert rights == sorted(set(rights))
+    for right in rights:
+        resource, action = right.split(":")
+        assert resource.replace("_", "").isalpha()
+        assert action in {"create", "read", "update", "delete"}
+
+
+def test_staff_triggers_and_acknowledges() -> None:
+    for role in FROM_LEAST_TO_MOST[1:]:
+        assert {"alerts:create", "alerts:update", "alert_notes:create", "check_ins:create"} <= allowed(role)
+
+
+def test_viewer_only_reads_and_nothing_live() -> None:
+    assert {right.split(":")[1] for right in allowed("viewer")} == {"read"}
+    assert not {"alerts:read", "silent_alerts:read", "check_ins:read", "people:read"} & allowed("viewer")
+
+
+def test_operator_changes_no_device_and_sees_no_list_of_people() -> None:
+    assert not {"devices:update", "people:read", "configuration:read"} & allowed("operator")
+
+
+def test_nobody_deletes_what_happened() -> None:
+    never = {"alerts:delete", "alert_notes:update", "alert_notes:delete", "check_ins:delete", "audit:update"}
+    for role in FROM_LEAST_TO_MOST:
+        assert not never & allowed(role)
+
+
+def test_only_the_platform_makes_organizations_and_edits_rights() -> None:
+    assert {"organizations:create", "permissions:update"} <= allowed("super_admin") - allowed("admin")
+
+
+def test_types_stand_in_order_of_gravity() -> None:
+    types = [row.type for row in alert_types()]
+    assert types == (
+        ["lockdown", "fire", "evacuate", "hazmat", "shelter", "weather", "medical", "secure", "hold", "assist", "test"]
+    )
+    definitions = schema("common")["$defs"]
+    assert isinstance(definitions, dict)
+    assert definitions["alert_type"]["enum"] == types
+
+
+def test_priority_falls_and_severity_never_rises_with_gravity() -> None:
+    severities = ["critical", "high", "medium", "low"]
+    for graver, next_one in pairwise(alert_types()):
+        assert graver.priority > next_one.priority
+        assert severities.index(graver.severity) <= severities.index(next_one.severity)
+
+
+def test_what_a_lockdown_and_an_assist_need() -> None:
+    assert [row.type for row in alert_types() if row.two_person] == ["lockdown"]
+    assert {row.type for row in alert_types() if row.never_sounds_in_room_of_origin} == {"lockdown", "assist"}
+
+
+def test_the_five_actions_of_the_standard_response_protocol_have_their_phrase() -> None:
+    spoken = {row.type for row in alert_types() if row.phrase}
+    assert spoken == {"lockdown", "secure", "hold", "evacuate", "shelter"}
+
+
+def test_unknown_pattern_is_the_gravest_type() -> None:
+    table = patterns()
+    assert [table.type_of(pattern) for pattern in ("long", "triple", "short", "anything")] == [
+        "lockdown",
+        "medical",
+        "assist",
+        alert_types()[0].type,
+    ]

@@ -1,0 +1,108 @@
+"""The message core of the firmware, compiled on this machine: as a process with sanitizers, and as a library."""
+
+import os
+import shutil
+import subprocess
+from ctypes import CDLL
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, NoReturn
+
+import pytest
+
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+CORE = sorted((FIRMWARE / "core").glob("*.c"))
+WARNINGS = [
+    "-std=c11",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wshadow",
+    "-Wconversion",
+    "-pedantic",
+    f"-I{FIRMWARE / 'core'}",
+]
+SANITIZERS = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+_build = TemporaryDirectory(prefix="safesignal-core-")
+
+
+class Verdict(NamedTuple):
+    """What the core says to one body: the status's name, and what it wrote again from what it read."""
+
+    status: str
+    body: bytes
+
+
+def cannot_run(reason: str) -> NoReturn:
+    """Say why a test cannot run; where everything must run, that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        cannot_run(f"`{name}` is not installed (Debian: apt-get install gcc libc6-dev cmake make)")
+    return found
+
+
+def compile_c(output: str, *arguments: str | Path) -> Path:
+    target = Path(_build.name) / output
+    command = [tool("cc"), *WARNINGS, "-o", target, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    if (
+        done.returncode != 0
+        and "-fsanitize" in done.stderr + " ".join(map(str, arguments))
+        and "cannot find" in done.stderr
+    ):
+        cannot_run(f"the compiler has no sanitizers: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+class Core:
+    """`ss_contract` as a process that answers one body after the other; it dies at the first thing a sanitizer sees."""
+
+    def __init__(self, program: Path) -> None:
+        self._process = subprocess.Popen(
+            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def judge(self, message: str, body: bytes) -> Verdict:
+        process = self._process
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        try:
+            process.stdin.write(b"%s %d\n%s" % (message.encode(), len(body), body))
+            process.stdin.flush()
+            answer = process.stdout.readline().split()
+        except BrokenPipeError:
+            answer = []
+        if len(answer) != 2:
+            raise AssertionError(f"the core died of {body!r}:\n{process.stderr.read().decode()}")
+        return Verdict(answer[0].decode(), process.stdout.read(int(answer[1])))
+
+    def close(self) -> int:
+        """End the process in peace; its exit status tells of leaks too."""
+        self._process.communicate(timeout=30)
+        return self._process.returncode
+
+
+@cache
+def program() -> Path:
+    return compile_c("ss_contract", *SANITIZERS, *CORE, FIRMWARE / "host" / "ss_contract.c")
+
+
+@cache
+def core() -> Core:
+    """The one process of this test run."""
+    return Core(program())
+
+
+@cache
+def library() -> CDLL:
+    return CDLL(str(compile_c("libss_message.so", "-O2", "-fPIC", "-shared", *CORE)))
