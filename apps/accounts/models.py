@@ -1,7 +1,5 @@
 """People and what they may do where. Columns are the requirement's ("User Management")."""
 
-from typing import ClassVar
-
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Now
@@ -43,10 +41,10 @@ class User(AbstractBaseUser):
     is_super_admin = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
-    last_login = models.DateTimeField(db_column="last_login_at", null=True)  # type: ignore[assignment]
+    last_login = models.DateTimeField(db_column="last_login_at", null=True)
 
     USERNAME_FIELD = "email"
-    objects: ClassVar[BaseUserManager["User"]] = BaseUserManager()
+    objects = BaseUserManager["User"]()
 
     class Meta:
         db_table = "users"
@@ -80,7 +78,7 @@ class Membership(OwnedByOrganization):
     )
     created_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar[TenantManager["Membership"]] = TenantManager()
+    objects = TenantManager["Membership"]()
 
     class Meta:
         db_table = "user_organizations"

@@ -1,13 +1,16 @@
 """What every REST door shares: the principal of a request, and the organization it speaks of."""
 
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from apps.common.access import Principal
 from apps.common.problems import Invalid, NotFound, Unauthenticated
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # which itself imports this module, as its default permission
 
 
 class OrganizationRequired(Invalid):
@@ -20,7 +23,7 @@ class OrganizationRequired(Invalid):
 class HasPrincipal(BasePermission):
     """No principal is a refusal."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         """Whether somebody is calling."""
         return isinstance(request.user, Principal)
 

@@ -15,9 +15,13 @@ def record(
     target_kind: str,
     target_id: UUID | None,
     organization_id: UUID | None,
+    outcome: str = "done",
     **detail: str | int | bool | None,
 ) -> None:
-    """Write that `actor` (None: nobody signed in) did `action`. No personal data or secrets in `detail`."""
+    """Write that `actor` (None: nobody signed in) did `action`, or with `outcome` refused that they tried.
+
+    No personal data or secrets in `detail`.
+    """
     AuditEntry.objects.create(
         organization_id=organization_id,
         at=timezone.now(),
@@ -26,5 +30,6 @@ def record(
         action=action,
         target_kind=target_kind,
         target_id=target_id,
+        outcome=outcome,
         detail=detail,
     )

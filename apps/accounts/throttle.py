@@ -1,0 +1,101 @@
+"""Guessing passwords is slow, and slows nobody else down for longer than a minute.
+
+Counted are wrong answers of one minute: for an account from one address, for an account from everywhere, and from one
+address for all accounts (a whole school sits behind one). The last two do not bind an address from which that account
+signed in during the last month, so that a stranger can not lock anybody out of where they work. Only signing in is
+slowed: sessions, tokens, and alarms know nothing of this.
+
+The counts live in Valkey; without it people sign in all the same.
+"""
+
+import logging
+from http import HTTPStatus
+
+import redis
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
+
+from apps.common import bus
+from apps.common.problems import Problem
+
+logger = logging.getLogger(__name__)
+
+WINDOW_SECONDS = 60
+PER_ACCOUNT_AND_ADDRESS = 10
+PER_ACCOUNT = 50
+PER_ADDRESS = 300
+FAMILIAR_SECONDS = 30 * 24 * 3600
+
+
+class TooManyGuesses(Problem):
+    """Too many wrong passwords; `retry_after` says in how many seconds to try again."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too_many_guesses"
+    default_detail = "Too many wrong passwords: wait a minute, then try again."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after=retry_after)
+        self.retry_after = retry_after
+
+
+class Guess:
+    """One try of a password for an account from an address. It counts from `take` on, until it was `right`."""
+
+    def __init__(self, *, email: str, address: str) -> None:
+        account = email.strip().casefold()
+        pair = f"{account} {address}"
+        self._limits = {
+            _key("pair", pair): PER_ACCOUNT_AND_ADDRESS,
+            _key("account", account): PER_ACCOUNT,
+            _key("address", address): PER_ADDRESS,
+        }
+        self._familiar = _key("familiar", pair)
+
+    def take(self) -> None:
+        """Count it, before the password is looked at, so that parallel guesses count too. Raises TooManyGuesses."""
+        try:
+            pipeline = bus.client().pipeline(transaction=False)
+            pipeline.exists(self._familiar)
+            for key in self._limits:
+                pipeline.incr(key)
+                pipeline.expire(key, WINDOW_SECONDS, nx=True)
+                pipeline.ttl(key)
+            familiar, *counts = (int(answer) for answer in pipeline.execute())
+        except redis.RedisError as error:
+            logger.warning("wrong passwords are not counted while Valkey is away: %s", error)
+            return
+        tries, waits = counts[0::3], counts[2::3]
+        binding = 1 if familiar else len(tries)
+        limits = list(self._limits.values())
+        too_many = [waits[i] for i in range(binding) if tries[i] > limits[i]]
+        if too_many:
+            raise TooManyGuesses(retry_after=max(*too_many, 1))
+
+    def right(self) -> None:
+        """It was no guess: uncount it, and remember the address as familiar to the account."""
+        try:
+            pipeline = bus.client().pipeline(transaction=False)
+            for key in self._limits:
+                pipeline.decr(key)
+                pipeline.expire(key, WINDOW_SECONDS, nx=True)
+            pipeline.set(self._familiar, 1, ex=FAMILIAR_SECONDS)
+            pipeline.execute()
+        except redis.RedisError as error:
+            logger.warning("a right password was not uncounted while Valkey is away: %s", error)
+
+
+def address_of(request: HttpRequest) -> str:
+    """The caller's address: what the nearest proxy saw, where one is declared to stand before us, else the peer's."""
+    if getattr(settings, "SECURE_PROXY_SSL_HEADER", None):
+        seen: str = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        if seen:
+            return seen
+    peer: str = request.META.get("REMOTE_ADDR", "")
+    return peer
+
+
+def _key(kind: str, value: str) -> str:
+    """Keyed digests: Valkey is told neither e-mail nor address."""
+    return f"safesignal:guess:{kind}:{salted_hmac('safesignal.guess', value, algorithm='sha256').hexdigest()[:32]}"
