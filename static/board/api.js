@@ -73,6 +73,7 @@ export class Api {
 function refusal(status, problem) {
   const code = problem?.code ?? String(status);
   if (status === 401) return new Refusal("signed_out", "You are signed out. Sign in again to go on.");
+  if (code === "csrf_failed") return new Refusal(code, "This page is too old to act. Reload it, then press again.");
   if (status === 403) return new Refusal(code, "Your role may not do this. Ask an operator or an admin of the school.");
   if (status === 404) return new Refusal(code, "This alert is not here any more. Reload the page to see what is open.");
   if (status === 409) return new Refusal(code, "Somebody was faster. The board shows how it stands now.", problem?.current);

@@ -37,10 +37,10 @@ export class Sound {
       this.#wanted = true;
       this.#prepare();
       await this.#context.resume().catch(() => {});
-      if (this.on) this.#play(0.4);
     }
     localStorage.setItem(STORED, this.#wanted ? "on" : "off");
     this.#onChange();
+    if (this.on && !this.ringing) this.#play(0.4);
   }
 
   /** Sound now, and again every 10 s, until `rest`. */

@@ -1,0 +1,69 @@
+"""What the board is drawn from."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from apps.alerts import lifecycle
+from apps.alerts.models import AlertStatus
+from apps.alerts.selectors import MAX_PAGE, alert_page
+from apps.common import feed
+from apps.common.access import Principal, allows
+from apps.portal.board import Picture
+from apps.portal.cards import Eye
+from apps.tenancy.models import Organization, Site
+
+
+def picture(*, principal: Principal, organization: UUID) -> Picture:
+    """The open alerts of an organization. Raises NotFound or Forbidden.
+
+    The head of the feed is read before the alerts: what comes between the two is told again, never left out.
+    """
+    cursor = feed.heads().get(organization, 0)
+    open_alerts = alert_page(
+        principal=principal, organization=organization, statuses=lifecycle.OPEN, limit=MAX_PAGE, cursor=None
+    )
+    newest = alert_page(
+        principal=principal, organization=organization, statuses=tuple(AlertStatus), limit=1, cursor=None
+    )
+    return Picture(
+        organization_id=organization,
+        organization_name=Organization.objects.get(id=organization).name,
+        person_name=principal.name,
+        may_act=allows(principal, organization, "alerts", "update"),
+        cursor=cursor,
+        alerts=_raw(open_alerts.documents),
+        complete=open_alerts.next is None,
+        last=next(iter(_raw(newest.documents)), None),
+    )
+
+
+def eye(*, principal: Principal, organization: UUID, now: datetime) -> Eye:
+    """Who looks, with the wall clock and the street addresses of the organization's sites."""
+    sites = list(Site.objects.filter(organization_id=organization).order_by("created_at", "id"))
+    zones = {site.timezone for site in sites}
+    return Eye(
+        person_id=principal.id,
+        now=now,
+        zone=_zone(zones.pop()) if len(zones) == 1 else UTC,
+        addresses={site.id: ", ".join(site.address.split("\n")) for site in sites if site.address},
+    )
+
+
+def organizations(principal: Principal) -> Sequence[Organization]:
+    """The organizations that the principal belongs to, by name."""
+    return list(Organization.objects.filter(id__in=principal.grants).order_by("name"))
+
+
+def _raw(documents: Sequence[str]) -> list[msgspec.Raw]:
+    return [msgspec.Raw(document.encode()) for document in documents]
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC

@@ -1,0 +1,174 @@
+"""Pages that people open in a browser: sign in and out, and the live board."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, Final, ParamSpec
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth import login, logout
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render, resolve_url
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.accounts.services import WrongCredentials, authenticate
+from apps.accounts.throttle import TooManyGuesses, address_of
+from apps.alerts import services
+from apps.common.access import Principal
+from apps.common.doors import open_door
+from apps.common.problems import Conflict, Forbidden, NotFound
+from apps.portal import security, selectors
+from apps.portal.board import board_context
+
+FEED_URL: Final = "/ws/alerts"
+ALERTS_URL: Final = "/api/v1/alerts"
+
+P = ParamSpec("P")
+
+
+def signed_in(
+    view: Callable[Concatenate[HttpRequest, Principal, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A page for somebody: who is nobody yet signs in first, and comes back."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        principal: Principal | None = getattr(request, "principal", None)
+        if principal is None:
+            return redirect(f"{reverse('portal:login')}?{urlencode({'next': request.get_full_path()})}")
+        return view(request, principal, *args, **kwargs)
+
+    return answer
+
+
+@open_door
+@security.page
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponseBase:
+    """E-mail and password for a session."""
+    target = _next(request)
+    if request.method != "POST":
+        return redirect(target) if request.user.is_authenticated else _sign_in_form(request, target)
+    email, password = request.POST.get("email", "").strip(), request.POST.get("password", "")
+    try:
+        user = authenticate(email=email, password=password, address=address_of(request))
+    except WrongCredentials:
+        return _sign_in_form(request, target, email, "E-mail address and password do not match. Try again.")
+    except TooManyGuesses as refusal:
+        wait = f"Too many wrong passwords. Wait {refusal.retry_after} seconds, then try again."
+        return _sign_in_form(request, target, email, wait)
+    login(request, user)
+    return redirect(target)
+
+
+@security.page
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the session."""
+    logout(request)
+    return redirect("portal:login")
+
+
+@security.page
+@require_safe
+@signed_in
+def board(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """The live board of one organization."""
+    organization = _organization(request, principal)
+    if organization is None:
+        return _choose(request, principal)
+    try:
+        picture = selectors.picture(principal=principal, organization=organization)
+    except Forbidden:
+        text = "Your role does not show open alerts. An admin of your school can change that."
+        return _message(request, "No open alerts for your role", text)
+    context = board_context(
+        picture,
+        selectors.eye(principal=principal, organization=organization, now=timezone.now()),
+        feed_url=FEED_URL,
+        alerts_url=ALERTS_URL,
+        login_url=reverse("portal:login"),
+    )
+    notice = " ".join(str(message) for message in messages.get_messages(request))
+    return render(request, "portal/board.html", {**context, "notice": notice})
+
+
+@security.page
+@require_POST
+@signed_in
+def acknowledge(request: HttpRequest, principal: Principal, alert_id: UUID) -> HttpResponse:
+    """The form behind the button, for a page whose script does not run."""
+    return _act(request, lambda: _acknowledge(principal, alert_id))
+
+
+@security.page
+@require_POST
+@signed_in
+def resolve(request: HttpRequest, principal: Principal, alert_id: UUID) -> HttpResponse:
+    """The form behind the button, for a page whose script does not run."""
+    return _act(request, lambda: _resolve(principal, alert_id))
+
+
+def _acknowledge(principal: Principal, alert_id: UUID) -> str:
+    services.acknowledge(principal=principal, alert_uuid=alert_id, now=timezone.now())
+    return "You acknowledged the alert."
+
+
+def _resolve(principal: Principal, alert_id: UUID) -> str:
+    outcome = services.resolve(principal=principal, alert_uuid=alert_id, reason=None, now=timezone.now())
+    if outcome.awaiting_second_person:
+        return "Your all clear is in: 1 of 2. A second person must confirm."
+    return "The alert is closed."
+
+
+def _act(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
+    try:
+        said = act()
+    except Conflict:
+        said = "Somebody was faster. The board shows how it stands now."
+    except (Forbidden, NotFound) as refusal:
+        said = refusal.detail
+    messages.info(request, said)
+    return redirect(_board_url(request))
+
+
+def _board_url(request: HttpRequest) -> str:
+    organization = request.GET.get("organization")
+    return reverse("portal:board") + (f"?{urlencode({'organization': organization})}" if organization else "")
+
+
+def _organization(request: HttpRequest, principal: Principal) -> UUID | None:
+    """The organization named in the address, or the only one; None when there is a choice to make."""
+    named = request.GET.get("organization")
+    if named is None:
+        return next(iter(principal.grants)) if len(principal.grants) == 1 else None
+    return next((organization for organization in principal.grants if str(organization) == named), None)
+
+
+def _choose(request: HttpRequest, principal: Principal) -> HttpResponse:
+    organizations = selectors.organizations(principal)
+    if organizations:
+        return _message(request, "Which school?", "You belong to several.", organizations=organizations)
+    text = "You belong to no school here. Ask an admin of your school to add you."
+    return _message(request, "No school yet", text)
+
+
+def _message(request: HttpRequest, heading: str, text: str, **more: object) -> HttpResponse:
+    return render(request, "portal/message.html", {"heading": heading, "text": text, **more})
+
+
+def _sign_in_form(request: HttpRequest, target: str, email: str = "", error: str = "") -> HttpResponse:
+    return render(request, "portal/login.html", {"next": target, "email": email, "error": error})
+
+
+def _next(request: HttpRequest) -> str:
+    """Where to go after signing in: only within this host."""
+    named = request.POST.get("next") or request.GET.get("next") or ""
+    safe = url_has_allowed_host_and_scheme(named, {request.get_host()}, require_https=request.is_secure())
+    return named if safe else resolve_url("portal:board")

@@ -1,0 +1,177 @@
+"""The page itself: readable by everyone, at every width, by keyboard, and honest about its age."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.gallery import SOMEBODY, ZONE, Document, Gallery, alert, at_room
+
+TYPES = ["lockdown", "fire", "evacuate", "hazmat", "shelter", "weather", "medical", "secure", "hold", "assist", "test"]
+
+CONTRAST = """
+() => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const rgb = (...layers) => {
+    pen.clearRect(0, 0, 1, 1);
+    for (const color of layers) { pen.fillStyle = color; pen.fillRect(0, 0, 1, 1); }
+    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const luminance = (color) => {
+    const [r, g, b] = color.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const bad = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !node.checkVisibility()) continue;
+    if (node.closest("template, script, .unseen, .skip")) continue;
+    const layers = ["#fff"];
+    for (let up = node; up; up = up.parentElement) layers.splice(1, 0, getComputedStyle(up).backgroundColor);
+    const [text, ground] = [luminance(rgb(...layers, getComputedStyle(node).color)), luminance(rgb(...layers))];
+    const ratio = (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
+    if (ratio < 4.5) bad.push([node.textContent.trim(), ratio.toFixed(2)]);
+  }
+  return bad;
+}
+"""
+
+
+def every_kind() -> list[Document]:
+    kinds: list[Document] = [alert(n, alert_type=kind, place=at_room(str(100 + n))) for n, kind in enumerate(TYPES)]
+    kinds[0] |= {"is_silent": True, "is_late": True, "presses": 3, "is_unattributed": True}
+    kinds[1] |= {"status": "acknowledged", "acknowledged_at": kinds[1]["received_at"], "acknowledged_by": SOMEBODY}
+    kinds.append(alert(50, is_drill=True))
+    kinds.append(alert(51, alert_type="gas_leak", place=None))
+    return kinds
+
+
+@pytest.mark.parametrize("width", [390, 820, 1440])
+def test_nothing_is_wider_than_the_screen(page: Page, hall: Gallery, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    for name, alerts in {"quiet": [], "every": every_kind()}.items():
+        page.goto(hall.hang(name, alerts))
+        expect(page.locator("#sound")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("first", [*TYPES, "gas_leak"])
+def test_the_type_is_the_largest_thing_and_every_text_is_readable(page: Page, hall: Gallery, first: str) -> None:
+    page.goto(hall.hang("one", [alert(1, alert_type=first)]))
+    expect(page.locator("#sound")).to_be_visible()
+    assert page.evaluate(CONTRAST) == []
+    sizes = page.evaluate(
+        "() => [...document.querySelectorAll('body *')]"
+        ".filter((n) => n.checkVisibility() && n.childElementCount === 0 && n.textContent.trim())"
+        ".map((n) => [n.className || n.dataset.slot, parseFloat(getComputedStyle(n).fontSize)])"
+    )
+    largest = max(sizes, key=lambda size: size[1])
+    assert largest[0] == "label"
+
+
+def test_every_text_is_readable_on_a_full_board_and_when_quiet(page: Page, hall: Gallery) -> None:
+    for name, alerts in {"quiet": [], "every": every_kind()}.items():
+        page.goto(hall.hang(name, alerts))
+        expect(page.locator("#sound")).to_be_visible()
+        assert page.evaluate(CONTRAST) == []
+
+
+def test_a_drill_and_a_silent_alert_say_so_in_words(page: Page, hall: Gallery) -> None:
+    page.goto(hall.hang("marks", [alert(1, is_drill=True, is_silent=True)]))
+    expect(page.locator(".band-drill")).to_contain_text("DRILL")
+    expect(page.locator(".band-silent")).to_contain_text("SILENT")
+    expect(page.locator(".call")).to_be_hidden()
+    assert page.title().startswith("(1) DRILL Lockdown")
+
+
+def test_who_may_not_act_sees_no_buttons(page: Page, hall: Gallery) -> None:
+    page.goto(hall.hang("viewer", [alert(1)], may_act=False))
+    expect(page.locator("#sound")).to_be_visible()
+    expect(page.locator(".alert")).to_have_count(1)
+    expect(page.locator(".alert button")).to_have_count(0)
+
+
+def test_keyboard_reaches_every_control_with_a_visible_focus(page: Page, hall: Gallery) -> None:
+    page.goto(hall.hang("keys", [alert(1), alert(2, alert_type="medical")]))
+    expect(page.locator("#sound")).to_be_visible()
+    reached: list[str] = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        said, outline = page.evaluate(
+            "() => [document.activeElement.innerText, getComputedStyle(document.activeElement).outlineWidth]"
+        )
+        if said:
+            assert outline == "3px", said
+        reached.append(said)
+    for control in ("Sound is off: turn on", "Sign out", "Acknowledge", "All clear (1 of 2)", "Call 911"):
+        assert control in reached
+    assert reached.count("Acknowledge") == 2
+
+
+def test_still_for_those_who_asked_for_stillness(browser: Browser, hall: Gallery) -> None:
+    moving = "() => document.getAnimations().filter((one) => one.playState === 'running').length"
+    url = hall.hang("still", [alert(1)])
+    for wish, expected in (("reduce", 0), ("no-preference", 1)):
+        context = browser.new_context(reduced_motion=wish)  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto(url)
+        expect(page.locator("#sound")).to_be_visible()
+        assert page.evaluate(moving) == expected
+        context.close()
+
+
+def test_without_script_the_alerts_are_there_and_the_page_says_that_it_stands_still(
+    browser: Browser, hall: Gallery
+) -> None:
+    context = browser.new_context(java_script_enabled=False, timezone_id=ZONE)
+    page = context.new_page()
+    page.goto(hall.hang("static", [alert(1)]))
+    expect(page.locator(".alert h2")).to_have_text("Lockdown")
+    expect(page.locator("#strip")).to_contain_text("does not change by itself")
+    expect(page.locator("#strip")).to_be_visible()
+    context.close()
+
+
+def test_with_a_broken_script_the_page_says_so_too(browser: Browser, hall: Gallery) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/board/state.js", lambda route: route.abort())
+    page.goto(hall.hang("broken", [alert(1)]))
+    expect(page.locator(".alert h2")).to_have_text("Lockdown")
+    expect(page.locator("#strip")).to_be_visible()
+    expect(page.locator("#strip")).to_contain_text("does not change by itself")
+    context.close()
+
+
+def test_past_15_seconds_the_board_greys_and_says_since_when(page: Page, hall: Gallery) -> None:
+    """This page has no feed behind it, so its picture only grows older."""
+    page.clock.install()
+    page.goto(hall.hang("stale", [alert(1)]))
+    expect(page.locator("#line")).to_contain_text("Not live")
+    expect(page.locator("#board")).not_to_have_attribute("data-stale", "")
+    page.clock.run_for(16_000)
+    expect(page.locator("#board")).to_have_attribute("data-stale", "")
+    expect(page.locator("#line")).to_contain_text("Stale, 1")
+    expect(page.locator("#strip")).to_contain_text("This picture is from")
+    assert page.evaluate("getComputedStyle(document.getElementById('alerts')).filter") == "grayscale(1)"
+
+
+def test_the_age_runs(page: Page, hall: Gallery) -> None:
+    page.clock.install()
+    page.goto(hall.hang("age", [alert(1, ago=58)]))
+    age = page.locator(".alert-clock b")
+    expect(age).to_have_text("00:58")
+    page.clock.run_for(3_000)
+    expect(age).to_have_text("01:01")
+
+
+def test_sound_is_armed_by_a_person_and_the_board_says_when_it_is_not(page: Page, hall: Gallery) -> None:
+    page.goto(hall.hang("sound", [alert(1)]))
+    sound = page.locator("#sound")
+    expect(sound).to_have_text("Sound is off: turn on")
+    expect(sound).to_have_attribute("data-tone", "warn")
+    sound.click()
+    expect(sound).to_have_text("Sound on")
+    expect(page.locator("#fact-sound")).to_have_text("on")
+    sound.click()
+    expect(sound).to_have_text("Sound is off: turn on")

@@ -1,0 +1,74 @@
+"""Server and script say the same of every alert: the card as rendered is the card as the script fills it."""
+
+from playwright.sync_api import Page
+
+from contracts import examples
+from tests.browser.gallery import ME, SOMEBODY, Document, Gallery, alert, at_room, example
+
+CARDS = """
+() => [...document.querySelectorAll(".alert")].map((card) => ({
+  shown: [...card.querySelectorAll("[data-slot]:not([data-slot=age])")]
+    .filter((slot) => !slot.closest("[hidden]"))
+    .map((slot) => [slot.dataset.slot, slot.textContent.trim(), slot.getAttribute("datetime")]),
+  icon: card.querySelector("use[data-slot]").getAttribute("href"),
+  marks: ["type", "drill", "silent", "acknowledged"].map((name) => card.dataset[name] ?? null),
+  parts: [...card.querySelectorAll("[data-if], form, button")].map((part) => [part.hidden, part.disabled ?? null]),
+}))
+"""
+STORY = "() => [...document.querySelectorAll('#steps li')].map((step) => step.innerText.replace(/\\s+/g, ' ').trim())"
+
+
+def documents() -> list[Document]:
+    """Every open alert of the contract's examples, and what a school may meet besides."""
+    me: Document = {"id": str(ME), "name": "Maria Sanchez"}
+    made: list[Document] = [
+        alert(1, approvals={"given": 1, "required": 2, "by": [me]}),
+        alert(2, approvals={"given": 1, "required": 2, "by": [SOMEBODY]}, presses=4),
+        alert(3, alert_type="gas_leak", ago=4000, approvals={"given": 0, "required": 1, "by": []}),
+        alert(4, alert_type="medical", ago=90_000, place=at_room("Gym", "Gym"), source="mobile"),
+        alert(5, place=None, device=None, is_late=True),
+        alert(6, is_drill=True, is_silent=True, place=at_room("B-204", "Chemistry")),
+    ]
+    given = [example(one.name) for one in examples("alert", "valid")]
+    numbered = [document | {"id": f"0198f2c4-6a10-7600-9c41-f{n:011x}"} for n, document in enumerate(given)]
+    return made + [document for document in numbered if document["status"] in {"new", "acknowledged"}]
+
+
+def test_server_and_script_say_the_same(page: Page, hall: Gallery) -> None:
+    alerts = documents()
+    url = hall.hang("words", alerts)
+    context = page.context.browser
+    assert context is not None
+    still = context.new_context(java_script_enabled=False, timezone_id="America/Chicago")
+    server = still.new_page()
+    server.goto(url)
+    as_rendered, story = server.evaluate(CARDS), server.evaluate(STORY)
+    still.close()
+
+    page.goto(url)
+    page.wait_for_selector("#sound:not([hidden])")
+    assert len(as_rendered) == len(alerts)
+    assert page.evaluate(CARDS) == as_rendered
+    assert page.evaluate(STORY) == story
+
+
+def test_a_card_made_by_the_script_is_the_same_as_one_made_by_the_server(page: Page, hall: Gallery) -> None:
+    page.goto(hall.hang("made", documents()))
+    page.wait_for_selector("#sound:not([hidden])")
+    served = page.evaluate(CARDS)
+    page.evaluate(
+        """
+        async () => {
+          const { Card } = await import("/static/board/cards.js");
+          const data = JSON.parse(document.getElementById("board-data").textContent);
+          const template = document.getElementById("alert-template").content.firstElementChild;
+          for (const node of document.querySelectorAll("#alerts .alert")) {
+            const alert = data.alerts.find((one) => one.id === node.dataset.alert);
+            const card = new Card(template.cloneNode(true));
+            card.fill(alert, data, undefined, Date.now());
+            node.replaceWith(card.node);
+          }
+        }
+        """
+    )
+    assert page.evaluate(CARDS) == served
