@@ -17,8 +17,9 @@ import {
 const DRAW_EVERY_MS = 50;
 const TICK_MS = 500;
 const SETTLE_MS = 2_000; // a head may run ahead of its message for a moment
+const BEHIND_MS = 6_000; // what is for others moves the head too: no word of it unless it lasts
 const READ_PAUSE_MS = 4_000;
-const SLIP_MS = 400; // a press this soon after the list moved was meant for another card
+const SLIP_MS = 600; // a press this soon after something moved was meant for what was there before
 const CLOCK_GOOD_MS = 150;
 
 /** @type {import("./types.js").BoardData} */
@@ -162,8 +163,10 @@ function note(id, what) {
   paint();
 }
 
+const behindFor = () => (behindSince === null ? 0 : performance.now() - behindSince);
+
 function showLine() {
-  view.showLine(fresh.words(feed.state, state, (at) => clock.now() - at));
+  view.showLine(fresh.words(feed.state, behindFor() > BEHIND_MS, (ms) => clock.now() - ms));
 }
 
 function signIn() {
@@ -183,9 +186,10 @@ function forbid() {
 
 document.getElementById("alerts").addEventListener("submit", (event) => {
   event.preventDefault();
+  const { id } = View.actOf(event.target);
   const byPointer = event.submitter && !event.submitter.matches(":focus-visible");
-  if (byPointer && performance.now() - view.movedAt < SLIP_MS) {
-    note(View.actOf(event.target).id, { busy: false, note: "The list moved just now. Press again if you mean this one.", tone: "bad" });
+  if (byPointer && view.movedSince(id) < SLIP_MS) {
+    note(id, { busy: false, note: "This button moved just now. Press again if you mean it.", tone: "bad" });
     return;
   }
   void act(event.target);
@@ -197,7 +201,7 @@ window.addEventListener("pageshow", (event) => event.persisted && location.reloa
 setInterval(() => {
   view.tick();
   showLine();
-  if (behindSince !== null && performance.now() - behindSince > SETTLE_MS) void read();
+  if (behindFor() > SETTLE_MS) void read();
 }, TICK_MS);
 
 view.showSound(sound.on);

@@ -18,6 +18,8 @@ export class Card {
     this.forms = Object.fromEntries([...node.querySelectorAll("form[data-act]")].map((f) => [f.dataset.act, f]));
     this.alert = null;
     this.doing = null;
+    /** When its buttons last changed places. */
+    this.movedAt = -Infinity;
   }
 
   /** @param {import("./types.js").Alert} alert @param {import("./types.js").BoardData} data @param {Doing|undefined} doing */
@@ -68,7 +70,12 @@ export class Card {
 
   #fillActs(alert, data, doing, taken) {
     const button = closeButton(alert, data.me);
-    show(this.forms.acknowledge, !taken);
+    if (this.forms.acknowledge.hidden !== taken) {
+      const held = this.forms.acknowledge.contains(document.activeElement);
+      show(this.forms.acknowledge, !taken);
+      this.movedAt = performance.now();
+      if (held) this.node.focus({ preventScroll: true });
+    }
     this.#write("close", button.label);
     this.slots.close.disabled = !button.open || Boolean(doing?.busy);
     this.forms.acknowledge.querySelector("button").disabled = Boolean(doing?.busy);

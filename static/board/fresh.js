@@ -1,7 +1,6 @@
 /** How old the picture is, and how the page says so. */
 
 import { timeText } from "./words.js";
-import { isBehind } from "./state.js";
 
 export const STALE_MS = 15_000;
 
@@ -25,14 +24,17 @@ export class Freshness {
     return Math.max(Date.now() - this.#wall, performance.now() - this.#steady);
   }
 
-  /** @param {string} line  state of the feed @param {import("./state.js").State} state @param {(ms: number) => number} ago  server time so long ago */
-  words(line, state, ago) {
+  /**
+   * @param {string} line  state of the feed
+   * @param {boolean} behind  the server has told of more than is shown, for longer than a moment
+   * @param {(ms: number) => number} ago  server time so long ago
+   */
+  words(line, behind, ago) {
     const age = this.age;
     const seconds = Math.floor(age / 1000);
     const when = timeText(ago(age), ago(0));
-    const live = line === "live" && !isBehind(state);
     const since = seconds < 2 ? "now" : `${seconds} s ago`;
-    const said = { confirmed: `Confirmed ${seconds < 2 ? "now" : since}.`, stale: false, notice: "", noticeTone: "warn" };
+    const said = { confirmed: `Confirmed ${since}.`, stale: false, notice: "", noticeTone: "warn" };
     if (this.#forbidden)
       return {
         ...said, text: "No access", tone: "warn", fact: "closed", confirmed: "", stale: true, noticeTone: "bad",
@@ -44,7 +46,7 @@ export class Freshness {
         confirmed: `This was so at ${when}.`,
         notice: `This picture is from ${when}. The connection is lost and is tried again. Until it is back, ask and tell people another way.`,
       };
-    if (live) return { ...said, text: `Live, ${since}`, tone: "", fact: "connected" };
+    if (line === "live" && !behind) return { ...said, text: `Live, ${since}`, tone: "", fact: "connected" };
     if (line === "live") return { ...said, text: `Catching up, ${since}`, tone: "warn", fact: "catching up" };
     return { ...said, text: `Not live, read ${since}`, tone: "warn", fact: FACTS[line] };
   }

@@ -8,8 +8,7 @@ const ENDED_SHOWN = 8;
 export class View {
   #cards = new Map();
   #storyKey = "";
-  /** When a card was last put before others: whoever was about to press has another one under the finger. */
-  movedAt = -Infinity;
+  #movedAt = -Infinity;
 
   /** @param {import("./types.js").BoardData} data @param {() => number} now  the server's clock */
   constructor(data, now) {
@@ -70,9 +69,14 @@ export class View {
     show(fact, true);
   }
 
-  /** The card that a form belongs to, and what it does. */
+  /** The alert that a form is of, and what it does. */
   static actOf(form) {
     return { id: form.closest("[data-alert]").dataset.alert, action: form.dataset.act };
+  }
+
+  /** How long ago cards or buttons moved: whoever was about to press then has something else under the finger now. */
+  movedSince(id) {
+    return performance.now() - Math.max(this.#movedAt, this.#cards.get(id)?.movedAt ?? -Infinity);
   }
 
   #showCards(alerts, doing) {
@@ -82,6 +86,7 @@ export class View {
       if (open.has(id)) continue;
       const held = card.node.contains(document.activeElement);
       const heir = card.node.nextElementSibling ?? card.node.previousElementSibling ?? list;
+      if (card.node.nextElementSibling) this.#movedAt = performance.now();
       card.node.remove();
       this.#cards.delete(id);
       if (held) heir.focus({ preventScroll: true });
@@ -92,7 +97,7 @@ export class View {
       if (!card) {
         card = new Card(this.at("alert-template").content.firstElementChild.cloneNode(true));
         this.#cards.set(alert.id, card);
-        if (place) this.movedAt = performance.now();
+        if (place) this.#movedAt = performance.now();
         card.fill(alert, this.data, doing.get(alert.id), this.now());
         list.insertBefore(card.node, place);
       } else {

@@ -1,0 +1,145 @@
+"""The demo school: one organization with two buildings, their rooms and buttons, and one person of each role."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from apps.accounts import services as accounts
+from apps.accounts.models import Role
+from apps.common.ids import new_id
+from apps.common.scope import tenant_scope
+from apps.devices import services as devices
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import Room
+
+SLUG: Final = "lincoln-demo"
+DOMAIN: Final = "lincoln.example"
+PEOPLE: Final = {
+    "admin": ("Ana", "Ruiz"),
+    "manager": ("Marcus", "Webb"),
+    "operator": ("Dana", "Hill"),
+    "viewer": ("Paula", "Osei"),
+    "super_admin": ("Sam", "Okafor"),
+}
+BUILDINGS: Final = ("Main building", "Science wing")
+FLOORS: Final = ("Ground floor", "First floor", "Second floor")
+RULES: Final = (
+    (2, "short", "evacuate", False),
+    (2, "long", "fire", False),
+    (2, "triple", "hazmat", False),
+    (3, "short", "secure", False),
+    (3, "long", "hold", False),
+    (3, "triple", "shelter", False),
+    (4, "short", "weather", False),
+    (4, "long", "test", False),
+    (5, "long", "lockdown", True),
+    (5, "short", "assist", True),
+    (5, "triple", "medical", True),
+)
+"""Key, pattern, type, silent: so that each type can be tried from a button with five keys."""
+
+
+class DemoGateway(msgspec.Struct, frozen=True):
+    """The gateway whose key pair was made before."""
+
+    public_key: str
+
+
+class DemoRequest(msgspec.Struct, frozen=True):
+    """Hardware ids of the buttons, and the gateway."""
+
+    devices: list[str]
+    gateway: DemoGateway
+
+
+class DemoUser(msgspec.Struct, frozen=True):
+    """A person who can sign in."""
+
+    email: str
+    password: str
+
+
+class DemoDevice(msgspec.Struct, frozen=True):
+    """A button and where it hangs."""
+
+    device: str
+    room_id: UUID
+
+
+class DemoSchool(msgspec.Struct, frozen=True):
+    """What was made. The passwords are said once, here."""
+
+    organization_id: UUID
+    gateway_id: UUID
+    users: dict[str, DemoUser]
+    devices: list[DemoDevice]
+
+
+def create_demo_school(request: DemoRequest, *, now: datetime) -> DemoSchool:
+    """Make it all. Raises Conflict when it is there already."""
+    organization = new_id()
+    with tenant_scope([organization]):
+        tenancy.create_organization(actor=None, organization_id=organization, name="Lincoln High School", slug=SLUG)
+        rooms, buildings = _places(organization, len(request.devices))
+        hung = {device: rooms[number % len(rooms)].id for number, device in enumerate(request.devices)}
+        devices.register_devices(actor=None, organization_id=organization, rooms=hung, now=now)
+        gateway = devices.register_gateway(
+            actor=None,
+            organization_id=organization,
+            name="Gateway North",
+            public_key=request.gateway.public_key,
+            buildings=buildings,
+        )
+        for key, pattern, alert_type, is_silent in RULES:
+            devices.add_rule(
+                actor=None,
+                organization_id=organization,
+                key=key,
+                pattern=pattern,
+                alert_type=alert_type,
+                is_silent=is_silent,
+            )
+        users = {role: _person(organization, role) for role in PEOPLE}
+    return DemoSchool(organization, gateway, users, [DemoDevice(device, room) for device, room in hung.items()])
+
+
+def _places(organization: UUID, buttons: int) -> tuple[Sequence[Room], Sequence[UUID]]:
+    """Two buildings of three floors, with a room for each button."""
+    site = tenancy.create_site(
+        actor=None,
+        organization_id=organization,
+        name="Lincoln High School",
+        address="400 Oak Street, Springfield",
+        timezone="America/Chicago",
+    )
+    per_floor = -(-max(buttons, 1) // (len(BUILDINGS) * len(FLOORS)))
+    rooms, buildings = [], []
+    for wing, name in enumerate(BUILDINGS):
+        building = tenancy.create_building(actor=None, site=site, name=name, floor_count=len(FLOORS))
+        buildings.append(building.id)
+        for level, floor_name in enumerate(FLOORS):
+            floor = tenancy.create_floor(actor=None, building=building, floor_number=level, name=floor_name)
+            for number in range(1, per_floor + 1):
+                text = f"{'AB'[wing]}{level + 1}{number:02d}"
+                rooms.append(tenancy.create_room(actor=None, floor=floor, room_number=text, room_type="classroom"))
+    return rooms, buildings
+
+
+def _person(organization: UUID, role: str) -> DemoUser:
+    first_name, last_name = PEOPLE[role]
+    email, password = f"{first_name}.{last_name}@{DOMAIN}".lower(), secrets.token_urlsafe(15)
+    user = accounts.create_user(
+        actor=None,
+        email=email,
+        password=password,
+        first_name=first_name,
+        last_name=last_name,
+        is_super_admin=role == "super_admin",
+    )
+    if role != "super_admin":
+        accounts.add_membership(actor=None, user=user, organization_id=organization, role=Role(role))
+    return DemoUser(email, password)
