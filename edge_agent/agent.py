@@ -1,0 +1,148 @@
+"""The parts put together: what runs, who tells whom, and how it starts and stops."""
+
+import asyncio
+import contextlib
+import logging
+
+import httpx
+
+from edge_agent.button_side import ButtonSide
+from edge_agent.configuration import ConfigurationKeeper
+from edge_agent.downlink import DownlinkClient
+from edge_agent.gateway import Gateway
+from edge_agent.messages.cloud import AlertCreated, AlertUpdated, Command, ConfigChanged
+from edge_agent.settings import Settings
+from edge_agent.store import statements
+from edge_agent.store.store import Store
+from edge_agent.uplink.credentials import Credentials
+from edge_agent.uplink.uplink import Uplink
+
+log = logging.getLogger(__name__)
+
+LOAD_SECONDS = 5.0
+"""How long the start waits for the disk. Then presses are taken without it."""
+FINISH_SECONDS = 3.0
+TICK_SECONDS = 10.0
+STATUS_EVERY_TICKS = 30
+SWEEP_EVERY_TICKS = 360
+HTTP_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+
+
+class Agent:
+    """The gateway as a running program. Make it inside the event loop."""
+
+    def __init__(self, settings: Settings, http: httpx.AsyncClient, tasks: asyncio.TaskGroup) -> None:
+        self._tasks = tasks
+        self._loaded = asyncio.Event()
+        credentials = Credentials(settings, http)
+        self._buttons = ButtonSide(settings, on_link=self._linked)
+        self._store = Store(settings.state_dir, on_open=self._opened, on_health=self._health)
+        self._uplink = Uplink(http, credentials, self._store)
+        self._gateway = Gateway(disk=self._store, building=self._buttons, cloud=self._uplink, tasks=tasks)
+        self._configuration = ConfigurationKeeper(settings, http, credentials, self._gateway.configure)
+        self._downlink = DownlinkClient(settings, credentials, self)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; what was taken by then is carried out, and what was stored is kept for the next start."""
+        self._store.start()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOAD_SECONDS):
+                await self._loaded.wait()
+        if not self._configuration.load():
+            self._gateway.trouble("no_configuration", detail="every press is taken for the gravest type")
+        services = [
+            self._tasks.create_task(service)
+            for service in (
+                self._buttons.run(self._gateway.receive),
+                self._uplink.run(self._gateway),
+                self._configuration.run(),
+                self._downlink.run(),
+                self._beat(),
+            )
+        ]
+        self._gateway.resume()
+        log.info("the gateway runs", extra={"configuration": self._configuration.version})
+        await stop.wait()
+        await self._gateway.finish(FINISH_SECONDS)
+        for service in services:
+            service.cancel()
+        await asyncio.wait(services)
+        await self._store.close()
+        log.info("the gateway has stopped")
+
+    def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged) -> None:
+        """The cloud tells something (downlink)."""
+        match message:
+            case AlertCreated() | AlertUpdated():
+                self._gateway.learn(message.alert)
+            case ConfigChanged():
+                self._configuration.changed()
+            case Command(command="arm_drill"):
+                self._gateway.arm(message.device, message.expires_at)
+            case Command():
+                log.warning("unknown command", extra={"command": message.command})
+
+    def resynced(self) -> None:
+        """The cloud's order is another one (downlink)."""
+        self._uplink.cloud_came_back()
+        self._configuration.changed()
+
+    def keep_cursor(self, seq: int) -> None:
+        """Where to go on after a restart (downlink)."""
+        self._store.submit(statements.meta("cursor", str(seq)))
+
+    def _opened(self) -> None:
+        self._tasks.create_task(self._load())
+
+    async def _load(self) -> None:
+        try:
+            kept = await self._store.load()
+        except Exception:
+            log.exception("the store cannot be read")
+            return
+        self._gateway.load(kept)
+        self._uplink.load(kept)
+        if self._downlink.cursor is None:
+            self._downlink.cursor = kept.cursor
+        self._loaded.set()
+
+    def _health(self, reason: str | None) -> None:
+        if reason is None:
+            self._gateway.recovered("store_failing")
+        else:
+            self._gateway.trouble("store_failing", detail=reason)
+
+    def _linked(self, there: bool) -> None:
+        if there:
+            log.info("the broker is there")
+            self._gateway.recovered("broker")
+        else:
+            self._gateway.trouble("broker", detail="no connection to the broker of the building")
+
+    async def _beat(self) -> None:
+        tick = 0
+        while True:
+            if tick % STATUS_EVERY_TICKS == 0:
+                await self._status()
+            if tick % SWEEP_EVERY_TICKS == SWEEP_EVERY_TICKS - 1:
+                self._gateway.sweep()
+            await asyncio.sleep(TICK_SECONDS)
+            self._gateway.tick()
+            tick += 1
+
+    async def _status(self) -> None:
+        try:
+            depth = await self._store.depth()
+        except Exception as error:
+            log.warning("the store cannot be read", extra={"reason": str(error)})
+            return
+        self._gateway.status(depth)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """The gateway, from start to a clean stop."""
+    async with (
+        httpx.AsyncClient(base_url=settings.cloud_url, timeout=HTTP_TIMEOUT) as http,
+        asyncio.TaskGroup() as tasks,
+    ):
+        await Agent(settings, http, tasks).run(stop)

@@ -1,0 +1,121 @@
+"""MQTT 3.1.1 in the building: mutual TLS, a persistent session, one visible loop that reconnects."""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from datetime import datetime
+
+import aiomqtt
+import msgspec
+
+from edge_agent import times
+from edge_agent.backoff import Backoff
+from edge_agent.messages.building import Ack, Play
+from edge_agent.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SUBSCRIPTIONS = [("ss/v1/d/+/alert", 1), ("ss/v1/d/+/health", 0), ("ss/v1/d/+/state", 1)]
+CONNECT_SECONDS = 5.0
+KEEPALIVE_SECONDS = 15
+IN_FLIGHT = 1000
+"""Messages that may wait for the broker's puback at once: a school that presses at once is not slowed down."""
+
+AT_ONCE = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+"""Without it an acknowledgement waits about 40 ms for the broker's delayed one."""
+
+OnPress = Callable[[str, str, bytes], None]
+"""(topic, device of the topic, body)."""
+
+
+class ButtonSide:
+    """Presses in; `stored` and PA messages out. `on_link` hears whether the broker is there."""
+
+    def __init__(self, settings: Settings, *, on_link: Callable[[bool], None]) -> None:
+        self._settings = settings
+        self._on_link = on_link
+        self._client: aiomqtt.Client | None = None
+        self._connected = asyncio.Event()
+
+    async def run(self, on_press: OnPress) -> None:
+        """Connect, listen, and connect again for as long as the gateway runs."""
+        backoff, told = Backoff(first=0.1, greatest=5.0), False
+        while True:
+            try:
+                async with self._connection() as client:
+                    for topic, qos in SUBSCRIPTIONS:
+                        await client.subscribe(topic, qos=qos)
+                    backoff.reset()
+                    told = False
+                    self._linked(client)
+                    async for message in client.messages:
+                        _dispatch(message, on_press)
+            except (aiomqtt.MqttError, OSError) as error:
+                if not told:
+                    log.warning("the broker is not there", extra={"reason": str(error)})
+                told = True
+            finally:
+                self._linked(None)
+            await asyncio.sleep(backoff.wait())
+
+    async def acknowledge(self, ack: Ack) -> None:
+        """Once: when it is lost the button presses again, and is told again."""
+        if self._client is None:
+            return
+        try:
+            await self._client.publish(ack.topic, msgspec.json.encode(ack), qos=1)
+        except aiomqtt.MqttError as error:
+            log.info("an acknowledgement was lost", extra={"press": f"{ack.device}:{ack.seq}", "reason": str(error)})
+
+    async def say(self, room: str, play: Play, until: datetime) -> bool:
+        """Try until the broker took it or it has expired."""
+        body = msgspec.json.encode(play)
+        while (left := (until - times.now()).total_seconds()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._connected.wait()
+                    if self._client is not None:
+                        await self._client.publish(f"ss/v1/pa/{room}/play", body, qos=1, timeout=left)
+                        return True
+            except (aiomqtt.MqttError, TimeoutError):
+                await asyncio.sleep(min(0.05, left))
+        return False
+
+    def _linked(self, client: aiomqtt.Client | None) -> None:
+        changed = (client is None) is not (self._client is None)
+        self._client = client
+        if client is None:
+            self._connected.clear()
+        else:
+            self._connected.set()
+        if changed:
+            self._on_link(client is not None)
+
+    def _connection(self) -> aiomqtt.Client:
+        settings = self._settings
+        context = ssl.create_default_context(cafile=settings.mqtt_ca)
+        context.load_cert_chain(settings.mqtt_cert, settings.mqtt_key)
+        return aiomqtt.Client(
+            settings.mqtt_host,
+            settings.mqtt_port,
+            identifier=f"gateway-{settings.gateway_id}",
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=False,
+            tls_context=context,
+            keepalive=KEEPALIVE_SECONDS,
+            timeout=CONNECT_SECONDS,
+            max_inflight_messages=IN_FLIGHT,
+            socket_options=[AT_ONCE],
+        )
+
+
+def _dispatch(message: aiomqtt.Message, on_press: OnPress) -> None:
+    topic = str(message.topic)
+    _, _, _, device, kind = topic.split("/")
+    body = message.payload if isinstance(message.payload, bytes) else b""
+    if kind == "alert":
+        on_press(topic, device, body)
+    else:
+        log.debug("button %s", kind, extra={"device": device})

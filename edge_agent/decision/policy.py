@@ -1,0 +1,115 @@
+"""What a press means: the school's rules over a floor in code that no configuration can go below."""
+
+from dataclasses import dataclass, field
+
+from edge_agent.messages.cloud import Configuration, Rule, Speaker
+from edge_agent.messages.press import Press
+from edge_agent.messages.words import GRAVEST, AlertType, Severity
+
+DEFAULT_PATTERNS = {"long": AlertType.LOCKDOWN, "triple": AlertType.MEDICAL, "short": AlertType.ASSIST}
+"""What a pattern means where no rule says otherwise (contracts/patterns.json); any other is the gravest."""
+
+SEVERITY = {
+    AlertType.LOCKDOWN: Severity.CRITICAL,
+    AlertType.FIRE: Severity.CRITICAL,
+    AlertType.EVACUATE: Severity.CRITICAL,
+    AlertType.HAZMAT: Severity.HIGH,
+    AlertType.SHELTER: Severity.HIGH,
+    AlertType.WEATHER: Severity.HIGH,
+    AlertType.MEDICAL: Severity.HIGH,
+    AlertType.SECURE: Severity.MEDIUM,
+    AlertType.HOLD: Severity.MEDIUM,
+    AlertType.ASSIST: Severity.MEDIUM,
+    AlertType.TEST: Severity.LOW,
+}
+"""A type's own severity (contracts/alert_types.json)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a press asks for, and what the gateway found wrong while it looked (words for troubles)."""
+
+    type: AlertType
+    severity: Severity
+    silent: bool
+    room: str | None
+    troubles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A speaker and the rooms in which it is heard."""
+
+    room: str
+    covers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    room: str | None
+    lifecycle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A configuration made ready to be asked. Without one every device is unknown, so every press the gravest."""
+
+    version: int = 0
+    zones: tuple[Zone, ...] = ()
+    _devices: dict[str, _Entry] = field(default_factory=dict)
+    _rooms: frozenset[str] = frozenset()
+    _rules: dict[str, list[Rule]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> "Policy":
+        rules: dict[str, list[Rule]] = {}
+        for rule in configuration.rules:
+            rules.setdefault(rule.pattern, []).append(rule)
+        return cls(
+            version=configuration.version,
+            zones=tuple(_zone(speaker) for speaker in configuration.speakers),
+            _devices={entry.device: _Entry(entry.room, entry.lifecycle) for entry in configuration.devices},
+            _rooms=frozenset(room.id for room in configuration.rooms),
+            _rules=rules,
+        )
+
+    def meaning(self, press: Press) -> Meaning:
+        """Unknown device, room or pattern: the gravest type, and a trouble. No administrative state is a no."""
+        entry = self._devices.get(press.device)
+        if entry is None:
+            troubles: tuple[str, ...] = ("unknown_device",) if self.version else ()
+            return Meaning(GRAVEST, SEVERITY[GRAVEST], silent=False, room=None, troubles=troubles)
+        troubles = () if entry.lifecycle == "active" else (f"pressed_while_{_word(entry.lifecycle)}",)
+        if entry.room is None or entry.room not in self._rooms:
+            troubles += ("unknown_room",)
+            return Meaning(GRAVEST, SEVERITY[GRAVEST], silent=False, room=entry.room, troubles=troubles)
+        rule = self._rule(press, entry.room)
+        if rule is not None:
+            return Meaning(rule.type, _severity(rule), rule.silent, entry.room, troubles)
+        kind = DEFAULT_PATTERNS.get(press.pattern or "")
+        if kind is None:
+            kind, troubles = GRAVEST, (*troubles, "unknown_pattern")
+        return Meaning(kind, SEVERITY[kind], silent=False, room=entry.room, troubles=troubles)
+
+    def _rule(self, press: Press, room: str) -> Rule | None:
+        for rule in self._rules.get(press.pattern or "", ()):
+            if (
+                rule.device in (None, press.device)
+                and rule.room in (None, room)
+                and (rule.key is None or rule.key == press.key)
+            ):
+                return rule
+        return None
+
+
+def _severity(rule: Rule) -> Severity:
+    """A lockdown is critical whatever a rule says."""
+    return SEVERITY[rule.type] if rule.type is GRAVEST else rule.severity or SEVERITY[rule.type]
+
+
+def _word(lifecycle: str) -> str:
+    return lifecycle if lifecycle in ("inactive", "maintenance", "decommissioned") else "not_active"
+
+
+def _zone(speaker: Speaker) -> Zone:
+    return Zone(speaker.room, frozenset(speaker.covers))

@@ -1,0 +1,59 @@
+"""Which speakers say what: one message at a time per speaker, the graver pre-empts, and never where it would betray."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from edge_agent import times
+from edge_agent.decision.policy import Zone
+from edge_agent.decision.state import Alert, Sounding, State
+from edge_agent.messages.building import Play
+from edge_agent.messages.words import GRAVITY, AlertType
+
+PLAY_LIFETIME = timedelta(seconds=10)
+"""How long a message may still begin; and as long, nothing of the same or less weight is said there again."""
+
+HIDES = frozenset({AlertType.LOCKDOWN, AlertType.ASSIST})
+"""Types that never sound in the room they came from."""
+
+DRILL_PRIORITY = 1
+
+Plays = tuple[tuple[str, Play], ...]
+
+
+def sound(state: State, alert: Alert, now: datetime) -> tuple[Alert, Plays, tuple[tuple[str, Sounding], ...]]:
+    """The messages for an alert that was just pressed, and the alert with its next generation. Silent: none, ever."""
+    if alert.silent:
+        return alert, (), ()
+    weight = (not alert.drill, GRAVITY[alert.type])
+    zones = [zone for zone in state.policy.zones if _free(state, zone, weight, now) and not _hidden(state, alert, zone)]
+    if not zones:
+        return alert, (), ()
+    alert = msgspec.structs.replace(alert, generation=alert.generation + 1)
+    until = now + PLAY_LIFETIME
+    play = Play(
+        alert_id=alert.alert_id,
+        generation=alert.generation,
+        type=alert.type,
+        drill=alert.drill,
+        priority=DRILL_PRIORITY if alert.drill else GRAVITY[alert.type],
+        expires_at=times.text(until),
+    )
+    said = Sounding(weight, until)
+    return alert, tuple((zone.room, play) for zone in zones), tuple((zone.room, said) for zone in zones)
+
+
+def _free(state: State, zone: Zone, weight: tuple[bool, int], now: datetime) -> bool:
+    said = state.sounding.get(zone.room)
+    return said is None or said.until <= now or said.weight < weight
+
+
+def _hidden(state: State, alert: Alert, zone: Zone) -> bool:
+    """Every room where this speaker is heard is one that such an alert came from; it covers no other."""
+    return alert.type in HIDES and all(_came_from(state, alert, room) for room in zone.covers)
+
+
+def _came_from(state: State, alert: Alert, room: str) -> bool:
+    return alert.room == room or any(
+        other.open and other.type is alert.type and other.room == room for other in state.near(room)
+    )

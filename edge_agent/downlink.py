@@ -1,0 +1,126 @@
+"""What the cloud tells: a WebSocket that resumes where it stopped, and one visible loop that reconnects."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import httpx
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.typing import Subprotocol
+
+from edge_agent.backoff import Backoff
+from edge_agent.messages.cloud import (
+    AlertCreated,
+    AlertUpdated,
+    Command,
+    ConfigChanged,
+    Downlink,
+    Ping,
+    Ready,
+    Resync,
+)
+from edge_agent.settings import Settings
+from edge_agent.uplink.credentials import Credentials, CredentialsRefusedError
+
+log = logging.getLogger(__name__)
+
+DOWNLINK_PATH = "/ws/edge"
+SUBPROTOCOL = "safesignal.v1"
+SILENCE_SECONDS = 30.0
+"""The cloud says something every 10 s; after three times that it is gone."""
+TOKEN_ENDED = 4401
+
+_decoder = msgspec.json.Decoder(Downlink)
+
+
+class Listener(Protocol):
+    """Who acts on what the cloud tells."""
+
+    def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged) -> None:
+        """One message, each once, in order."""
+
+    def resynced(self) -> None:
+        """The cloud's order is another one than the gateway remembers: it may have been restored."""
+
+    def keep_cursor(self, seq: int) -> None:
+        """Everything up to this place has been heard."""
+
+
+class DownlinkClient:
+    """`cursor` is the last place that was heard; None: from now on."""
+
+    def __init__(self, settings: Settings, credentials: Credentials, listener: Listener) -> None:
+        scheme, _, rest = settings.cloud_url.partition("://")
+        self._url = f"{'wss' if scheme == 'https' else 'ws'}://{rest}{DOWNLINK_PATH}"
+        self._credentials, self._listener = credentials, listener
+        self.cursor: int | None = None
+
+    async def run(self) -> None:
+        """Connect, listen, and connect again for as long as the gateway runs."""
+        backoff, told = Backoff(greatest=15.0), False
+
+        def heard() -> None:
+            nonlocal told
+            backoff.reset()
+            told = False
+
+        while True:
+            try:
+                await self._listen(heard)
+            except CredentialsRefusedError as error:
+                log.error("the cloud does not take this gateway's key", extra={"reason": str(error)})
+                backoff.slow_down()
+            except (WebSocketException, httpx.HTTPError, OSError, TimeoutError) as error:
+                if not told:
+                    log.warning("no downlink", extra={"reason": str(error) or type(error).__name__})
+                told = True
+            except Exception:
+                log.exception("the downlink failed")
+            await asyncio.sleep(backoff.wait())
+
+    async def _listen(self, heard: Callable[[], None]) -> None:
+        token = await self._credentials.token()
+        protocols = [Subprotocol(SUBPROTOCOL), Subprotocol(f"bearer.{token}")]
+        try:
+            async with connect(self._url, subprotocols=protocols, max_size=2**20, close_timeout=1.0) as socket:
+                await socket.send(msgspec.json.encode({"type": "resume", "cursor": self.cursor}).decode())
+                await self._hear(socket, heard)
+        except ConnectionClosed as error:
+            if error.rcvd is not None and error.rcvd.code == TOKEN_ENDED:
+                self._credentials.forget(token)
+            raise
+        except InvalidStatus as error:
+            if error.response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+                self._credentials.forget(token)
+            raise
+
+    async def _hear(self, socket: ClientConnection, heard: Callable[[], None]) -> None:
+        while True:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                raw = await socket.recv()
+            try:
+                message = _decoder.decode(raw)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                log.error("a message of the cloud cannot be read", extra={"reason": str(error)})
+                continue
+            heard()
+            self._take(message)
+
+    def _take(self, message: Downlink) -> None:
+        match message:
+            case Ping():
+                return
+            case Resync():
+                self._listener.resynced()
+            case Ready():
+                pass
+            case _ if self.cursor is not None and message.seq <= self.cursor:
+                return
+            case _:
+                self._listener.hear(message)
+        if message.seq != self.cursor:
+            self.cursor = message.seq
+            self._listener.keep_cursor(message.seq)

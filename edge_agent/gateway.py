@@ -1,0 +1,313 @@
+"""One press from its arrival to its effects, and all else that changes what the gateway knows.
+
+The order is: decide, then commit, then act, then say `stored`, then forward. The commit races a deadline: when the
+disk is full, read-only or stalled, the gateway acts all the same, does not say `stored`, and forwards from memory.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from edge_agent import __version__, times
+from edge_agent.decision import closing, troubles
+from edge_agent.decision.lifecycle import Stage, advance, may
+from edge_agent.decision.policy import Policy
+from edge_agent.decision.presses import decide
+from edge_agent.decision.sounding import Plays, sound
+from edge_agent.decision.state import Alert, Decision, State
+from edge_agent.ids import EventIds
+from edge_agent.messages.building import Ack, Play
+from edge_agent.messages.cloud import AlertDocument, Configuration
+from edge_agent.messages.events import ActionFailed, ActionStarted, Event, PressEvent, Status
+from edge_agent.messages.press import Press, PressId, Refusal, read_press
+from edge_agent.store import statements
+from edge_agent.store.statements import Statement
+from edge_agent.store.store import Kept
+
+log = logging.getLogger(__name__)
+
+DEADLINE_SECONDS = 0.05
+"""Decision and local action, from arrival; the commit gets what is left of it."""
+
+STALLED_SECONDS = 1.0
+"""A commit that takes longer is a trouble that people are told of."""
+
+ACT_AFTER_RESTART = timedelta(minutes=10)
+"""An open alert that was stored but had not sounded when the gateway stopped sounds when it starts again within."""
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """An event on its way to the cloud. Until `stored` is done it exists in memory only."""
+
+    event: Event
+    stored: asyncio.Future[None]
+
+
+class Building(Protocol):
+    """The buttons and speakers of the building."""
+
+    async def acknowledge(self, ack: Ack) -> None:
+        """Tell a button; it asks again when this is lost."""
+
+    async def say(self, room: str, play: Play, until: datetime) -> bool:
+        """Hand a message to the speaker in `room`; False when that could not be done in time."""
+
+
+class Cloud(Protocol):
+    """The way to the cloud."""
+
+    def offer(self, events: Sequence[Outgoing]) -> None:
+        """Send these before anything older."""
+
+
+class Disk(Protocol):
+    """Where the gateway writes."""
+
+    def submit(self, *writes: Statement) -> asyncio.Future[None]:
+        """All of these at once; done when they are on the disk."""
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The only one that changes the state. Runs in the event loop; nothing in it waits for disk or network but
+    the press whose own effects depend on it."""
+
+    disk: Disk
+    building: Building
+    cloud: Cloud
+    tasks: asyncio.TaskGroup
+    clock: Callable[[], datetime] = times.now
+    state: State = field(default_factory=State)
+    ids: EventIds = field(default_factory=EventIds)
+    _unstored: dict[PressId, asyncio.Future[None]] = field(default_factory=dict)
+    _effects: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def receive(self, topic: str, device: str, body: bytes) -> None:
+        """A message on a button's alert topic has arrived."""
+        now, started = self.clock(), asyncio.get_running_loop().time()
+        try:
+            found = read_press(topic, device, body)
+            if isinstance(found, Refusal):
+                log.warning("press refused", extra={"device": device, "reason": found.reason})
+                self.tell(troubles.refuse(self.state, found, now))
+                return
+            decision = decide(self.state, found, now)
+            self.state.apply(decision)
+        except Exception:
+            log.exception("a message could not be decided", extra={"device": device})
+            self.trouble("undecided_press", detail=f"device {device[:64]}")
+            return
+        ack = Ack(device=found.device, inst=found.inst, seq=found.seq)
+        if decision.repeat:
+            self._repeat(decision.press, ack)
+        else:
+            self._spawn(self._carry_out(decision, ack, body, now, started + DEADLINE_SECONDS))
+
+    def _repeat(self, press: Press, ack: Ack) -> None:
+        """Say `stored` again, unless it is not yet: then the one that waits for the disk will say it."""
+        if press.id not in self._unstored:
+            self._spawn(self.building.acknowledge(ack))
+
+    async def _carry_out(self, decision: Decision, ack: Ack, body: bytes, now: datetime, deadline: float) -> None:
+        press, events = decision.press, self._stamped(decision.events)
+        alert_id = None if decision.last is None else decision.last.alert_id
+        writes = [statements.press(press, decision.outcome, alert_id, now, body), *map(statements.event, events)]
+        if decision.alert is not None:
+            writes.append(statements.alert(decision.alert))
+        stored = self._unstored[press.id] = self.disk.submit(*writes)
+        stored.add_done_callback(lambda _: self._unstored.pop(press.id, None))
+        await asyncio.wait({stored}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
+        in_time = stored.done()
+        stored_at = self.clock() if in_time else None
+        self._act(decision.plays)
+        if in_time:
+            self._spawn(self.building.acknowledge(ack))
+        self._passed(events, stored_at, self.clock() if decision.plays else None, decision)
+        self.cloud.offer([Outgoing(event, stored) for event in events])
+        log.info("press %s", decision.outcome, extra={"press": ":".join(map(str, press.id)), "stored": in_time})
+        if not in_time:
+            await self._wait_for(stored)
+            await self.building.acknowledge(ack)
+
+    async def _wait_for(self, stored: asyncio.Future[None]) -> None:
+        await asyncio.wait({stored}, timeout=STALLED_SECONDS)
+        if not stored.done():
+            self.trouble("store_failing", detail="presses are acted on and forwarded, but not stored here")
+        await stored
+        self.recovered("store_failing")
+
+    def _passed(
+        self, events: Sequence[Event], stored_at: datetime | None, acted_at: datetime | None, decision: Decision
+    ) -> None:
+        """Write down which hops were passed."""
+        writes: list[Statement] = []
+        for event in events:
+            if isinstance(event, PressEvent):
+                event.hops.stored_at = None if stored_at is None else times.text(stored_at)
+                event.hops.acted_at = None if acted_at is None else times.text(acted_at)
+                writes.append(statements.amended(event))
+        alert = None if decision.last is None else self.state.alerts.get(decision.last.alert_id)
+        if alert is not None and may(alert.stage, Stage.ACTED):
+            writes.append(self._put(msgspec.structs.replace(alert, stage=advance(alert.stage, Stage.ACTED))))
+        if writes:
+            self.disk.submit(*writes)
+
+    def _act(self, plays: Plays) -> None:
+        for room, play in plays:
+            self._spawn(self._play(room, play))
+
+    async def _play(self, room: str, play: Play) -> None:
+        until = datetime.fromisoformat(play.expires_at)
+        done = await self.building.say(room, play, until)
+        if not done:
+            log.error("a speaker could not be told", extra={"room": room, "alert": play.alert_id})
+            self.state.sounding.pop(room, None)
+        self.tell([_action(room, play, self.clock(), done=done)])
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """Store these events, and send them to the cloud."""
+        stamped = self._stamped(events)
+        if stamped:
+            stored = self.disk.submit(*map(statements.event, stamped))
+            self.cloud.offer([Outgoing(event, stored) for event in stamped])
+
+    def trouble(self, word: str, *, detail: str | None = None) -> None:
+        """Something is wrong with the gateway itself."""
+        now = self.clock()
+        events = troubles.began(self.state, None, word, now, detail)
+        if events:
+            self.state.troubles[None, word] = now
+            self.tell(events)
+
+    def recovered(self, word: str) -> None:
+        """It is right again."""
+        self.tell(troubles.ended(self.state, None, word, self.clock()))
+
+    def load(self, kept: Kept) -> None:
+        """What the store remembers."""
+        self.state.load(kept.seen, kept.alerts)
+        if kept.greatest is not None:
+            self.ids.raise_floor(kept.greatest)
+
+    def configure(self, configuration: Configuration) -> None:
+        """From now on decide by this."""
+        self.state.policy = Policy.of(configuration)
+        self.recovered("no_configuration")
+
+    def learn(self, document: AlertDocument) -> None:
+        """The cloud says how an alert stands."""
+        learned = closing.learn(self.state, document, self.clock())
+        if learned is None:
+            return
+        self.disk.submit(self._put(learned.alert))
+        self.state.sounding.update(learned.sounding)
+        self._act(learned.plays)
+
+    def arm(self, device: str, expires_at: datetime) -> None:
+        """The next press of this device is a drill."""
+        closing.arm(self.state, device, expires_at, self.clock())
+
+    def forwarded(self, alert_ids: Iterable[str]) -> None:
+        """The cloud has these alerts."""
+        writes = []
+        for alert_id in dict.fromkeys(alert_ids):
+            alert = self.state.alerts.get(alert_id)
+            if alert is not None and may(alert.stage, Stage.FORWARDED):
+                writes.append(self._put(msgspec.structs.replace(alert, stage=Stage.FORWARDED)))
+        if writes:
+            self.disk.submit(*writes)
+
+    def resume(self) -> None:
+        """After a start: sound what was stored and had not sounded yet."""
+        now = self.clock()
+        for alert in list(self.state.alerts.values()):
+            if alert.open and alert.stage is Stage.DECIDED:
+                plays: Plays = ()
+                if now - alert.raised_at <= ACT_AFTER_RESTART:
+                    alert, plays, sounding = sound(self.state, alert, now)  # noqa: PLW2901
+                    self.state.sounding.update(sounding)
+                self._act(plays)
+                self.disk.submit(self._put(msgspec.structs.replace(alert, stage=Stage.ACTED)))
+
+    def tick(self) -> None:
+        """Every few seconds: tell what was counted together, let go of what is over."""
+        now = self.clock()
+        self.tell(troubles.refused_meanwhile(self.state, now))
+        self.state.forget(now)
+
+    def sweep(self) -> None:
+        """Now and then: let the disk go of what the cloud has had for long."""
+        self.disk.submit(*statements.swept(self.clock()))
+
+    async def finish(self, seconds: float) -> None:
+        """Carry out what was taken, for as long as given; then leave it: a button that was not told asks again."""
+        if self._effects:
+            await asyncio.wait(self._effects, timeout=seconds)
+        for effect in self._effects:
+            effect.cancel()
+
+    def status(self, depth: int) -> None:
+        """Tell how the gateway is."""
+        self.tell(
+            [
+                Status(
+                    at=times.text(self.clock()),
+                    versions={"agent": __version__},
+                    queue_depth=depth,
+                    clock_offset_ms=None,
+                    configuration=self.state.policy.version,
+                )
+            ]
+        )
+
+    def _put(self, alert: Alert) -> Statement:
+        self.state.put(alert)
+        return statements.alert(alert)
+
+    def _stamped(self, events: Iterable[Event]) -> list[Event]:
+        stamped = list(events)
+        for event in stamped:
+            event.event_id = self.ids.next(self.clock())
+        return stamped
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        effect = self.tasks.create_task(_guarded(work))
+        self._effects.add(effect)
+        effect.add_done_callback(self._effects.discard)
+
+
+async def _guarded(work: Awaitable[None]) -> None:
+    """One press that goes wrong must not stop the gateway for the others."""
+    try:
+        await work
+    except Exception:
+        log.exception("an effect failed")
+
+
+def _action(room: str, play: Play, now: datetime, *, done: bool) -> Event:
+    if done:
+        return ActionStarted(
+            at=times.text(now),
+            alert_id=play.alert_id,
+            action="pa",
+            target=f"pa/{room}",
+            room=room,
+            generation=play.generation,
+            confirmed=False,
+        )
+    return ActionFailed(
+        at=times.text(now),
+        alert_id=play.alert_id,
+        action="pa",
+        target=f"pa/{room}",
+        room=room,
+        generation=play.generation,
+        confirmed=False,
+        reason="not_delivered",
+    )

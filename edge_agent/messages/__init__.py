@@ -1,0 +1,1 @@
+"""Everything that crosses the gateway's borders, parsed once; `contracts/` is the authority."""

@@ -1,0 +1,145 @@
+"""What the cloud says: the answer to events, tokens, the signed configuration, the downlink."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from edge_agent.messages.words import AlertType, Severity
+
+Version = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+FeedSeq = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What became of one event; only a result lets the gateway drop it."""
+
+    event_id: str | None
+    result: Literal["stored", "repeat", "quarantined"]
+    reason: str | None = None
+    detail: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """`watermark`: the greatest event id that the cloud has of this epoch."""
+
+    watermark: str | None
+    results: list[Result]
+
+
+class Token(msgspec.Struct, frozen=True):
+    """`expires_in` in seconds."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+
+
+class Room(msgspec.Struct, frozen=True):
+    id: str
+
+
+class Device(msgspec.Struct, frozen=True):
+    """No `lifecycle` ever blocks a press, not even one that this program does not know."""
+
+    device: str
+    room: str | None
+    lifecycle: str = "active"
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pattern means; fields that are absent match everything."""
+
+    pattern: str
+    type: AlertType
+    device: str | None = None
+    room: str | None = None
+    key: int | None = None
+    severity: Severity | None = None
+    silent: bool = False
+
+
+class Speaker(msgspec.Struct, frozen=True):
+    """A PA endpoint in `room`, heard in the rooms it `covers`."""
+
+    room: str
+    covers: list[str]
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway knows of its buildings. Rules stand most specific first."""
+
+    v: Literal[1]
+    gateway: str
+    version: Version
+    rooms: list[Room]
+    devices: list[Device]
+    rules: list[Rule]
+    speakers: list[Speaker]
+
+
+class AlertDevice(msgspec.Struct, frozen=True):
+    device_id: str
+
+
+class AlertPlace(msgspec.Struct, frozen=True):
+    room: Room
+
+
+class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of the alert document that the gateway decides with."""
+
+    alert_id: str
+    alert_type: AlertType
+    severity: Severity
+    status: Literal["new", "acknowledged", "resolved", "cancelled"]
+    source: str
+    is_drill: bool
+    is_silent: bool
+    device: AlertDevice | None
+    place: AlertPlace | None
+    triggered_at: Moment
+    last_pressed_at: Moment
+    resolved_at: Moment | None
+
+
+class AlertCreated(msgspec.Struct, frozen=True, tag="alert.created"):
+    seq: FeedSeq
+    alert: AlertDocument
+
+
+class AlertUpdated(msgspec.Struct, frozen=True, tag="alert.updated"):
+    seq: FeedSeq
+    alert: AlertDocument
+
+
+class Command(msgspec.Struct, frozen=True, tag="command"):
+    """`arm_drill`: the next press of that device until `expires_at` is a drill."""
+
+    seq: FeedSeq
+    command: str
+    device: str
+    expires_at: Moment
+
+
+class ConfigChanged(msgspec.Struct, frozen=True, tag="config.changed"):
+    seq: FeedSeq
+    version: int
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    seq: FeedSeq
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    seq: FeedSeq
+
+
+class Resync(msgspec.Struct, frozen=True, tag="resync"):
+    """The cursor was ahead of the cloud, or too old: go on from `seq`."""
+
+    seq: FeedSeq
+
+
+Downlink = AlertCreated | AlertUpdated | Command | ConfigChanged | Ready | Ping | Resync

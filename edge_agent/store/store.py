@@ -1,0 +1,166 @@
+"""The store as the rest of the gateway sees it: one writer, one reader, neither in the event loop."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from edge_agent import times
+from edge_agent.decision.state import Alert
+from edge_agent.messages.press import PressId
+from edge_agent.store.schema import open_reader
+from edge_agent.store.statements import Statement
+from edge_agent.store.writer import Writer
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the store remembers at start. `greatest` is the last event id ever given out."""
+
+    epoch: str
+    cursor: int | None
+    greatest: str | None
+    confirmed: str | None
+    seen: list[tuple[PressId, str]]
+    alerts: list[Alert]
+    waiting: frozenset[str]
+    """The alerts with events that the cloud has yet to hear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An event of the outbox, ready to be sent."""
+
+    event_id: str
+    alert_id: str | None
+    payload: bytes
+
+
+class Store:
+    """`on_open` runs, in the loop, whenever the file could be opened."""
+
+    def __init__(self, folder: Path, *, on_open: Callable[[], None], on_health: Callable[[str | None], None]) -> None:
+        self._path = folder / "gateway.sqlite3"
+        self._writer = Writer(self._path, on_open=on_open, on_health=on_health)
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-reader")
+
+    def start(self) -> None:
+        """Begin to write; `on_open` tells when reading makes sense."""
+        self._writer.start()
+
+    def submit(self, *writes: Statement) -> asyncio.Future[None]:
+        """All of these at once; done when they are on the disk, however long that takes."""
+        return self._writer.submit(writes)
+
+    async def close(self, seconds: float = 5.0) -> None:
+        """Write what waits and stop."""
+        await self._writer.close(seconds)
+        self._reader.shutdown(wait=False)
+
+    async def load(self) -> Kept:
+        """What was known when the gateway stopped."""
+        return await self._read(_load)
+
+    async def due(self, limit: int, without: Collection[str], now: datetime) -> list[Row]:
+        """The next events for the cloud: alerts before all else, each alert's in order."""
+
+        def read(connection: sqlite3.Connection) -> list[Row]:
+            rows = connection.execute(
+                "SELECT event_id, alert_id, payload FROM outbox WHERE forwarded_at IS NULL"
+                " AND (retry_at IS NULL OR retry_at <= ?) ORDER BY urgency, event_id LIMIT ?",
+                (times.text(now), limit + len(without)),
+            )
+            return [Row(*row) for row in rows if row[0] not in without][:limit]
+
+        return await self._read(read)
+
+    async def story(self, alert_ids: Iterable[str], now: datetime) -> list[Row]:
+        """What the cloud has yet to hear of these alerts, in order."""
+
+        def read(connection: sqlite3.Connection) -> list[Row]:
+            rows = [
+                Row(*row)
+                for alert_id in alert_ids
+                for row in connection.execute(
+                    "SELECT event_id, alert_id, payload FROM outbox WHERE forwarded_at IS NULL AND alert_id = ?"
+                    " AND (retry_at IS NULL OR retry_at <= ?)",
+                    (alert_id, times.text(now)),
+                )
+            ]
+            return sorted(rows, key=lambda row: row.event_id)
+
+        return await self._read(read)
+
+    async def latest_forwarded(self) -> Row | None:
+        """The latest event that the cloud has said it keeps."""
+
+        def read(connection: sqlite3.Connection) -> Row | None:
+            row = connection.execute(
+                "SELECT event_id, alert_id, payload FROM outbox WHERE result IN ('stored', 'repeat')"
+                " ORDER BY event_id DESC LIMIT 1"
+            ).fetchone()
+            return None if row is None else Row(*row)
+
+        return await self._read(read)
+
+    async def waiting(self) -> frozenset[str]:
+        """The alerts with events that the cloud has yet to hear."""
+        return await self._read(_waiting)
+
+    async def depth(self) -> int:
+        """How many events the cloud has yet to hear."""
+
+        def read(connection: sqlite3.Connection) -> int:
+            return int(connection.execute("SELECT count(*) FROM outbox WHERE forwarded_at IS NULL").fetchone()[0])
+
+        return await self._read(read)
+
+    async def _read(self, read: Callable[[sqlite3.Connection], Found]) -> Found:
+        def run() -> Found:
+            connection = open_reader(self._path)
+            try:
+                return read(connection)
+            finally:
+                connection.close()
+
+        return await asyncio.get_running_loop().run_in_executor(self._reader, run)
+
+
+def _load(connection: sqlite3.Connection) -> Kept:
+    facts = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    decoder = msgspec.json.Decoder(Alert)
+    cursor = facts.get("cursor")
+    return Kept(
+        epoch=facts["epoch"],
+        cursor=None if cursor is None else int(cursor),
+        greatest=_one(connection, "SELECT max(event_id) FROM outbox"),
+        confirmed=_one(connection, "SELECT max(event_id) FROM outbox WHERE result IN ('stored', 'repeat')"),
+        seen=[
+            ((device, inst, seq), fingerprint)
+            for device, inst, seq, fingerprint in connection.execute(
+                "SELECT device, inst, seq, fingerprint FROM presses"
+            )
+        ],
+        alerts=[decoder.decode(body) for (body,) in connection.execute("SELECT body FROM alerts")],
+        waiting=_waiting(connection),
+    )
+
+
+def _waiting(connection: sqlite3.Connection) -> frozenset[str]:
+    rows = connection.execute(
+        "SELECT DISTINCT alert_id FROM outbox WHERE forwarded_at IS NULL AND alert_id IS NOT NULL"
+    )
+    return frozenset(alert_id for (alert_id,) in rows)
+
+
+def _one(connection: sqlite3.Connection, sql: str) -> str | None:
+    value = connection.execute(sql).fetchone()[0]
+    return None if value is None else str(value)

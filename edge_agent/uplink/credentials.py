@@ -1,0 +1,80 @@
+"""Who the gateway is to the cloud: OAuth client_credentials with private_key_jwt (RFC 7523, ES256)."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+
+import httpx
+import jwt
+import msgspec
+
+from edge_agent import times
+from edge_agent.messages.cloud import Token
+from edge_agent.settings import Settings
+
+TOKEN_PATH = "/api/v1/oauth/token"  # noqa: S105
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_SECONDS = 60
+RENEW_AT = 0.8
+"""Part of a token's life after which the next one is asked for."""
+
+
+class CredentialsRefusedError(Exception):
+    """The cloud does not take this gateway's key: asking again soon cannot help."""
+
+
+class Credentials:
+    """One access token for all that speak to the cloud, renewed before it ends."""
+
+    def __init__(
+        self, settings: Settings, http: httpx.AsyncClient, *, clock: Callable[[], datetime] = times.now
+    ) -> None:
+        self._settings, self._http, self._clock = settings, http, clock
+        self._lock = asyncio.Lock()
+        self._token = ""
+        self._renew_at = 0.0
+
+    async def token(self) -> str:
+        """A token that is good now. httpx.HTTPError: no cloud; CredentialsRefusedError: not for us."""
+        async with self._lock:
+            if not self._token or time.monotonic() >= self._renew_at:
+                asked = time.monotonic()
+                token = await self._ask()
+                self._token, self._renew_at = token.access_token, asked + token.expires_in * RENEW_AT
+            return self._token
+
+    def forget(self, token: str) -> None:
+        """The cloud did not take this one."""
+        if token == self._token:
+            self._token = ""
+
+    async def _ask(self) -> Token:
+        answer = await self._http.post(
+            TOKEN_PATH,
+            data={
+                "grant_type": "client_credentials",
+                "client_assertion_type": ASSERTION_TYPE,
+                "client_assertion": self._assertion(),
+            },
+        )
+        if answer.is_client_error and answer.status_code not in (408, 425, 429):
+            raise CredentialsRefusedError(f"the token endpoint answered {answer.status_code}")
+        answer.raise_for_status()
+        try:
+            return msgspec.json.decode(answer.content, type=Token)
+        except msgspec.MsgspecError as error:
+            raise httpx.DecodingError(f"no token in the answer: {error}") from error
+
+    def _assertion(self) -> str:
+        issued = int(self._clock().timestamp())
+        claims = {
+            "iss": self._settings.gateway_id,
+            "sub": self._settings.gateway_id,
+            "aud": self._settings.cloud_url + TOKEN_PATH,
+            "iat": issued,
+            "exp": issued + ASSERTION_SECONDS,
+            "jti": str(uuid.uuid4()),
+        }
+        return jwt.encode(claims, self._settings.key, algorithm="ES256")

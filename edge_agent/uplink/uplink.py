@@ -1,0 +1,213 @@
+"""Two lanes to the cloud, side by side: what is fresh, and what waited."""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import httpx
+import msgspec
+
+from edge_agent import times
+from edge_agent.backoff import Backoff
+from edge_agent.gateway import Gateway, Outgoing
+from edge_agent.messages.cloud import Answer, Result
+from edge_agent.store import statements
+from edge_agent.store.statements import Statement
+from edge_agent.store.store import Kept, Row, Store
+from edge_agent.uplink.credentials import Credentials
+from edge_agent.uplink.fresh import Fresh
+from edge_agent.uplink.sender import EVENTS_AT_ONCE, Sender, UnavailableError
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN_SECONDS = 30.0
+TRIES_APART_SECONDS = 0.2
+STORY_SECONDS = 0.25
+"""How long a fresh alert waits for the disk to say what of its story is still untold."""
+
+
+class Uplink:
+    """An event is dropped only when the cloud has said what became of it. `epoch` names this store to the cloud."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        credentials: Credentials,
+        store: Store,
+        *,
+        clock: Callable[[], datetime] = times.now,
+    ) -> None:
+        self.epoch = str(uuid.uuid4())
+        self._sender = Sender(http, credentials, self)
+        self._store, self._clock = store, clock
+        self._fresh = Fresh()
+        self._offered, self._due = asyncio.Event(), asyncio.Event()
+        self._confirmed: str | None = None
+        self._answered: set[str] = set()
+        self._check, self._lost = True, False
+        self._canary: str | None = None
+        self._gateway: Gateway | None = None
+
+    def load(self, kept: Kept) -> None:
+        """What the store remembers of the cloud."""
+        self.epoch = kept.epoch
+        self._confirmed = kept.confirmed
+        self._fresh.lagging |= kept.waiting
+        self._due.set()
+
+    def offer(self, events: Sequence[Outgoing]) -> None:
+        """Send these before anything older."""
+        for out in events:
+            row = Row(out.event.event_id, out.event.about, msgspec.json.encode(out.event))
+            self._fresh.hold(row, out.stored)
+        self._offered.set()
+
+    async def run(self, gateway: Gateway) -> None:
+        """Send for as long as the gateway runs."""
+        self._gateway = gateway
+        async with asyncio.TaskGroup() as lanes:
+            lanes.create_task(self._lane(self._send_fresh, self._pause_until_pressed, greatest=5.0))
+            lanes.create_task(self._lane(self._send_backlog, asyncio.sleep, greatest=15.0))
+
+    def cloud_came_back(self) -> None:
+        """It may have been restored from a backup: look whether it still has what it confirmed."""
+        self._check = True
+        self._due.set()
+
+    async def _lane(
+        self, step: Callable[[], Awaitable[None]], pause: Callable[[float], Awaitable[None]], *, greatest: float
+    ) -> None:
+        backoff, told = Backoff(greatest=greatest), False
+        while True:
+            try:
+                await step()
+            except (UnavailableError, sqlite3.Error) as error:
+                if not told:
+                    log.warning("not forwarding", extra={"reason": str(error)})
+                told = self._check = True
+                if isinstance(error, UnavailableError) and error.hopeless:
+                    backoff.slow_down()
+                await pause(backoff.wait())
+            except Exception:
+                log.exception("a lane failed")
+                await asyncio.sleep(backoff.wait())
+            else:
+                if told:
+                    log.info("forwarding again")
+                told = False
+                backoff.reset()
+
+    async def _pause_until_pressed(self, seconds: float) -> None:
+        """What has just happened tries at once, whatever the last try came to."""
+        await asyncio.sleep(TRIES_APART_SECONDS)
+        self._offered.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._offered.wait()
+
+    async def _send_fresh(self) -> None:
+        rows = self._fresh.next()
+        if not rows:
+            self._offered.clear()
+            await self._offered.wait()
+            rows = self._fresh.next()
+        await self._sender.send(await self._with_story(rows))
+
+    async def _with_story(self, rows: list[Row]) -> list[Row]:
+        """These, and what is still untold of the same alerts, in order."""
+        behind = self._fresh.lagging & {row.alert_id for row in rows if row.alert_id is not None}
+        if not behind:
+            return rows
+        try:
+            async with asyncio.timeout(STORY_SECONDS):
+                story = await self._store.story(behind, self._clock())
+        except Exception as error:
+            log.warning("the story of an alert cannot be read", extra={"reason": str(error)})
+            return rows
+        fresh = {row.event_id for row in rows}
+        earlier = [row for row in story if row.event_id not in fresh and row.event_id < rows[-1].event_id]
+        return sorted([*earlier, *rows], key=lambda row: row.event_id)
+
+    async def _send_backlog(self) -> None:
+        if self._check:
+            await self._check_memory_of_cloud()
+        moved = self._fresh.moved
+        self._due.clear()
+        if self._lost:
+            self._lost = False
+            self._fresh.lagging |= await self._store.waiting()
+        rows = await self._store.due(EVENTS_AT_ONCE, self._fresh.ids | self._answered, self._clock())
+        if rows:
+            await self._sender.send(rows)
+            return
+        if moved == self._fresh.moved:
+            self._fresh.lagging.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                await self._due.wait()
+
+    async def _check_memory_of_cloud(self) -> None:
+        """Send the latest confirmed event once more: when it is new to the cloud, the cloud has been restored."""
+        latest = await self._store.latest_forwarded()
+        if latest is not None:
+            self._canary = latest.event_id
+            await self._sender.send([latest])
+        self._check = False
+
+    @property
+    def confirmed(self) -> str | None:
+        """The greatest event id that the cloud has said it keeps."""
+        return self._confirmed
+
+    def answered(self, rows: Sequence[Row], answer: Answer, confirmed_before: str | None) -> None:
+        """Write down what became of each; see whether the cloud has forgotten what it had."""
+        now, results = self._clock(), list(zip(rows, answer.results, strict=True))
+        self._write_down(rows, *(statements.forwarded(row.event_id, result.result, now) for row, result in results))
+        for row, result in results:
+            if result.result == "quarantined":
+                log.warning("the cloud quarantined an event", extra={"id": row.event_id, "reason": result.reason})
+        kept = [row for row, result in results if result.result != "quarantined"]
+        self._follow_watermark(results, answer.watermark, confirmed_before)
+        if kept:
+            self._confirmed = max(self._confirmed or "", *(row.event_id for row in kept))
+        if self._gateway is not None:
+            self._gateway.forwarded(row.alert_id for row in kept if row.alert_id is not None)
+
+    def refused(self, row: Row, status: int) -> None:
+        """Put it aside for an hour, and tell people."""
+        log.error("the cloud refuses an event", extra={"id": row.event_id, "status": status})
+        self._write_down([row], statements.refused(row.event_id, self._clock()))
+        if self._gateway is not None:
+            self._gateway.trouble("event_refused", detail=f"the cloud answers {status} to event {row.event_id}")
+
+    def _write_down(self, rows: Sequence[Row], *writes: Statement) -> None:
+        """Until it is on the disk, memory says that these are not to be sent again."""
+        ids = {row.event_id for row in rows}
+        self._fresh.settle(ids)
+        self._answered |= ids
+        self._store.submit(*writes).add_done_callback(lambda _: self._answered.difference_update(ids))
+
+    def _follow_watermark(
+        self, results: Sequence[tuple[Row, Result]], watermark: str | None, confirmed_before: str | None
+    ) -> None:
+        """Gateway or cloud restored from a backup: one of them lacks what the other knows; all is sent again."""
+        if self._gateway is not None and watermark is not None and watermark > self._gateway.ids.last:
+            log.warning("this store is older than what the cloud has heard: a new epoch")
+            self.epoch = str(uuid.uuid4())
+            self._store.submit(statements.meta("epoch", self.epoch))
+            self._send_again(None)
+        elif any(row.event_id == self._canary and result.result == "stored" for row, result in results):
+            log.warning("the cloud has forgotten what it confirmed")
+            self._send_again(None)
+        elif (watermark or "") < min(confirmed_before or "", self._confirmed or ""):
+            log.warning("the cloud's watermark went back", extra={"watermark": watermark})
+            self._send_again(watermark)
+
+    def _send_again(self, after: str | None) -> None:
+        self._confirmed, self._canary = after, None
+        self._store.submit(statements.due_again(after)).add_done_callback(lambda _: self._due.set())
+        self._lost = True
