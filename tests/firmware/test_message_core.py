@@ -109,6 +109,13 @@ def test_what_is_no_such_message_is_refused(message: str, body: bytes) -> None:
     assert core().judge(message, body).status != "SS_OK"
 
 
+@pytest.mark.parametrize("message", OF_A_BUTTON)
+def test_body_that_ends_anywhere_is_refused(message: str) -> None:
+    rich = '{"x":["é€😀","\\u00e9\\ud83d\\ude00\\n",-1.5e-3,true,false,null,{"y":{}}],"v":1}'.encode()
+    for length in range(len(rich) + 1):
+        assert core().judge(message, rich[:length]).status != "SS_OK"
+
+
 @pytest.mark.parametrize(
     ("extra", "status"),
     [
