@@ -11,12 +11,12 @@ from apps.accounts.selectors import user_by_email
 
 
 class EmailBackend(BaseBackend):
-    """E-mail in any case. An unknown one costs the caller the same time as a wrong password."""
+    """E-mail in any case. An unknown one, or one without a password, costs the caller the time of a wrong password."""
 
     def authenticate(self, request: HttpRequest | None, *, email: str, password: str) -> User | None:  # type: ignore[override]
         """The active person with this e-mail and password, or None."""
         user = user_by_email(email)
-        if user is None:
+        if user is None or not user.password:
             make_password(password)
             return None
         return user if user.check_password(password) and user.is_active else None

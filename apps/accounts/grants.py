@@ -16,7 +16,7 @@ from apps.tenancy.models import OrganizationStatus
 
 Pair = tuple[str, str]
 
-FLOOR: dict[Role, frozenset[Pair]] = {
+FLOOR: dict[str, frozenset[Pair]] = {
     role: frozenset({("alerts", "create")}) for role in (Role.ADMIN, Role.MANAGER, Role.OPERATOR)
 }
 """Held whatever the permissions table says: no edit takes the right to raise an alarm from staff."""
@@ -33,16 +33,16 @@ _PERSON_AND_GRANTS = """
 
 
 class _Row(msgspec.Struct, array_like=True, frozen=True):
-    """A person, and one of their memberships if they have any."""
+    """A person, and one of their memberships if they have any; words that this version does not know grant nothing."""
 
     email: str
     first_name: str | None
     last_name: str | None
     is_super_admin: bool
     organization_id: UUID | None
-    organization_status: OrganizationStatus | None
-    role: Role | None
-    scope: MembershipScope | None
+    organization_status: str | None
+    role: str | None
+    scope: str | None
     permissions: list[str] | None
 
 
@@ -64,20 +64,19 @@ def person_principal(user_id: UUID) -> Principal | None:
     )
 
 
-def effective_permissions(role: Role, granted: Iterable[str], status: OrganizationStatus) -> frozenset[Pair]:
+def effective_permissions(role: str, granted: Iterable[str], status: str) -> frozenset[Pair]:
     """The (resource, action) pairs that a role holds: the table's `resource:action`, with what code adds and takes."""
     pairs = {(resource, action) for resource, _, action in (pair.partition(":") for pair in granted)}
     permissions = frozenset(pairs) | FLOOR.get(role, frozenset())
-    return permissions if status is OrganizationStatus.ACTIVE else permissions & WHILE_SUSPENDED
+    return permissions if status == OrganizationStatus.ACTIVE else permissions & WHILE_SUSPENDED
 
 
 def _grant(row: _Row) -> Grant | None:
     """None for a membership of scope `places`: it holds only where a place was granted, which nothing can do yet."""
-    if row.organization_id is None or row.role is None or row.scope is not MembershipScope.ORGANIZATION:
+    if row.organization_id is None or row.role is None or row.scope != MembershipScope.ORGANIZATION:
         return None
-    status = row.organization_status or OrganizationStatus.SUSPENDED
     return Grant(
         organization_id=row.organization_id,
         role=row.role,
-        permissions=effective_permissions(row.role, row.permissions or (), status),
+        permissions=effective_permissions(row.role, row.permissions or (), row.organization_status or ""),
     )

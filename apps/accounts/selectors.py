@@ -11,6 +11,8 @@ from apps.accounts.models import RefreshToken, User
 
 def user_by_email(email: str) -> User | None:
     """The person with this e-mail in any case; PostgreSQL folds both sides, as its unique index does."""
+    if "\x00" in email:
+        return None  # PostgreSQL has no such text
     return User.objects.filter(Exact(Lower("email"), Lower(Value(email)))).first()
 
 

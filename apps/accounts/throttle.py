@@ -46,7 +46,7 @@ class Guess:
     def __init__(self, *, email: str, address: str) -> None:
         account = email.strip().casefold()
         pair = f"{account} {address}"
-        self._limits = {
+        self.limits = {
             _key("pair", pair): PER_ACCOUNT_AND_ADDRESS,
             _key("account", account): PER_ACCOUNT,
             _key("address", address): PER_ADDRESS,
@@ -58,7 +58,7 @@ class Guess:
         try:
             pipeline = bus.client().pipeline(transaction=False)
             pipeline.exists(self._familiar)
-            for key in self._limits:
+            for key in self.limits:
                 pipeline.incr(key)
                 pipeline.expire(key, WINDOW_SECONDS, nx=True)
                 pipeline.ttl(key)
@@ -68,7 +68,7 @@ class Guess:
             return
         tries, waits = counts[0::3], counts[2::3]
         binding = 1 if familiar else len(tries)
-        limits = list(self._limits.values())
+        limits = list(self.limits.values())
         too_many = [waits[i] for i in range(binding) if tries[i] > limits[i]]
         if too_many:
             raise TooManyGuesses(retry_after=max(*too_many, 1))
@@ -77,7 +77,7 @@ class Guess:
         """It was no guess: uncount it, and remember the address as familiar to the account."""
         try:
             pipeline = bus.client().pipeline(transaction=False)
-            for key in self._limits:
+            for key in self.limits:
                 pipeline.decr(key)
                 pipeline.expire(key, WINDOW_SECONDS, nx=True)
             pipeline.set(self._familiar, 1, ex=FAMILIAR_SECONDS)

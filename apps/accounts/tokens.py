@@ -21,7 +21,6 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from apps.accounts.models import Role
 from apps.common.access import PrincipalKind
 from apps.common.ids import new_id
 
@@ -42,7 +41,7 @@ class OrganizationClaim(msgspec.Struct, frozen=True):
     """An organization that the person belonged to when the token was made."""
 
     id: UUID
-    role: Role
+    role: str
 
 
 class Claims(msgspec.Struct, frozen=True):
@@ -125,7 +124,7 @@ def _authentic(token: str, issuer: str, key_file: Path) -> Claims:
             },
         )
         claims = msgspec.convert(parts["payload"], Claims)
-    except (jwt.PyJWTError, msgspec.ValidationError, ValueError) as error:
+    except (jwt.PyJWTError, msgspec.ValidationError, ValueError, RecursionError) as error:
         raise TokenRefused(str(error)) from error
     header = parts["header"]
     if header.get("typ") != TOKEN_TYPE or header.get("kid") != key.kid:

@@ -10,6 +10,10 @@ class PrincipalScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
     target_class = "apps.accounts.authentication.PrincipalAuthentication"
     name = ["accessToken", "session"]
 
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[str]]]:
+        """Either of the two, not both."""
+        return [{name: []} for name in self.name]
+
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, object]]:
         """One definition for each name."""
         return [

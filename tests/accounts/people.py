@@ -1,0 +1,69 @@
+"""People and schools for these tests: each test makes its own, with names that no other test has."""
+
+import secrets
+from dataclasses import dataclass
+from uuid import UUID
+
+from apps.accounts import services
+from apps.accounts.models import Membership, MembershipScope, Role, User, UserStatus
+from apps.common.ids import new_id
+from apps.common.models import AuditEntry
+from apps.common.scope import system_scope, tenant_scope
+from apps.tenancy.models import Organization, OrganizationStatus
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person with one role in one school."""
+
+    user: User
+    organization: UUID
+
+    @property
+    def id(self) -> UUID:
+        return self.user.id
+
+    @property
+    def email(self) -> str:
+        return self.user.email
+
+
+def make_person(
+    role: Role = Role.OPERATOR,
+    *,
+    organization: UUID | None = None,
+    scope: MembershipScope = MembershipScope.ORGANIZATION,
+) -> Person:
+    name = secrets.token_hex(6)
+    school = organization or new_id()
+    with tenant_scope([school]):
+        if organization is None:
+            Organization.objects.create(id=school, name=f"School {name}", slug=f"school-{name}")
+        user = services.create_user(
+            email=f"Teacher-{name}@Example.edu", password=PASSWORD, first_name="Tess", last_name=name
+        )
+        services.add_membership(user=user, organization_id=school, role=role, scope=scope)
+    return Person(user=user, organization=school)
+
+
+def set_status(person: Person, status: UserStatus) -> None:
+    User.objects.filter(pk=person.id).update(status=status)
+
+
+def end_membership(person: Person) -> None:
+    with tenant_scope([person.organization]):
+        Membership.objects.filter(user_id=person.id).delete()
+
+
+def set_organization_status(organization: UUID, status: OrganizationStatus) -> None:
+    with tenant_scope([organization]):
+        Organization.objects.filter(pk=organization).update(status=status)
+
+
+def trail(person: Person) -> list[tuple[str, str, UUID | None]]:
+    """What the audit trail says of this person's sign-ins: action, outcome, organization; oldest first."""
+    with system_scope():
+        entries = AuditEntry.objects.filter(target_id=person.id, action__startswith="auth.").order_by("at", "id")
+        return [(entry.action, entry.outcome, entry.organization_id) for entry in entries]

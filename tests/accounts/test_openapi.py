@@ -1,0 +1,44 @@
+"""What the OpenAPI document says of signing in."""
+
+from typing import Any
+
+import pytest
+from django.urls import include, path
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.api.serializers import TokenPairSerializer
+
+
+class Locked(APIView):
+    """A view with the default authentication."""
+
+    serializer_class = TokenPairSerializer
+
+    def get(self, request: Request) -> Response:
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    patterns = [path("api/v1/", include("apps.accounts.api.urls")), path("api/v1/locked", Locked.as_view())]
+    document = SchemaGenerator(patterns=patterns).get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    validate_schema(document)  # type: ignore[no-untyped-call]
+    return document
+
+
+@pytest.mark.parametrize("call", ["login", "refresh", "logout"])
+def test_signing_in_asks_for_no_credential(document: Any, call: str) -> None:
+    operation = document["paths"][f"/api/v1/auth/{call}"]["post"]
+    assert operation.get("security") is None
+    assert "application/problem+json" in operation["responses"]["400"]["content"]
+
+
+def test_what_is_behind_the_door_takes_a_token_or_the_session(document: Any) -> None:
+    assert document["paths"]["/api/v1/locked"]["get"]["security"] == [{"accessToken": []}, {"session": []}]
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["accessToken"] == {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    assert schemes["session"] == {"type": "apiKey", "in": "cookie", "name": "sessionid"}

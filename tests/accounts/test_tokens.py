@@ -1,0 +1,180 @@
+"""Which access tokens are taken, and which are not."""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from apps.accounts import tokens
+from apps.accounts.tokens import TokenRefused
+from apps.common.access import PrincipalKind
+from apps.common.ids import new_id
+
+NOW = datetime(2026, 9, 1, 8, 15, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+SUBJECT = new_id()
+SCHOOL = new_id()
+OF_A_PERSON = {"email": "tess@example.edu", "organizations": [{"id": str(SCHOOL), "role": "operator"}]}
+
+
+def mint(**claims: object) -> str:
+    return tokens.mint(
+        kind=PrincipalKind.PERSON, subject=SUBJECT, claims={**OF_A_PERSON, **claims}, lifetime=QUARTER, now=NOW
+    )
+
+
+def forge(
+    *, key: object = None, algorithm: str = "ES256", headers: dict[str, object] | None = None, **changes: object
+) -> str:
+    """A token as ours, but for what is given; a claim set to None is left out."""
+    own = tokens.signing_key(settings.TOKEN_KEY_FILE)
+    payload: dict[str, Any] = {
+        "iss": settings.BASE_URL,
+        "aud": "safesignal",
+        "sub": str(SUBJECT),
+        "kind": "person",
+        "jti": str(new_id()),
+        "iat": int(NOW.timestamp()),
+        "exp": int((NOW + QUARTER).timestamp()),
+        **OF_A_PERSON,
+        **changes,
+    }
+    payload = {name: value for name, value in payload.items() if value is not None}
+    header: dict[str, Any] = {"typ": "at+jwt", "kid": own.kid, **(headers or {})}
+    signing: Any = own.private if key is None else key
+    return jwt.encode(payload, signing, algorithm=algorithm, headers=header)
+
+
+def test_a_token_says_who_and_where_and_until_when() -> None:
+    claims = tokens.verify(mint(), now=NOW)
+    assert claims.sub == SUBJECT
+    assert claims.kind is PrincipalKind.PERSON
+    assert claims.email == "tess@example.edu"
+    assert [(each.id, each.role) for each in claims.organizations or ()] == [(SCHOOL, "operator")]
+    assert (claims.iat, claims.exp) == (int(NOW.timestamp()), int((NOW + QUARTER).timestamp()))
+    assert isinstance(claims.jti, UUID)
+
+
+def test_the_forger_of_these_tests_forges_well() -> None:
+    assert tokens.verify(forge(), now=NOW).sub == SUBJECT
+
+
+def test_kid_is_the_thumbprint_of_rfc_7638() -> None:
+    key = tokens.signing_key(settings.TOKEN_KEY_FILE)
+    point = key.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    x, y = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (point[1:33], point[33:]))
+    jwk = json.dumps({"crv": "P-256", "kty": "EC", "x": x, "y": y}, separators=(",", ":")).encode()
+    header = jwt.get_unverified_header(mint())
+    assert header["kid"] == base64.urlsafe_b64encode(hashlib.sha256(jwk).digest()).rstrip(b"=").decode()
+    assert (header["typ"], header["alg"]) == ("at+jwt", "ES256")
+
+
+@pytest.mark.parametrize("later", [QUARTER, QUARTER + timedelta(seconds=1), timedelta(days=400)])
+def test_an_expired_token_is_refused_though_it_was_verified_before(later: timedelta) -> None:
+    token = mint()
+    tokens.verify(token, now=NOW + QUARTER - timedelta(seconds=1))
+    with pytest.raises(TokenRefused, match="expired"):
+        tokens.verify(token, now=NOW + later)
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "kind", "jti", "iat", "exp", "email", "organizations"])
+def test_every_claim_is_required(claim: str) -> None:
+    without: dict[str, Any] = {claim: None}
+    with pytest.raises(TokenRefused):
+        tokens.verify(forge(**without), now=NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "https://staging.example"},
+        {"aud": "another"},
+        {"aud": ["safesignal", "another"]},
+        {"kind": "responder"},
+        {"sub": "not-a-uuid"},
+        {"exp": "tomorrow"},
+        {"exp": 1e300},
+        {"organizations": [{"id": "x", "role": "admin"}]},
+        {"headers": {"typ": "JWT"}},
+        {"headers": {"typ": "ss-config+jwt"}},
+        {"headers": {"kid": "another"}},
+        {"key": ec.generate_private_key(ec.SECP256R1())},
+    ],
+    ids=str,
+)
+def test_a_foreign_token_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(TokenRefused):
+        tokens.verify(forge(**changes), now=NOW)
+
+
+def test_a_token_without_signature_is_refused() -> None:
+    with pytest.raises(TokenRefused):
+        tokens.verify(forge(key="", algorithm="none"), now=NOW)
+    head, body, _ = mint().split(".")
+    with pytest.raises(TokenRefused):
+        tokens.verify(f"{head}.{body}.", now=NOW)
+
+
+def test_the_public_key_is_no_shared_secret() -> None:
+    """The classic confusion of algorithms: HS256, with the public key's text as its secret."""
+    own = tokens.signing_key(settings.TOKEN_KEY_FILE)
+    secret = own.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    body = mint().split(".")[1]
+    head = tokens.base64url(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": own.kid}).encode())
+    signature = tokens.base64url(hmac.digest(secret, f"{head}.{body}".encode(), "sha256"))
+    with pytest.raises(TokenRefused):
+        tokens.verify(f"{head}.{body}.{signature}", now=NOW)
+
+
+def test_a_changed_claim_breaks_the_signature() -> None:
+    head, body, signature = mint().split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=="))
+    claims["sub"] = str(new_id())
+    with pytest.raises(TokenRefused):
+        tokens.verify(f"{head}.{tokens.base64url(json.dumps(claims).encode())}.{signature}", now=NOW)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["", ".", "..", "a.b.c", "\x00", "é" * 40, "x" * 9000, tokens.base64url(b"[" * 5000) + ".e30.AA"],
+    ids=["empty", "dot", "dots", "letters", "nul", "accents", "long", "nested"],
+)
+def test_garbage_is_refused_and_not_an_error(garbage: str) -> None:
+    with pytest.raises(TokenRefused):
+        tokens.verify(garbage, now=NOW)
+
+
+def test_a_gateways_token_is_no_persons() -> None:
+    token = tokens.mint(kind=PrincipalKind.GATEWAY, subject=SUBJECT, claims={}, lifetime=QUARTER, now=NOW)
+    assert tokens.verify(token, now=NOW).kind is PrincipalKind.GATEWAY
+    with pytest.raises(TokenRefused, match="gateway"):
+        tokens.verify(token, kind=PrincipalKind.PERSON, now=NOW)
+
+
+def test_another_environment_with_the_same_key_refuses_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = mint()
+    tokens.verify(token, now=NOW)
+    monkeypatch.setattr(settings, "BASE_URL", "https://another.example")
+    with pytest.raises(TokenRefused):
+        tokens.verify(token, now=NOW)
+
+
+def test_only_a_p256_key_signs(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
+
+    file = tmp_path / "p384.pem"
+    key = ec.generate_private_key(ec.SECP384R1())
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(ImproperlyConfigured, match=r"p384\.pem"):
+        tokens.signing_key(file)
