@@ -1,0 +1,199 @@
+"""The ingress sends what stays open to `live` and the rest to `web`: a real nginx with the shipped configuration."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPResponse, HTTPSConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "localhost"
+DEADLINE_SECONDS = 10.0
+
+pytestmark = pytest.mark.slow
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with who it is and what it was asked; a request to upgrade is granted and echoed."""
+
+    protocol_version = "HTTP/1.1"
+    server: "Named"
+
+    def do_GET(self) -> None:
+        if self.headers.get("Upgrade") == "websocket":
+            self.send_response(101)
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            self.end_headers()
+            self.wfile.write(self.rfile.read(4)[::-1])
+            self.close_connection = True
+            return
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = json.dumps({"server": self.server.name, "path": self.path, "headers": dict(self.headers)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream" if self.path.endswith("stream") else "application/json")
+        if self.path.endswith("stream"):
+            # An endless answer: it must come through before it is finished.
+            self.end_headers()
+            self.wfile.write(body + b"\n")
+            self.server.over.wait(DEADLINE_SECONDS)
+            self.close_connection = True
+            return
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class Named(ThreadingHTTPServer):
+    """An upstream with a name."""
+
+    daemon_threads = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), Echo)
+        self.name = name
+        self.over = threading.Event()
+
+
+@contextmanager
+def serving(name: str) -> Iterator[int]:
+    server = Named(name)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, ssl.SSLContext]]:
+    """The TLS port of a running ingress, and a context that trusts it."""
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if nginx is None or shutil.which("openssl") is None:
+        pytest.skip("nginx or openssl is not installed (apt-get install nginx-light openssl)")
+    folder = tmp_path_factory.mktemp("ingress")
+    secrets = folder / "secrets"
+    subprocess.run([ROOT / "deploy" / "make-secrets.sh", secrets, NAME], check=True, capture_output=True)
+    port, alive = free_port(), free_port()
+    with serving("web") as web, serving("live") as live:
+        conf = (ROOT / "deploy" / "ingress" / "nginx.conf").read_text()
+        # Names are looked up anew only by nginx 1.27.3 and later, and only Docker has that name server.
+        conf = re.sub(r"^\s*(resolver|zone|http2) .*\n", "", conf, flags=re.MULTILINE)
+        conf = conf.replace("web:8000 resolve", f"127.0.0.1:{web}").replace("live:8000 resolve", f"127.0.0.1:{live}")
+        conf = conf.replace("listen 443 ssl;", "").replace("listen 8443", f"listen 127.0.0.1:{port}")
+        conf = conf.replace("/tmp/", f"{folder}/").replace("/dev/stdout", f"{folder}/access.log")
+        conf = conf.replace("127.0.0.1:8081", f"127.0.0.1:{alive}").replace("/run/secrets", str(secrets))
+        # Started by root, its workers become a user who cannot read a test's folders.
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        (folder / "nginx.conf").write_text(f"{user}daemon off;\n{conf}")
+        process = subprocess.Popen([nginx, "-c", folder / "nginx.conf", "-e", folder / "error.log", "-p", folder])
+        until = time.monotonic() + DEADLINE_SECONDS
+        while process.poll() is None and time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        assert process.poll() is None, (folder / "error.log").read_text()
+        yield port, ssl.create_default_context(cafile=str(secrets / "ingress_ca.pem"))
+        process.terminate()
+        process.wait(DEADLINE_SECONDS)
+
+
+def ask(
+    ingress: tuple[int, ssl.SSLContext], path: str, *, method: str = "GET", body: bytes = b"", **headers: str
+) -> HTTPResponse:
+    port, context = ingress
+    connection = HTTPSConnection(NAME, port, context=context, timeout=DEADLINE_SECONDS)
+    connection.request(method, path, body, {key.replace("_", "-"): value for key, value in headers.items()})
+    return connection.getresponse()
+
+
+@pytest.mark.parametrize(
+    ("path", "server"),
+    [
+        ("/", "web"),
+        ("/board/", "web"),
+        ("/api/v1/alerts", "web"),
+        ("/api/v1/alerts/stream/x", "web"),
+        ("/api/v1/edge/events", "web"),
+        ("/static/board.css", "web"),
+        ("/ws/alerts", "live"),
+        ("/ws/edge", "live"),
+        ("/wsx", "web"),
+    ],
+)
+def test_a_path_goes_where_it_belongs(ingress: tuple[int, ssl.SSLContext], path: str, server: str) -> None:
+    answer = json.loads(ask(ingress, path).read())
+    assert (answer["server"], answer["path"]) == (server, path)
+
+
+def test_the_stream_goes_to_live_and_comes_through_at_once(ingress: tuple[int, ssl.SSLContext]) -> None:
+    assert json.loads(ask(ingress, "/api/v1/alerts/stream").readline())["server"] == "live"
+
+
+def test_a_web_socket_is_passed_on_both_ways(ingress: tuple[int, ssl.SSLContext]) -> None:
+    port, context = ingress
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=NAME) as stream,
+    ):
+        stream.sendall(
+            b"GET /ws/alerts HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+        )
+        stream.sendall(b"ping")
+        heard = b""
+        while not heard.endswith(b"gnip"):
+            piece = stream.recv(4096)
+            assert piece, heard
+            heard += piece
+    assert heard.startswith(b"HTTP/1.1 101 ")
+
+
+def test_a_caller_cannot_say_where_it_comes_from_or_how(ingress: tuple[int, ssl.SSLContext]) -> None:
+    answer = ask(ingress, "/", X_Forwarded_For="203.0.113.7", X_Forwarded_Proto="http", Host="school.example.org:8443")
+    headers = json.loads(answer.read())["headers"]
+    assert headers["X-Forwarded-For"] == "127.0.0.1"
+    assert headers["X-Forwarded-Proto"] == "https"
+    assert headers["Host"] == "school.example.org:8443"
+
+
+def test_a_body_of_more_than_two_megabytes_is_refused(ingress: tuple[int, ssl.SSLContext]) -> None:
+    assert ask(ingress, "/api/v1/edge/events", method="POST", body=b"x" * (1 << 20)).status == 200
+    assert ask(ingress, "/api/v1/edge/events", method="POST", body=b"x" * (2 << 20) + b"x").status == 413
+
+
+def test_a_log_line_has_no_query(ingress: tuple[int, ssl.SSLContext], tmp_path_factory: pytest.TempPathFactory) -> None:
+    ask(ingress, "/api/v1/alerts?secret=1").read()
+    log = next(tmp_path_factory.getbasetemp().glob("ingress*/access.log"))
+    until = time.monotonic() + DEADLINE_SECONDS
+    while '"/api/v1/alerts"' not in log.read_text() and time.monotonic() < until:
+        time.sleep(0.02)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert lines and "secret" not in log.read_text()
