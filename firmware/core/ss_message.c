@@ -52,6 +52,27 @@ enum ss_status ss_press_encode(const struct ss_press *press, char *out, size_t c
     return status == SS_OK ? ss_shape_write(&press_shape, press, out, capacity, length) : status;
 }
 
+static const struct ss_field press_core_fields[] = {
+    VERSION_1,
+    REQUIRED_TEXT(struct ss_press, device, ss_is_device_id),
+    REQUIRED_TEXT(struct ss_press, inst, ss_is_inst),
+    REQUIRED_NUMBER(struct ss_press, seq, 1, SS_U32),
+    REQUIRED_TEXT(struct ss_press, pattern, ss_is_word),
+};
+
+static const struct ss_shape press_core_shape = {
+    .fields = press_core_fields,
+    .count = SS_COUNT(press_core_fields),
+    .size = sizeof(struct ss_press),
+    .has_offset = SS_NO_HAS,
+    .max_bytes = SS_BODY_MAX,
+};
+
+enum ss_status ss_press_encode_core(const struct ss_press *press, char *out, size_t capacity, size_t *length)
+{
+    return ss_shape_write(&press_core_shape, press, out, capacity, length);
+}
+
 enum ss_status ss_press_decode(struct ss_press *press, const void *body, size_t length)
 {
     const enum ss_status status = ss_shape_read(&press_shape, press, body, length);

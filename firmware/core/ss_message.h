@@ -113,6 +113,12 @@ enum ss_status ss_press_encode(const struct ss_press *press, char *out, size_t c
 enum ss_status ss_health_encode(const struct ss_health *health, char *out, size_t capacity, size_t *length);
 enum ss_status ss_cmd_result_encode(const struct ss_cmd_result *result, char *out, size_t capacity, size_t *length);
 
+/*
+ * When ss_press_encode refuses, the alarm still has to go out: this writes the frozen core alone, which every gateway
+ * takes. Only a press without a good device, inst, seq and pattern is refused.
+ */
+enum ss_status ss_press_encode_core(const struct ss_press *press, char *out, size_t capacity, size_t *length);
+
 /* The bare word of the state topic, terminated, no JSON. */
 const char *ss_state_word(enum ss_state state);
 

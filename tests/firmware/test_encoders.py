@@ -8,7 +8,7 @@ import pytest
 from message_core import library
 
 from contracts import Example, ExampleSet, examples
-from contracts.validation import problems
+from contracts.validation import problems, validator
 
 NO_SPACE, TOO_LONG, OUT_OF_RANGE, BAD_TEXT, MISSING = 1, 2, 6, 7, 8
 
@@ -88,9 +88,9 @@ def struct_of(example: Example) -> Press | Health:
     return struct
 
 
-def encode(struct: Press | Health, capacity: int = 512) -> tuple[int, bytes]:
+def encode(struct: Press | Health, capacity: int = 512, name: str = "") -> tuple[int, bytes]:
     """Status and body; the bytes behind the capacity must stay as they were."""
-    name = "ss_press_encode" if isinstance(struct, Press) else "ss_health_encode"
+    name = name or ("ss_press_encode" if isinstance(struct, Press) else "ss_health_encode")
     out = create_string_buffer(b"\xa5" * (capacity + 8), capacity + 8)
     length = c_size_t(77)
     status = getattr(library(), name)(byref(struct), out, c_size_t(capacity), byref(length))
@@ -134,6 +134,15 @@ def test_invalid_example_is_refused_and_nothing_is_written(example: Example) -> 
     status, body = encode(struct_of(example))
     assert status in {OUT_OF_RANGE, BAD_TEXT, MISSING}
     assert body == b""
+
+
+@pytest.mark.parametrize("example", [e for e in carriable("frozen_core") if "upper_case" not in e.name], ids=label)
+def test_press_that_is_refused_still_goes_out_as_its_frozen_core(example: Example) -> None:
+    status, body = encode(struct_of(example), name="ss_press_encode_core")
+    assert status == 0
+    value = json.loads(example.raw)
+    assert json.loads(body) == {"v": 1} | {key: value[key] for key in ("device", "inst", "seq", "pattern")}
+    assert validator("press", "core").is_valid(json.loads(body))
 
 
 def test_most_examples_can_be_carried() -> None:
