@@ -40,15 +40,14 @@ class Account:
         return bool(found.st_mode & other_bit)
 
     def own(self, *tops: Path) -> None:
-        """Give folders and all that is in them to this user (only root does, and only when it is another user)."""
+        """Give files, and folders with all that is in them, to this user (only root does, and only for another)."""
         if self.name is None:
             return
         for top in tops:
-            for folder, _folders, files in os.walk(top):
-                for path in (Path(folder), *(Path(folder, name) for name in files)):
-                    found = path.lstat()
-                    if (found.st_uid, found.st_gid) != (self.uid, self.gid):
-                        os.lchown(path, self.uid, self.gid)
+            for path in (top, *top.rglob("*")):
+                found = path.lstat()
+                if (found.st_uid, found.st_gid) != (self.uid, self.gid):
+                    os.lchown(path, self.uid, self.gid)
 
 
 def myself() -> Account:

@@ -17,7 +17,7 @@ from devstack.paths import Layout, write_private
 
 
 def _password() -> str:
-    return secrets.token_urlsafe(32)
+    return secrets.token_urlsafe(48)
 
 
 class Credentials(msgspec.Struct, frozen=True):

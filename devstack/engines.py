@@ -94,8 +94,9 @@ def run_as(
     *,
     environment: dict[str, str] | None = None,
     standard_input: str = "",
+    folder: Path = Path("/"),
 ) -> str:
-    """Run a program of an engine to its end as `account`; a failure becomes one line that begins with `what`."""
+    """Run a program to its end as `account`; a failure becomes one line that begins with `what`."""
     other = account.name is not None
     done = subprocess.run(
         command,
@@ -103,7 +104,7 @@ def run_as(
         capture_output=True,
         text=True,
         check=False,
-        cwd="/",
+        cwd=folder,
         env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **(environment or {})},
         user=account.uid if other else None,
         group=account.gid if other else None,
@@ -214,4 +215,4 @@ def valkey_url(place: Layout, secrets: Credentials, database: int) -> str:
 def celery_url(place: Layout, secrets: Credentials) -> str:
     """The same for Celery (kombu spells it its own way), in a database of its own."""
     password = quote(secrets.valkey_password, safe="")
-    return f"redis+socket://{quote(str(place.valkey_socket))}?virtual_host=2&password={password}"
+    return f"redis+socket://:{password}@{quote(str(place.valkey_socket))}?virtual_host=2"

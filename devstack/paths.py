@@ -1,14 +1,16 @@
 """Where everything of one running SafeSignal lies.
 
-`home` is the state folder: `var/` in the checkout, or SAFESIGNAL_HOME. Two things may have to lie elsewhere:
-Unix sockets, whose paths hold about 100 bytes; and, for root, the engines, which run as a user who may not
-be able to enter the folder of the checkout (one under /root, say). We never widen the rights of a folder above ours.
+`home` is the state folder: `var/` in the checkout, or SAFESIGNAL_HOME. Two things may have to lie elsewhere: Unix
+sockets, whose paths hold about 100 bytes; and the engines when root starts them. Root runs everything as a user of its
+own; where that user cannot get at the checkout, the Python or the state folder (under /root, say), only the engines run
+as that user, from copies under /var/lib/safesignal. We never widen the rights of a folder above ours.
 """
 
 import hashlib
 import os
 import shutil
 import stat
+import sys
 import sysconfig
 import tempfile
 from dataclasses import dataclass
@@ -58,16 +60,16 @@ def layout() -> Layout:
     home = Path(os.environ.get("SAFESIGNAL_HOME") or ROOT / "var").expanduser().absolute()
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
     service = unprivileged()
-    at_home = service.may_read(home.parent) and service.may_read(SITE_PACKAGES)
-    at_code = at_home and service.may_read(ROOT) and service.may_read(Path(os.path.realpath("/proc/self/exe")))
-    engine_home = home / "engines" if at_home else Path("/var/lib/safesignal") / digest
-    run = _run_folder(home, digest, service, at_home=at_home)
+    needed = (home.parent, ROOT, SITE_PACKAGES, Path(os.path.realpath(sys.executable)))
+    together = all(service.may_read(path) for path in needed)
+    engine_home = home / "engines" if together else Path("/var/lib/safesignal") / digest
+    run = _run_folder(home, digest, service, at_home=together)
     return Layout(
         home=home,
         engine_home=engine_home,
         run=run,
         engines=service,
-        programs=service if at_code else myself(),
+        programs=service if together else myself(),
         logs=home / "logs",
         pki=home / "pki",
         keys=home / "keys",
@@ -81,7 +83,7 @@ def layout() -> Layout:
         valkey_socket=run / "valkey" / "s",
         supervisor_socket=run / "supervisor",
         button_socket=run / "button" / "s",
-        engines_elsewhere=not at_home,
+        engines_elsewhere=not together,
     )
 
 

@@ -26,7 +26,7 @@ class School:
     """A running broker, and the certificates of its school."""
 
     port: int
-    pki: Path
+    certificates: Path
 
     def client(
         self,
@@ -35,7 +35,7 @@ class School:
         client_id: str | None = None,
         clean: bool = True,
     ) -> aiomqtt.Client:
-        context = ssl.create_default_context(cafile=str(self.pki / "root.pem"))
+        context = ssl.create_default_context(cafile=str(self.certificates / "root.pem"))
         if identity is not None:
             context.load_cert_chain(identity.certificate, identity.key)
         name = client_id or (identity.name if identity else "nobody")
@@ -44,10 +44,10 @@ class School:
         )  # fmt: skip
 
     def button(self, number: int) -> pki.Identity:
-        return pki.button_identity(self.pki, pki.device_ids(self.pki)[number])
+        return pki.button_identity(self.certificates, pki.device_ids(self.certificates)[number])
 
     def gateway(self) -> pki.Identity:
-        return pki.gateway_identity(self.pki, brokers.GATEWAY_ID)
+        return pki.gateway_identity(self.certificates, brokers.GATEWAY_ID)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ async def test_a_certificate_of_another_authority_is_refused(school: School, tmp
 
 async def test_a_certificate_of_another_school_is_refused(school: School, tmp_path: Path) -> None:
     """Its authority has the same root; and it shows its whole chain."""
-    pki.make_pki(tmp_path, buttons=1, root=pki.load_authority(school.pki / "root"))
+    pki.make_pki(tmp_path, buttons=1, root=pki.load_authority(school.certificates / "root"))
     neighbour = pki.button_identity(tmp_path, pki.device_ids(tmp_path)[0])
     with neighbour.certificate.open("ab") as file:
         file.write((tmp_path / "organization.pem").read_bytes())
@@ -146,7 +146,7 @@ async def test_a_certificate_of_another_school_is_refused(school: School, tmp_pa
 
 async def test_the_brokers_own_certificate_opens_nothing(school: School) -> None:
     """A leaf for servers, from the right authority, is no client."""
-    broker = pki.Identity("localhost", school.pki / "broker.pem", school.pki / "broker.key")
+    broker = pki.Identity("localhost", school.certificates / "broker.pem", school.certificates / "broker.key")
     assert await refused(school.client(broker))
 
 
@@ -156,7 +156,7 @@ async def test_plain_tcp_is_refused(school: School) -> None:
 
 async def test_old_tls_is_refused(school: School) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(school.pki / "root.pem")
+    context.load_verify_locations(school.certificates / "root.pem")
     identity = school.button(0)
     context.load_cert_chain(identity.certificate, identity.key)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
@@ -308,7 +308,7 @@ async def connect_by_hand(
     school: School, identity: pki.Identity, will: aiomqtt.Will, keepalive: int
 ) -> tuple[asyncio.StreamWriter, bytes]:
     """Send CONNECT and then not one byte more; the connection, and the broker's answer."""
-    context = ssl.create_default_context(cafile=str(school.pki / "root.pem"))
+    context = ssl.create_default_context(cafile=str(school.certificates / "root.pem"))
     context.load_cert_chain(identity.certificate, identity.key)
     reader, writer = await asyncio.open_connection("127.0.0.1", school.port, ssl=context, server_hostname="localhost")
     assert isinstance(will.payload, bytes)

@@ -1,0 +1,99 @@
+"""`./dev check`: everything that can be said of the code without running its tests."""
+
+import os
+import secrets
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from rich.console import Console
+
+from devstack import environments, locks
+from devstack.paths import ROOT
+
+console = Console()
+Outcome = tuple[bool, str]
+
+
+def run() -> int:
+    """Run every check, show what fails, and go on to the next; 0 when all are well."""
+    failed = []
+    with tempfile.TemporaryDirectory() as folder:
+        development = throwaway_settings(Path(folder), "development")
+        production = throwaway_settings(Path(folder), "production")
+        for name, check in checks(development, production):
+            began = time.monotonic()
+            well, output = check()
+            mark = "[green]ok[/]    " if well else "[red]FAILED[/]"
+            console.print(f"{mark} {name} [dim]({time.monotonic() - began:.1f} s)[/]")
+            if not well:
+                failed.append(name)
+                console.print(output.rstrip(), markup=False, highlight=False)
+    console.print(f"[red]{len(failed)} failed: {', '.join(failed)}[/]" if failed else "[green]All checks passed.[/]")
+    return 1 if failed else 0
+
+
+def checks(
+    development: environments.Environment, production: environments.Environment
+) -> list[tuple[str, Callable[[], Outcome]]]:
+    """Name and check, the quickest first."""
+    return [
+        ("format", tool("ruff", "format", "--check", ".")),
+        ("lint", tool("ruff", "check", ".")),
+        ("layers", tool("importlinter.cli:lint_imports", environment=development)),
+        ("templates", tool("djlint", "--lint", "--quiet", "templates")),
+        ("lock files", lock_files),
+        ("deployment", tool("django", "check", "--deploy", "--fail-level", "WARNING", environment=production)),
+        ("migrations", tool("django", "makemigrations", "--check", "--dry-run", environment=development)),
+        ("types", tool("mypy", ".", environment=development)),
+    ]
+
+
+def tool(name: str, *arguments: str, environment: environments.Environment | None = None) -> Callable[[], Outcome]:
+    """A tool of the virtual environment as a check."""
+
+    def check() -> Outcome:
+        module, _, function = name.partition(":")
+        how = ["-c", f"import {module} as tool, sys; sys.exit(tool.{function}())"] if function else ["-m", module]
+        command = [environments.python(), *how, *arguments]
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **(environment or {})}
+        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+        return done.returncode == 0, done.stdout + done.stderr
+
+    return check
+
+
+def lock_files() -> Outcome:
+    """Whether they are current."""
+    found = locks.problems()
+    return not found, "\n".join(found)
+
+
+def throwaway_settings(folder: Path, profile: str) -> environments.Environment:
+    """Settings with generated secrets and no engines behind them: enough to load the code under this profile."""
+    keys = {}
+    for purpose in ("token", "config"):
+        path = folder / f"{profile}-{purpose}.pem"
+        key = ec.generate_private_key(ec.SECP256R1())
+        path.touch(mode=0o600)
+        path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        keys[purpose] = str(path)
+    nowhere = f"{folder}/nowhere"
+    database = f"postgres://safesignal_{{role}}:none@/safesignal?host={nowhere.replace('/', '%2F')}"
+    return {
+        "DJANGO_SETTINGS_MODULE": "safesignal.settings",
+        "SAFESIGNAL_PROFILE": profile,
+        "SAFESIGNAL_SECRET_KEY": secrets.token_urlsafe(64),
+        "SAFESIGNAL_TOKEN_KEY_FILE": keys["token"],
+        "SAFESIGNAL_CONFIG_KEY_FILE": keys["config"],
+        "SAFESIGNAL_ALLOWED_HOSTS": "safesignal.example",
+        "SAFESIGNAL_BASE_URL": "https://safesignal.example",
+        "DATABASE_URL": database.format(role="app"),
+        "VALKEY_URL": f"unix://{nowhere}/valkey?db=0",
+        "CACHE_URL": f"unix://{nowhere}/valkey?db=1",
+        "CELERY_BROKER_URL": f"redis+socket://{nowhere}/valkey",
+    }

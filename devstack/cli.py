@@ -1,0 +1,123 @@
+"""The commands of `./dev`."""
+
+import asyncio
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from devstack import check, commands, demo, testing_run
+from devstack.errors import Refusal, explain
+from devstack.paths import layout
+from devstack.press import Order, Press
+from devstack.up import Up
+
+PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="SafeSignal on this machine: the whole chain from a button to a screen.",
+)
+
+
+@app.command()
+def up(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
+) -> None:
+    """Start everything, and say where to look and how to log in."""
+    os.umask(0o077)
+    Up(layout()).run(detach=detach)
+
+
+@app.command()
+def down() -> None:
+    """End everything, cleanly and in order."""
+    commands.down(layout())
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """What runs."""
+    commands.status(layout(), as_json=as_json)
+
+
+@app.command()
+def logs(
+    name: Annotated[str | None, typer.Argument(help="A process; all of them when left out.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they are written.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,
+) -> None:
+    """What the processes say."""
+    commands.logs(layout(), name, follow=follow, lines=lines)
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """End everything and remove all state: the demo school, its alerts, keys and certificates."""
+    place = layout()
+    if not yes:
+        typer.confirm(f"Remove {place.home} with everything in it?", abort=True)
+    commands.reset(place)
+
+
+@app.command()
+def press(
+    alert_type: Annotated[str, typer.Option("--type", help="Lockdown, medical, fire ...")] = "lockdown",
+    silent: Annotated[bool, typer.Option("--silent", help="A key that makes no sound.")] = False,
+    drill: Annotated[bool, typer.Option("--drill", help="Start a drill first.")] = False,
+    device: Annotated[
+        str | None, typer.Option("--device", help="This button, and not one without an open alert.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many presses.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each press.")] = False,
+) -> None:
+    """Press simulated buttons, and show every hop of the way to a staff member's screen."""
+    os.umask(0o077)
+    place = layout()
+    order = Order(alert_type.lower(), silent, drill, device, count, as_json)
+    if not asyncio.run(Press(place, demo.load(place), order).run()):
+        raise Refusal("A press was not stored at the gateway: see ./dev status and ./dev logs edge.")
+
+
+@app.command(context_settings=PASS_THROUGH)
+def manage(context: typer.Context) -> None:
+    """manage.py, with the environment set."""
+    commands.manage(layout(), context.args)
+
+
+@app.command(name="test", context_settings=PASS_THROUGH)
+def run_tests(context: typer.Context) -> None:
+    """Every test. --fast: only those that take no time; --nightly: with the largest sizes; the rest goes to pytest."""
+    sys.exit(testing_run.run(context.args))
+
+
+@app.command(name="check")
+def run_checks() -> None:
+    """Format, lint, types, layers, migrations, deployment, templates and lock files."""
+    sys.exit(check.run())
+
+
+@app.command(context_settings=PASS_THROUGH)
+def bench(context: typer.Context) -> None:
+    """The benchmarks: ./dev bench ingest live."""
+    sys.exit(testing_run.module("benchmarks", context.args))
+
+
+def main() -> None:
+    """Run a command; what goes wrong in a known way is one line."""
+    try:
+        app(prog_name="./dev", standalone_mode=True)
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if os.environ.get("SAFESIGNAL_TRACEBACK"):
+            raise
+        print(explain(error), file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,124 @@
+"""The smaller commands: down, status, logs, reset, manage."""
+
+import os
+import shutil
+import subprocess
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from devstack import credentials, demo, environments, processes
+from devstack.errors import Refusal
+from devstack.paths import ROOT, Layout, check_version
+from devstack.ports import Ports
+from devstack.supervisor import Supervisor
+
+console = Console()
+
+
+class Status(msgspec.Struct, frozen=True):
+    """A line of `./dev status --json`."""
+
+    name: str
+    state: str
+    pid: int | None
+    url: str | None
+
+
+def down(place: Layout) -> None:
+    """End everything, the last started first; also what a killed process manager left behind."""
+    supervisor = Supervisor(place)
+    if supervisor.alive():
+        supervisor.shut_down()
+        console.print("SafeSignal is down.")
+    else:
+        console.print("SafeSignal was not running.")
+    supervisor.end_leftovers()
+
+
+def statuses(place: Layout) -> list[Status]:
+    """Every process, in the order in which they start; `stopped` when nothing runs."""
+    urls = _urls(place)
+    found = {one.name: one for one in Supervisor(place).processes()}
+    return [
+        Status(name, one.state, one.pid, urls.get(name))
+        if (one := found.get(name)) is not None
+        else Status(name, "stopped", None, urls.get(name))
+        for name in processes.NAMES
+    ]
+
+
+def _urls(place: Layout) -> dict[str, str]:
+    urls = {
+        "postgres": f"unix://{place.postgres_socket_folder}/.s.PGSQL.5432",
+        "valkey": f"unix://{place.valkey_socket}",
+        "button": f"unix://{place.button_socket}",
+    }
+    if place.demo.exists():
+        school = demo.load(place)
+        urls |= {"web": school.base_url, "broker": f"mqtts://{school.mqtt.host}:{school.mqtt.port}"}
+    return urls
+
+
+def status(place: Layout, *, as_json: bool) -> None:
+    """Show them."""
+    found = statuses(place)
+    if as_json:
+        print(msgspec.json.encode(found).decode())
+        return
+    table = Table()
+    for heading in ("process", "state", "pid", "where"):
+        table.add_column(heading)
+    for one in found:
+        colour = "green" if one.state == "running" else "red"
+        table.add_row(one.name, f"[{colour}]{one.state}[/]", str(one.pid or "-"), one.url or "")
+    console.print(table)
+
+
+def logs(place: Layout, name: str | None, *, follow: bool, lines: int) -> None:
+    """What one process said, or all of them."""
+    known = sorted(path.stem for path in place.logs.glob("*.log")) if place.logs.exists() else []
+    if name is not None and name not in known:
+        raise Refusal(f"There is no log of {name!r}; there is: {', '.join(known) or 'none yet'}.")
+    files = [str(place.logs / f"{one}.log") for one in ([name] if name else known)]
+    if not files:
+        raise Refusal("There are no logs yet: ./dev up writes them.")
+    tail = shutil.which("tail")
+    if tail is None:
+        raise Refusal(f"There is no `tail` on this machine; the logs are in {place.logs}.")
+    options = ["-n", str(lines), *(["-F"] if follow else [])]
+    try:
+        subprocess.run([tail, *options, *files], check=False)
+    except KeyboardInterrupt:
+        return
+
+
+def reset(place: Layout) -> None:
+    """Remove all state. A folder that is not one of ours is refused, one of another version is not."""
+    if place.home.exists() and not (place.home / "version").exists():
+        check_version(place)
+    supervisor = Supervisor(place)
+    if supervisor.alive():
+        supervisor.shut_down()
+    supervisor.end_leftovers()
+    for folder in (place.home, place.engine_home, place.run):
+        if folder.exists():
+            shutil.rmtree(folder)
+    console.print(f"Removed {place.home} and all that belonged to it.")
+
+
+def cloud_environment(place: Layout) -> environments.Environment:
+    """The settings of a SafeSignal that was started before, with the rights of all three roles."""
+    school = demo.load(place)
+    http = int(school.base_url.rpartition(":")[2])
+    return environments.cloud(place, credentials.credentials(place), Ports(http, school.mqtt.port), "system", "owner")
+
+
+def manage(place: Layout, arguments: list[str]) -> None:
+    """Become manage.py, with the environment set."""
+    check_version(place)
+    settings = {name: value for name, value in cloud_environment(place).items() if name != "PYTHONDONTWRITEBYTECODE"}
+    python = environments.python()
+    os.chdir(ROOT)
+    os.execve(python, [python, "manage.py", *arguments], {**os.environ, **settings})  # noqa: S606  (no shell wanted)

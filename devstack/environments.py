@@ -1,0 +1,104 @@
+"""Which settings each program gets: those that it needs, and no others."""
+
+import os
+import sys
+from pathlib import Path
+
+from devstack.credentials import (
+    CONFIGURATION_KEY,
+    CONFIGURATION_PUBLIC_KEY,
+    GATEWAY_KEY,
+    TOKEN_KEY,
+    Credentials,
+)
+from devstack.engines import celery_url, database_url, valkey_url
+from devstack.paths import ROOT, Layout
+from devstack.pki import Identity
+from devstack.ports import HOST, Ports
+
+Environment = dict[str, str]
+
+
+def base(place: Layout) -> Environment:
+    """What any program of ours gets."""
+    kept = {name: os.environ[name] for name in ("PATH", "TZ", "TMPDIR") if name in os.environ}
+    return {
+        **kept,
+        "HOME": str(place.home),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "VIRTUAL_ENV": sys.prefix,
+        # Programs do not write into the checkout; ./dev up compiles it beforehand.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def cloud(place: Layout, secrets: Credentials, ports: Ports, *roles: str) -> Environment:
+    """Settings of Django, with the database only as `app` and the named roles (system, owner)."""
+    passwords = {"system": secrets.system_password, "owner": secrets.owner_password}
+    return {
+        **base(place),
+        "DJANGO_SETTINGS_MODULE": "safesignal.settings",
+        "SAFESIGNAL_PROFILE": "development",
+        "SAFESIGNAL_SECRET_KEY": secrets.secret_key,
+        "SAFESIGNAL_TOKEN_KEY_FILE": str(place.keys / TOKEN_KEY),
+        "SAFESIGNAL_CONFIG_KEY_FILE": str(place.keys / CONFIGURATION_KEY),
+        "SAFESIGNAL_ALLOWED_HOSTS": f"{HOST},localhost",
+        "SAFESIGNAL_BASE_URL": base_url(ports),
+        "SAFESIGNAL_OBJECTS_DIR": str(place.home / "objects"),
+        "DATABASE_URL": database_url(place, "app", secrets.app_password),
+        "VALKEY_URL": valkey_url(place, secrets, 0),
+        "CACHE_URL": valkey_url(place, secrets, 1),
+        "CELERY_BROKER_URL": celery_url(place, secrets),
+        **{f"DATABASE_{role.upper()}_URL": database_url(place, role, passwords[role]) for role in roles},
+    }
+
+
+def broker(place: Layout, ports: Ports) -> Environment:
+    """The embedded broker: its port and its certificates."""
+    return {
+        **base(place),
+        "SAFESIGNAL_BROKER_HOST": HOST,
+        "SAFESIGNAL_BROKER_PORT": str(ports.mqtt),
+        "SAFESIGNAL_BROKER_PKI": str(place.pki),
+    }
+
+
+def edge(place: Layout, ports: Ports, gateway_id: str, identity: Identity) -> Environment:
+    """The gateway: nothing of the cloud's but its address and the public half of the configuration key."""
+    return {
+        **base(place),
+        "SAFESIGNAL_EDGE_CLOUD_URL": base_url(ports),
+        "SAFESIGNAL_EDGE_GATEWAY_ID": gateway_id,
+        "SAFESIGNAL_EDGE_KEY_FILE": str(place.keys / GATEWAY_KEY),
+        "SAFESIGNAL_EDGE_CONFIG_PUBLIC_KEY_FILE": str(place.keys / CONFIGURATION_PUBLIC_KEY),
+        "SAFESIGNAL_EDGE_STATE_DIR": str(place.edge),
+        "SAFESIGNAL_EDGE_MQTT_HOST": HOST,
+        "SAFESIGNAL_EDGE_MQTT_PORT": str(ports.mqtt),
+        "SAFESIGNAL_EDGE_MQTT_CA": str(place.pki / "root.pem"),
+        "SAFESIGNAL_EDGE_MQTT_CERT": str(identity.certificate),
+        "SAFESIGNAL_EDGE_MQTT_KEY": str(identity.key),
+    }
+
+
+def button(place: Layout, ports: Ports, device: str) -> Environment:
+    """The simulated button."""
+    return {
+        **base(place),
+        "SAFESIGNAL_BUTTON_DEVICE": device,
+        "SAFESIGNAL_BUTTON_PKI": str(place.pki),
+        "SAFESIGNAL_BUTTON_STATE_DIR": str(place.buttons),
+        "SAFESIGNAL_BUTTON_SOCKET": str(place.button_socket),
+        "SAFESIGNAL_BUTTON_MQTT_PORT": str(ports.mqtt),
+    }
+
+
+def base_url(ports: Ports) -> str:
+    """Where people and the gateway reach the cloud."""
+    return f"http://{HOST}:{ports.http}"
+
+
+def python() -> str:
+    """This virtual environment's Python."""
+    return str(Path(sys.prefix) / "bin" / "python")

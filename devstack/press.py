@@ -1,0 +1,356 @@
+"""`./dev press`: press simulated buttons through the real broker, and see each press come onto a staff screen."""
+
+import asyncio
+import contextlib
+import fcntl
+import random
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from devstack.button import Felt, Hand
+from devstack.cloud import Alert, Cloud, Unreachable
+from devstack.demo import Demo, Person
+from devstack.errors import Refusal
+from devstack.paths import Layout
+from devstack.pki import button_identity
+from devstack.simulated import SimulatedButton
+from devstack.watch import Account, Shown
+
+STORED_SECONDS = 10.0
+SHOWN_SECONDS = 10.0
+READY_SECONDS = 15.0
+# The wire carries milliseconds, cut off.
+WIRE_ROUNDING = timedelta(milliseconds=1)
+
+# Which key and pattern of the demo school's buttons give which type; seed_demo gives the gateway the same policy.
+HANDS: dict[tuple[str, bool], Hand] = {
+    ("lockdown", False): Hand("long"),
+    ("medical", False): Hand("triple"),
+    ("assist", False): Hand("short"),
+    ("evacuate", False): Hand("short", 2),
+    ("fire", False): Hand("long", 2),
+    ("hazmat", False): Hand("triple", 2),
+    ("secure", False): Hand("short", 3),
+    ("hold", False): Hand("long", 3),
+    ("shelter", False): Hand("triple", 3),
+    ("weather", False): Hand("short", 4),
+    ("test", False): Hand("long", 4),
+    ("lockdown", True): Hand("long", 5),
+    ("assist", True): Hand("short", 5),
+    ("medical", True): Hand("triple", 5),
+}
+
+
+class Result(msgspec.Struct, frozen=True):
+    """A line of `--json`: milliseconds since the press; null for what did not happen."""
+
+    device: str
+    seq: int
+    alert_id: str | None
+    stored_ms: float | None
+    committed_ms: float | None
+    shown_ms: float | None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A press with all that became known of it."""
+
+    result: Result
+    pressed_at: datetime
+    stored_at: datetime | None
+    shown: Shown | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for on the command line."""
+
+    type: str
+    silent: bool
+    drill: bool
+    device: str | None
+    count: int
+    as_json: bool
+
+
+def hand_for(alert_type: str, *, silent: bool) -> Hand:
+    """The key and pattern that give this type."""
+    try:
+        return HANDS[alert_type, silent]
+    except KeyError:
+        known = ", ".join(sorted(name for name, quiet in HANDS if quiet == silent))
+        raise Refusal(
+            f"No button of the demo school gives {'a silent ' if silent else ''}{alert_type!r}; there is: {known}."
+        ) from None
+
+
+class Press:
+    """One run of the command."""
+
+    def __init__(self, place: Layout, demo: Demo, order: Order) -> None:
+        self._place = place
+        self._demo = demo
+        self._order = order
+        self._hand = hand_for(order.type, silent=order.silent)
+        self._admin = demo.users["admin"]
+        self._console = Console(stderr=order.as_json)
+
+    async def run(self) -> bool:
+        """Press; whether every press was stored by the gateway."""
+        seen: list[Seen] = []
+        with claimed(self._place, self._devices(), self._order.count) as devices:
+            async with screen(self._demo, self._admin, self._console) as shown:
+                for device in devices:
+                    one = await self._one(device, shown)
+                    seen.append(one)
+                    self._tell(one)
+        if not self._order.as_json and len(seen) > 1:
+            self._console.print(summary(seen))
+        return all(one.stored_at is not None for one in seen)
+
+    def _devices(self) -> list[str]:
+        """Buttons to choose from, in random order, so that two commands rarely want the same one."""
+        order = self._order
+        if order.device is not None:
+            if order.device not in self._demo.devices:
+                raise Refusal(f"The demo school has no button {order.device!r}; demo.json lists them.")
+            return [order.device] * order.count
+        # The first is the button that runs as a process of its own.
+        candidates = self._demo.devices[1:]
+        try:
+            with Cloud(self._demo.base_url, self._admin) as cloud:
+                busy = cloud.devices_with_open_alert(self._demo.organization_id)
+        except Unreachable as error:
+            self._console.print(f"[yellow]The cloud does not answer ({error}): pressing all the same.[/]")
+            busy = set()
+        free = [device for device in candidates if device not in busy]
+        if len(free) < order.count:
+            raise Refusal(f"Only {len(free)} of {len(candidates)} buttons have no open alert: close some on the board.")
+        random.shuffle(free)
+        return free
+
+    def _arm(self, device: str) -> None:
+        try:
+            with Cloud(self._demo.base_url, self._admin) as cloud:
+                cloud.start_drill(device)
+        except Unreachable as error:
+            raise Refusal(f"The cloud does not answer ({error}): without it no drill can be started.") from None
+
+    async def _one(self, device: str, shown: "Screen") -> Seen:
+        if self._order.drill:
+            await asyncio.to_thread(self._arm, device)
+        if device == self._demo.devices[0]:
+            inst, seq, pressed_at, stored_at = await self._press_the_process()
+        else:
+            inst, seq, pressed_at, stored_at = await self._press_one_of_ours(device)
+        message = None
+        if stored_at is not None:
+            message = await shown.wait_for(device, f"{device}:{inst}:{seq}", pressed_at)
+        return Seen(_result(device, seq, inst, pressed_at, stored_at, message), pressed_at, stored_at, message)
+
+    async def _press_one_of_ours(self, device: str) -> tuple[str, int, datetime, datetime | None]:
+        place = self._place
+        identity = button_identity(place.pki, device)
+        button = SimulatedButton(identity, place.buttons, self._demo.mqtt.port, Path(self._demo.mqtt.ca), _dark)
+        link = asyncio.create_task(button.run())
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STORED_SECONDS):
+                    await button.online.wait()
+            waiting = button.press(self._hand.pattern, self._hand.key)
+            done, _ = await asyncio.wait({waiting.stored}, timeout=STORED_SECONDS)
+            if not done:
+                button.forget(waiting)
+            return button.inst, waiting.press.seq, waiting.press.at, waiting.stored.result() if done else None
+        finally:
+            link.cancel()
+            await asyncio.wait({link})
+
+    async def _press_the_process(self) -> tuple[str, int, datetime, datetime | None]:
+        """The button that runs beside the others: its key is a Unix socket."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(self._place.button_socket))
+        except OSError:
+            raise Refusal("The simulated button does not run: see ./dev status.") from None
+        with contextlib.closing(writer):
+            writer.write(msgspec.json.encode(self._hand) + b"\n")
+            pressed = msgspec.json.decode(await reader.readline(), type=Felt)
+            stored_at: datetime | None = None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STORED_SECONDS):
+                    stored_at = msgspec.json.decode(await reader.readline(), type=Felt).at
+            return pressed.inst, pressed.seq, pressed.at, stored_at
+
+    def _tell(self, one: Seen) -> None:
+        if self._order.as_json:
+            print(msgspec.json.encode(one.result).decode(), flush=True)
+        else:
+            self._console.print(hops(one))
+
+
+def _dark(line: str) -> None:
+    """Buttons that are pressed from here have no LED: the command itself shows what happened."""
+
+
+class Screen:
+    """What the member of staff has seen so far."""
+
+    def __init__(self) -> None:
+        self._shown: list[Shown] = []
+        self._news = asyncio.Condition()
+        self.ready = asyncio.Event()
+
+    async def add(self, shown: Shown) -> None:
+        """A message came in."""
+        if shown.type == "ready":
+            self.ready.set()
+            return
+        async with self._news:
+            self._shown.append(shown)
+            self._news.notify_all()
+
+    async def wait_for(self, device: str, alert_id: str, pressed_at: datetime) -> Shown | None:
+        """The message with which this press came onto the screen, or None when it did not come."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SHOWN_SECONDS), self._news:
+                while True:
+                    for shown in self._shown:
+                        if shown.alert is not None and _tells_of(shown.alert, device, alert_id, pressed_at):
+                            return shown
+                    await self._news.wait()
+        return None
+
+
+def _tells_of(alert: Alert, device: str, alert_id: str, pressed_at: datetime) -> bool:
+    """Whether it is this press's own alert, or one that this press has joined."""
+    if alert.alert_id == alert_id:
+        return True
+    same_device = alert.device is not None and alert.device.device_id == device
+    return same_device and pressed_at - alert.last_pressed_at < WIRE_ROUNDING
+
+
+@asynccontextmanager
+async def screen(demo: Demo, person: Person, console: Console) -> AsyncIterator[Screen]:
+    """A watcher in a process of its own, signed in."""
+    seen = Screen()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "devstack.watch", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL, limit=1 << 20,
+    )  # fmt: skip
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the watcher has no pipes")
+    output = process.stdout
+    process.stdin.write(msgspec.json.encode(Account(demo.base_url, person.email, person.password)) + b"\n")
+
+    async def read() -> None:
+        async for line in output:
+            await seen.add(msgspec.json.decode(line, type=Shown))
+
+    reading = asyncio.create_task(read())
+    try:
+        done, _ = await asyncio.wait({asyncio.create_task(seen.ready.wait())}, timeout=READY_SECONDS)
+        if not done:
+            console.print("[yellow]The live feed does not answer: what is shown there will not be seen here.[/]")
+        yield seen
+    finally:
+        reading.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+@contextmanager
+def claimed(place: Layout, devices: list[str], count: int) -> Iterator[list[str]]:
+    """Take `count` buttons that no other command is pressing; a named one is taken once and pressed repeatedly."""
+    with contextlib.ExitStack() as held:
+        mine: dict[str, bool] = {}
+        taken: list[str] = []
+        for device in devices:
+            if len(taken) == count:
+                break
+            if device not in mine:
+                file = held.enter_context((place.buttons / f"{device}.lock").open("a"))
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    mine[device] = True
+                except BlockingIOError:
+                    mine[device] = False
+            if mine[device]:
+                taken.append(device)
+        if len(taken) < count:
+            raise Refusal(
+                "Another command is pressing that button." if len(set(devices)) == 1 else "No button is free."
+            )
+        yield taken
+
+
+def _result(
+    device: str, seq: int, inst: str, pressed_at: datetime, stored_at: datetime | None, shown: Shown | None
+) -> Result:
+    alert_id = f"{device}:{inst}:{seq}" if stored_at is not None else None
+    if shown is not None and shown.alert is not None:
+        alert_id = shown.alert.alert_id
+    return Result(
+        device=device,
+        seq=seq,
+        alert_id=alert_id,
+        stored_ms=_since(pressed_at, stored_at),
+        committed_ms=_since(pressed_at, shown.at if shown else None),
+        shown_ms=_since(pressed_at, shown.received_at if shown else None),
+    )
+
+
+def _since(start: datetime, moment: datetime | None) -> float | None:
+    return None if moment is None else round((moment - start).total_seconds() * 1000, 1)
+
+
+def hops(one: Seen) -> Table:
+    """One press, station by station."""
+    alert = one.shown.alert if one.shown else None
+    kind = (
+        f"{alert.alert_type}{' DRILL' if alert.is_drill else ''}{' SILENT' if alert.is_silent else ''}"
+        if alert
+        else "?"
+    )
+    table = Table(title=f"{one.result.device}  press {one.result.seq}  {kind}", title_justify="left")
+    table.add_column("hop")
+    table.add_column("time (UTC)")
+    table.add_column("ms since the press", justify="right")
+    first = alert is not None and alert.presses == 1
+    known = alert.hops if alert is not None and first else None
+    for name, moment in (
+        ("pressed", one.pressed_at),
+        ("arrived at the gateway", known.arrived_at if known else None),
+        ("on the gateway's disk", known.stored_at if known else None),
+        ("button told: stored", one.stored_at),
+        ("received by the cloud", known.received_at if known else None),
+        ("committed in the cloud", one.shown.at if one.shown else None),
+        ("on a staff member's screen", one.shown.received_at if one.shown else None),
+    ):
+        since = _since(one.pressed_at, moment)
+        table.add_row(
+            name, moment.strftime("%H:%M:%S.%f")[:-3] if moment else "-", "-" if since is None else f"{since:.1f}"
+        )
+    return table
+
+
+def summary(seen: list[Seen]) -> Table:
+    """Median and 99th percentile of several presses."""
+    table = Table(title=f"{len(seen)} presses", title_justify="left")
+    for heading in ("ms since the press", "p50", "p99", "missing"):
+        table.add_column(heading, justify="right")
+    for name in ("stored_ms", "committed_ms", "shown_ms"):
+        values = sorted(value for one in seen if (value := getattr(one.result, name)) is not None)
+        if values:
+            p50, p99 = values[len(values) // 2], values[min(len(values) - 1, int(len(values) * 0.99))]
+            table.add_row(name.removesuffix("_ms"), f"{p50:.1f}", f"{p99:.1f}", str(len(seen) - len(values)))
+    return table

@@ -1,0 +1,148 @@
+"""The nine processes, and the process manager's file that starts, watches and ends them."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from devstack import environments
+from devstack.account import Account
+from devstack.credentials import Credentials
+from devstack.engines import postgres_command, valkey_command
+from devstack.paths import ROOT, Layout, write_private
+from devstack.pki import Identity
+from devstack.ports import HOST, Ports
+
+# In the order in which they start; they end in the opposite order, so that each still finds what it leans on.
+NAMES = ("postgres", "valkey", "broker", "web", "relay", "worker", "beat", "edge", "button")
+ENGINES = ("postgres", "valkey")
+# Supervisor gives up after `startretries` quick deaths. A panic system does not give up.
+NEVER_GIVE_UP = 1_000_000
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process: what to run, with which settings, and as whom."""
+
+    name: str
+    command: list[str]
+    environment: environments.Environment
+    account: Account
+    directory: Path = ROOT
+    # PostgreSQL's fast shutdown is SIGINT; on SIGTERM it would wait for its clients.
+    stop_signal: str = "TERM"
+    stop_seconds: int = 20
+
+
+def engines(place: Layout) -> list[Program]:
+    """PostgreSQL and Valkey: no settings but their own files."""
+    bare = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
+    return [
+        Program(
+            "postgres", postgres_command(place), bare, place.engines, Path("/"), stop_signal="INT", stop_seconds=60
+        ),
+        Program("valkey", valkey_command(place), bare, place.engines, Path("/")),
+    ]
+
+
+def broker(place: Layout, ports: Ports) -> Program:
+    """The embedded MQTT broker."""
+    return _python("broker", place, environments.broker(place, ports), "-m", "devstack.broker")
+
+
+def cloud(place: Layout, secrets: Credentials, ports: Ports) -> list[Program]:
+    """The web application (as `app` alone), and what works behind it (as `system` too)."""
+    front = environments.cloud(place, secrets, ports)
+    behind = environments.cloud(place, secrets, ports, "system")
+    celery = ("-m", "celery", "-A", "safesignal")
+    granian = ("-m", "granian", "--interface", "asgi", "--host", HOST, "--port", str(ports.http), "--workers", "1")
+    return [
+        _python("web", place, front, *granian, "safesignal.asgi:application"),
+        _python("relay", place, behind, "manage.py", "relay"),
+        _python(
+            "worker", place, behind, *celery, "worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "INFO"
+        ),
+        _python("beat", place, behind, *celery, "beat", "--schedule", str(place.home / "beat" / "schedule")),
+    ]
+
+
+def edge(place: Layout, ports: Ports, gateway_id: str, identity: Identity) -> Program:
+    """The gateway in the building."""
+    return _python("edge", place, environments.edge(place, ports, gateway_id, identity), "-m", "edge_agent")
+
+
+def button(place: Layout, ports: Ports, device: str) -> Program:
+    """One simulated button."""
+    return _python("button", place, environments.button(place, ports, device), "-m", "devstack.button")
+
+
+def _python(name: str, place: Layout, environment: environments.Environment, *arguments: str) -> Program:
+    return Program(name, [environments.python(), *arguments], environment, place.programs)
+
+
+def write(place: Layout, programs: list[Program]) -> Path:
+    """Write each program's specification and the process manager's file; its path."""
+    for program in programs:
+        account = program.account
+        specification = {
+            "command": program.command,
+            "environment": program.environment,
+            "directory": str(program.directory),
+            "user": [account.uid, account.gid] if account.name else None,
+        }
+        write_private(place.processes / f"{program.name}.json", msgspec.json.encode(specification))
+    configuration = place.processes / "supervisord.conf"
+    sections = [_manager(place), *(_section(place, program) for program in programs)]
+    write_private(configuration, "\n".join(sections))
+    return configuration
+
+
+def _manager(place: Layout) -> str:
+    return f"""[supervisord]
+nodaemon=true
+silent=true
+umask=077
+identifier=safesignal
+directory={_plain(place.processes)}
+childlogdir={_plain(place.logs)}
+logfile={_plain(place.logs / "supervisord.log")}
+logfile_maxbytes=5MB
+logfile_backups=2
+pidfile={_plain(place.processes / "supervisord.pid")}
+
+[unix_http_server]
+file={_plain(place.supervisor_socket)}
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+
+def _section(place: Layout, program: Program) -> str:
+    launcher = str(ROOT / "devstack" / "launch.py")
+    command = [environments.python(), "-I", "-S", launcher, str(place.processes / f"{program.name}.json")]
+    lines = {
+        "command": _plain(shlex.join(command)),
+        "priority": str(NAMES.index(program.name) + 1),
+        "autostart": "false",
+        "autorestart": "true",
+        "startsecs": "1",
+        "startretries": str(NEVER_GIVE_UP),
+        "stopsignal": program.stop_signal,
+        "stopwaitsecs": str(program.stop_seconds),
+        # What does not end in time is killed with all its children.
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": _plain(place.logs / f"{program.name}.log"),
+        "stdout_logfile_maxbytes": "5MB",
+        "stdout_logfile_backups": "2",
+    }
+    body = "\n".join(f"{name}={value}" for name, value in lines.items())
+    return f"[program:{program.name}]\n{body}\n"
+
+
+def _plain(text: Path | str) -> str:
+    """Supervisor expands `%(name)s` everywhere, so a percent sign is written twice."""
+    return str(text).replace("%", "%%")

@@ -1,0 +1,260 @@
+"""`./dev up`: make ready what is missing, start everything in order, and say where to look."""
+
+import compileall
+import contextlib
+import fcntl
+import hashlib
+import io
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import httpx
+import msgspec
+from rich.console import Console
+from rich.panel import Panel
+
+from devstack import credentials, demo, engines, environments, pki, ports, processes
+from devstack.credentials import Credentials
+from devstack.errors import Refusal
+from devstack.paths import ROOT, Layout, prepare, private_folder, write_private
+from devstack.ports import HOST, Ports
+from devstack.supervisor import Supervisor
+
+SECONDS_FOR_ENGINES = 60.0
+SECONDS_TO_BE_READY = 120.0
+PACKAGES = ("apps", "contracts", "devstack", "edge_agent", "safesignal")
+console = Console(stderr=True)
+
+
+class Seeded(msgspec.Struct, frozen=True):
+    """What seed_demo prints."""
+
+    organization_id: str
+    gateway_id: str
+    users: dict[str, demo.Person]
+
+
+class Up:
+    """One start."""
+
+    def __init__(self, place: Layout) -> None:
+        self._place = place
+        self._supervisor = Supervisor(place)
+
+    def run(self, *, detach: bool) -> None:
+        """Start everything; then return (detached), or stay until Ctrl-C and end everything cleanly."""
+        began = time.monotonic()
+        prepare(self._place)
+        with self._alone():
+            if self._supervisor.alive():
+                raise Refusal("SafeSignal is running already: see ./dev status, or ./dev down first.")
+            try:
+                self._start()
+            except (KeyboardInterrupt, Exception):
+                self._end()
+                raise
+        self._welcome(time.monotonic() - began)
+        if not detach:
+            self._stay()
+
+    def _start(self) -> None:
+        place = self._place
+        self._supervisor.end_leftovers()
+        chosen = ports.wanted()
+        with self._step("keys and certificates"):
+            secrets = credentials.credentials(place)
+            credentials.make_key_pairs(place)
+            pki.make_pki(place.pki)
+        with self._step("database and queue"):
+            engines.prepare_postgres(place, secrets)
+            engines.prepare_valkey(place, secrets)
+        private_folder(place.home / "beat", place.programs)
+        private_folder(place.home / "objects", place.programs)
+        known = self._known_gateway()
+        programs = [
+            *processes.engines(place),
+            processes.broker(place, chosen),
+            *processes.cloud(place, secrets, chosen),
+        ]
+        self._own()
+        # The gateway's name is known only once the school is there, so its part of the file may come second.
+        configuration = processes.write(place, [*programs, *self._building(chosen, known)])
+        self._supervisor.start(configuration)
+        for name in (*processes.ENGINES, "broker"):
+            self._supervisor.start_process(name)
+        with self._step("engines answer"):
+            self._wait("PostgreSQL", SECONDS_FOR_ENGINES, lambda: postgres_answers(place, secrets))
+        fresh = known is None
+        self._database(secrets, chosen)
+        if fresh:
+            known = self._school(secrets, chosen)
+            self._own()
+            processes.write(place, [*programs, *self._building(chosen, known)])
+            self._supervisor.reload()
+        self._remember_ports(chosen)
+        with self._step("everything starts"):
+            for name in processes.NAMES[3:]:
+                self._supervisor.start_process(name)
+            self._wait("the web application", SECONDS_TO_BE_READY, lambda: web_answers(chosen))
+            self._wait("the gateway's configuration", SECONDS_TO_BE_READY, (place.edge / "configuration.jws").exists)
+            self._wait("every process", SECONDS_TO_BE_READY, self._all_running)
+
+    def _building(self, chosen: Ports, gateway_id: str | None) -> list[processes.Program]:
+        if gateway_id is None:
+            return []
+        identity = pki.gateway_identity(self._place.pki, gateway_id)
+        return [
+            processes.edge(self._place, chosen, gateway_id, identity),
+            processes.button(self._place, chosen, pki.device_ids(self._place.pki)[0]),
+        ]
+
+    def _known_gateway(self) -> str | None:
+        """The gateway's id, when the school was made by an earlier start."""
+        path = self._place.keys / "gateway.id"
+        return path.read_text().strip() if path.exists() and self._place.demo.exists() else None
+
+    def _database(self, secrets: Credentials, chosen: Ports) -> None:
+        """Roles, then migrations; nothing when they are as they were at the last start."""
+        stamp = self._place.keys / "migrated"
+        wanted = migrations_digest()
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        with self._step("roles and migrations"):
+            engines.make_roles(self._place, secrets)
+            self.manage(secrets, chosen, "migrate", "--database", "owner", "--no-input", "--verbosity", "0")
+        write_private(stamp, wanted)
+
+    def _school(self, secrets: Credentials, chosen: Ports) -> str:
+        """The demo school; its passwords are said once, so they are written down at once."""
+        place = self._place
+        devices = pki.device_ids(place.pki)
+        public_key = (place.keys / credentials.GATEWAY_PUBLIC_KEY).read_text()
+        request = msgspec.json.encode({"devices": devices, "gateway": {"public_key": public_key}})
+        with self._step("the demo school"):
+            answer = self.manage(secrets, chosen, "seed_demo", standard_input=request.decode())
+        seeded = msgspec.json.decode(answer, type=Seeded)
+        mqtt = demo.Mqtt(HOST, chosen.mqtt, str(place.pki / "root.pem"))
+        school = demo.Demo(environments.base_url(chosen), seeded.organization_id, seeded.users, devices, mqtt)
+        write_private(place.keys / "gateway.id", seeded.gateway_id)
+        demo.save(place, school)
+        return seeded.gateway_id
+
+    def _remember_ports(self, chosen: Ports) -> None:
+        """demo.json names the ports of this start."""
+        school = demo.load(self._place)
+        mqtt = demo.Mqtt(HOST, chosen.mqtt, str(self._place.pki / "root.pem"))
+        now = msgspec.structs.replace(school, base_url=environments.base_url(chosen), mqtt=mqtt)
+        if now != school:
+            demo.save(self._place, now)
+            self._place.programs.own(self._place.demo)
+
+    def manage(self, secrets: Credentials, chosen: Ports, *arguments: str, standard_input: str = "") -> str:
+        """Run a command of manage.py to its end, with the rights of all three roles."""
+        environment = environments.cloud(self._place, secrets, chosen, "system", "owner")
+        command = [environments.python(), "manage.py", *arguments]
+        return engines.run_as(
+            self._place.programs,
+            command,
+            f"manage.py {arguments[0]}",
+            environment=environment,
+            standard_input=standard_input,
+            folder=ROOT,
+        )
+
+    def _all_running(self) -> bool:
+        return all(one.state == "running" for one in self._supervisor.processes())
+
+    def _own(self) -> None:
+        """Give the programs what root made for them, and compile what they may not write beside the sources."""
+        place = self._place
+        place.programs.own(place.home)
+        if place.programs.name is not None:
+            with contextlib.redirect_stdout(io.StringIO()):
+                for package in PACKAGES:
+                    compileall.compile_dir(str(ROOT / package), quiet=2)
+
+    def _wait(self, what: str, seconds: float, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if time.monotonic() > deadline:
+                raise Refusal(f"Waited {seconds:.0f} s in vain for {what}: see ./dev logs, {self._place.logs}.")
+            if not self._supervisor.alive():
+                raise Refusal("SafeSignal was stopped while it started.")
+            time.sleep(0.03)
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        with console.status(f"{what} ..."):
+            yield
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s  {what}[/]")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two starts at once: the second waits, and then finds it running."""
+        with (self._place.home / "up.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _welcome(self, seconds: float) -> None:
+        school = demo.load(self._place)
+        people = "\n".join(
+            f"  {role:<12} {person.email:<28} {person.password}" for role, person in school.users.items()
+        )
+        text = (
+            f"[bold]{school.base_url}/[/]   the live board; log in as one of\n{people}\n\n"
+            f"[bold]./dev press[/]    press a button and see it arrive      ./dev press --help\n"
+            f"[bold]./dev status[/]   what runs      [bold]./dev logs[/]   what it says      [bold]./dev down[/]   end it\n"
+            f"For scripts: {self._place.demo}"
+        )
+        console.print(Panel(text, title=f"SafeSignal is ready ({seconds:.1f} s)", title_align="left", expand=False))
+        if self._place.engines_elsewhere:
+            console.print("[yellow]Only root can read this checkout, so all but the database engines runs as root.[/]")
+
+    def _stay(self) -> None:
+        """Until Ctrl-C, SIGTERM, or ./dev down from elsewhere."""
+        asked: list[int] = []
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            asked.append(number)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, ask)
+        console.print("Ctrl-C ends everything.")
+        while not asked and self._supervisor.alive():
+            time.sleep(0.2)
+        self._end()
+
+    def _end(self) -> None:
+        if self._supervisor.alive():
+            console.print("Ending everything, in order ...")
+            self._supervisor.shut_down()
+
+
+def postgres_answers(place: Layout, secrets: Credentials) -> bool:
+    """Whether the superuser gets an answer."""
+    try:
+        return engines.psql(place, secrets, "SELECT 1;").strip() == "1"
+    except Refusal:
+        return False
+
+
+def web_answers(chosen: Ports) -> bool:
+    """Whether the web application says that it is ready."""
+    try:
+        answer = httpx.get(f"{environments.base_url(chosen)}/health/ready", timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == httpx.codes.OK
+
+
+def migrations_digest() -> str:
+    """Changes whenever something of what makes the database does."""
+    digest = hashlib.sha256()
+    for path in sorted([*ROOT.glob("apps/*/migrations/*"), *ROOT.glob("contracts/*.json"), engines.ROLES_SQL]):
+        if path.is_file():
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,91 @@
+"""A member of staff in front of a screen: a process of its own, signed in, on the live feed.
+
+    python -m devstack.watch        with {"base_url","email","password"} as one line on standard input
+
+Each message of an alert becomes a line of JSON with the moment at which it came in. When the connection breaks it
+resumes from where it was, as the board does.
+"""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+
+import msgspec
+import websockets
+from websockets.asyncio.client import connect
+
+from devstack.cloud import Alert, Cloud, Unreachable
+from devstack.demo import Person
+
+PAUSE_SECONDS = 0.2
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Whom to sign in as, and where."""
+
+    base_url: str
+    email: str
+    password: str
+
+
+class LiveMessage(msgspec.Struct, frozen=True):
+    """What of the live feed's messages (contracts/live) is of interest here."""
+
+    type: str
+    organization: str | None = None
+    organizations: dict[str, int] = msgspec.field(default_factory=dict)
+    seq: int = 0
+    at: datetime | None = None
+    alert: Alert | None = None
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """One line of output; the first says `ready`."""
+
+    type: str
+    received_at: datetime
+    at: datetime | None = None
+    alert: Alert | None = None
+
+
+def _tell(shown: Shown) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(shown) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+async def watch(account: Account) -> None:
+    """Sign in, listen, and do both again when the connection ends."""
+    cursors: dict[str, int] = {}
+    address = account.base_url.replace("http", "ws", 1) + "/ws/alerts"
+    decode = msgspec.json.Decoder(LiveMessage).decode
+    while True:
+        try:
+            with Cloud(account.base_url, Person(account.email, account.password)) as cloud:
+                protocols = [websockets.Subprotocol("safesignal.v1"), websockets.Subprotocol(f"bearer.{cloud.access}")]
+            async with connect(address, subprotocols=protocols, proxy=None) as socket:
+                if cursors:
+                    await socket.send(msgspec.json.encode({"type": "resume", "organizations": cursors}).decode())
+                async for text in socket:
+                    received_at = datetime.now(UTC)
+                    message = decode(text)
+                    if message.organization is not None:
+                        cursors[message.organization] = message.seq
+                    cursors |= message.organizations if message.type == "ready" else {}
+                    if message.alert is not None or message.type == "ready":
+                        _tell(Shown(message.type, received_at, message.at, message.alert))
+        except (Unreachable, OSError, websockets.WebSocketException) as error:
+            print(f"not connected: {error}", file=sys.stderr, flush=True)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+def main() -> None:
+    """Until it is ended, or whoever started it is gone."""
+    account = msgspec.json.decode(sys.stdin.buffer.readline(), type=Account)
+    try:
+        asyncio.run(watch(account))
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
