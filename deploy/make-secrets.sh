@@ -72,4 +72,4 @@ SAFESIGNAL_BASE_URL=https://$host:8443
 SAFESIGNAL_EDGE_GATEWAY_ID=$gateway_id
 END
 echo "Made $(pwd). Keep the folder authority/ offline. Start with:"
-echo "  docker compose --env-file $(pwd)/compose.env up --wait"
+echo "  docker compose --env-file $(pwd)/compose.env up --build --wait"

@@ -3,12 +3,14 @@
 # The passwords go from the secret files into psql's own variables, so that no command line shows them.
 set -eu
 
+export SECRETS="${SECRETS:-/run/secrets}" ROLES_SQL="${ROLES_SQL:-/safesignal/roles.sql}"
 for name in owner app system; do
-    [ -s "/run/secrets/postgres_${name}_password" ] || { echo "init.sh: no secret postgres_${name}_password" >&2; exit 66; }
+    [ -s "$SECRETS/postgres_${name}_password" ] || { echo "init.sh: no secret postgres_${name}_password" >&2; exit 66; }
 done
-psql --no-psqlrc --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'
-\set owner_password `cat /run/secrets/postgres_owner_password`
-\set app_password `cat /run/secrets/postgres_app_password`
-\set system_password `cat /run/secrets/postgres_system_password`
-\ir /safesignal/roles.sql
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'
+\set owner_password `cat "$SECRETS/postgres_owner_password"`
+\set app_password `cat "$SECRETS/postgres_app_password"`
+\set system_password `cat "$SECRETS/postgres_system_password"`
+\getenv roles_sql ROLES_SQL
+\ir :roles_sql
 SQL
