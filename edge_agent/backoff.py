@@ -14,11 +14,14 @@ class Backoff:
         self._next = first
 
     def reset(self) -> None:
+        """It worked."""
         self._next = self._first
 
     def slow_down(self) -> None:
+        """The next wait is the greatest."""
         self._next = self._greatest
 
     def wait(self) -> float:
+        """Seconds until the next try."""
         limit, self._next = self._next, min(self._next * 2, self._greatest)
         return limit / 2 + self._rand() * limit / 2

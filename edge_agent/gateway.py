@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 DEADLINE_SECONDS = 0.05
 """Decision and local action, from arrival; the commit gets what is left of it."""
 
+BOOKS_WAIT_SECONDS = 0.03
 STALLED_SECONDS = 1.0
 """A commit that takes longer is a trouble that people are told of."""
 
@@ -86,6 +87,7 @@ class Gateway:
     state: State = field(default_factory=State)
     ids: EventIds = field(default_factory=EventIds)
     _unstored: dict[PressId, asyncio.Future[None]] = field(default_factory=dict)
+    _told: "list[_Told]" = field(default_factory=list)
     _effects: set[asyncio.Task[None]] = field(default_factory=set)
 
     def receive(self, topic: str, device: str, body: bytes) -> None:
@@ -126,11 +128,10 @@ class Gateway:
         in_time = stored.done()
         stored_at = self.clock() if in_time else None
         self._act(decision.plays)
+        acted_at = self.clock() if decision.plays else None
         if in_time:
             self._spawn(self.building.acknowledge(ack))
-        self._passed(events, stored_at, self.clock() if decision.plays else None, decision)
-        self.cloud.offer([Outgoing(event, stored) for event in events])
-        log.info("press %s", decision.outcome, extra={"press": ":".join(map(str, press.id)), "stored": in_time})
+        self._afterwards(_Told(decision, events, stored, stored_at, acted_at))
         if not in_time:
             await self._wait_for(stored)
             await self.building.acknowledge(ack)
@@ -142,21 +143,40 @@ class Gateway:
         await stored
         self.recovered("store_failing")
 
-    def _passed(
-        self, events: Sequence[Event], stored_at: datetime | None, acted_at: datetime | None, decision: Decision
-    ) -> None:
-        """Write down which hops were passed."""
+    def _afterwards(self, told: "_Told") -> None:
+        """Forward, and keep the books, when no other press waits to be told `stored`, or 30 ms later."""
+        self._told.append(told)
+        if len(self._told) == 1:
+            self._spawn(self._keep_books())
+
+    async def _keep_books(self) -> None:
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + BOOKS_WAIT_SECONDS
+        await asyncio.sleep(0)
+        while self._unstored and loop.time() < latest:
+            await asyncio.sleep(0.001)
+        batch, self._told = self._told, []
         writes: list[Statement] = []
-        for event in events:
-            if isinstance(event, PressEvent):
-                event.hops.stored_at = None if stored_at is None else times.text(stored_at)
-                event.hops.acted_at = None if acted_at is None else times.text(acted_at)
-                writes.append(statements.amended(event))
-        alert = None if decision.last is None else self.state.alerts.get(decision.last.alert_id)
-        if alert is not None and may(alert.stage, Stage.ACTED):
-            writes.append(self._put(msgspec.structs.replace(alert, stage=advance(alert.stage, Stage.ACTED))))
+        for told in batch:
+            writes.extend(self._passed(told))
+        self.cloud.offer([Outgoing(event, told.stored) for told in batch for event in told.events])
         if writes:
             self.disk.submit(*writes)
+        for told in batch:
+            press = ":".join(map(str, told.decision.press.id))
+            log.info("press %s", told.decision.outcome, extra={"press": press, "stored": told.stored_at is not None})
+
+    def _passed(self, told: "_Told") -> Iterable[Statement]:
+        """Write down which hops were passed."""
+        for event in told.events:
+            if isinstance(event, PressEvent):
+                event.hops.stored_at = None if told.stored_at is None else times.text(told.stored_at)
+                event.hops.acted_at = None if told.acted_at is None else times.text(told.acted_at)
+                yield statements.amended(event)
+        last = told.decision.last
+        alert = None if last is None else self.state.alerts.get(last.alert_id)
+        if alert is not None and may(alert.stage, Stage.ACTED):
+            yield self._put(msgspec.structs.replace(alert, stage=advance(alert.stage, Stage.ACTED)))
 
     def _act(self, plays: Plays) -> None:
         for room, play in plays:
@@ -280,6 +300,17 @@ class Gateway:
         effect = self.tasks.create_task(_guarded(work))
         self._effects.add(effect)
         effect.add_done_callback(self._effects.discard)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A press whose button has been told, or could not be in time; `stored_at` None: not yet stored."""
+
+    decision: Decision
+    events: list[Event]
+    stored: asyncio.Future[None]
+    stored_at: datetime | None
+    acted_at: datetime | None
 
 
 async def _guarded(work: Awaitable[None]) -> None:

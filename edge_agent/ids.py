@@ -22,12 +22,15 @@ class EventIds:
 
     @property
     def last(self) -> str:
+        """The greatest id so far."""
         return _uuid(self._ms, self._tail)
 
     def raise_floor(self, floor: str) -> None:
+        """Every later id is greater than this one too."""
         self._ms, self._tail = max((self._ms, self._tail), _parts(UUID(floor)))
 
     def next(self, at: datetime) -> str:
+        """An id for what happens now."""
         ms = int(at.timestamp() * 1000)
         if ms > self._ms:
             self._ms, self._tail = ms, self._randbits(_TAIL_BITS - 1)

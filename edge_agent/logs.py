@@ -31,4 +31,5 @@ def set_up(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("mqtt").setLevel(logging.ERROR)  # aiomqtt counts its pending calls aloud
     logging.getLogger("edge_agent").setLevel(level)

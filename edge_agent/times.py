@@ -9,8 +9,10 @@ def now() -> datetime:
 
 
 def cut(moment: datetime) -> datetime:
+    """Without what is less than a millisecond."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def text(moment: datetime) -> str:
+    """As the messages carry it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
+    """How far."""
+
     RECEIVED = "received"
     VALIDATED = "validated"
     DEDUPLICATED = "deduplicated"
@@ -39,4 +41,5 @@ def advance(stage: Stage, to: Stage) -> Stage:
 
 
 def may(stage: Stage, to: Stage) -> bool:
+    """Whether the table has this step."""
     return to in FOLLOWS[stage]

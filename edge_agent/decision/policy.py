@@ -62,6 +62,7 @@ class Policy:
 
     @classmethod
     def of(cls, configuration: Configuration) -> "Policy":
+        """Ready to be asked."""
         rules: dict[str, list[Rule]] = {}
         for rule in configuration.rules:
             rules.setdefault(rule.pattern, []).append(rule)

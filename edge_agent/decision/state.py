@@ -33,6 +33,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def open(self) -> bool:
+        """Nobody has ended it, as far as is known here."""
         return self.closed_at is None
 
 
@@ -104,6 +105,7 @@ class State:
     _near: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def put(self, alert: Alert) -> None:
+        """Know this alert, as it is now."""
         before = self.alerts.get(alert.alert_id)
         if before is not None and (before.device, before.room) != (alert.device, alert.room):
             self._drop(before)
@@ -119,6 +121,7 @@ class State:
                     yield self.alerts[alert_id]
 
     def apply(self, decision: Decision) -> None:
+        """Take a decision in."""
         press = decision.press
         self.seen[press.id] = press.fingerprint
         if decision.alert is not None:

@@ -16,6 +16,7 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def topic(self) -> str:
+        """Where its button listens."""
         return f"ss/v1/d/{self.device}/ack"
 
 

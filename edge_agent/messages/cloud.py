@@ -37,6 +37,8 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Room(msgspec.Struct, frozen=True):
+    """A room, by its id."""
+
     id: str
 
 
@@ -80,10 +82,14 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertDevice(msgspec.Struct, frozen=True):
+    """The button that raised it."""
+
     device_id: str
 
 
 class AlertPlace(msgspec.Struct, frozen=True):
+    """Where it was raised."""
+
     room: Room
 
 
@@ -105,11 +111,15 @@ class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertCreated(msgspec.Struct, frozen=True, tag="alert.created"):
+    """An alert that is new to the cloud."""
+
     seq: FeedSeq
     alert: AlertDocument
 
 
 class AlertUpdated(msgspec.Struct, frozen=True, tag="alert.updated"):
+    """An alert whose state changed in the cloud."""
+
     seq: FeedSeq
     alert: AlertDocument
 
@@ -124,15 +134,21 @@ class Command(msgspec.Struct, frozen=True, tag="command"):
 
 
 class ConfigChanged(msgspec.Struct, frozen=True, tag="config.changed"):
+    """A newer configuration can be fetched."""
+
     seq: FeedSeq
     version: int
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """All that was missed has been told; live from here."""
+
     seq: FeedSeq
 
 
 class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    """Nothing happened, and the line is good."""
+
     seq: FeedSeq
 
 

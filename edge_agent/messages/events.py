@@ -1,19 +1,15 @@
 """Gateway events: what the cloud is told. Each kind is one struct, its `kind` the tag."""
 
-from typing import ClassVar
-
 import msgspec
 
 from edge_agent.messages.words import AlertType, Severity
 
 
-class Event(msgspec.Struct, kw_only=True, tag_field="kind", omit_defaults=False):
+class Event(msgspec.Struct, kw_only=True, tag_field="kind"):
     """`event_id` is given when the event is handed to the store, in the order of the alert's story."""
 
     event_id: str = ""
     at: str
-
-    alert_of: ClassVar[str | None] = None
 
     @property
     def about(self) -> str | None:
@@ -53,6 +49,7 @@ class PressEvent(Event, kw_only=True):
 
     @property
     def about(self) -> str | None:
+        """Its alert."""
         return self.alert_id
 
 
@@ -75,6 +72,7 @@ class _Action(Event, kw_only=True):
 
     @property
     def about(self) -> str | None:
+        """Its alert."""
         return self.alert_id
 
 
@@ -96,11 +94,11 @@ class _Trouble(Event, kw_only=True):
 
 
 class TroubleBegan(_Trouble, tag="device.trouble"):
-    pass
+    """Something is wrong since then."""
 
 
 class TroubleEnded(_Trouble, tag="device.recovered"):
-    pass
+    """It is right again."""
 
 
 class Refused(Event, tag="press.refused", kw_only=True):

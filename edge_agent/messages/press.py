@@ -28,7 +28,7 @@ class _Identity(msgspec.Struct):
 
 
 class _Core(_Identity, kw_only=True):
-    pattern: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    pattern: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[^\x00]*\Z")]
 
 
 class _Body(_Core, kw_only=True):
@@ -60,6 +60,7 @@ class Press(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> PressId:
+        """Its name for ever."""
         return self.device, self.inst, self.seq
 
     @property
@@ -115,7 +116,7 @@ def _read(device: str, body: bytes) -> Press:
         device=device,
         inst=full.inst,
         seq=full.seq,
-        pattern=_clean(full.pattern),
+        pattern=full.pattern,
         boot=full.boot,
         uptime_ms=full.uptime_ms,
         age_ms=full.age_ms,
@@ -134,11 +135,7 @@ def _read_core(device: str, body: bytes) -> Press:
         doubts = ("unreadable_press", *_doubt_device(device, named))
         return Press(device=device, inst=named.inst, seq=named.seq, pattern=None, doubts=doubts)
     doubts = ("unreadable_press", *_doubt_device(device, core))
-    return Press(device=device, inst=core.inst, seq=core.seq, pattern=_clean(core.pattern), doubts=doubts)
-
-
-def _clean(pattern: str) -> str | None:
-    return None if "\0" in pattern else pattern
+    return Press(device=device, inst=core.inst, seq=core.seq, pattern=core.pattern, doubts=doubts)
 
 
 def _doubt_device(device: str, claimed: _Identity) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ class AlertType(StrEnum):
 
 
 class Severity(StrEnum):
+    """How much it matters."""
+
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"

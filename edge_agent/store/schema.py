@@ -83,6 +83,6 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _create(connection: sqlite3.Connection) -> None:
     epoch = uuid.uuid4()
     connection.executescript(
-        f"BEGIN IMMEDIATE; {TABLES} INSERT INTO meta VALUES ('epoch', '{epoch}');"  # noqa: S608
+        f"BEGIN IMMEDIATE; {TABLES} INSERT INTO meta VALUES ('epoch', '{epoch}');"
         f"PRAGMA user_version = {VERSION}; COMMIT;"
     )

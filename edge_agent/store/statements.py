@@ -1,6 +1,6 @@
 """Every write that the gateway makes, each a statement with its values."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 import msgspec
@@ -13,6 +13,11 @@ from edge_agent.messages.press import Press
 Value = str | int | bytes | None
 Statement = tuple[str, tuple[Value, ...]]
 
+PRESS = "INSERT OR IGNORE INTO presses VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+ALERT = "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)"
+EVENT = "INSERT OR IGNORE INTO outbox (event_id, alert_id, urgency, payload) VALUES (?, ?, ?, ?)"
+ROWS_AT_ONCE = 100
+
 REFUSED_RETRY = timedelta(hours=1)
 KEPT = timedelta(days=30)
 """How long a forwarded event is kept, to be sent again should the cloud be restored from a backup."""
@@ -21,7 +26,7 @@ KEPT = timedelta(days=30)
 def press(taken: Press, outcome: str, alert_id: str | None, arrived_at: datetime, body: bytes) -> Statement:
     """A press that was taken. One that is there already (the file could not be read at start) stays as it is."""
     return (
-        "INSERT OR IGNORE INTO presses VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        PRESS,
         (*taken.id, taken.fingerprint, outcome, alert_id, times.text(arrived_at), body),
     )
 
@@ -29,13 +34,13 @@ def press(taken: Press, outcome: str, alert_id: str | None, arrived_at: datetime
 def alert(known: Alert) -> Statement:
     """An alert as it is known now."""
     closed = None if known.closed_at is None else times.text(known.closed_at)
-    return "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)", (known.alert_id, closed, msgspec.json.encode(known))
+    return ALERT, (known.alert_id, closed, msgspec.json.encode(known))
 
 
 def event(said: Event) -> Statement:
     """An event that the cloud has yet to hear."""
     return (
-        "INSERT OR IGNORE INTO outbox (event_id, alert_id, urgency, payload) VALUES (?, ?, ?, ?)",
+        EVENT,
         (said.event_id, said.about, 0 if said.about else 1, msgspec.json.encode(said)),
     )
 
@@ -72,6 +77,29 @@ def due_again(after: str | None) -> Statement:
 def meta(key: str, value: str) -> Statement:
     """A single fact: epoch, cursor."""
     return "INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value)
+
+
+def joined(writes: Iterable[Statement]) -> Iterator[Statement]:
+    """The same writes in fewer statements: inserts into one table become one, up to 100 rows of it. Inserts into
+    different tables may change places; nothing changes places with an update."""
+    waiting: dict[str, list[tuple[Value, ...]]] = {PRESS: [], ALERT: [], EVENT: []}
+    for sql, values in writes:
+        rows = waiting.get(sql)
+        if rows is None:
+            yield from _rows(waiting)
+            yield sql, values
+        else:
+            rows.append(values)
+    yield from _rows(waiting)
+
+
+def _rows(waiting: dict[str, list[tuple[Value, ...]]]) -> Iterator[Statement]:
+    for sql, rows in waiting.items():
+        place = sql.rpartition(" VALUES ")[2]
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE]
+            yield sql + f", {place}" * (len(some) - 1), tuple(value for row in some for value in row)
+        rows.clear()
 
 
 def swept(now: datetime) -> Iterable[Statement]:

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import TypeVarTuple, Unpack
 
 from edge_agent.store.schema import StoreUnusableError, open_store
-from edge_agent.store.statements import Statement
+from edge_agent.store.statements import Statement, joined
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.25
 JOBS_AT_ONCE = 2000
+GATHER_SECONDS = 0.003
+"""While many press at once, a commit waits this long for more to join it; a press alone does not wait."""
 _NOT_THE_DISK = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
@@ -73,9 +75,14 @@ class Writer:
     def _run(self) -> None:
         while not self._ready() and not self._stop.wait(RETRY_SECONDS):
             pass
-        last = False
+        last, many = False, False
         while not last:
             jobs, last = self._take()
+            if many and not last:
+                self._stop.wait(GATHER_SECONDS)
+                more, last = self._take(wait=False)
+                jobs += more
+            many = len(jobs) > 1
             while jobs and not self._written(jobs):
                 if self._stop.wait(RETRY_SECONDS):
                     return
@@ -105,7 +112,7 @@ class Writer:
                 log.error("a write was refused", extra={"reason": str(error)})
                 self._tell(self._fail, jobs[0], error)
                 return True
-            return all([self._written([job]) for job in jobs])
+            return all(self._written([job]) for job in jobs)
         except (sqlite3.Error, OSError, StoreUnusableError) as error:
             self._unwell(error)
             return False
@@ -117,9 +124,8 @@ class Writer:
         connection = self._connection or self._connect()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for job in jobs:
-                for sql, values in job.statements:
-                    connection.execute(sql, values)
+            for sql, values in joined(write for job in jobs for write in job.statements):
+                connection.execute(sql, values)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

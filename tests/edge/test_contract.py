@@ -1,0 +1,94 @@
+"""The gateway and the contract's examples: what is valid is understood, what is not is refused or alarms with a doubt."""
+
+import json
+
+import msgspec
+import pytest
+
+import contracts
+from contracts import Example, examples
+from contracts.validation import problems
+from edge_agent.decision.lifecycle import Stage
+from edge_agent.decision.policy import DEFAULT_PATTERNS, SEVERITY
+from edge_agent.decision.sounding import HIDES
+from edge_agent.messages.building import Ack
+from edge_agent.messages.cloud import Answer, Configuration, Downlink, Token
+from edge_agent.messages.press import Press, Refusal, read_press
+from edge_agent.messages.words import GRAVEST, GRAVITY
+
+DEVICE = "ss-7c9ebd12f0a4"
+TOPIC = f"ss/v1/d/{DEVICE}/alert"
+
+
+def name(example: Example) -> str:
+    return example.name
+
+
+@pytest.mark.parametrize("example", examples("press", "valid"), ids=name)
+def test_a_valid_press_is_read_without_a_doubt(example: Example) -> None:
+    device = json.loads(example.raw)["device"]
+    found = read_press(TOPIC, device, example.raw)
+    assert isinstance(found, Press) and not found.doubts
+    assert found.pattern == json.loads(example.raw)["pattern"]
+
+
+@pytest.mark.parametrize("example", examples("press", "frozen_core"), ids=name)
+def test_a_press_with_a_readable_core_is_a_press(example: Example) -> None:
+    value = json.loads(example.raw)
+    found = read_press(TOPIC, value["device"], example.raw)
+    assert isinstance(found, Press)
+    assert (found.id, found.pattern) == ((value["device"], value["inst"], value["seq"]), value["pattern"])
+
+
+@pytest.mark.parametrize("example", examples("press", "invalid"), ids=name)
+def test_an_invalid_press_is_refused_or_doubted(example: Example) -> None:
+    """The broker has proved the topic's device, so a body that is wrong only there, or in its pattern, still alarms;
+    one that cannot be told from others is refused. Nothing invalid goes by as if it were right."""
+    found = read_press(TOPIC, DEVICE, example.raw)
+    if example.name.startswith(("device_", "pattern_")):
+        assert isinstance(found, Press) and found.doubts and found.device == DEVICE
+        assert found.pattern is None or example.name.startswith("device_")
+    else:
+        assert isinstance(found, Refusal)
+
+
+@pytest.mark.parametrize("example", examples("edge_downlink", "valid"), ids=name)
+def test_every_message_of_the_cloud_is_understood(example: Example) -> None:
+    assert msgspec.json.decode(example.raw, type=Downlink)
+
+
+@pytest.mark.parametrize("example", examples("configuration", "valid"), ids=name)
+def test_every_configuration_is_understood(example: Example) -> None:
+    assert msgspec.json.decode(example.raw, type=Configuration).version >= 1
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"), [("edge_answer", Answer), ("token_answer", Token)], ids=["edge_answer", "token_answer"]
+)
+def test_every_answer_is_understood(message: str, kind: type[object]) -> None:
+    for example in examples(message, "valid"):
+        assert isinstance(msgspec.json.decode(example.raw, type=kind), kind)
+
+
+def test_an_acknowledgement_is_as_agreed() -> None:
+    assert not problems("ack", msgspec.json.encode(Ack(device=DEVICE, inst="a1b2c3d4", seq=1)))
+
+
+def test_the_floor_in_code_is_the_contract() -> None:
+    """The gateway holds these without any file or configuration, so they are written twice and compared here."""
+    agreed = {entry.type: entry for entry in contracts.alert_types()}
+    assert {str(kind): str(severity) for kind, severity in SEVERITY.items()} == {
+        kind: entry.severity for kind, entry in agreed.items()
+    }
+    assert {str(kind): weight for kind, weight in GRAVITY.items()} == {
+        kind: entry.priority for kind, entry in agreed.items()
+    }
+    assert {str(kind) for kind in HIDES} == {k for k, entry in agreed.items() if entry.never_sounds_in_room_of_origin}
+    assert {pattern: str(kind) for pattern, kind in DEFAULT_PATTERNS.items()} == contracts.patterns().patterns
+    assert contracts.patterns().otherwise == GRAVEST
+
+
+def test_the_stages_are_the_domain_s() -> None:
+    assert [str(stage) for stage in Stage] == (
+        ["received", "validated", "deduplicated", "decided", "acted", "forwarded", "cleared", "rejected"]
+    )
