@@ -100,7 +100,7 @@ class Cloud:
         """Arm one button for a minute: its next press is a drill."""
         answer = self._request("POST", "/api/v1/drills", {"device_id": device})
         if answer.status_code not in (httpx.codes.CREATED, httpx.codes.ACCEPTED):
-            raise Refusal(f"The drill was refused: {answer.status_code} {answer.text[:200]}")
+            raise Refusal(f"The drill was refused: {_reason(answer)}")
 
     def _request(self, method: str, address: str, body: dict[str, str] | None = None) -> httpx.Response:
         try:
@@ -112,8 +112,23 @@ class Cloud:
         if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise Unreachable(f"{answer.request.url.path} answers {answer.status_code}")
         if answer.status_code != httpx.codes.OK:
-            raise Refusal(f"{answer.request.url.path} answers {answer.status_code}: {answer.text[:200]}")
+            raise Refusal(_reason(answer))
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.DecodeError as error:
             raise Refusal(f"{answer.request.url.path} answers something else than agreed: {error}") from None
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    title: str = ""
+    detail: str = ""
+
+
+def _reason(answer: httpx.Response) -> str:
+    """A refusal in one line (RFC 9457 when it is one)."""
+    try:
+        problem = msgspec.json.decode(answer.content, type=_Problem)
+    except msgspec.DecodeError:
+        problem = _Problem()
+    said = problem.detail or problem.title or answer.reason_phrase
+    return f"{answer.request.url.path} answers {answer.status_code}: {said}"

@@ -138,14 +138,13 @@ def check_version(place: Layout) -> None:
         )
 
 
-def check_room(home: Path) -> None:
+def check_room(home: Path, needed: int = ROOM_NEEDED) -> None:
     """Refuse to start on a disk that is about to be full: a database that stops half-way is worse."""
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
-    if free < ROOM_NEEDED:
+    if free < needed:
         raise Refusal(
-            f"The disk is full: {free // 1_000_000} MB free at {existing}, "
-            f"SafeSignal needs {ROOM_NEEDED // 1_000_000} MB."
+            f"The disk is full: {free // 1_000_000} MB free at {existing}, SafeSignal needs {needed // 1_000_000} MB."
         )
 
 

@@ -27,6 +27,8 @@ from devstack.watch import Account, Shown
 STORED_SECONDS = 10.0
 SHOWN_SECONDS = 10.0
 READY_SECONDS = 15.0
+# The gateway takes a second press of one button within 800 ms for a bounce of its contact.
+LONGER_THAN_A_BOUNCE = 0.9
 # The wire carries milliseconds, cut off.
 WIRE_ROUNDING = timedelta(milliseconds=1)
 
@@ -110,6 +112,8 @@ class Press:
         with claimed(self._place, self._devices(), self._order.count) as devices:
             async with screen(self._demo, self._admin, self._console) as shown:
                 for device in devices:
+                    if seen and seen[-1].result.device == device:
+                        await asyncio.sleep(LONGER_THAN_A_BOUNCE)
                     one = await self._one(device, shown)
                     seen.append(one)
                     self._tell(one)

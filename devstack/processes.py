@@ -93,23 +93,23 @@ def write(place: Layout, programs: list[Program]) -> Path:
         }
         write_private(place.processes / f"{program.name}.json", msgspec.json.encode(specification))
     configuration = place.processes / "supervisord.conf"
-    sections = [_manager(place), *(_section(place, program) for program in programs)]
+    sections = [_manager(place), *(_section(program) for program in programs)]
     write_private(configuration, "\n".join(sections))
     return configuration
 
 
 def _manager(place: Layout) -> str:
+    """Paths are relative to the folder that it is started in: Supervisor expands some of them twice."""
     return f"""[supervisord]
 nodaemon=true
 silent=true
 umask=077
 identifier=safesignal
-directory={_plain(place.processes)}
-childlogdir={_plain(place.logs)}
-logfile={_plain(place.logs / "supervisord.log")}
+childlogdir=../logs
+logfile=../logs/supervisord.log
 logfile_maxbytes=5MB
 logfile_backups=2
-pidfile={_plain(place.processes / "supervisord.pid")}
+pidfile=supervisord.pid
 
 [unix_http_server]
 file={_plain(place.supervisor_socket)}
@@ -120,9 +120,9 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
 
 
-def _section(place: Layout, program: Program) -> str:
+def _section(program: Program) -> str:
     launcher = str(ROOT / "devstack" / "launch.py")
-    command = [environments.python(), "-I", "-S", launcher, str(place.processes / f"{program.name}.json")]
+    command = [environments.python(), "-I", "-S", launcher, f"{program.name}.json"]
     lines = {
         "command": _plain(shlex.join(command)),
         "priority": str(NAMES.index(program.name) + 1),
@@ -135,7 +135,7 @@ def _section(place: Layout, program: Program) -> str:
         # What does not end in time is killed with all its children.
         "killasgroup": "true",
         "redirect_stderr": "true",
-        "stdout_logfile": _plain(place.logs / f"{program.name}.log"),
+        "stdout_logfile": f"../logs/{program.name}.log",
         "stdout_logfile_maxbytes": "5MB",
         "stdout_logfile_backups": "2",
     }

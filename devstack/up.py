@@ -201,16 +201,15 @@ class Up:
 
     def _welcome(self, seconds: float) -> None:
         school = demo.load(self._place)
-        people = "\n".join(
-            f"  {role:<12} {person.email:<28} {person.password}" for role, person in school.users.items()
-        )
+        people = "\n".join(f"  {role:<12} {one.email:<28} {one.password}" for role, one in school.users.items())
         text = (
             f"[bold]{school.base_url}/[/]   the live board; log in as one of\n{people}\n\n"
-            f"[bold]./dev press[/]    press a button and see it arrive      ./dev press --help\n"
-            f"[bold]./dev status[/]   what runs      [bold]./dev logs[/]   what it says      [bold]./dev down[/]   end it\n"
-            f"For scripts: {self._place.demo}"
+            "[bold]./dev press[/]    press a button and see it arrive\n"
+            "[bold]./dev status[/]   what runs;  [bold]./dev logs[/]  what it says;  [bold]./dev down[/]  end it\n"
+            f"{self._place.demo}   the same for scripts"
         )
-        console.print(Panel(text, title=f"SafeSignal is ready ({seconds:.1f} s)", title_align="left", expand=False))
+        title = f"SafeSignal is ready ({seconds:.1f} s)"
+        console.print(Panel(text, title=title, title_align="left", expand=False))
         if self._place.engines_elsewhere:
             console.print("[yellow]Only root can read this checkout, so all but the database engines runs as root.[/]")
 

@@ -1,0 +1,96 @@
+"""A whole SafeSignal for tests: on free ports, in a folder of its own, and gone without a trace afterwards."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from devstack.commands import Status
+from devstack.demo import Demo
+from devstack.paths import ROOT
+from devstack.ports import HOST
+from devstack.press import Result
+
+SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One SafeSignal, driven as a user drives it: with the commands of `./dev`."""
+
+    home: Path
+    environment: dict[str, str] = field(repr=False)
+
+    def dev(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"./dev {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}{self.last_words()}")
+        return done
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line, for a test that wants to start it itself."""
+        return [sys.executable, "-m", "devstack", *arguments]
+
+    @property
+    def demo(self) -> Demo:
+        """demo.json as it is now."""
+        return msgspec.json.decode((self.home / "demo.json").read_bytes(), type=Demo)
+
+    def status(self) -> dict[str, Status]:
+        """Every process by its name."""
+        answer = msgspec.json.decode(self.dev("status", "--json").stdout, type=list[Status])
+        return {one.name: one for one in answer}
+
+    def press(self, *arguments: str, check: bool = True) -> list[Result]:
+        """Press, and read the lines."""
+        lines = self.dev("press", "--json", *arguments, check=check).stdout.splitlines()
+        return [msgspec.json.decode(line, type=Result) for line in lines]
+
+    def last_words(self) -> str:
+        """The end of every log, for the report of a failure."""
+        logs = sorted((self.home / "logs").glob("*.log")) if (self.home / "logs").exists() else []
+        return "".join(f"\n--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now; held together, so that they differ."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def not_started(home: Path, **variables: str) -> Stack:
+    """A SafeSignal that is yet to be started, on free ports unless told otherwise."""
+    http, mqtt = free_ports(2)
+    ports = {"SAFESIGNAL_HTTP_PORT": str(http), "SAFESIGNAL_MQTT_PORT": str(mqtt)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAFESIGNAL_", "DJANGO_"))}
+    here = {"SAFESIGNAL_HOME": str(home), "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return Stack(home, {**kept, **ports, **here, **variables})
+
+
+@contextmanager
+def running_stack(home: Path, **variables: str) -> Iterator[Stack]:
+    """A started SafeSignal; ended, and its state removed, whatever happens in between."""
+    stack = not_started(home, **variables)
+    try:
+        stack.dev("up", "--detach")
+        yield stack
+    finally:
+        stack.dev("reset", "--yes", check=False)

@@ -1,0 +1,276 @@
+"""`./dev` as a user meets it."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from devstack import processes
+from devstack.errors import Refusal
+from devstack.paths import STATE_VERSION, check_room
+from devstack.testing import Stack, not_started
+
+pytestmark = pytest.mark.stack
+
+ALL = list(processes.NAMES)
+
+
+def environment_of(pid: int | None) -> dict[str, str]:
+    pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def test_every_process_runs_by_itself(stack: Stack) -> None:
+    found = stack.status()
+    assert list(found) == ALL
+    assert {one.state for one in found.values()} == {"running"}
+    pids = {one.pid for one in found.values()}
+    assert len(pids) == len(ALL)
+    assert found["web"].url == stack.demo.base_url
+
+
+def test_a_press_is_seen_on_a_screen_well_under_a_second_later(stack: Stack) -> None:
+    [first, second] = stack.press("--count", "2")
+    for one in (first, second):
+        assert one.alert_id is not None
+        assert one.alert_id.startswith(f"{one.device}:")
+        assert one.stored_ms is not None
+        assert one.committed_ms is not None
+        assert one.shown_ms is not None
+        assert one.stored_ms <= one.shown_ms < 1000
+        assert one.committed_ms <= one.shown_ms
+    assert first.device != second.device
+    print(f"\n{second}")
+
+
+def test_a_second_press_joins_the_open_alert(stack: Stack) -> None:
+    device = stack.demo.devices[0]
+    first, again = stack.press("--device", device, "--count", "2", "--type", "medical")
+    assert (again.alert_id, again.seq) == (first.alert_id, first.seq + 1)
+    assert again.shown_ms is not None
+
+
+@pytest.mark.parametrize("kind", [("fire",), ("lockdown", "--silent"), ("test",)])
+def test_type_and_silence_choose_the_key(stack: Stack, kind: tuple[str, ...]) -> None:
+    shown = stack.dev("press", "--type", *kind).stdout
+    assert f"  {kind[0]}{' SILENT' if '--silent' in kind else ''} " in shown.splitlines()[0] + " "
+
+
+def test_the_table_shows_every_hop(stack: Stack) -> None:
+    shown = stack.dev("press", "--type", "assist").stdout
+    for hop in ("pressed", "arrived at the gateway", "button told: stored", "committed in the cloud", "screen"):
+        assert hop in shown
+    assert " - " not in shown
+
+
+def test_an_unknown_type_or_button_is_one_line(stack: Stack) -> None:
+    for arguments in (("--type", "picnic"), ("--device", "ss-nobody00")):
+        done = stack.dev("press", *arguments, check=False)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+def test_scripts_find_everything_in_one_private_file(stack: Stack) -> None:
+    school = stack.demo
+    assert set(school.users) == {"admin", "manager", "operator", "viewer", "super_admin"}
+    assert len(school.devices) == 1000
+    assert Path(school.mqtt.ca).is_file()
+    assert stat.S_IMODE((stack.home / "demo.json").stat().st_mode) == 0o600
+
+
+def test_nobody_else_can_read_any_of_the_state(stack: Stack) -> None:
+    open_to_others = [
+        str(path) for path in (stack.home, *stack.home.rglob("*")) if stat.S_IMODE(path.lstat().st_mode) & 0o077
+        and not path.is_symlink() and not path.is_socket()
+    ]  # fmt: skip
+    assert open_to_others == []
+
+
+def test_nothing_listens_beyond_this_machine(stack: Stack) -> None:
+    ours = {inode for pid in pids_of(stack) for inode in sockets_of(pid)}
+    listening = [row.split() for name in ("tcp", "tcp6") for row in Path(f"/proc/net/{name}").read_text().splitlines()]
+    addresses = {row[1].split(":")[0] for row in listening if row[3] == "0A" and row[9] in ours}
+    assert addresses == {"0100007F"}
+
+
+def pids_of(stack: Stack) -> list[int]:
+    """All processes of this SafeSignal, children too."""
+    any_of_them = environment_of(stack.status()["web"].pid)["SUPERVISOR_SERVER_URL"]
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"SUPERVISOR_SERVER_URL={any_of_them}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def sockets_of(pid: int) -> list[str]:
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
+        try:
+            target = str(descriptor.readlink())
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            found.append(target[8:-1])
+    return found
+
+
+def test_each_process_gets_only_the_settings_that_it_needs(stack: Stack) -> None:
+    found = stack.status()
+    cloud = environment_of(found["web"].pid)
+    assert "DATABASE_URL" in cloud
+    assert not {"DATABASE_SYSTEM_URL", "DATABASE_OWNER_URL"} & set(cloud)
+    assert "DATABASE_OWNER_URL" not in environment_of(found["relay"].pid)
+    for name in ("edge", "button", "broker", "postgres", "valkey"):
+        assert not [key for key in environment_of(found[name].pid) if key.startswith(("DATABASE_", "VALKEY_"))]
+
+
+def test_postgresql_and_valkey_do_not_run_as_root(stack: Stack) -> None:
+    for name in ("postgres", "valkey"):
+        assert Path(f"/proc/{stack.status()[name].pid}").stat().st_uid != 0
+
+
+def test_no_secret_stands_in_the_list_of_processes(stack: Stack) -> None:
+    secrets = set((stack.home / "keys" / "credentials.json").read_text().split('"')[3::4])
+    assert len(secrets) == 6
+    for pid in pids_of(stack):
+        line = Path(f"/proc/{pid}/cmdline").read_text()
+        assert not [secret for secret in secrets if secret in line]
+
+
+def test_manage_has_the_environment_set(stack: Stack) -> None:
+    done = stack.dev("manage", "shell", "-c", "from django.conf import settings; print(settings.BASE_URL)")
+    assert stack.demo.base_url in done.stdout
+
+
+def test_logs_of_one_process(stack: Stack) -> None:
+    assert "Listening on" in stack.dev("logs", "broker").stdout
+    unknown = stack.dev("logs", "nobody", check=False)
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (1, 1)
+
+
+def test_a_second_up_is_refused(stack: Stack) -> None:
+    done = stack.dev("up", "--detach", check=False)
+    assert done.returncode == 1
+    assert "running already" in done.stderr
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_dies_comes_back(stack: Stack, name: str) -> None:
+    """Within 5 s, PostgreSQL within 30 s; and the chain works as before."""
+    before = stack.status()[name]
+    assert before.pid is not None
+    os.kill(before.pid, signal.SIGKILL)
+    began = time.monotonic()
+    while (now := stack.status()[name]).state != "running" or now.pid in (None, before.pid):
+        assert time.monotonic() - began < (30 if name == "postgres" else 5), now
+    print(f"\n{name} was back after {time.monotonic() - began:.1f} s")
+    [one] = stack.press("--type", "test")
+    assert one.stored_ms is not None
+    assert one.shown_ms is not None
+
+
+def test_down_and_up_again_keeps_everything_and_is_quick(stack: Stack) -> None:
+    before = stack.demo
+    stack.press()
+    stack.dev("down")
+    assert {one.state for one in stack.status().values()} == {"stopped"}
+    assert pids_left(stack) == []
+    began = time.monotonic()
+    stack.dev("up", "--detach")
+    print(f"\nthe second start took {time.monotonic() - began:.1f} s")
+    assert stack.demo == before
+    [one] = stack.press()
+    assert one.shown_ms is not None
+
+
+def pids_left(stack: Stack) -> list[int]:
+    home = str(stack.home).encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if home in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_killed_process_manager_leaves_nothing_in_the_way(stack: Stack) -> None:
+    """Its children live on without it; the next start ends them first."""
+    manager = int((stack.home / "processes" / "supervisord.pid").read_text())
+    os.kill(manager, signal.SIGKILL)
+    stack.dev("up", "--detach")
+    [one] = stack.press()
+    assert one.shown_ms is not None
+
+
+def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = not_started(tmp_path / "home", SAFESIGNAL_HTTP_PORT=port).dev("up", "--detach", check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"Port {port} for web is taken on 127.0.0.1: stop what uses it, or set SAFESIGNAL_HTTP_PORT to another."
+    ]
+
+
+def test_state_of_another_version_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "version").write_text("99\n")
+    done = not_started(tmp_path).dev("up", "--detach", check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"state 99, this one has {STATE_VERSION}" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["version"]
+
+
+def test_a_folder_that_is_no_state_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    stack = not_started(tmp_path)
+    for command in (("up", "--detach"), ("reset", "--yes")):
+        done = stack.dev(*command, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_a_full_disk_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="The disk is full"):
+        check_room(tmp_path, needed=1 << 60)
+
+
+def test_reset_asks_first(tmp_path: Path) -> None:
+    (tmp_path / "version").write_text(f"{STATE_VERSION}\n")
+    stack = not_started(tmp_path)
+    asked = subprocess.run(
+        stack.command("reset"), env=stack.environment, input="n\n", capture_output=True, text=True, check=False
+    )
+    assert asked.returncode == 1
+    assert tmp_path.exists()
+    stack.dev("reset", "--yes")
+    assert not tmp_path.exists()
+
+
+def test_ctrl_c_ends_everything_cleanly(tmp_path: Path) -> None:
+    stack = not_started(tmp_path / "home")
+    try:
+        with subprocess.Popen(stack.command("up"), env=stack.environment, stderr=subprocess.PIPE, text=True) as up:
+            assert up.stderr is not None
+            for line in up.stderr:
+                if "Ctrl-C" in line:
+                    break
+            assert {one.state for one in stack.status().values()} == {"running"}
+            up.send_signal(signal.SIGINT)
+            up.stderr.read()
+            assert up.wait(60) == 0
+        assert {one.state for one in stack.status().values()} == {"stopped"}
+        assert "database system is shut down" in (stack.home / "logs" / "postgres.log").read_text()
+    finally:
+        stack.dev("reset", "--yes", check=False)
