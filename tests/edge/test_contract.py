@@ -1,4 +1,4 @@
-"""The gateway and the contract's examples: what is valid is understood, what is not is refused or alarms with a doubt."""
+"""The gateway and the contract's examples: the valid is understood, the invalid is refused or alarms with a doubt."""
 
 import json
 

@@ -1,0 +1,98 @@
+"""A gateway with a real store, between a building and a cloud that only write down what they are told."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from edge.support.school import DEVICES, policy
+from edge_agent.gateway import Gateway, Outgoing
+from edge_agent.messages.building import Ack, Play
+from edge_agent.messages.events import Event
+from edge_agent.store.store import Kept, Store
+
+
+@dataclass
+class Building:
+    acks: list[Ack] = field(default_factory=list)
+    plays: list[tuple[str, Play]] = field(default_factory=list)
+    played_at: list[float] = field(default_factory=list)
+    reachable: bool = True
+
+    async def acknowledge(self, ack: Ack) -> None:
+        self.acks.append(ack)
+
+    async def say(self, room: str, play: Play, until: datetime) -> bool:
+        if self.reachable:
+            self.plays.append((room, play))
+            self.played_at.append(time.perf_counter())
+        return self.reachable
+
+
+@dataclass
+class Cloud:
+    offered: list[Event] = field(default_factory=list)
+
+    def offer(self, events: Sequence[Outgoing]) -> None:
+        self.offered.extend(out.event for out in events)
+
+    def kinds(self) -> list[str]:
+        return [str(msgspec.to_builtins(event)["kind"]) for event in self.offered]
+
+
+@dataclass
+class Rig:
+    gateway: Gateway
+    store: Store
+    building: Building
+    cloud: Cloud
+    health: list[str | None]
+    loads: list[Kept]
+
+    def press(self, seq: int, device: str = DEVICES[0], pattern: str = "long") -> None:
+        body = {"v": 1, "device": device, "inst": "a1b2c3d4", "seq": seq, "boot": 1, "uptime_ms": 1000 * seq}
+        body |= {"age_ms": 0, "pattern": pattern}
+        self.gateway.receive(f"ss/v1/d/{device}/alert", device, msgspec.json.encode(body))
+
+
+@asynccontextmanager
+async def rig(folder: Path, *, opens: bool = True) -> AsyncIterator[Rig]:
+    """`opens` False: do not wait for the disk."""
+    health: list[str | None] = []
+    loads: list[Kept] = []
+    opened = asyncio.Event()
+    building, cloud = Building(), Cloud()
+
+    def on_health(reason: str | None) -> None:
+        health.append(reason)
+        if reason is None:
+            gateway.recovered("store_failing")
+        else:
+            gateway.trouble("store_failing", detail=reason)
+
+    store = Store(folder, on_open=opened.set, on_health=on_health)
+    async with asyncio.TaskGroup() as tasks:
+        gateway = Gateway(disk=store, building=building, cloud=cloud, tasks=tasks)
+        gateway.state.policy = policy()
+        store.start()
+        if opens:
+            await asyncio.wait_for(opened.wait(), 5)
+            loads.append(await store.load())
+            gateway.load(loads[0])
+        yield Rig(gateway, store, building, cloud, health, loads)
+        await gateway.finish(0.5)
+    await store.close(0.5)
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait for a condition; say which one it was when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s")
+        await asyncio.sleep(0.005)
