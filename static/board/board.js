@@ -21,6 +21,7 @@ const BEHIND_MS = 6_000; // what is for others moves the head too: no word of it
 const READ_PAUSE_MS = 4_000;
 const SLIP_MS = 600; // a press this soon after something moved was meant for what was there before
 const CLOCK_GOOD_MS = 150;
+const RELOAD_AFTER_MS = 20_000; // never in a circle
 
 /** @type {import("./types.js").BoardData} */
 const data = JSON.parse(document.getElementById("board-data").textContent);
@@ -56,7 +57,7 @@ const feed = new Feed({
   onMessage: hear,
   onLine: (line, code) => {
     if (code === SIGNED_OUT) signIn();
-    if (code === NO_RIGHT) forbid();
+    if (code === NO_RIGHT) void rightsChanged();
     if (line === "waiting") void read();
     showLine();
   },
@@ -66,7 +67,7 @@ function hear(message) {
   if (message.at) clock.heard(message.at);
   settle(applyMessage(state, message));
   if (!isBehind(state)) fresh.proven();
-  if (message.type === "resync") void read();
+  if (message.type === "resync" || (message.type === "ready" && isBehind(state))) void read();
 }
 
 /** Take a new state, and tell people what is new in it. */
@@ -175,7 +176,14 @@ function signIn() {
   location.assign(`${data.urls.login}?${new URLSearchParams({ next })}`);
 }
 
-/** The right to look is gone: so is the picture. */
+/** Another role: the page is made anew with its buttons. No right at all: there is no picture. */
+async function rightsChanged() {
+  const code = await api.readOpen().then(() => "may", (refusal) => refusal.code);
+  if (code === "signed_out") signIn();
+  else if (["may", "no_answer"].includes(code) && performance.now() > RELOAD_AFTER_MS) location.reload();
+  else forbid();
+}
+
 function forbid() {
   state = initialState(state.organization, state.cursor, []);
   ended.length = 0;

@@ -53,9 +53,7 @@ export function applyMessage(state, message) {
     case "device.recovered":
       if (message.organization !== state.organization || message.seq <= state.cursor) return unchanged(state);
       return mergeTrouble(received(state, message.seq), message.trouble, message.type === "device.recovered");
-    case "ready":
-      // Everything up to this head has been sent before it, so the picture is complete.
-      return unchanged(advance(state, message.organizations?.[state.organization] ?? state.cursor));
+    case "ready": // a head beyond the cursor: for others, or the server never got to know where to resume
     case "ping":
       return unchanged(heardOf(state, message.organizations?.[state.organization] ?? state.head));
     case "resync":

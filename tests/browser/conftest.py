@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import chromium, gallery
+from tests.browser import chromium, gallery, stack
 
 HERE = Path(__file__).parent
 
@@ -15,6 +15,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            if "chain" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.stack)
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,13 @@ def browser() -> Iterator[Browser]:
 def hall() -> Iterator[gallery.Gallery]:
     with gallery.opened() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.Stack]:
+    """The whole chain, from simulated buttons to the web server."""
+    with stack.running(tmp_path_factory.mktemp("chain") / "home") as running:
+        yield running
 
 
 @pytest.fixture

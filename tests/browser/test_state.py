@@ -124,7 +124,9 @@ def test_what_is_not_understood_is_ignored(lab: Lab) -> None:
     [
         ([heads("ping", 10)], False),
         ([heads("ping", 12)], True),
-        ([heads("ping", 12), heads("ready", 12)], False),
+        ([heads("ready", 10)], False),
+        ([heads("ready", 12)], True),
+        ([heads("ready", 12), {"reading": True}, {"list": []}], False),
         ([heads("ping", 11), told(11, A)], False),
         ([told(13, A)], True),
         ([told(13, A), {"reading": True}, {"list": [A]}], False),
