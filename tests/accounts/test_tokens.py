@@ -109,7 +109,7 @@ def test_every_claim_is_required(claim: str) -> None:
         {"headers": {"typ": "JWT"}},
         {"headers": {"typ": "ss-config+jwt"}},
         {"headers": {"kid": "another"}},
-        {"key": ec.generate_private_key(ec.SECP256R1())},
+        pytest.param({"key": ec.generate_private_key(ec.SECP256R1())}, id="another key"),
     ],
     ids=str,
 )
