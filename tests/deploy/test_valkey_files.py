@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from devstack.engines import package_folder
 
@@ -46,7 +48,7 @@ def valkey(name: str, folder: Path) -> Iterator[redis.Redis]:
 def test_nobody_is_served_without_the_password(name: str, tmp_path: Path) -> None:
     with valkey(name, tmp_path) as client:
         assert client.ping()
-        stranger = redis.Redis(unix_socket_path=f"{tmp_path}/s")
+        stranger = redis.Redis(unix_socket_path=f"{tmp_path}/s", retry=Retry(NoBackoff(), 0))
         with pytest.raises(redis.AuthenticationError):
             stranger.ping()
         stranger.close()
