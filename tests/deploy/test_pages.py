@@ -1,0 +1,66 @@
+"""What the pages of this repository point at exists."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "contracts" / "README.md", ROOT / "firmware" / "README.md"]
+)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+PATH = re.compile(r"`((?:apps|safesignal|edge_agent|deploy|devstack|contracts|firmware|tests|docs)/[\w./-]+)`")
+VARIABLE = re.compile(r"`(SAFESIGNAL_[A-Z0-9_]+)`")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as a forge makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text()):
+        if re.match(r"^[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        there = (page.parent / target).resolve() if target else page
+        assert there.exists(), link
+        assert not anchor or anchor in anchors(there), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_path_and_test_that_is_named_exists(page: Path) -> None:
+    text = page.read_text()
+    for path in PATH.findall(text):
+        assert (ROOT / path).exists() or list(ROOT.glob(f"{path}*")), path
+    for path, name in TEST.findall(text):
+        assert (ROOT / path).is_file(), path
+        assert not name or re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), (
+            f"{path}::{name}"
+        )
+
+
+def test_every_variable_of_the_settings_is_explained() -> None:
+    read = set(
+        re.findall(r'"([A-Z][A-Z0-9_]*(?:_URL|_[A-Z0-9_]+))"', (ROOT / "safesignal" / "settings.py").read_text())
+    )
+    read = {name for name in read if name.startswith("SAFESIGNAL_") or name.endswith("_URL")} - {"LOGIN_URL"}
+    text = (ROOT / "docs" / "operations.md").read_text()
+    assert {name for name in read if f"`{name}`" not in text} == set()
+
+
+def test_no_variable_is_explained_that_nothing_reads() -> None:
+    sources = [*ROOT.glob("safesignal/*.py"), *ROOT.glob("devstack/*.py"), ROOT / "docker-compose.yml"]
+    text = "\n".join(source.read_text() for source in sources)
+    named = {name for page in PAGES for name in VARIABLE.findall(page.read_text())}
+    assert {name for name in named if name not in text} == set()
+
+
+def test_the_compose_file_starts_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"${{SAFESIGNAL_VERSION:-{version}}}" in (ROOT / "docker-compose.yml").read_text()
