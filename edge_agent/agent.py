@@ -82,8 +82,12 @@ class Agent:
             case Command():
                 log.warning("unknown command", extra={"command": message.command})
 
-    def resynced(self) -> None:
-        """The cloud's order is another one (downlink)."""
+    def lost(self) -> None:
+        """The cloud may be another one when it is back (downlink)."""
+        self._uplink.cloud_went_away()
+
+    def caught_up(self) -> None:
+        """Look what is missing, here or there (downlink)."""
         self._uplink.cloud_came_back()
         self._configuration.changed()
 

@@ -42,8 +42,11 @@ class Listener(Protocol):
     def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged) -> None:
         """One message, each once, in order."""
 
-    def resynced(self) -> None:
-        """The cloud's order is another one than the gateway remembers: it may have been restored."""
+    def lost(self) -> None:
+        """The line has broken."""
+
+    def caught_up(self) -> None:
+        """The line is there, and all that was missed has been told."""
 
     def keep_cursor(self, seq: int) -> None:
         """Everything up to this place has been heard."""
@@ -79,6 +82,7 @@ class DownlinkClient:
                 told = True
             except Exception:
                 log.exception("the downlink failed")
+            self._listener.lost()
             await asyncio.sleep(backoff.wait())
 
     async def _listen(self, heard: Callable[[], None]) -> None:
@@ -113,10 +117,8 @@ class DownlinkClient:
         match message:
             case Ping():
                 return
-            case Resync():
-                self._listener.resynced()
-            case Ready():
-                pass
+            case Ready() | Resync():
+                self._listener.caught_up()
             case _ if self.cursor is not None and message.seq <= self.cursor:
                 return
             case _:

@@ -50,7 +50,7 @@ class Store:
     def __init__(self, folder: Path, *, on_open: Callable[[], None], on_health: Callable[[str | None], None]) -> None:
         self._path = folder / "gateway.sqlite3"
         self._writer = Writer(self._path, on_open=on_open, on_health=on_health)
-        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-reader")
+        self._reader = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-reader")
 
     def start(self) -> None:
         """Begin to write; `on_open` tells when reading makes sense."""
@@ -99,13 +99,12 @@ class Store:
 
         return await self._read(read)
 
-    async def latest_forwarded(self) -> Row | None:
-        """The latest event that the cloud has said it keeps."""
+    async def row(self, event_id: str) -> Row | None:
+        """One event, forwarded or not."""
 
         def read(connection: sqlite3.Connection) -> Row | None:
             row = connection.execute(
-                "SELECT event_id, alert_id, payload FROM outbox WHERE result IN ('stored', 'repeat')"
-                " ORDER BY event_id DESC LIMIT 1"
+                "SELECT event_id, alert_id, payload FROM outbox WHERE event_id = ?", (event_id,)
             ).fetchone()
             return None if row is None else Row(*row)
 

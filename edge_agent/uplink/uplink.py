@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 30.0
 TRIES_APART_SECONDS = 0.2
-STORY_SECONDS = 0.25
+STORY_SECONDS = 1.0
 """How long a fresh alert waits for the disk to say what of its story is still untold."""
 
 
@@ -48,14 +48,15 @@ class Uplink:
         self._offered, self._due = asyncio.Event(), asyncio.Event()
         self._confirmed: str | None = None
         self._answered: set[str] = set()
-        self._check, self._lost = True, False
+        self._lost = False
+        self._to_check: str | None = None
         self._canary: str | None = None
         self._gateway: Gateway | None = None
 
     def load(self, kept: Kept) -> None:
         """What the store remembers of the cloud."""
         self.epoch = kept.epoch
-        self._confirmed = kept.confirmed
+        self._confirmed = self._to_check = kept.confirmed
         self._fresh.lagging |= kept.waiting
         self._due.set()
 
@@ -73,9 +74,13 @@ class Uplink:
             lanes.create_task(self._lane(self._send_fresh, self._pause_until_pressed, greatest=5.0))
             lanes.create_task(self._lane(self._send_backlog, asyncio.sleep, greatest=15.0))
 
+    def cloud_went_away(self) -> None:
+        """When it is back it may have been restored from a backup: what it has confirmed by now will be asked for."""
+        self._to_check = self._to_check or self._confirmed
+
     def cloud_came_back(self) -> None:
-        """It may have been restored from a backup: look whether it still has what it confirmed."""
-        self._check = True
+        """Look whether it still has what it confirmed."""
+        self.cloud_went_away()
         self._due.set()
 
     async def _lane(
@@ -88,7 +93,8 @@ class Uplink:
             except (UnavailableError, sqlite3.Error) as error:
                 if not told:
                     log.warning("not forwarding", extra={"reason": str(error)})
-                told = self._check = True
+                told = True
+                self.cloud_went_away()
                 if isinstance(error, UnavailableError) and error.hopeless:
                     backoff.slow_down()
                 await pause(backoff.wait())
@@ -98,6 +104,7 @@ class Uplink:
             else:
                 if told:
                     log.info("forwarding again")
+                    self.cloud_came_back()
                 told = False
                 backoff.reset()
 
@@ -126,15 +133,15 @@ class Uplink:
             async with asyncio.timeout(STORY_SECONDS):
                 story = await self._store.story(behind, self._clock())
         except Exception as error:
-            log.warning("the story of an alert cannot be read", extra={"reason": str(error)})
+            log.warning("the story of an alert cannot be read", extra={"reason": str(error) or type(error).__name__})
             return rows
         fresh = {row.event_id for row in rows}
         earlier = [row for row in story if row.event_id not in fresh and row.event_id < rows[-1].event_id]
         return sorted([*earlier, *rows], key=lambda row: row.event_id)
 
     async def _send_backlog(self) -> None:
-        if self._check:
-            await self._check_memory_of_cloud()
+        if self._to_check is not None:
+            await self._check_memory_of_cloud(self._to_check)
         moved = self._fresh.moved
         self._due.clear()
         if self._lost:
@@ -150,13 +157,14 @@ class Uplink:
             async with asyncio.timeout(LOOK_AGAIN_SECONDS):
                 await self._due.wait()
 
-    async def _check_memory_of_cloud(self) -> None:
-        """Send the latest confirmed event once more: when it is new to the cloud, the cloud has been restored."""
-        latest = await self._store.latest_forwarded()
-        if latest is not None:
-            self._canary = latest.event_id
-            await self._sender.send([latest])
-        self._check = False
+    async def _check_memory_of_cloud(self, event_id: str) -> None:
+        """Send a confirmed event once more: when it is new to the cloud, the cloud has been restored. Its watermark
+        alone does not tell, once something fresh has been stored there."""
+        row = await self._store.row(event_id)
+        if row is not None:
+            self._canary = event_id
+            await self._sender.send([row])
+        self._to_check = None
 
     @property
     def confirmed(self) -> str | None:
