@@ -120,8 +120,9 @@ def main() -> None:
         print(f"Cannot keep {venv} in step with the lock files: {error.strerror}: {error.filename}", file=sys.stderr)
         sys.exit(1)
     python = str(venv / "bin" / "python")
+    # -P: whatever lies in the folder where the command was typed is not imported.
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    os.execve(python, [python, "-m", "devstack", *sys.argv[1:]], environment)  # noqa: S606  (a shell is what we do not want)
+    os.execve(python, [python, "-P", "-m", "devstack", *sys.argv[1:]], environment)  # noqa: S606  (a shell is what we do not want)
 
 
 if __name__ == "__main__":

@@ -179,6 +179,10 @@ class SimulatedButton:
                     await asyncio.Event().wait()
             except* (aiomqtt.MqttError, OSError) as group:
                 self._show(f"no connection: {group.exceptions[0]}")
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # A task group that is cancelled while one of its tasks fails raises the failure alone.
+                raise asyncio.CancelledError
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  (spreads reconnects, guards nothing)
             pause = min(pause * 2, LONGEST_REPEAT_SECONDS)
 

@@ -1,0 +1,130 @@
+"""The script `dev`, before anything is installed. Works on copies of the few files that it needs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from devstack.paths import ROOT
+
+pytestmark = pytest.mark.stack
+
+WITHOUT = """#!/bin/sh
+# A Python like Debian's without python3-venv.
+case "$*" in
+    *bootstrap.py*) exec {python} -c '
+import runpy, sys
+sys.modules["{missing}"] = None
+sys.argv = sys.argv[3:]
+runpy.run_path(sys.argv[0], run_name="__main__")' "$@" ;;
+    *) exec {python} "$@" ;;
+esac
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose lock files ask for nothing, and whose program only says what it was asked."""
+    folder = tmp_path / "a checkout"
+    (folder / "devstack").mkdir(parents=True)
+    shutil.copy(ROOT / "dev", folder)
+    shutil.copy(ROOT / "devstack" / "bootstrap.py", folder / "devstack")
+    (folder / "devstack" / "__main__.py").write_text("import sys; print(sys.prefix, *sys.argv[1:])\n")
+    (folder / "devstack" / "__init__.py").touch()
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        (folder / name).write_text("# nothing\n")
+    return folder
+
+
+def dev(checkout: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(checkout), "SAFESIGNAL_PYTHON": sys.executable, **variables}
+    return subprocess.run(
+        [checkout / "dev", *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_it_installs_once_and_hands_over(checkout: Path) -> None:
+    first = dev(checkout, "status", "--json")
+    assert first.stdout.split(checkout.name)[-1] == "/.venv status --json\n"
+    assert "Installing" in first.stderr
+    second = dev(checkout, "status")
+    assert (second.returncode, second.stderr) == (0, "")
+
+
+def test_a_changed_lock_file_is_installed(checkout: Path) -> None:
+    dev(checkout, "status")
+    (checkout / "requirements.txt").write_text("# nothing new\n")
+    assert "requirements.txt" in dev(checkout, "status").stderr
+    assert dev(checkout, "status").stderr == ""
+
+
+def test_the_development_set_contains_the_other(checkout: Path) -> None:
+    """No installing back and forth between `up` and `test`."""
+    dev(checkout, "up")
+    assert "requirements-dev.txt" in dev(checkout, "test").stderr
+    assert dev(checkout, "up").stderr == ""
+    assert dev(checkout, "test").stderr == ""
+
+
+def test_two_at_once_install_once(checkout: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "SAFESIGNAL_PYTHON": sys.executable}
+    command = [str(checkout / "dev"), "status"]
+    both = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("Installing" in text for text in said) == 1
+
+
+def test_a_package_with_a_wrong_hash_is_refused(checkout: Path) -> None:
+    (checkout / "requirements.txt").write_text("six==1.17.0 \\\n    --hash=sha256:" + "0" * 64 + "\n")
+    done = dev(checkout, "status")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "Installing requirements.txt failed (see above). Nothing was started."
+    assert "Installing" in dev(checkout, "status").stderr
+
+
+def test_a_broken_environment_is_made_anew(checkout: Path) -> None:
+    dev(checkout, "status")
+    (checkout / ".venv" / "bin" / "python").unlink()
+    again = dev(checkout, "status")
+    assert again.returncode == 0
+    assert "Installing" in again.stderr
+
+
+@pytest.mark.parametrize("missing", ["venv", "ensurepip"])
+def test_a_python_without_venv_names_the_package(checkout: Path, missing: str) -> None:
+    python = checkout / "python3"
+    python.write_text(WITHOUT.format(python=sys.executable, missing=missing))
+    python.chmod(0o755)
+    done = dev(checkout, "up", SAFESIGNAL_PYTHON=str(python))
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"This Python has no {missing}: install it first (Debian, Ubuntu: apt install python{version}-venv).\n"
+    )
+    assert not (checkout / ".venv").exists()
+
+
+def test_without_a_new_enough_python_it_is_one_line(checkout: Path) -> None:
+    folder = checkout / "bin"
+    folder.mkdir()
+    for name in ("dirname", "readlink"):
+        (folder / name).symlink_to(shutil.which(name) or "")
+    old = folder / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    done = dev(checkout, "up", PATH=str(folder), SAFESIGNAL_PYTHON="python3")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "Python 3.11 or newer" in done.stderr
+
+
+def test_it_works_through_a_symbolic_link(checkout: Path, tmp_path: Path) -> None:
+    link = tmp_path / "safesignal"
+    link.symlink_to(checkout / "dev")
+    environment = {"PATH": os.environ["PATH"], "SAFESIGNAL_PYTHON": sys.executable}
+    done = subprocess.run([link, "status"], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.endswith("/.venv status\n")
