@@ -46,11 +46,17 @@ def allows(principal: Principal, organization: UUID, resource: str, action: str)
     return grant is not None and (resource, action) in grant.permissions
 
 
-def require(principal: Principal, organization: UUID, resource: str, action: str) -> Grant:
-    """The grant that allows it. Raises NotFound for a stranger (who must not learn that it exists), else Forbidden."""
+def grant_in(principal: Principal, organization: UUID) -> Grant:
+    """The principal's grant in an organization. Raises NotFound for a stranger, who must not learn that it exists."""
     grant = principal.grants.get(organization)
     if grant is None:
         raise NotFound()
+    return grant
+
+
+def require(principal: Principal, organization: UUID, resource: str, action: str) -> Grant:
+    """The grant that allows it. Raises NotFound for a stranger, else Forbidden."""
+    grant = grant_in(principal, organization)
     if (resource, action) not in grant.permissions:
         raise Forbidden(f"Your role in this organization ({grant.role}) does not include {resource}:{action}.")
     return grant

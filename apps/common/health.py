@@ -5,13 +5,16 @@ from django.db import DatabaseError, connections
 from django.http import HttpRequest, JsonResponse
 
 from apps.common import bus
+from apps.common.doors import open_door
 
 
+@open_door
 def live(request: HttpRequest) -> JsonResponse:
     """The process answers."""
     return JsonResponse({"status": "live"})
 
 
+@open_door
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when the database answers. With Valkey gone everything is slower and nothing is refused: still ready."""
     checks = {"database": _database(), "valkey": _valkey()}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, JsonResponse
-from rest_framework import exceptions
+from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 
 CONTENT_TYPE = "application/problem+json"
@@ -75,6 +75,16 @@ class TooLarge(Problem):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "too_large"
     default_detail = "The body is too large: send it in parts."
+
+
+class ProblemSerializer(serializers.Serializer[object]):
+    """A problem as the OpenAPI document shows it (RFC 9457, 3.1); some add members of their own."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
 
 
 def problem_body(status: HTTPStatus, code: str, detail: str, **extra: object) -> dict[str, object]:

@@ -90,15 +90,13 @@ def _open(scope: Scope) -> Iterator[Scope]:
 
 
 def _write_feed(scope: Scope) -> None:
-    queries = " UNION ALL ".join(
-        f"(SELECT {number}, q.* FROM ({rows.sql}) q)" for number, rows in enumerate(scope.feed)
-    )
+    queries = " UNION ALL ".join(f"(SELECT {n}, q.* FROM ({rows.sql}) q)" for n, rows in enumerate(scope.feed))
+    columns = "organization_id, kind, audience, site_id, building_id, payload"
     params = [param for rows in scope.feed for param in rows.params]
     with connections[scope.alias].cursor() as cursor:
         cursor.execute(
-            "SELECT feed_append(array_agg(ROW(organization_id, kind, audience, site_id, building_id, payload)::feed_item"
-            f" ORDER BY number)) FROM ({queries})"
-            " rows(number, organization_id, kind, audience, site_id, building_id, payload)",
+            f"SELECT feed_append(array_agg(ROW({columns})::feed_item ORDER BY number))"
+            f" FROM ({queries}) rows(number, {columns})",
             params,
         )
 

@@ -1,0 +1,1 @@
+"""REST doors of alerts; no rules live here."""

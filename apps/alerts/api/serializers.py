@@ -1,0 +1,105 @@
+"""What alerts look like in the OpenAPI document; the bytes themselves come from the database, finished."""
+
+from rest_framework import serializers
+
+from apps.common.serializers import StrictSerializer
+
+
+class NamedSerializer(serializers.Serializer[object]):
+    """A place, or a person, by id and name."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class RoomSerializer(serializers.Serializer[object]):
+    """A room as it was named when the alert was raised."""
+
+    id = serializers.UUIDField()
+    room_number = serializers.CharField()
+    name = serializers.CharField(allow_null=True)
+
+
+class PlaceSerializer(serializers.Serializer[object]):
+    """Where it is, as it was named when the alert was raised."""
+
+    site = NamedSerializer()
+    building = NamedSerializer()
+    floor = NamedSerializer()
+    room = RoomSerializer()
+
+
+class AlertDeviceSerializer(serializers.Serializer[object]):
+    """The button; `id` is null for one that is not registered."""
+
+    id = serializers.UUIDField(allow_null=True)
+    device_id = serializers.CharField()
+
+
+class ApprovalsSerializer(serializers.Serializer[object]):
+    """How many different persons have agreed that it ends, of how many."""
+
+    given = serializers.IntegerField()
+    required = serializers.IntegerField()
+    by = NamedSerializer(many=True)
+
+
+class HopsSerializer(serializers.Serializer[object]):
+    """When the press passed each point."""
+
+    pressed_at = serializers.DateTimeField()
+    arrived_at = serializers.DateTimeField()
+    stored_at = serializers.DateTimeField(allow_null=True)
+    acted_at = serializers.DateTimeField(allow_null=True)
+    received_at = serializers.DateTimeField()
+
+
+class AlertSerializer(serializers.Serializer[object]):
+    """One alert."""
+
+    id = serializers.UUIDField()
+    alert_id = serializers.CharField(max_length=100)
+    organization_id = serializers.UUIDField()
+    alert_type = serializers.CharField()
+    severity = serializers.ChoiceField(["low", "medium", "high", "critical"])
+    status = serializers.ChoiceField(["new", "acknowledged", "resolved", "cancelled"])
+    source = serializers.ChoiceField(["button", "mobile", "web", "api"])
+    is_drill = serializers.BooleanField()
+    is_silent = serializers.BooleanField()
+    is_late = serializers.BooleanField()
+    is_unattributed = serializers.BooleanField()
+    device = AlertDeviceSerializer(allow_null=True)
+    room_id = serializers.UUIDField(allow_null=True)
+    place = PlaceSerializer(allow_null=True)
+    triggered_at = serializers.DateTimeField()
+    received_at = serializers.DateTimeField()
+    presses = serializers.IntegerField()
+    last_pressed_at = serializers.DateTimeField()
+    acknowledged_at = serializers.DateTimeField(allow_null=True)
+    acknowledged_by = NamedSerializer(allow_null=True)
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    resolved_by = NamedSerializer(allow_null=True)
+    approvals = ApprovalsSerializer()
+    close_reason = serializers.ChoiceField(["real", "drill", "test", "mistake", "fault"], allow_null=True)
+    hops = HopsSerializer()
+
+
+class AlertPageSerializer(serializers.Serializer[object]):
+    """A page of a list."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = AlertSerializer(many=True)
+
+
+class AwaitingSerializer(serializers.Serializer[object]):
+    """The first of two persons has agreed."""
+
+    code = serializers.ChoiceField(["awaiting_second_person"])
+    alert = AlertSerializer()
+
+
+class ResolveSerializer(StrictSerializer):
+    """Why it ends; it may be given later."""
+
+    reason = serializers.ChoiceField(["real", "drill", "test", "mistake", "fault"], required=False, allow_null=True)

@@ -1,0 +1,162 @@
+"""WebSocket doors: `/ws/alerts` for people, `/ws/edge` for gateways. No rules live here."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal
+from uuid import UUID
+
+import msgspec
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import DatabaseError
+
+from apps.alerts.live import caller as callers
+from apps.alerts.live import session
+from apps.alerts.live.hub import Client, Sees, hub
+from apps.common.access import Principal, PrincipalKind
+
+SUBPROTOCOL: Final = "safesignal.v1"
+FIRST_MESSAGE_SECONDS: Final = 0.5
+"""A client that has not said where to resume by then is told what comes from now on."""
+RECHECK_SECONDS: Final = 5.0
+"""How often an open connection's rights are read again."""
+
+TOKEN_ENDED: Final = 4401
+NO_RIGHT: Final = 4403
+BAD_MESSAGE: Final = 4400
+TOO_SLOW: Final = 4408
+GOING_AWAY: Final = 1012
+
+Seq = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
+class PersonResume(msgspec.Struct, frozen=True):
+    """`contracts/live_resume`."""
+
+    type: Literal["resume"]
+    organizations: dict[UUID, Seq] = {}
+
+    def cursors(self, sees: Mapping[UUID, Sees]) -> dict[UUID, int]:
+        """Where to go on, of the organizations that are the caller's."""
+        return {organization: seq for organization, seq in self.organizations.items() if organization in sees}
+
+
+class GatewayResume(msgspec.Struct, frozen=True):
+    """`contracts/edge_resume`."""
+
+    type: Literal["resume"]
+    cursor: Seq | None = None
+
+    def cursors(self, sees: Mapping[UUID, Sees]) -> dict[UUID, int]:
+        """Where to go on, in the gateway's organization."""
+        return {} if self.cursor is None else dict.fromkeys(sees, self.cursor)
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """Accepts, finds out who is calling, and sends until the right or the client is gone."""
+
+    kind: ClassVar[PrincipalKind]
+    resume_type: ClassVar[type[PersonResume] | type[GatewayResume]]
+    mark: ClassVar[session.Mark]
+
+    async def connect(self) -> None:
+        """Accept first: a close code reaches the client only then."""
+        offered = [name for entry in self.scope["subprotocols"] for name in entry.replace(" ", "").split(",")]
+        await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        self._credential = callers.credential(self.scope["headers"], offered)
+        self._first: asyncio.Future[PersonResume | GatewayResume | None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._serve())
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """The first message says where to resume; later ones are ignored."""
+        if self._first.done():
+            return
+        try:
+            self._first.set_result(msgspec.json.decode(text_data or bytes_data or b"", type=self.resume_type))
+        except msgspec.DecodeError:
+            self._first.cancel()
+            self._task.cancel()
+            await self.close(BAD_MESSAGE)
+
+    async def disconnect(self, code: int) -> None:
+        """The client is gone."""
+        self._task.cancel()
+
+    async def _sees(self, principal: Principal) -> dict[UUID, Sees]:
+        raise NotImplementedError
+
+    async def _serve(self) -> None:
+        try:
+            await self._send_until_revoked()
+        except session.TooSlow:
+            await self.close(TOO_SLOW)
+        except (DatabaseError, OSError):
+            await self.close(GOING_AWAY)
+
+    async def _send_until_revoked(self) -> None:
+        principal = await callers.caller(self._credential)
+        if principal is None:
+            await self.close(TOKEN_ENDED)
+            return
+        sees = await self._sees(principal) if principal.kind is self.kind else {}
+        if not sees:
+            await self.close(NO_RIGHT)
+            return
+        client = Client(sees)
+        sender = asyncio.create_task(self._send(client, await self._cursors(sees)))
+        guard = asyncio.create_task(self._guard(principal))
+        try:
+            done, _ = await asyncio.wait({sender, guard}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sender.cancel()
+            guard.cancel()
+        if guard in done:
+            await self.close(guard.result())
+        else:
+            sender.result()
+
+    async def _cursors(self, sees: Mapping[UUID, Sees]) -> dict[UUID, int]:
+        try:
+            first = await asyncio.wait_for(asyncio.shield(self._first), FIRST_MESSAGE_SECONDS)
+        except TimeoutError:
+            self._first.set_result(None)
+            return {}
+        return first.cursors(sees) if first else {}
+
+    async def _send(self, client: Client, cursors: Mapping[UUID, int]) -> None:
+        async for text in session.messages(hub(), client, cursors, type(self).mark):
+            await self.send(text_data=text)
+
+    async def _guard(self, principal: Principal) -> int:
+        """The close code, as soon as the caller may no longer listen as they did."""
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            try:
+                now = await callers.caller(self._credential)
+            except (DatabaseError, OSError):
+                continue
+            if now is None:
+                return TOKEN_ENDED
+            if now.grants != principal.grants:
+                return NO_RIGHT
+
+
+class AlertsConsumer(LiveConsumer):
+    """`/ws/alerts`: the live feed of a person's organizations."""
+
+    kind = PrincipalKind.PERSON
+    resume_type = PersonResume
+    mark = staticmethod(session.person_mark)
+
+    async def _sees(self, principal: Principal) -> dict[UUID, Sees]:
+        return callers.person_sees(principal)
+
+
+class EdgeConsumer(LiveConsumer):
+    """`/ws/edge`: what a gateway must know of alerts that were changed in the cloud, and commands for it."""
+
+    kind = PrincipalKind.GATEWAY
+    resume_type = GatewayResume
+    mark = staticmethod(session.gateway_mark)
+
+    async def _sees(self, principal: Principal) -> dict[UUID, Sees]:
+        return await callers.gateway_sees(principal)

@@ -1,0 +1,254 @@
+"""The events of a gateway, decoded once. `contracts/edge_event` is the authority for every field and limit."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+DeviceId = Annotated[str, Meta(pattern=r"^ss-[0-9a-z]{4,60}\Z")]
+Inst = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z")]
+PressSeq = Annotated[int, Meta(ge=1, le=2**32 - 1)]
+OwnAlertId = Annotated[str, Meta(pattern=r"^ss-[0-9a-z]{4,60}:[0-9a-f]{8}:[1-9][0-9]{0,9}\Z")]
+AnyAlertId = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*\Z")]
+Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,49}\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*\Z")]
+Detail = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
+Text64 = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*\Z")]
+Count = Annotated[int, Meta(ge=1, le=2**32 - 1)]
+Natural = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Time = Annotated[datetime, Meta(tz=True)]
+AlertType = Literal[
+    "lockdown",
+    "fire",
+    "evacuate",
+    "hazmat",
+    "shelter",
+    "weather",
+    "medical",
+    "secure",
+    "hold",
+    "assist",
+    "test",
+]
+Severity = Literal["low", "medium", "high", "critical"]
+CloseReason = Literal["real", "drill", "test", "mistake", "fault"]
+
+
+class Hops(Struct, frozen=True):
+    """When the press passed each point, by the gateway's clock; None for what did not happen."""
+
+    pressed_at: Time
+    arrived_at: Time
+    stored_at: Time | None = None
+    acted_at: Time | None = None
+
+
+class Event(Struct, frozen=True, tag_field="kind"):
+    """What every event carries."""
+
+    event_id: UUID
+    at: Time
+
+
+class PressFacts(Event, frozen=True):
+    """A press as the gateway decided it."""
+
+    device: DeviceId
+    inst: Inst
+    seq: PressSeq
+    room: UUID | None
+    type: AlertType
+    severity: Severity
+    silent: bool
+    drill: bool
+    live: bool
+    hops: Hops
+    policy: Natural
+    pattern: Text64 | None = None
+    key: Annotated[int, Meta(ge=1, le=8)] | None = None
+    clock_suspect: bool = False
+
+    @property
+    def press_id(self) -> str:
+        """The name that an alert has whose first press this is."""
+        return f"{self.device}:{self.inst}:{self.seq}"
+
+
+class AlertRaised(PressFacts, frozen=True, tag="alert.raised", kw_only=True):
+    """A press became an alert."""
+
+    alert_id: OwnAlertId
+    upgrades: AnyAlertId | None = None
+
+
+class AlertPressedAgain(PressFacts, frozen=True, tag="alert.pressed_again", kw_only=True):
+    """A later press joined the alert `alert_id`."""
+
+    alert_id: AnyAlertId
+
+
+class BuildingAct(Struct, frozen=True):
+    """Whose act it was: a gateway closes nothing by itself. A person stands behind the board, none behind a key."""
+
+    via: Literal["key_switch", "board"]
+    person: UUID | None
+    name: Name | None
+
+    def __post_init__(self) -> None:
+        if self.via == "board" and self.person is None:
+            raise ValueError("an act on the building's board names its person")
+
+
+class AlertAcknowledged(Event, frozen=True, tag="alert.acknowledged"):
+    """A person acknowledged in the building."""
+
+    alert_id: AnyAlertId
+    by: BuildingAct
+
+
+class AlertResolved(Event, frozen=True, tag="alert.resolved"):
+    """A person ended it in the building."""
+
+    alert_id: AnyAlertId
+    by: BuildingAct
+    reason: CloseReason | None = None
+
+
+class ActionEvent(Event, frozen=True):
+    """What the building did: a PA zone, a strobe, a webhook."""
+
+    alert_id: AnyAlertId
+    action: Literal["pa", "strobe", "webhook"]
+    target: Name
+    generation: Count
+    room: UUID | None = None
+
+
+class ActionStarted(ActionEvent, frozen=True, tag="action.started"):
+    """It began."""
+
+
+class ActionDone(ActionEvent, frozen=True, tag="action.done", kw_only=True):
+    """It ended as meant."""
+
+    confirmed: bool
+
+
+class ActionFailed(ActionEvent, frozen=True, tag="action.failed", kw_only=True):
+    """It did not happen."""
+
+    confirmed: bool
+    reason: Word
+
+
+class ActionStopped(ActionEvent, frozen=True, tag="action.stopped"):
+    """It was ended before its time."""
+
+    confirmed: bool | None = None
+    reason: Word | None = None
+
+
+class DeviceTrouble(Event, frozen=True, tag="device.trouble"):
+    """Something may keep an alarm from working; no device means the gateway itself."""
+
+    device: DeviceId | None
+    trouble: Word
+    since: Time
+    detail: Detail | None = None
+
+
+class DeviceRecovered(Event, frozen=True, tag="device.recovered"):
+    """The trouble ended."""
+
+    device: DeviceId | None
+    trouble: Word
+
+
+class PressRefused(Event, frozen=True, tag="press.refused"):
+    """Messages at the gateway that could not be read or had no right."""
+
+    reason: Word
+    count: Count
+    digest: Sha256
+    device: DeviceId | None = None
+    topic: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*\Z")] | None = None
+
+
+class SelftestDone(Event, frozen=True, tag="selftest.done"):
+    """The nightly press through the chain."""
+
+    device: DeviceId
+    inst: Inst
+    seq: PressSeq
+    passed: bool
+    hops: Hops
+    reason: Word | None = None
+
+
+class GatewayStatus(Event, frozen=True, tag="gateway.status"):
+    """How the gateway is."""
+
+    versions: dict[Word, Text64]
+    queue_depth: Natural
+    clock_offset_ms: int | None
+    configuration: Natural
+
+    def __post_init__(self) -> None:
+        if "agent" not in self.versions:
+            raise ValueError("versions names the agent")
+
+
+AnyEvent = (
+    AlertRaised
+    | AlertPressedAgain
+    | AlertAcknowledged
+    | AlertResolved
+    | ActionStarted
+    | ActionDone
+    | ActionFailed
+    | ActionStopped
+    | DeviceTrouble
+    | DeviceRecovered
+    | PressRefused
+    | SelftestDone
+    | GatewayStatus
+)
+
+
+class EventsRequest(Struct, frozen=True):
+    """POST /api/v1/edge/events. `sent_at` is the gateway's clock at the moment of sending."""
+
+    epoch: UUID
+    events: Annotated[list[msgspec.Raw], Meta(min_length=1)]
+    sent_at: Time | None = None
+
+
+class EventHead(Struct, frozen=True):
+    """As much of a bad event as its answer needs."""
+
+    event_id: UUID | None = None
+    kind: Annotated[str, Meta(max_length=40, pattern=r"^[^\x00]*\Z")] = "unknown"
+
+
+class EventResult(Struct, frozen=True):
+    """The answer to one event."""
+
+    event_id: UUID | None
+    result: Literal["stored", "repeat", "quarantined"]
+    reason: str | None = None
+    detail: str | None = None
+
+
+class EventsAnswer(Struct, frozen=True):
+    """Given only after commit; `watermark` is the greatest event id that the cloud has of this epoch."""
+
+    watermark: UUID | None
+    results: list[EventResult]
+
+
+decode_request = msgspec.json.Decoder(EventsRequest).decode
+decode_event = msgspec.json.Decoder(AnyEvent).decode
+decode_head = msgspec.json.Decoder(EventHead).decode

@@ -1,0 +1,51 @@
+-- Alerts of one gateway, as a set: key, history and first event of each alert that is not known yet.
+-- %(events)s is a JSON array; what it holds was decoded and limited before. Returns what was new, in order of pressing.
+WITH input AS MATERIALIZED (
+    SELECT DISTINCT ON (e.alert_id) e.*
+    FROM jsonb_to_recordset(%(events)s::jsonb) AS e (
+        event_id uuid, alert_id text, device text, room uuid, type text, severity text, silent boolean, drill boolean,
+        pressed_at timestamptz, live boolean, approvals smallint, hops jsonb, metadata jsonb)
+    ORDER BY e.alert_id, e.event_id
+), keys AS (
+    INSERT INTO alert_keys (organization_id, alert_id, id, triggered_at)
+    SELECT %(organization)s, alert_id, alert_uuid(%(organization)s, alert_id, pressed_at), pressed_at FROM input
+    ON CONFLICT DO NOTHING
+    RETURNING alert_id, id, triggered_at
+), placed AS (
+    -- A gateway speaks for devices of its own buildings; any other stays unattributed, and is an alert all the same.
+    SELECT i.*, k.id, d.id AS device_id, r.id AS room_id, b.id AS building_id, s.id AS site_id,
+           CASE WHEN r.id IS NOT NULL THEN jsonb_build_object(
+               'site', jsonb_build_object('id', s.id, 'name', s.name, 'timezone', s.timezone, 'address', s.address),
+               'building', jsonb_build_object('id', b.id, 'name', b.name),
+               'floor', jsonb_build_object('id', f.id, 'name', coalesce(f.name, 'Floor ' || f.floor_number)),
+               'room', jsonb_build_object('id', r.id, 'room_number', r.room_number, 'name', r.name)) END AS place
+    FROM input i
+    JOIN keys k USING (alert_id)
+    LEFT JOIN devices own ON own.organization_id = %(organization)s AND own.device_id = i.device
+    LEFT JOIN rooms r ON r.organization_id = %(organization)s AND r.id = own.room_id
+        AND EXISTS (SELECT 1 FROM floors rf
+                    JOIN gateway_buildings g ON g.building_id = rf.building_id AND g.gateway_id = %(gateway)s
+                    WHERE rf.id = r.floor_id)
+    LEFT JOIN floors f ON f.organization_id = %(organization)s AND f.id = r.floor_id
+    LEFT JOIN buildings b ON b.organization_id = %(organization)s AND b.id = f.building_id
+    LEFT JOIN sites s ON s.organization_id = %(organization)s AND s.id = b.site_id
+    LEFT JOIN devices d ON d.organization_id = %(organization)s AND d.id = own.id
+        AND (own.room_id IS NULL OR r.id IS NOT NULL)
+), history AS (
+    INSERT INTO alert_history (
+        id, alert_id, organization_id, device_id, room_id, triggered_at, severity, alert_type, status, source, metadata,
+        gateway_id, hardware_id, site_id, building_id, place, is_drill, is_silent, is_late, is_unattributed,
+        received_at, last_pressed_at, hops, approvals_required)
+    SELECT id, alert_id, %(organization)s, device_id, room_id, pressed_at, severity, type, 'new', 'button', metadata,
+           %(gateway)s, device, site_id, building_id, place, drill, silent,
+           NOT live OR pressed_at < %(received_at)s - %(late_after)s, device_id IS NULL,
+           %(received_at)s, pressed_at, hops || jsonb_build_object('received_at', rfc3339(%(received_at)s)), approvals
+    FROM placed
+), story AS (
+    INSERT INTO alert_events (id, organization_id, alert, triggered_at, kind, at, actor_kind, actor_id, detail)
+    SELECT event_id, %(organization)s, id, pressed_at, 'alert.raised', pressed_at, 'gateway', %(gateway)s,
+           jsonb_build_object('device', device, 'room', room, 'hops', hops)
+    FROM placed
+)
+SELECT alert_id, id, pressed_at AS triggered_at, device, device_id IS NULL AS is_unattributed
+FROM placed ORDER BY pressed_at, alert_id

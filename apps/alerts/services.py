@@ -1,0 +1,188 @@
+"""Every write to an alert after it was raised: acts of people and of the building, and presses that join it.
+
+Each locks the alert's row, asks `lifecycle`, writes the change and its step in the story, and announces it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+
+from apps.alerts import lifecycle
+from apps.alerts.lifecycle import Act, Outcome
+from apps.alerts.models import Alert, AlertEvent, AlertKey, AlertStatus
+from apps.alerts.selectors import AlertNotFound, id_window, sight
+from apps.common import audit, feed
+from apps.common.access import Principal, PrincipalKind, require
+from apps.common.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One act in an alert's story: when, and by whom. `person` is None where a key switch acted."""
+
+    event_id: UUID
+    at: datetime
+    actor_kind: PrincipalKind
+    actor_id: UUID
+    person: UUID | None
+    via: str
+
+
+def acknowledge(*, principal: Principal, alert_uuid: UUID, now: datetime) -> None:
+    """A person takes the alert; a repeat changes nothing. Raises NotFound, Forbidden or IllegalTransition."""
+    alert = _alert_for(principal, alert_uuid)
+    if apply_acknowledge(alert, _by_person(principal, now)).changed:
+        _audit(principal, alert, "alert.acknowledge")
+
+
+def resolve(*, principal: Principal, alert_uuid: UUID, reason: str | None, now: datetime) -> Outcome:
+    """A person ends the alert, or is the first of the two that it needs. Raises like `acknowledge`."""
+    alert = _alert_for(principal, alert_uuid)
+    outcome = apply_resolve(alert, _by_person(principal, now), reason)
+    if outcome.changed:
+        _audit(principal, alert, "alert.approve_resolve" if outcome.awaiting_second_person else "alert.resolve")
+    return outcome
+
+
+def apply_acknowledge(alert: Alert, step: Step) -> Outcome:
+    """Acknowledge a locked alert. Raises IllegalTransition."""
+    outcome = lifecycle.follow(AlertStatus(alert.status), Act.ACKNOWLEDGE)
+    if outcome.changed:
+        _change(alert, status=outcome.status, acknowledged_at=step.at, acknowledged_by=step.person)
+        tell(alert, step, "alert.acknowledged")
+        announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
+    return outcome
+
+
+def apply_resolve(alert: Alert, step: Step, reason: str | None) -> Outcome:
+    """Resolve a locked alert, or approve that it ends. Raises IllegalTransition."""
+    outcome = lifecycle.approve(
+        AlertStatus(alert.status), approvals=alert.approvals, required=alert.approvals_required, person=step.person
+    )
+    if not outcome.changed:
+        return outcome
+    approvals = alert.approvals if step.person in (None, *alert.approvals) else [*alert.approvals, step.person]
+    close_reason = reason or alert.close_reason
+    if outcome.awaiting_second_person:
+        _change(alert, approvals=approvals, close_reason=close_reason)
+        tell(alert, step, "alert.resolve_approved", reason=reason)
+    else:
+        _change(
+            alert,
+            status=outcome.status,
+            approvals=approvals,
+            resolved_at=step.at,
+            resolved_by=step.person,
+            close_reason=close_reason,
+        )
+        tell(alert, step, "alert.resolved", reason=reason)
+    announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
+    return outcome
+
+
+def join_press(alert: Alert, step: Step, press_id: str) -> bool:
+    """A later press joins a locked alert; False when this very press had joined before."""
+    _, new = AlertKey.objects.get_or_create(
+        organization_id=alert.organization_id,
+        alert_id=press_id,
+        defaults={"id": alert.id, "triggered_at": alert.triggered_at},
+    )
+    if new:
+        _change(alert, presses=alert.presses + 1, last_pressed_at=max(alert.last_pressed_at, step.at))
+        tell(alert, step, "alert.pressed_again", press=press_id)
+        announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
+    return new
+
+
+def tell(alert: Alert, step: Step, kind: str, **detail: str | int | None) -> None:
+    """Add a step to the alert's story."""
+    AlertEvent.objects.create(
+        id=step.event_id,
+        organization_id=alert.organization_id,
+        alert=alert.id,
+        triggered_at=alert.triggered_at,
+        kind=kind,
+        at=step.at,
+        actor_kind=step.actor_kind,
+        actor_id=step.actor_id,
+        detail={"via": step.via, **{key: value for key, value in detail.items() if value is not None}},
+    )
+
+
+def announce_alerts(kind: str, ids: Sequence[UUID], times: Sequence[datetime]) -> None:
+    """Tell the feed of alerts, as they will be at commit. `times` are their triggered_at."""
+    feed.announce_rows(
+        "SELECT * FROM alert_feed_rows(%s, %s::uuid[], %s::timestamptz[])", [kind, list(ids), list(times)]
+    )
+
+
+def locked_alert(organization: UUID, alert_id: str) -> Alert | None:
+    """The alert that a press of this name made or joined, its row locked until commit."""
+    key = AlertKey.objects.filter(organization_id=organization, alert_id=alert_id).first()
+    if key is None:
+        return None
+    return (
+        Alert.objects.select_for_update()
+        .filter(organization_id=organization, id=key.id, triggered_at=key.triggered_at)
+        .first()
+    )
+
+
+def locked_successor(closed: Alert, device: str) -> Alert | None:
+    """The open alert that a press meant for `closed` belongs to now: same type, same device or room."""
+    place = Q(hardware_id__in={closed.hardware_id, device})
+    if closed.room_id is not None:
+        place |= Q(room_id=closed.room_id)
+    return (
+        Alert.objects.select_for_update()
+        .filter(
+            place,
+            organization_id=closed.organization_id,
+            alert_type=closed.alert_type,
+            is_drill=closed.is_drill,
+            status__in=lifecycle.OPEN,
+        )
+        .order_by("-triggered_at")
+        .first()
+    )
+
+
+def _alert_for(principal: Principal, alert_uuid: UUID) -> Alert:
+    start, end = id_window(alert_uuid)
+    alert = (
+        Alert.objects.select_for_update()
+        .filter(organization_id__in=principal.grants, id=alert_uuid, triggered_at__gte=start, triggered_at__lt=end)
+        .first()
+    )
+    if alert is None:
+        raise AlertNotFound()
+    grant = require(principal, alert.organization_id, "alerts", "update")
+    if alert.is_silent and not sight(grant).silent:
+        raise AlertNotFound()
+    return alert
+
+
+def _by_person(principal: Principal, now: datetime) -> Step:
+    return Step(new_id(), now, principal.kind, principal.id, principal.id, "cloud")
+
+
+def _change(alert: Alert, **values: object) -> None:
+    """Update by (id, triggered_at): an id alone would visit every partition."""
+    Alert.objects.filter(organization_id=alert.organization_id, id=alert.id, triggered_at=alert.triggered_at).update(
+        **values
+    )
+    for name, value in values.items():
+        setattr(alert, name, value)
+
+
+def _audit(principal: Principal, alert: Alert, action: str) -> None:
+    audit.record(
+        actor=principal,
+        action=action,
+        target_kind="alert",
+        target_id=alert.id,
+        organization_id=alert.organization_id,
+    )

@@ -1,0 +1,76 @@
+"""The relay: carries committed feed events to the live bus, in order, at least once.
+
+One leads (a PostgreSQL advisory lock), others wait to take over. It is poked after each commit and polls as a net. An
+event leaves the outbox only when the bus took it.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+import redis
+from django.db import DatabaseError, connections
+from django.utils import timezone
+
+from apps.common import bus, feed
+from apps.common.scope import system_scope
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.1
+BATCH: Final = 1000
+ADVISORY_LOCK: Final = 0x5AFE516
+"""The name of the leader's lock; any number that nothing else uses."""
+RETRY_SECONDS: Final = 0.5
+
+
+class Relay:
+    """Runs until `stopping` says so; mends itself when database or bus come back."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self._pokes: redis.client.PubSub | None = None
+
+    def run(self) -> None:
+        """Lead, or wait to lead, until told to stop."""
+        while not self._stopping():
+            try:
+                if self._lead():
+                    self._carry()
+            except (DatabaseError, redis.RedisError) as error:
+                logger.warning("the relay starts over: %s: %s", type(error).__name__, error)
+                self._pokes = None
+                connections["system"].close()
+            time.sleep(RETRY_SECONDS)
+
+    def _lead(self) -> bool:
+        with connections["system"].cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK])
+            row = cursor.fetchone()
+        return bool(row and row[0])
+
+    def _carry(self) -> None:
+        logger.info("the relay leads")
+        while not self._stopping():
+            if publish_unsent() < BATCH:
+                self._wait_for_poke()
+
+    def _wait_for_poke(self) -> None:
+        if self._pokes is None:
+            self._pokes = bus.client().pubsub(ignore_subscribe_messages=True)
+            self._pokes.subscribe(bus.POKE_CHANNEL)
+        self._pokes.get_message(timeout=POLL_SECONDS)
+
+
+def publish_unsent() -> int:
+    """Publish what was committed and not yet sent; how many. Raises RedisError, and then nothing is marked as sent."""
+    with system_scope():
+        messages = feed.unsent(limit=BATCH)
+        if messages:
+            with bus.client().pipeline(transaction=False) as pipeline:
+                for message in messages:
+                    pipeline.publish(bus.feed_channel(message.organization_id), message.encode())
+                pipeline.execute()
+            feed.mark_sent(messages, timezone.now())
+    return len(messages)

@@ -1,0 +1,1 @@
+"""Doors of devices; no rules live here."""

@@ -1,0 +1,44 @@
+"""OAuth 2.0 token endpoint of gateways: client_credentials with private_key_jwt (RFC 6749, 4.4; RFC 7523, 2.2)."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from apps.common.doors import open_door
+from apps.common.problems import Invalid, Problem, problem_response
+from apps.devices import gateways
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+class UnsupportedGrant(Invalid):
+    """Another grant type than this endpoint has."""
+
+    code = "unsupported_grant_type"
+    default_detail = f"Send grant_type=client_credentials and client_assertion_type={ASSERTION_TYPE}."
+
+
+@open_door
+@csrf_exempt
+@require_POST
+def token(request: HttpRequest) -> HttpResponse:
+    """A token for a gateway's assertion."""
+    try:
+        if (
+            request.POST.get("grant_type") != "client_credentials"
+            or request.POST.get("client_assertion_type") != ASSERTION_TYPE
+        ):
+            raise UnsupportedGrant()
+        access = gateways.exchange_assertion(request.POST.get("client_assertion", ""), now=timezone.now())
+    except Problem as problem:
+        return problem_response(problem)
+    response = JsonResponse(
+        {
+            "access_token": access,
+            "token_type": "Bearer",
+            "expires_in": int(gateways.TOKEN_LIFETIME.total_seconds()),
+        }
+    )
+    response["Cache-Control"] = "no-store"
+    return response

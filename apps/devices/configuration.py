@@ -1,0 +1,124 @@
+"""What a gateway knows of its buildings: one signed document, whose version only goes up."""
+
+from datetime import datetime
+from uuid import UUID
+
+import jwt
+import msgspec
+from django.conf import settings
+
+from apps.accounts.tokens import signing_key
+from apps.common.access import Principal, require
+from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
+from apps.tenancy.models import Room
+
+
+class ConfiguredRoom(msgspec.Struct, frozen=True):
+    """A room, as the building's own board shows it."""
+
+    id: UUID
+    name: str
+    floor: str
+    building: str
+
+
+class ConfiguredDevice(msgspec.Struct, frozen=True):
+    """A button. `lifecycle` is administrative: no value of it ever blocks a press."""
+
+    device: str
+    room: UUID | None
+    lifecycle: str
+    power: str
+
+
+class ConfiguredRule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a pattern on a key means; the first rule that matches decides."""
+
+    pattern: str
+    type: str
+    key: int
+    silent: bool = False
+    device: str | None = None
+    room: UUID | None = None
+
+
+class ConfiguredSpeaker(msgspec.Struct, frozen=True):
+    """Where a PA endpoint stands, and the rooms in which it is heard."""
+
+    room: UUID
+    covers: list[UUID]
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """`contracts/configuration`."""
+
+    organization: UUID
+    gateway: UUID
+    version: int
+    issued_at: datetime
+    rooms: list[ConfiguredRoom]
+    devices: list[ConfiguredDevice]
+    rules: list[ConfiguredRule]
+    speakers: list[ConfiguredSpeaker]
+    v: int = 1
+
+
+def configuration_version(gateway: Principal) -> int:
+    """The version that the gateway should have."""
+    organization = next(iter(gateway.grants))
+    require(gateway, organization, "configuration", "read")
+    return (
+        Gateway.objects.only("configuration_version")
+        .get(organization_id=organization, id=gateway.id)
+        .configuration_version
+    )
+
+
+def signed_configuration(gateway: Principal, *, now: datetime) -> str:
+    """The gateway's configuration as a compact JWS (RFC 7515), signed by the configuration key with ES256."""
+    version = configuration_version(gateway)
+    payload = msgspec.to_builtins(_configuration(next(iter(gateway.grants)), gateway.id, version, now))
+    payload["issued_at"] = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    key = signing_key(settings.CONFIG_KEY_FILE)
+    return jwt.encode(payload, key.private, algorithm="ES256", headers={"typ": "ss-config+jwt", "kid": key.kid})
+
+
+def _configuration(organization: UUID, gateway: UUID, version: int, now: datetime) -> Configuration:
+    buildings = GatewayBuilding.objects.filter(organization_id=organization, gateway_id=gateway).values("building_id")
+    rooms = Room.objects.filter(organization_id=organization, floor__building_id__in=buildings).select_related(
+        "floor__building"
+    )
+    devices = Device.objects.filter(organization_id=organization, room_id__in=rooms.values("id")).order_by("device_id")
+    rules = GatewayRule.objects.filter(organization_id=organization).select_related("device").order_by("id")
+    specific_first = sorted(rules, key=lambda rule: (rule.device_id is None, rule.room_id is None))
+    return Configuration(
+        organization=organization,
+        gateway=gateway,
+        version=version,
+        issued_at=now,
+        rooms=[
+            ConfiguredRoom(room.id, room.name or room.room_number, str(room.floor), room.floor.building.name)
+            for room in rooms.order_by("id")
+        ],
+        devices=[
+            ConfiguredDevice(device.device_id, device.room_id, _lifecycle(device.status), device.power)
+            for device in devices
+        ],
+        rules=[
+            ConfiguredRule(
+                rule.pattern,
+                rule.alert_type,
+                rule.key,
+                rule.is_silent,
+                rule.device.device_id if rule.device else None,
+                rule.room_id,
+            )
+            for rule in specific_first
+        ],
+        speakers=[],
+    )
+
+
+def _lifecycle(status: str) -> str:
+    """The administrative state behind the requirement's column, which shows `offline` for an active one."""
+    return DeviceStatus.ACTIVE if status == DeviceStatus.OFFLINE else status

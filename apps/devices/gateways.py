@@ -1,0 +1,105 @@
+"""Gateways as callers: the assertion that opens the door once (RFC 7523), and the principal behind a token."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+import jwt
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from django.conf import settings
+from django.db import connection
+
+from apps.accounts import tokens
+from apps.accounts.tokens import Claims
+from apps.common.access import Grant, Principal, PrincipalKind
+from apps.common.problems import Unauthenticated
+from apps.common.scope import tenant_scope
+
+TOKEN_LIFETIME: Final = timedelta(minutes=10)
+ASSERTION_LIFETIME: Final = timedelta(seconds=60)
+CLOCK_LEEWAY: Final = timedelta(days=400)
+"""How far a gateway's clock may be off. A building whose clock lost its time still reaches the cloud: the assertion is
+bound to this server by `aud`, opens the door once by `jti`, and spans no more than ASSERTION_LIFETIME."""
+PERMISSIONS: Final = frozenset({("edge_events", "create"), ("configuration", "read")})
+
+
+class InvalidClient(Unauthenticated):
+    """The assertion does not prove a gateway (RFC 6749, 5.2)."""
+
+    code = "invalid_client"
+    default_detail = "This assertion does not prove a gateway of this cloud."
+
+
+class AssertionClaims(msgspec.Struct, frozen=True):
+    """What an assertion must carry (RFC 7523, 3)."""
+
+    iss: UUID
+    sub: UUID
+    aud: str
+    iat: int
+    exp: int
+    jti: Annotated[str, msgspec.Meta(min_length=8, max_length=64)]
+
+
+def exchange_assertion(assertion: str, *, now: datetime) -> str:
+    """An access token for the gateway that signed `assertion` with its ES256 key. Raises InvalidClient."""
+    claims = _read(assertion)
+    credentials = _credentials(claims.sub)
+    if credentials is None:
+        raise InvalidClient()
+    organization, public_key, status = credentials
+    try:
+        jwt.decode(
+            assertion,
+            public_key,
+            algorithms=["ES256"],
+            audience=f"{settings.BASE_URL}/api/v1/oauth/token",
+            options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
+        )
+    except (jwt.PyJWTError, ValueError, UnsupportedAlgorithm) as error:
+        raise InvalidClient(f"The assertion is not valid: {error}") from None
+    if claims.iss != claims.sub or not 0 < claims.exp - claims.iat <= ASSERTION_LIFETIME.total_seconds():
+        raise InvalidClient("iss and sub are the gateway's id, and exp is at most 60 s after iat.")
+    if abs(datetime.fromtimestamp(claims.iat, UTC) - now) > CLOCK_LEEWAY:
+        raise InvalidClient("The assertion's times are too far from this cloud's clock.")
+    if status == "revoked":
+        raise InvalidClient("This gateway was revoked.")
+    _use_once(organization, claims, now)
+    return tokens.mint(kind=PrincipalKind.GATEWAY, subject=claims.sub, claims={}, lifetime=TOKEN_LIFETIME, now=now)
+
+
+def principal_for(claims: Claims) -> Principal | None:
+    """The gateway behind a verified token, as it stands now. No suspended bill keeps a gateway from speaking."""
+    credentials = _credentials(claims.sub)
+    if credentials is None or credentials[2] == "revoked":
+        return None
+    organization = credentials[0]
+    grant = Grant(organization_id=organization, role="gateway", permissions=PERMISSIONS)
+    return Principal(kind=PrincipalKind.GATEWAY, id=claims.sub, name="gateway", grants={organization: grant})
+
+
+def _read(assertion: str) -> AssertionClaims:
+    try:
+        return msgspec.convert(jwt.decode(assertion, options={"verify_signature": False}), AssertionClaims)
+    except (jwt.PyJWTError, msgspec.ValidationError) as error:
+        raise InvalidClient(f"The assertion cannot be read: {error}") from None
+
+
+def _credentials(gateway: UUID) -> tuple[UUID, str, str] | None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT organization_id, public_key, status FROM gateway_credentials(%s)", [gateway])
+        row: tuple[UUID, str, str] | None = cursor.fetchone()
+    return row
+
+
+def _use_once(organization: UUID, claims: AssertionClaims, now: datetime) -> None:
+    """Remember a `jti` for as long as its assertion could be taken. Raises InvalidClient for a used one."""
+    with tenant_scope([organization]), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO gateway_assertions (gateway_id, jti, organization_id, expires_at) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            [claims.sub, claims.jti, organization, now + 2 * CLOCK_LEEWAY],
+        )
+        if cursor.rowcount == 0:
+            raise InvalidClient("This assertion was used before: make a new one, with a jti of its own.")

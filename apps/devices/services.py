@@ -1,0 +1,141 @@
+"""Writes of devices: registration, gateway policy, troubles."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from django.db import IntegrityError, connections, transaction
+
+from apps.common import audit, feed
+from apps.common.access import Principal
+from apps.common.ids import new_id
+from apps.common.problems import Conflict
+from apps.common.scope import current_scope
+from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
+
+
+class DeviceTaken(Conflict):
+    """A hardware id is in use; whose it is, is not said."""
+
+    code = "device_taken"
+    default_detail = "This device is registered already. Use the code in its box to claim it."
+
+
+class TroubleReport(msgspec.Struct, frozen=True):
+    """A trouble as people's screens get it."""
+
+    device: str | None
+    kind: str
+    detail: str | None
+    since: str
+
+
+def raise_trouble(
+    *,
+    organization_id: UUID,
+    gateway_id: UUID | None,
+    device: str | None,
+    kind: str,
+    detail: str | None,
+    since: datetime,
+) -> bool:
+    """Open a trouble, unless the same one is open; whether it is new. `device` is a hardware id, None the gateway."""
+    with connections[current_scope().alias].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO troubles (id, organization_id, gateway_id, device_id_text, kind, detail, since)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (organization_id, gateway_id, device_id_text, kind) WHERE ended_at IS NULL DO NOTHING",
+            [new_id(), organization_id, gateway_id, device, kind, detail, since],
+        )
+        opened = cursor.rowcount == 1
+    if opened:
+        _announce("device.trouble", organization_id, device, kind, detail, since)
+    return opened
+
+
+def clear_trouble(
+    *, organization_id: UUID, gateway_id: UUID | None, device: str | None, kind: str, at: datetime
+) -> bool:
+    """End an open trouble; whether there was one."""
+    with connections[current_scope().alias].cursor() as cursor:
+        cursor.execute(
+            "UPDATE troubles SET ended_at = %s WHERE organization_id = %s AND gateway_id IS NOT DISTINCT FROM %s"
+            " AND device_id_text IS NOT DISTINCT FROM %s AND kind = %s AND ended_at IS NULL RETURNING since, detail",
+            [at, organization_id, gateway_id, device, kind],
+        )
+        row = cursor.fetchone()
+    if row is not None:
+        _announce("device.recovered", organization_id, device, kind, row[1], row[0])
+    return row is not None
+
+
+def register_gateway(
+    *, actor: Principal | None, organization_id: UUID, name: str, public_key: str, buildings: Sequence[UUID]
+) -> UUID:
+    """A gateway that speaks for these buildings, known by its P-256 public key (PEM)."""
+    gateway = Gateway.objects.create(organization_id=organization_id, name=name, public_key=public_key)
+    GatewayBuilding.objects.bulk_create(
+        GatewayBuilding(organization_id=organization_id, gateway=gateway, building_id=building)
+        for building in buildings
+    )
+    audit.record(
+        actor=actor,
+        action="gateway.register",
+        target_kind="gateway",
+        target_id=gateway.id,
+        organization_id=organization_id,
+    )
+    return gateway.id
+
+
+def register_devices(
+    *, actor: Principal | None, organization_id: UUID, rooms: Mapping[str, UUID], now: datetime
+) -> None:
+    """Active buttons, each by its hardware id in its room. Raises DeviceTaken when one is known, here or elsewhere."""
+    try:
+        with transaction.atomic():
+            devices = Device.objects.bulk_create(
+                Device(
+                    organization_id=organization_id,
+                    device_id=device_id,
+                    room_id=room,
+                    status=DeviceStatus.ACTIVE,
+                    provisioned_at=now,
+                )
+                for device_id, room in rooms.items()
+            )
+    except IntegrityError:
+        raise DeviceTaken() from None
+    for device in devices:
+        audit.record(
+            actor=actor,
+            action="device.register",
+            target_kind="device",
+            target_id=device.id,
+            organization_id=organization_id,
+        )
+
+
+def add_rule(
+    *, actor: Principal | None, organization_id: UUID, key: int, pattern: str, alert_type: str, is_silent: bool = False
+) -> None:
+    """What a pattern on a key means in this organization."""
+    rule = GatewayRule.objects.create(
+        organization_id=organization_id, key=key, pattern=pattern, alert_type=alert_type, is_silent=is_silent
+    )
+    audit.record(
+        actor=actor,
+        action="rule.create",
+        target_kind="gateway_rule",
+        target_id=rule.id,
+        organization_id=organization_id,
+    )
+
+
+def _announce(
+    event: str, organization_id: UUID, device: str | None, kind: str, detail: str | None, since: datetime
+) -> None:
+    report = TroubleReport(device, kind, detail, since.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+    payload = msgspec.json.encode({"trouble": report}).decode()
+    feed.announce(organization_id=organization_id, kind=event, audience=feed.Audience.RESPONSE, payload=payload)
