@@ -9,19 +9,22 @@ import msgspec
 
 from apps.alerts import lifecycle
 from apps.alerts.models import AlertStatus
-from apps.alerts.selectors import MAX_PAGE, alert_page
+from apps.alerts.selectors import MAX_PAGE, alert_page, sight_of
 from apps.common import feed
 from apps.common.access import Principal, allows
+from apps.common.problems import Forbidden
 from apps.portal.board import Picture
 from apps.portal.cards import Eye
 from apps.tenancy.models import Organization, Site
 
 
 def picture(*, principal: Principal, organization: UUID) -> Picture:
-    """The open alerts of an organization. Raises NotFound or Forbidden.
+    """The open alerts of an organization. Raises NotFound, or Forbidden for who would see a quiet that is none.
 
     The head of the feed is read before the alerts: what comes between the two is told again, never left out.
     """
+    if not sight_of(principal, organization).live:
+        raise Forbidden()
     cursor = feed.heads().get(organization, 0)
     open_alerts = alert_page(
         principal=principal, organization=organization, statuses=lifecycle.OPEN, limit=MAX_PAGE, cursor=None

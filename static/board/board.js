@@ -176,11 +176,11 @@ function signIn() {
   location.assign(`${data.urls.login}?${new URLSearchParams({ next })}`);
 }
 
-/** Another role: the page is made anew with its buttons. No right at all: there is no picture. */
+/** Another role, or none: the server makes the page anew, with what this person may see and do now. */
 async function rightsChanged() {
   const code = await api.readOpen().then(() => "may", (refusal) => refusal.code);
   if (code === "signed_out") signIn();
-  else if (["may", "no_answer"].includes(code) && performance.now() > RELOAD_AFTER_MS) location.reload();
+  else if (performance.now() > RELOAD_AFTER_MS) location.reload();
   else forbid();
 }
 
@@ -190,6 +190,7 @@ function forbid() {
   sound.rest();
   fresh.forbidden();
   paint();
+  view.blank();
 }
 
 document.getElementById("alerts").addEventListener("submit", (event) => {

@@ -38,6 +38,13 @@ export class View {
     document.title = first ? `(${alerts.length}) ${first.is_drill ? "DRILL " : ""}${head} · ${name}` : `All quiet · ${name}`;
   }
 
+  /** Not even quiet: this page knows nothing. */
+  blank() {
+    show(this.at("quiet"), false);
+    this.#write("count", "No access");
+    document.title = `No access · ${this.data.organization.name}`;
+  }
+
   tick() {
     for (const card of this.#cards.values()) card.tick(this.now());
   }

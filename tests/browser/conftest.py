@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import chromium, gallery, stack
+from devstack.testing import Stack, running_stack
+from tests.browser import chromium, gallery
 
 HERE = Path(__file__).parent
 
@@ -15,7 +16,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            if "chain" in getattr(item, "fixturenames", ()):
+            if "stack" in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.stack)
 
 
@@ -32,9 +33,9 @@ def hall() -> Iterator[gallery.Gallery]:
 
 
 @pytest.fixture(scope="session")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole chain, from simulated buttons to the web server."""
-    with stack.running(tmp_path_factory.mktemp("chain") / "home") as running:
+    with running_stack(tmp_path_factory.mktemp("browser") / "home") as running:
         yield running
 
 

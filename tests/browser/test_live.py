@@ -2,12 +2,16 @@
 
 import itertools
 import math
+import os
+import signal
 
+import msgspec
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.people import at_the_board, card
-from tests.browser.stack import Stack
+from devstack.demo import Person
+from devstack.testing import Stack
+from tests.browser.people import at_the_board, card, sign_in
 
 WATCH = """
 () => {
@@ -25,9 +29,9 @@ WATCH = """
 PRESSES = 200
 
 
-def test_a_press_is_on_the_board(browser: Browser, chain: Stack) -> None:
-    with at_the_board(browser, chain.demo, "operator") as page:
-        (press,) = chain.press("--type", "medical")
+def test_a_press_is_on_the_board(browser: Browser, stack: Stack) -> None:
+    with at_the_board(browser, stack.demo, "operator") as page:
+        (press,) = stack.press("--type", "medical")
         assert press.alert_id is not None
         alert = card(page, press.alert_id)
         expect(alert).to_be_visible()
@@ -38,10 +42,10 @@ def test_a_press_is_on_the_board(browser: Browser, chain: Stack) -> None:
         expect(alert).to_be_visible()
 
 
-def test_acknowledge_and_resolve_reach_every_board(browser: Browser, chain: Stack) -> None:
-    (press,) = chain.press("--type", "assist")
+def test_acknowledge_and_resolve_reach_every_board(browser: Browser, stack: Stack) -> None:
+    (press,) = stack.press("--type", "assist")
     assert press.alert_id is not None
-    with at_the_board(browser, chain.demo, "operator") as first, at_the_board(browser, chain.demo, "admin") as second:
+    with at_the_board(browser, stack.demo, "operator") as first, at_the_board(browser, stack.demo, "admin") as second:
         mine, theirs = card(first, press.alert_id), card(second, press.alert_id)
         mine.get_by_role("button", name="Acknowledge").click()
         expect(mine.locator(".alert-state")).to_contain_text("You acknowledged this at")
@@ -54,10 +58,29 @@ def test_acknowledge_and_resolve_reach_every_board(browser: Browser, chain: Stac
         expect(first.locator("#ended")).to_contain_text("Assist")
 
 
-def test_a_lockdown_ends_by_two_different_people(browser: Browser, chain: Stack) -> None:
-    (press,) = chain.press("--type", "lockdown")
+def test_a_second_press_of_the_mouse_does_not_end_what_the_first_one_took(browser: Browser, stack: Stack) -> None:
+    """Once taken, the button to end it stands where the button to take it was."""
+    (press,) = stack.press("--type", "fire")
     assert press.alert_id is not None
-    with at_the_board(browser, chain.demo, "operator") as first, at_the_board(browser, chain.demo, "manager") as second:
+    with at_the_board(browser, stack.demo, "operator") as page:
+        mine = card(page, press.alert_id)
+        box = mine.get_by_role("button", name="Acknowledge").bounding_box()
+        assert box is not None
+        at = (box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+        page.mouse.click(*at)
+        page.wait_for_function("(id) => document.querySelector(id).dataset.acknowledged === ''", arg=_selector(mine))
+        page.mouse.click(*at)
+        expect(mine).to_contain_text("This button moved just now. Press again if you mean it.")
+        expect(mine).to_be_visible()
+        page.wait_for_timeout(700)
+        page.mouse.click(*at)
+        expect(mine).to_have_count(0)
+
+
+def test_a_lockdown_ends_by_two_different_people(browser: Browser, stack: Stack) -> None:
+    (press,) = stack.press("--type", "lockdown")
+    assert press.alert_id is not None
+    with at_the_board(browser, stack.demo, "operator") as first, at_the_board(browser, stack.demo, "manager") as second:
         mine, theirs = card(first, press.alert_id), card(second, press.alert_id)
         mine.get_by_role("button", name="All clear (1 of 2)").click()
         expect(mine).to_contain_text("All clear: 1 of 2, given by you. A second person must confirm.")
@@ -68,23 +91,23 @@ def test_a_lockdown_ends_by_two_different_people(browser: Browser, chain: Stack)
         expect(theirs).to_have_count(0)
 
 
-def test_a_silent_alert_and_a_press_again_say_so(browser: Browser, chain: Stack) -> None:
-    with at_the_board(browser, chain.demo, "admin") as page:
-        (silent,) = chain.press("--type", "assist", "--silent")
+def test_a_silent_alert_and_a_press_again_say_so(browser: Browser, stack: Stack) -> None:
+    with at_the_board(browser, stack.demo, "admin") as page:
+        (silent,) = stack.press("--type", "assist", "--silent")
         assert silent.alert_id is not None
         expect(card(page, silent.alert_id).locator(".band-silent")).to_contain_text("SILENT")
-        (first,) = chain.press("--type", "hold")
+        (first,) = stack.press("--type", "hold")
         assert first.alert_id is not None
         expect(card(page, first.alert_id)).to_be_visible()
-        chain.press("--type", "hold", "--device", first.device)
+        stack.press("--type", "hold", "--device", first.device)
         expect(card(page, first.alert_id)).to_contain_text("Pressed again, 2 presses in all")
 
 
-def test_a_card_that_someone_else_closed_says_so_instead_of_acting(browser: Browser, chain: Stack) -> None:
+def test_a_card_that_someone_else_closed_says_so_instead_of_acting(browser: Browser, stack: Stack) -> None:
     """The button is pressed on a board that has not heard of the end yet."""
-    (press,) = chain.press("--type", "hold")
+    (press,) = stack.press("--type", "hold")
     assert press.alert_id is not None
-    with at_the_board(browser, chain.demo, "operator") as page, at_the_board(browser, chain.demo, "admin") as other:
+    with at_the_board(browser, stack.demo, "operator") as page, at_the_board(browser, stack.demo, "admin") as other:
         page.context.set_offline(True)
         theirs = card(other, press.alert_id)
         theirs.get_by_role("button", name="Resolve").click()
@@ -97,23 +120,23 @@ def test_a_card_that_someone_else_closed_says_so_instead_of_acting(browser: Brow
         expect(mine).to_have_count(0, timeout=15_000)
 
 
-def test_it_comes_back_by_itself_with_everything_that_happened_meanwhile(browser: Browser, chain: Stack) -> None:
-    with at_the_board(browser, chain.demo, "operator") as page:
+def test_it_comes_back_by_itself_with_everything_that_happened_meanwhile(browser: Browser, stack: Stack) -> None:
+    with at_the_board(browser, stack.demo, "operator") as page:
         line = page.locator("#line")
-        chain.kill("web")
+        kill(stack, "web")
         expect(line).not_to_contain_text("Live,")
-        (press,) = chain.press("--type", "secure")
+        (press,) = stack.press("--type", "secure")
         expect(line).to_contain_text("Live,", timeout=30_000)
         assert press.seq > 0
         expect(page.locator(".alert", has_text="Secure")).not_to_have_count(0, timeout=15_000)
 
 
-def test_without_a_script_the_buttons_work_as_forms(browser: Browser, chain: Stack) -> None:
-    (press,) = chain.press("--type", "shelter")
-    with at_the_board(browser, chain.demo, "operator") as live:
+def test_without_a_script_the_buttons_work_as_forms(browser: Browser, stack: Stack) -> None:
+    (press,) = stack.press("--type", "shelter")
+    with at_the_board(browser, stack.demo, "operator") as live:
         uuid = card(live, press.alert_id or "").get_attribute("data-alert")
         state = live.context.storage_state()
-        still = browser.new_context(base_url=chain.demo.base_url, java_script_enabled=False, storage_state=state)
+        still = browser.new_context(base_url=stack.demo.base_url, java_script_enabled=False, storage_state=state)
         page = still.new_page()
         page.goto("/board/")
         alert = page.locator(f'[data-alert="{uuid}"]')
@@ -126,11 +149,11 @@ def test_without_a_script_the_buttons_work_as_forms(browser: Browser, chain: Sta
 
 
 @pytest.mark.slow
-def test_200_presses_from_the_hand_to_the_page(browser: Browser, chain: Stack) -> None:
+def test_200_presses_from_the_hand_to_the_page(browser: Browser, stack: Stack) -> None:
     """Press and page share a clock here: the press is dated by the button, the arrival by a MutationObserver."""
-    with at_the_board(browser, chain.demo, "operator") as page:
+    with at_the_board(browser, stack.demo, "operator") as page:
         page.evaluate(WATCH)
-        results = chain.press("--count", str(PRESSES), "--type", "test")
+        results = stack.press("--count", str(PRESSES), "--type", "test")
         page.wait_for_function(f"window.arrivals.length >= {PRESSES}", timeout=20_000)
         arrivals = page.evaluate("window.arrivals")
         _print("press to page (browser)", [one["ms"] for one in arrivals])
@@ -139,6 +162,62 @@ def test_200_presses_from_the_hand_to_the_page(browser: Browser, chain: Stack) -
         assert len({one["id"] for one in arrivals}) == PRESSES
         assert _percentile([one["ms"] for one in arrivals], 0.5) < 1_000
         _close_all(page)
+
+
+NEIGHBOUR = """
+from apps.accounts.models import Role, User
+from apps.accounts.services import add_membership, create_user
+from apps.common.ids import new_id
+from apps.common.scope import tenant_scope
+from apps.tenancy.services import create_organization
+
+school = new_id()
+with tenant_scope([school]):
+    create_organization(actor=None, organization_id=school, name="Neighbour School", slug=f"neighbour-{school}")
+    nora = create_user(actor=None, email="nora@neighbour.example", password="a long enough password", first_name="Nora")
+    add_membership(actor=None, user=nora, organization_id=school, role=Role.ADMIN)
+    add_membership(actor=None, user=User.objects.get(email="@MEMBER@"), organization_id=school, role=Role.OPERATOR)
+"""
+
+
+def test_the_school_next_door_sees_nothing_of_it(browser: Browser, stack: Stack) -> None:
+    manager = stack.demo.users["manager"]
+    stack.dev("manage", "shell", "-c", NEIGHBOUR.replace("@MEMBER@", manager.email))
+    nora = Person("nora@neighbour.example", "a long enough password")
+    demo = msgspec.structs.replace(stack.demo, users={"nora": nora, "both": manager})
+    with at_the_board(browser, demo, "nora") as next_door, at_the_board(browser, stack.demo, "operator") as page:
+        (press,) = stack.press("--type", "hold")
+        assert press.alert_id is not None
+        expect(card(page, press.alert_id)).to_be_visible()
+        next_door.reload()
+        expect(next_door.locator("#line")).to_contain_text("Live,")
+        expect(next_door.locator("#quiet h2")).to_have_text("All quiet.")
+        uuid = card(page, press.alert_id).get_attribute("data-alert")
+        assert uuid is not None
+        assert uuid not in next_door.content()
+
+    context = browser.new_context(base_url=demo.base_url)
+    both = context.new_page()
+    sign_in(both, demo, "both")
+    expect(both.get_by_role("heading")).to_have_text("Which school?")
+    both.get_by_role("link", name="Neighbour School").click()
+    expect(both.locator(".top-name")).to_have_text("Neighbour School")
+    expect(both.locator(".alert")).to_have_count(0)
+    both.goto("/board/")
+    both.get_by_role("link", name="Lincoln High School").click()
+    expect(both.locator(f'[data-alert="{uuid}"]')).to_be_visible()
+    context.close()
+
+
+def _selector(alert: Locator) -> str:
+    return f'[data-alert="{alert.get_attribute("data-alert")}"]'
+
+
+def kill(stack: Stack, name: str) -> None:
+    """kill -9 of one process; the process manager starts it anew."""
+    pid = stack.status()[name].pid
+    assert pid is not None, f"{name} does not run"
+    os.kill(pid, signal.SIGKILL)
 
 
 def _close_all(page: Page) -> None:

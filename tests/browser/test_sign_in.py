@@ -4,57 +4,57 @@ import httpx
 from playwright.sync_api import Browser, expect
 
 from apps.portal.security import CONTENT_SECURITY_POLICY
+from devstack.testing import Stack
 from tests.browser.people import sign_in
-from tests.browser.stack import Stack
 
 
-def test_without_a_session_every_page_leads_to_the_sign_in_and_back(browser: Browser, chain: Stack) -> None:
-    context = browser.new_context(base_url=chain.demo.base_url, java_script_enabled=False)
+def test_without_a_session_every_page_leads_to_the_sign_in_and_back(browser: Browser, stack: Stack) -> None:
+    context = browser.new_context(base_url=stack.demo.base_url, java_script_enabled=False)
     page = context.new_page()
     page.goto("/board/?organization=none")
     assert page.url.endswith("/login/?next=%2Fboard%2F%3Forganization%3Dnone")
-    person = chain.demo.users["operator"]
+    person = stack.demo.users["operator"]
     page.get_by_label("E-mail address").fill(person.email.upper())
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_have_text("E-mail address and password do not match. Try again.")
     page.get_by_label("Password").fill(person.password)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(f"{chain.demo.base_url}/board/?organization=none")
+    expect(page).to_have_url(f"{stack.demo.base_url}/board/?organization=none")
     page.goto("/")
     expect(page.locator("#strip")).to_contain_text("does not change by itself")
     context.close()
 
 
-def test_signing_out_ends_the_session_for_the_open_board_too(browser: Browser, chain: Stack) -> None:
-    context = browser.new_context(base_url=chain.demo.base_url)
+def test_signing_out_ends_the_session_for_the_open_board_too(browser: Browser, stack: Stack) -> None:
+    context = browser.new_context(base_url=stack.demo.base_url)
     board, other = context.new_page(), context.new_page()
-    sign_in(board, chain.demo, "operator")
+    sign_in(board, stack.demo, "operator")
     expect(board.locator("#line")).to_contain_text("Live,")
     other.goto("/board/")
     other.get_by_role("button", name="Sign out").click()
-    expect(other).to_have_url(f"{chain.demo.base_url}/login/")
-    expect(board).to_have_url(f"{chain.demo.base_url}/login/?next=%2Fboard%2F", timeout=15_000)
+    expect(other).to_have_url(f"{stack.demo.base_url}/login/")
+    expect(board).to_have_url(f"{stack.demo.base_url}/login/?next=%2Fboard%2F", timeout=15_000)
     context.close()
 
 
-def test_a_role_that_may_not_see_open_alerts_is_told_so(browser: Browser, chain: Stack) -> None:
+def test_a_role_that_may_not_see_open_alerts_is_told_so(browser: Browser, stack: Stack) -> None:
     for role, words in {
         "viewer": "Your role does not show open alerts",
         "super_admin": "You belong to no school",
     }.items():
-        context = browser.new_context(base_url=chain.demo.base_url)
+        context = browser.new_context(base_url=stack.demo.base_url)
         page = context.new_page()
-        sign_in(page, chain.demo, role)
+        sign_in(page, stack.demo, role)
         expect(page.locator("main")).to_contain_text(words)
         expect(page.locator(".alert")).to_have_count(0)
         context.close()
 
 
-def test_the_way_back_stays_on_this_host(chain: Stack) -> None:
-    person = chain.demo.users["operator"]
+def test_the_way_back_stays_on_this_host(stack: Stack) -> None:
+    person = stack.demo.users["operator"]
     for target in ("https://elsewhere.example/", "//elsewhere.example/", "javascript:alert(1)"):
-        with httpx.Client(base_url=chain.demo.base_url, trust_env=False) as client:
+        with httpx.Client(base_url=stack.demo.base_url, trust_env=False) as client:
             form = client.get("/login/", params={"next": target})
             assert "elsewhere" not in form.text
             answer = client.post(
@@ -66,8 +66,8 @@ def test_the_way_back_stays_on_this_host(chain: Stack) -> None:
             assert answer.headers["Location"] == "/board/"
 
 
-def test_pages_are_strict_about_their_sources_and_are_not_kept(chain: Stack) -> None:
-    with httpx.Client(base_url=chain.demo.base_url, trust_env=False) as client:
+def test_pages_are_strict_about_their_sources_and_are_not_kept(stack: Stack) -> None:
+    with httpx.Client(base_url=stack.demo.base_url, trust_env=False) as client:
         for path in ("/login/", "/board/"):
             answer = client.get(path)
             assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
