@@ -225,6 +225,8 @@ class Gateway:
         learned = closing.learn(self.state, document, self.clock())
         if learned is None:
             return
+        if not learned.alert.open:
+            log.info("an alert was closed in the cloud", extra={"alert": learned.alert.alert_id})
         self.disk.submit(self._put(learned.alert))
         self.state.sounding.update(learned.sounding)
         self._act(learned.plays)
@@ -232,6 +234,7 @@ class Gateway:
     def arm(self, device: str, expires_at: datetime) -> None:
         """The next press of this device is a drill."""
         closing.arm(self.state, device, expires_at, self.clock())
+        log.info("armed for a drill", extra={"device": device})
 
     def forwarded(self, alert_ids: Iterable[str]) -> None:
         """The cloud has these alerts."""

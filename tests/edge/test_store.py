@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.support.rig import rig, until
+from edge.support.rig import rig, rows, until
 from edge.support.school import DEVICES, at, press
 from edge_agent.decision.lifecycle import Stage
 from edge_agent.messages.events import TroubleBegan
@@ -38,11 +38,6 @@ async def main():
             await asyncio.sleep(0.0003)
 asyncio.run(main())
 """
-
-
-def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(folder / "gateway.sqlite3")) as connection:
-        return connection.execute(sql).fetchall()
 
 
 @pytest.mark.slow

@@ -33,7 +33,10 @@ class Authority:
         self.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
 
     def issue(self, common_name: str) -> Pair:
+        """A certificate for a name; the same one when it was asked for before."""
         pair = Pair(self._folder / f"{common_name}.pem", self._folder / f"{common_name}.key")
+        if pair.cert.exists():
+            return pair
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))])
         certificate = (

@@ -1,13 +1,16 @@
-"""Mosquitto as a building runs it: mutual TLS, the certificate's name as identity, rights by pattern."""
+"""Both brokers, real: mutual TLS, the certificate's name as identity, rights by pattern."""
 
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 from edge.support.authority import Authority
 
+ROOT = Path(__file__).parents[3]
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 RIGHTS = """
 pattern write ss/v1/d/%u/alert
@@ -24,18 +27,47 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-class Mosquitto:
-    """A real broker; `stop` and `start` again keep the port and the sessions."""
+class Broker:
+    """A broker as a process of its own; `stop` and `start` again keep its port."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        command, environment = self.command()
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment})
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+
+class Mosquitto(Broker):
+    """As a building runs it."""
 
     def __init__(self, folder: Path, authority: Authority, gateway: str) -> None:
-        self.port = free_port()
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder)
         server = authority.issue("broker")
         rights = folder / "acl"
         rights.write_text(
             f"user {gateway}\ntopic read ss/v1/d/+/#\ntopic write ss/v1/d/+/ack\ntopic write ss/v1/pa/+/play\n"
-            f"user speaker\ntopic read ss/v1/pa/+/play\n{RIGHTS}"
+            f"user gateway-speaker\ntopic read ss/v1/pa/+/play\n{RIGHTS}"
         )
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous false\nrequire_certificate true\n"
@@ -43,24 +75,29 @@ class Mosquitto:
             f"keyfile {server.key}\nacl_file {rights}\nmax_queued_messages 100000\nmax_inflight_messages 1000\n"
             f"set_tcp_nodelay true\npersistence true\npersistence_location {folder}/\nautosave_interval 1\nuser root\n"
         )
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        log = (self._folder / "log").open("ab")
-        self._process = subprocess.Popen(
-            [MOSQUITTO, "-c", str(self._folder / "mosquitto.conf")], stdout=log, stderr=log, close_fds=True
-        )
-        log.close()
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError((self._folder / "log").read_text())
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        return [MOSQUITTO, "-c", str(self.folder / "mosquitto.conf")], {}
 
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-            self._process = None
+
+class Embedded(Broker):
+    """As `./dev up` runs it, where there is no Mosquitto."""
+
+    def __init__(self, folder: Path, authority: Authority, gateway: str) -> None:
+        super().__init__(folder)
+        assert gateway.startswith("gateway-")
+        server = authority.issue("broker")
+        for name, source in (
+            ("organization.pem", authority.certificate),
+            ("broker.pem", server.cert),
+            ("broker.key", server.key),
+        ):
+            shutil.copy(source, folder / name)
+
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        return [sys.executable, "-m", "devstack.broker"], {
+            "PYTHONPATH": str(ROOT),
+            "SAFESIGNAL_BROKER_HOST": "127.0.0.1",
+            "SAFESIGNAL_BROKER_PORT": str(self.port),
+            "SAFESIGNAL_BROKER_PKI": str(self.folder),
+        }

@@ -1,9 +1,10 @@
 """A gateway with a real store, between a building and a cloud that only write down what they are told."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -96,3 +97,9 @@ async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s")
         await asyncio.sleep(0.005)
+
+
+def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
+    """What stands in a store."""
+    with closing(sqlite3.connect(folder / "gateway.sqlite3")) as connection:
+        return connection.execute(sql).fetchall()

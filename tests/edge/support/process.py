@@ -1,0 +1,85 @@
+"""`python -m edge_agent`, as it runs in a building."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from edge.support.authority import Authority, private_pem, public_pem
+from edge.support.cloud import Cloud
+from edge_agent.settings import PREFIX
+
+ROOT = Path(__file__).parents[3]
+
+
+class AgentProcess:
+    def __init__(
+        self, folder: Path, authority: Authority, cloud: Cloud, key: ec.EllipticCurvePrivateKey, mqtt_port: int
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "key.pem").write_bytes(private_pem(key))
+        (folder / "config.pem").write_bytes(public_pem(cloud.config_key))
+        pair = authority.issue(f"gateway-{cloud.gateway_id}")
+        self.state = folder / "state"
+        self._log = folder / "log"
+        self._environment = {
+            f"{PREFIX}{name}": str(value)
+            for name, value in {
+                "CLOUD_URL": cloud.url,
+                "GATEWAY_ID": cloud.gateway_id,
+                "KEY_FILE": folder / "key.pem",
+                "CONFIG_PUBLIC_KEY_FILE": folder / "config.pem",
+                "STATE_DIR": self.state,
+                "MQTT_HOST": "127.0.0.1",
+                "MQTT_PORT": mqtt_port,
+                "MQTT_CA": authority.certificate,
+                "MQTT_CERT": pair.cert,
+                "MQTT_KEY": pair.key,
+            }.items()
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "edge_agent"],
+                env={**os.environ, **self._environment},
+                stderr=log,
+                cwd=ROOT,
+            )
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Its exit code; 0 when there is none running."""
+        if self._process is None:
+            return 0
+        self._process.send_signal(how)
+        code = self._process.wait(20)
+        self._process = None
+        return code
+
+    def second(self) -> subprocess.CompletedProcess[str]:
+        """What becomes of another one in the same folder."""
+        return subprocess.run(
+            [sys.executable, "-m", "edge_agent"],
+            env={**os.environ, **self._environment},
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=False,
+            timeout=20,
+        )
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def log(self) -> list[dict[str, object]]:
+        """Only whole JSON lines are logs; anything else fails the test that reads them."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+
+    def said(self, event: str) -> int:
+        return sum(line["event"] == event for line in self.log())

@@ -1,0 +1,243 @@
+"""The gateway as a program, between real buttons' connections, a real broker and a cloud on a port."""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from edge.conftest import Keys
+from edge.support.authority import Authority
+from edge.support.broker import MOSQUITTO, Broker, Embedded, Mosquitto
+from edge.support.cloud import Cloud, Json
+from edge.support.hand import Hand, hand, speakers
+from edge.support.process import AgentProcess
+from edge.support.rig import rows, until
+from edge.support.school import DEVICES, GATEWAY, HALL, ROOMS, configuration
+from edge_agent.decision.presses import BOUNCE
+
+pytestmark = pytest.mark.slow
+NAME = f"gateway-{GATEWAY}"
+
+
+@dataclass
+class Site:
+    authority: Authority
+    broker: Broker
+    cloud: Cloud
+    agent: AgentProcess
+
+    async def run(self) -> None:
+        there = self.agent.said("the broker is there")
+        self.agent.start()
+        await until(lambda: self.agent.said("the broker is there") > there, 20)
+
+    def raised(self) -> list[object]:
+        return [event["alert_id"] for event in self.cloud.of_kind("alert.raised")]
+
+
+@pytest.fixture(params=[Mosquitto, Embedded], ids=["mosquitto", "embedded"])
+async def site(
+    request: pytest.FixtureRequest, tmp_path: Path, authority: Authority, cloud: Cloud, keys: Keys
+) -> AsyncIterator[Site]:
+    if request.param is Mosquitto and not Path(MOSQUITTO).exists():
+        pytest.skip("Mosquitto is not installed")
+    broker: Broker = request.param(tmp_path / "broker", authority, NAME)
+    broker.start()
+    agent = AgentProcess(tmp_path / "gateway", authority, cloud, keys.gateway, broker.port)
+    site = Site(authority, broker, cloud, agent)
+    await site.run()
+    await until(lambda: agent.said("configuration applied"))
+    yield site
+    await asyncio.to_thread(agent.stop)
+    broker.stop()
+
+
+async def test_from_the_hand_to_the_cloud(site: Site) -> None:
+    """Pressed, stored, told, spoken in the other rooms, in the cloud, with every hop."""
+    async with (
+        speakers(site.authority, site.broker.port) as said,
+        hand(site.authority, site.broker.port, DEVICES[0]) as one,
+    ):
+        await one.press(1)
+        await until(lambda: one.stored() == [1])
+        await until(lambda: {room for room, _ in said} == {*ROOMS[1:], HALL})
+        await until(lambda: site.raised() == [f"{DEVICES[0]}:a1b2c3d4:1"])
+        await until(lambda: len(site.cloud.of_kind("action.started")) == 3)
+        assert site.cloud.of_kind("gateway.status")[0]["versions"]
+        assert await asyncio.to_thread(site.agent.stop) == 0
+        assert site.agent.log()[-1]["event"] == "the gateway has stopped"
+
+
+async def test_bad_input_costs_nobody_anything(site: Site) -> None:
+    """Refused with a reason and a digest, or alarmed with a doubt; the press behind it is stored as ever."""
+    async with (
+        hand(site.authority, site.broker.port, DEVICES[0]) as one,
+        hand(site.authority, site.broker.port, "ss-0stranger0") as stranger,
+    ):
+        for body in (b"", b"\xff\xfe\x00", b"press!", b'{"v":1}', b"[" * 400, b'{"x":"' + b"y" * 600 + b'"}'):
+            await one.send(body)
+        await one.press(1, v=99)
+        await one.press(2, "triple", at="1970-01-01T00:00:00.000Z", clock="ntp", age_ms=0)
+        await stranger.press(1, "short")
+        await until(lambda: one.stored() == [1, 2] and stranger.stored() == [1])
+        await until(lambda: len(site.raised()) == 3)
+        await until(lambda: len(site.cloud.of_kind("press.refused")) == 3)
+    by_device = {str(event["device"]): event for event in site.cloud.of_kind("alert.raised")}
+    assert (by_device["ss-0stranger0"]["type"], by_device["ss-0stranger0"]["room"]) == ("lockdown", None)
+    expected = {"unknown_version", "clock_suspect", "unknown_device", "unreadable_message"}
+    await until(lambda: expected <= {event["trouble"] for event in site.cloud.of_kind("device.trouble")})
+    assert {event["reason"] for event in site.cloud.of_kind("press.refused")} == {"not_json", "no_identity", "oversize"}
+
+
+async def test_what_the_cloud_closed_is_not_joined(site: Site) -> None:
+    """A minimal downlink: the gateway learns of the close, and what is pressed after it is a new alert."""
+    async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
+        await until(lambda: site.cloud.sockets)
+        await one.press(1)
+        await until(site.raised)
+        await site.cloud.tell({"type": "alert.updated", "seq": 5, "alert": closed(f"{DEVICES[0]}:a1b2c3d4:1")})
+        await until(lambda: site.agent.said("an alert was closed in the cloud"))
+        await asyncio.sleep(BOUNCE.total_seconds())
+        await one.press(2)
+        await until(lambda: len(site.raised()) == 2)
+        await asyncio.to_thread(site.agent.stop)
+        await site.run()
+        await until(lambda: 5 in site.cloud.resumed, 20)
+
+
+async def test_an_armed_button_makes_one_drill(site: Site) -> None:
+    async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
+        await until(lambda: site.cloud.sockets)
+        until_then = (datetime.now(UTC) + timedelta(seconds=50)).isoformat(timespec="milliseconds")
+        command: Json = {"type": "command", "seq": 3, "command": "arm_drill", "device": DEVICES[0]}
+        await site.cloud.tell({**command, "expires_at": until_then.replace("+00:00", "Z")})
+        await until(lambda: site.agent.said("armed for a drill"))
+        await one.press(1)
+        await until(site.raised)
+        await asyncio.sleep(BOUNCE.total_seconds())
+        await one.press(2)
+        await until(lambda: len(site.raised()) == 2)
+        assert [event["drill"] for event in site.cloud.of_kind("alert.raised")] == [True, False]
+
+
+async def test_the_broker_goes_away_for_a_while(site: Site) -> None:
+    """The gateway connects again by itself, says what was wrong, and takes what the buttons send again."""
+    site.broker.stop()
+    await until(lambda: any(event["trouble"] == "broker" for event in site.cloud.of_kind("device.trouble")))
+    site.broker.start()
+    await until(lambda: site.cloud.of_kind("device.recovered"), 20)
+    async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
+        await one.press(1)
+        await until(lambda: one.stored() == [1])
+
+
+async def test_a_start_with_the_cloud_gone(site: Site) -> None:
+    """The kept configuration decides; the cloud hears of it later."""
+    await until((site.agent.state / "configuration.jws").exists)
+    await asyncio.to_thread(site.agent.stop)
+    await site.cloud.stop()
+    await site.run()
+    async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
+        await one.press(1, "triple")
+        await until(lambda: one.stored() == [1])
+    await site.cloud.start()
+    await until(site.raised, 30)
+    assert site.cloud.of_kind("alert.raised")[0]["type"] == "medical"
+
+
+async def test_only_one_runs_in_a_folder(site: Site) -> None:
+    second = await asyncio.to_thread(site.agent.second)
+    assert (second.returncode, second.stderr.count("\n")) == (1, 1) and "another one runs" in second.stderr
+
+
+async def test_killed_at_any_moment_nothing_stored_is_lost_or_doubled(site: Site) -> None:
+    """300 presses of 60 buttons that send until they are told, while the gateway is killed again and again."""
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    names = [f"ss-{number:08x}" for number in range(60)]
+    entries = [{"device": name, "room": None, "lifecycle": "active", "power": "mains"} for name in names]
+    site.cloud.configuration = configuration(version=8, devices=entries)
+    done = asyncio.Event()
+
+    async def stubborn(one: Hand) -> None:
+        """As the firmware does: send, wait for `stored`, send again."""
+        for seq in range(1, 6):
+            await asyncio.sleep(chance.uniform(0, 0.4))
+            while seq not in one.stored():
+                await one.press(seq)
+                for _ in range(50):
+                    if seq in one.stored():
+                        break
+                    await asyncio.sleep(0.01)
+
+    async def killer() -> int:
+        kills = 0
+        while not done.is_set():
+            await asyncio.sleep(chance.uniform(0.3, 1.2))
+            site.agent.stop(signal.SIGKILL)
+            kills += 1
+            await site.run()
+        return kills
+
+    async with AsyncExitStack() as stack:
+        hands = [await stack.enter_async_context(hand(site.authority, site.broker.port, name)) for name in names]
+        killing = asyncio.get_running_loop().create_task(killer())
+        await asyncio.gather(*(stubborn(one) for one in hands))
+        done.set()
+        kills = await killing
+    expected = {(name, seq) for name in names for seq in range(1, 6)}
+
+    def pressed() -> list[tuple[str, int]]:
+        kinds = ("alert.raised", "alert.pressed_again")
+        return [(str(e["device"]), int(str(e["seq"]))) for e in site.cloud.events if e["kind"] in kinds]
+
+    bounced = await asyncio.to_thread(bounces, site.agent)
+    await until(lambda: set(pressed()) >= expected - bounced, 30)
+    print(f"{kills} kills, {len(bounced)} bounces")
+    assert kills > 0
+    assert len(pressed()) == len(set(pressed())), "one press, one event"
+    assert len(site.raised()) == len(set(site.raised())) == 60, "one alert of each button"
+    assert not set(pressed()) - expected
+
+
+def bounces(agent: AgentProcess) -> set[tuple[str, int]]:
+    found = rows(agent.state, "SELECT device, seq FROM presses WHERE outcome = 'bounce'")
+    return {(str(device), int(str(seq))) for device, seq in found}
+
+
+def closed(alert_id: str) -> Json:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    person = {"id": "00000000-0000-0000-0000-0000000000aa", "name": "Ada"}
+    return {
+        "id": "00000000-0000-0000-0000-0000000000bb",
+        "alert_id": alert_id,
+        "organization_id": "00000000-0000-0000-0000-0000000000cc",
+        "alert_type": "lockdown",
+        "severity": "critical",
+        "status": "resolved",
+        "source": "button",
+        "is_drill": False,
+        "is_silent": False,
+        "is_late": False,
+        "is_unattributed": False,
+        "device": {"id": None, "device_id": DEVICES[0]},
+        "place": None,
+        "triggered_at": now,
+        "received_at": now,
+        "presses": 1,
+        "last_pressed_at": now,
+        "acknowledged_at": None,
+        "acknowledged_by": None,
+        "resolved_at": now,
+        "resolved_by": person,
+        "approvals": {"given": 1, "required": 1, "by": [person]},
+        "close_reason": "real",
+        "hops": {"pressed_at": now, "arrived_at": now, "stored_at": now, "acted_at": now, "received_at": now},
+    }
