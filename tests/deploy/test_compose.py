@@ -270,6 +270,41 @@ def test_every_variable_is_given_by_make_secrets_or_has_a_default(made: Path) ->
     assert without_default == given
 
 
+def environment_of(name: str, made: Path) -> dict[str, str]:
+    """What the process of a service finds in its environment, with its secrets in place."""
+    given = dict(line.split("=", 1) for line in (made / "compose.env").read_text().splitlines())
+    environment = {}
+    for variable, value in compose().services[name].environment.items():
+        text = VARIABLE.sub(lambda match: given.get(match[1], match[2].removeprefix(":-") if match[2] else ""), value)
+        text = PLACE.sub(lambda match: (made / match[1]).read_text().strip(), text)
+        environment[variable] = text.replace("/run/secrets", str(made))
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(CLOUD))
+def test_the_production_settings_take_the_environment_of_each_service(name: str, made: Path) -> None:
+    checked = subprocess.run(
+        [sys.executable, ROOT / "manage.py", "check", "--deploy", "--tag", "security", "--fail-level", "WARNING"],
+        env=environment_of(name, made),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_gateway_takes_its_environment(made: Path) -> None:
+    checked = subprocess.run(
+        [sys.executable, "-m", "edge_agent", "--check"],
+        env=environment_of("edge", made),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_the_rules_of_compose_accept_it(made: Path) -> None:
     """By whichever tool is here: the schema of the Compose specification, Compose itself, or both."""
     checker = Path(sys.executable).with_name("check-jsonschema")
