@@ -146,7 +146,9 @@ class Agent:
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """The gateway, from start to a clean stop."""
     async with (
-        httpx.AsyncClient(base_url=settings.cloud_url, timeout=HTTP_TIMEOUT) as http,
+        httpx.AsyncClient(
+            base_url=settings.cloud_url, timeout=HTTP_TIMEOUT, trust_env=not settings.cloud_is_here
+        ) as http,
         asyncio.TaskGroup() as tasks,
     ):
         await Agent(settings, http, tasks).run(stop)

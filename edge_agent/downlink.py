@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import httpx
 import msgspec
@@ -58,6 +58,7 @@ class DownlinkClient:
     def __init__(self, settings: Settings, credentials: Credentials, listener: Listener) -> None:
         scheme, _, rest = settings.cloud_url.partition("://")
         self._url = f"{'wss' if scheme == 'https' else 'ws'}://{rest}{DOWNLINK_PATH}"
+        self._proxy: Literal[True] | None = None if settings.cloud_is_here else True
         self._credentials, self._listener = credentials, listener
         self.cursor: int | None = None
 
@@ -89,7 +90,9 @@ class DownlinkClient:
         token = await self._credentials.token()
         protocols = [Subprotocol(SUBPROTOCOL), Subprotocol(f"bearer.{token}")]
         try:
-            async with connect(self._url, subprotocols=protocols, max_size=2**20, close_timeout=1.0) as socket:
+            async with connect(
+                self._url, subprotocols=protocols, max_size=2**20, close_timeout=1.0, proxy=self._proxy
+            ) as socket:
                 await socket.send(msgspec.json.encode({"type": "resume", "cursor": self.cursor}).decode())
                 await self._hear(socket, heard)
         except ConnectionClosed as error:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -123,9 +124,9 @@ class Gateway:
         if decision.alert is not None:
             writes.append(statements.alert(decision.alert))
         stored = self._unstored[press.id] = self.disk.submit(*writes)
-        stored.add_done_callback(lambda _: self._unstored.pop(press.id, None))
+        stored.add_done_callback(partial(self._settled, press.id))
         await asyncio.wait({stored}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
-        in_time = stored.done()
+        in_time = stored.done() and stored.exception() is None
         stored_at = self.clock() if in_time else None
         self._act(decision.plays)
         acted_at = self.clock() if decision.plays else None
@@ -135,6 +136,11 @@ class Gateway:
         if not in_time:
             await self._wait_for(stored)
             await self.building.acknowledge(ack)
+
+    def _settled(self, press_id: PressId, stored: asyncio.Future[None]) -> None:
+        """On the disk; or it never will be, and then no button is ever told that it is."""
+        if not stored.cancelled() and stored.exception() is None:
+            self._unstored.pop(press_id, None)
 
     async def _wait_for(self, stored: asyncio.Future[None]) -> None:
         await asyncio.wait({stored}, timeout=STALLED_SECONDS)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 PREFIX = "SAFESIGNAL_EDGE_"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Read = TypeVar("Read")
 
 
@@ -33,6 +34,11 @@ class Settings:
     mqtt_ca: Path
     mqtt_cert: Path
     mqtt_key: Path
+
+    @property
+    def cloud_is_here(self) -> bool:
+        """The cloud runs on this machine: no proxy stands between."""
+        return urlsplit(self.cloud_url).hostname in LOOPBACK
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -65,7 +71,7 @@ def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not a web address")
-    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ValueError("http is for this machine only; use https")
     return text.rstrip("/")
 

@@ -92,6 +92,10 @@ class Policy:
             kind, troubles = GRAVEST, (*troubles, "unknown_pattern")
         return Meaning(kind, SEVERITY[kind], silent=False, room=entry.room, troubles=troubles)
 
+    def known(self, pattern: str | None) -> str | None:
+        """The pattern, if it means something; all others are one, so that inventing patterns is no way to flood."""
+        return pattern if pattern in DEFAULT_PATTERNS or pattern in self._rules else None
+
     def _rule(self, press: Press, room: str) -> Rule | None:
         for rule in self._rules.get(press.pattern or "", ()):
             if (

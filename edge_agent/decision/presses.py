@@ -61,7 +61,7 @@ def decide(state: State, press: Press, now: datetime) -> Decision:
         press=press,
         path=path,
         alert=None if alert is before and joined is not None else alert,
-        last=LastPress(press.pattern, dated.pressed_at, alert.alert_id),
+        last=LastPress(dated.pressed_at, alert.alert_id),
         disarms=fact.drill,
         events=(event, *(event for _, event in told)),
         plays=plays,
@@ -89,8 +89,8 @@ def _seen(state: State, press_id: PressId, fingerprint: str) -> bool:
 def _bounce(state: State, press: Press, dated: Dated) -> Alert | None:
     """The alert of the same device's same pattern, less than 800 ms apart. A bounce of a bounce counts from the
     first, so that hammering is heard again."""
-    last = state.last.get(press.device)
-    if last is None or last.pattern != press.pattern or abs(dated.pressed_at - last.pressed_at) >= BOUNCE:
+    last = state.last.get((press.device, state.policy.known(press.pattern)))
+    if last is None or abs(dated.pressed_at - last.pressed_at) >= BOUNCE:
         return None
     alert = state.alerts.get(last.alert_id)
     return alert if alert is not None and (alert.open or _before_close(alert, dated)) else None

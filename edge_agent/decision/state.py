@@ -39,9 +39,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class LastPress:
-    """The latest press of a device, which the bounce rule compares with."""
+    """The latest press of one pattern of a device, which the bounce rule compares with."""
 
-    pattern: str | None
     pressed_at: datetime
     alert_id: str
 
@@ -97,7 +96,7 @@ class State:
     policy: Policy = field(default_factory=Policy)
     seen: dict[PressId, str] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
-    last: dict[str, LastPress] = field(default_factory=dict)
+    last: dict[tuple[str, str | None], LastPress] = field(default_factory=dict)
     armed: dict[str, Armed] = field(default_factory=dict)
     sounding: dict[str, Sounding] = field(default_factory=dict)
     troubles: dict[tuple[str | None, str], datetime] = field(default_factory=dict)
@@ -127,7 +126,7 @@ class State:
         if decision.alert is not None:
             self.put(decision.alert)
         if decision.last is not None:
-            self.last[press.device] = decision.last
+            self.last[press.device, self.policy.known(press.pattern)] = decision.last
         if decision.disarms:
             self.armed.pop(press.device, None)
         self.sounding.update(decision.sounding)

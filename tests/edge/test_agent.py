@@ -131,7 +131,7 @@ async def test_the_broker_goes_away_for_a_while(site: Site) -> None:
     site.broker.stop()
     await until(lambda: any(event["trouble"] == "broker" for event in site.cloud.of_kind("device.trouble")))
     site.broker.start()
-    await until(lambda: site.cloud.of_kind("device.recovered"), 20)
+    await until(lambda: any(event["trouble"] == "broker" for event in site.cloud.of_kind("device.recovered")), 20)
     async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
         await one.press(1)
         await until(lambda: one.stored() == [1])

@@ -43,6 +43,19 @@ async def test_press_to_action_meets_its_deadline_with_the_disk_stalled(tmp_path
         assert {ack.seq for ack in one.building.acks} == {1}
 
 
+async def test_a_write_that_is_refused_for_good_is_never_told_stored(tmp_path: Path) -> None:
+    """Not the disk's fault, but the same to a button: it is not there, so it is not said to be."""
+    async with rig(tmp_path) as one:
+        with closing(sqlite3.connect(tmp_path / "gateway.sqlite3")) as other:
+            other.execute("CREATE TRIGGER no BEFORE INSERT ON presses BEGIN SELECT RAISE(ABORT, 'no'); END")
+        one.press(1)
+        await until(lambda: one.building.plays and "alert.raised" in one.cloud.kinds())
+        one.press(1)
+        one.press(1)
+        await one.store.submit()
+        assert one.building.acks == []
+
+
 FULL = """
 import asyncio, pathlib, resource, signal, sys
 from edge.support.rig import rig, until

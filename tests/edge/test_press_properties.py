@@ -59,13 +59,16 @@ class Building(RuleBasedStateMachine):
         decision = self.take(body)
         assert not decision.repeat
         if decision.outcome == "bounce":
-            assert (device, pattern) in self.pressed, "a bounce is of the same button and pattern"
+            assert (device, self.known(pattern)) in self.pressed, "a bounce is of the same button and pattern"
             return
-        self.pressed.add((device, pattern))
+        self.pressed.add((device, self.known(pattern)))
         (event,) = [event for event in decision.events if isinstance(event, PressEvent)]
         self.check_alert(event, pressed)
         self.check_drill(event, device, pressed)
         self.check_speakers(decision, event)
+
+    def known(self, pattern: str | None) -> str | None:
+        return self.state.policy.known(pattern)
 
     def check_alert(self, event: PressEvent, pressed: datetime) -> None:
         if isinstance(event, Raised):

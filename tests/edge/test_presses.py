@@ -141,6 +141,14 @@ def test_hammering_is_heard(state: State) -> None:
     assert outcomes == ["raised", "bounce", "pressed_again", "bounce", "pressed_again", "bounce"]
 
 
+def test_a_flood_is_collapsed_whatever_patterns_it_invents(state: State) -> None:
+    """A broken button, 1,000 presses in a second: each is kept, a few are told."""
+    patterns = ["long", "short", "triple", "double", "x", "y", "z", None]
+    outcomes = [take(state, press(n + 1, pattern=patterns[n % 8]), n / 1000).outcome for n in range(1000)]
+    assert len(outcomes) - outcomes.count("bounce") <= 2 * 5
+    assert len(state.seen) == 1000
+
+
 def test_another_pattern_is_no_bounce(state: State) -> None:
     take(state, press(1, pattern="short"), 0)
     graver = told(take(state, press(2, pattern="long"), 0.3))
