@@ -32,7 +32,7 @@ def run() -> int:
             console.print(f"{mark} {name} [dim]({time.monotonic() - began:.1f} s)[/]")
             if not well:
                 failed.append(name)
-                console.print(output.rstrip(), markup=False, highlight=False)
+                console.print(output.rstrip(), markup=False, highlight=False, soft_wrap=True)
     console.print(f"[red]{len(failed)} failed: {', '.join(failed)}[/]" if failed else "[green]All checks passed.[/]")
     return 1 if failed else 0
 

@@ -22,6 +22,7 @@ from devstack.errors import Refusal
 from devstack.paths import Layout
 from devstack.pki import button_identity
 from devstack.simulated import SimulatedButton
+from devstack.supervisor import Supervisor
 from devstack.watch import Account, Shown
 
 STORED_SECONDS = 10.0
@@ -108,6 +109,8 @@ class Press:
 
     async def run(self) -> bool:
         """Press; whether every press was stored by the gateway."""
+        if not Supervisor(self._place).alive():
+            raise Refusal("SafeSignal is not running: ./dev up starts it.")
         seen: list[Seen] = []
         with claimed(self._place, self._devices(), self._order.count) as devices:
             async with screen(self._demo, self._admin, self._console) as shown:

@@ -149,8 +149,9 @@ class SimulatedButton:
         return waiting
 
     def forget(self, waiting: Waiting) -> None:
-        """Give a press up (a person who got no answer and went another way)."""
+        """Give a press up: a person who got no answer has gone another way."""
         self._waiting.pop(waiting.press.seq, None)
+        waiting.stored.cancel()
         self._flash.unsent = [press for press in self._flash.unsent if press.seq != waiting.press.seq]
         self._keep(self._flash)
 
@@ -162,7 +163,8 @@ class SimulatedButton:
             if not done:
                 self._show(f"press {waiting.press.seq}: not sent, use another way")
                 await asyncio.wait({waiting.stored})
-            self._show(f"press {waiting.press.seq}: stored")
+            if not waiting.stored.cancelled():
+                self._show(f"press {waiting.press.seq}: stored")
 
         if waiting.press.key not in SILENT_KEYS:
             task = asyncio.create_task(led())

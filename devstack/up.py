@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import httpx
 import msgspec
 from rich.console import Console
 from rich.panel import Panel
 
-from devstack import credentials, demo, engines, environments, pki, ports, processes
+from devstack import credentials, demo, engines, environments, pki, ports, processes, readiness
 from devstack.credentials import Credentials
 from devstack.errors import Refusal
 from devstack.paths import ROOT, Layout, prepare, private_folder, write_private
@@ -86,21 +85,24 @@ class Up:
         for name in (*processes.ENGINES, "broker"):
             self._supervisor.start_process(name)
         with self._step("engines answer"):
-            self._wait("PostgreSQL", SECONDS_FOR_ENGINES, lambda: postgres_answers(place, secrets))
+            self._wait("PostgreSQL", SECONDS_FOR_ENGINES, lambda: readiness.postgres_answers(place, secrets))
         fresh = known is None
         self._database(secrets, chosen)
         if fresh:
             known = self._school(secrets, chosen)
-            self._own()
             processes.write(place, [*programs, *self._building(chosen, known)])
+            self._own()
             self._supervisor.reload()
         self._remember_ports(chosen)
         with self._step("everything starts"):
             for name in processes.NAMES[3:]:
                 self._supervisor.start_process(name)
-            self._wait("the web application", SECONDS_TO_BE_READY, lambda: web_answers(chosen))
+            self._wait("the web application", SECONDS_TO_BE_READY, lambda: readiness.web_answers(chosen))
             self._wait("the gateway's configuration", SECONDS_TO_BE_READY, (place.edge / "configuration.jws").exists)
             self._wait("every process", SECONDS_TO_BE_READY, self._all_running)
+            self._wait(
+                "the gateway and the button at the broker", SECONDS_TO_BE_READY, lambda: self._building_is_there(chosen)
+            )
 
     def _building(self, chosen: Ports, gateway_id: str | None) -> list[processes.Program]:
         if gateway_id is None:
@@ -167,6 +169,10 @@ class Up:
     def _all_running(self) -> bool:
         return all(one.state == "running" for one in self._supervisor.processes())
 
+    def _building_is_there(self, chosen: Ports) -> bool:
+        pids = {one.name: one.pid for one in self._supervisor.processes()}
+        return all(readiness.connected(pids.get(name), chosen.mqtt) for name in ("edge", "button"))
+
     def _own(self) -> None:
         """Give the programs what root made for them, and compile what they may not write beside the sources."""
         place = self._place
@@ -231,23 +237,6 @@ class Up:
         if self._supervisor.alive():
             console.print("Ending everything, in order ...")
             self._supervisor.shut_down()
-
-
-def postgres_answers(place: Layout, secrets: Credentials) -> bool:
-    """Whether the superuser gets an answer."""
-    try:
-        return engines.psql(place, secrets, "SELECT 1;").strip() == "1"
-    except Refusal:
-        return False
-
-
-def web_answers(chosen: Ports) -> bool:
-    """Whether the web application says that it is ready."""
-    try:
-        answer = httpx.get(f"{environments.base_url(chosen)}/health/ready", timeout=5, trust_env=False)
-    except httpx.HTTPError:
-        return False
-    return answer.status_code == httpx.codes.OK
 
 
 def migrations_digest() -> str:

@@ -217,7 +217,9 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = not_started(tmp_path / "home", SAFESIGNAL_HTTP_PORT=port).dev("up", "--detach", check=False)
+        stack = not_started(tmp_path / "home", SAFESIGNAL_HTTP_PORT=port)
+        done = stack.dev("up", "--detach", check=False)
+    stack.dev("reset", "--yes")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         f"Port {port} for web is taken on 127.0.0.1: stop what uses it, or set SAFESIGNAL_HTTP_PORT to another."

@@ -1,0 +1,44 @@
+"""Whether what was started can be used."""
+
+from pathlib import Path
+
+import httpx
+
+from devstack import engines, environments
+from devstack.credentials import Credentials
+from devstack.errors import Refusal
+from devstack.paths import Layout
+from devstack.ports import Ports
+
+ESTABLISHED = "01"
+
+
+def postgres_answers(place: Layout, secrets: Credentials) -> bool:
+    """Whether the superuser gets an answer."""
+    try:
+        return engines.psql(place, secrets, "SELECT 1;").strip() == "1"
+    except Refusal:
+        return False
+
+
+def web_answers(chosen: Ports) -> bool:
+    """Whether the web application says that it is ready."""
+    try:
+        answer = httpx.get(f"{environments.base_url(chosen)}/health/ready", timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == httpx.codes.OK
+
+
+def connected(pid: int | None, port: int) -> bool:
+    """Whether a process holds a TCP connection to a port of this machine (proc_pid_net(5))."""
+    if pid is None:
+        return False
+    try:
+        sockets = {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    except OSError:
+        return False
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(
+        row[2].endswith(f":{port:04X}") and row[3] == ESTABLISHED and f"socket:[{row[9]}]" in sockets for row in rows
+    )
