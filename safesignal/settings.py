@@ -174,7 +174,7 @@ if PRODUCTION:
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
-STATIC_ROOT = Path(env.str("SAFESIGNAL_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = Path(env.str("SAFESIGNAL_STATIC_ROOT", str(BASE_DIR / "staticfiles"))) if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
 
 # --- Objects: firmware, archives -------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ class FastBcrypt(BCryptSHA256PasswordHasher):
 
 
 @pytest.fixture(autouse=True)
-def quick_passwords(settings: Settings) -> None:
+def quick_passwords(database: None, settings: Settings) -> None:
     settings.PASSWORD_HASHERS = [f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]
 
 

@@ -1,0 +1,25 @@
+"""What all tests share: the engines of this run, and a database that is used as the application uses it.
+
+There is no rollback between tests: services commit, as they do in life. Each test makes its own school, with names
+that no other test has.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from tests.environment import started_engines
+
+
+@pytest.fixture(scope="session")
+def database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """PostgreSQL, migrated, connected to as the role `app`: a superuser would pass every policy."""
+    with started_engines(), django_db_blocker.unblock():
+        call_command("migrate", database="owner", verbosity=0)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_user, (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)")
+            assert cursor.fetchone() == ("safesignal_app", False)
+        yield

@@ -1,0 +1,91 @@
+"""Loaded by pytest before Django: settings that point at engines of this run alone, which the first test starts.
+
+Each process of a run (pytest-xdist) has its own PostgreSQL and Valkey, in a folder that goes when the process goes.
+"""
+
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devstack import credentials, engines, environments, paths
+from devstack.ports import Ports
+
+READY_SECONDS = 60
+
+_folder = Path(tempfile.mkdtemp(prefix="safesignal-tests-"))
+_folder.chmod(0o711)  # the engines run as a user of their own, who must get at their folder
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+
+
+def _layout() -> paths.Layout:
+    outside = os.environ.get("SAFESIGNAL_HOME")
+    os.environ["SAFESIGNAL_HOME"] = str(_folder / "home")
+    try:
+        return paths.layout()
+    finally:
+        del os.environ["SAFESIGNAL_HOME"]
+        if outside is not None:
+            os.environ["SAFESIGNAL_HOME"] = outside
+
+
+PLACE = _layout()
+paths.prepare(PLACE)
+SECRETS = credentials.credentials(PLACE)
+credentials.make_key_pairs(PLACE)
+_settings = environments.cloud(PLACE, SECRETS, Ports(http=8000, mqtt=8883), "system", "owner")
+for _name, _value in _settings.items():
+    if _name.startswith(("SAFESIGNAL_", "DATABASE_", "DJANGO_", "VALKEY_", "CACHE_", "CELERY_")):
+        os.environ[_name] = _value
+
+
+@contextmanager
+def started_engines() -> Iterator[None]:
+    """PostgreSQL and Valkey, migrated and answering."""
+    engines.prepare_postgres(PLACE, SECRETS)
+    engines.prepare_valkey(PLACE, SECRETS)
+    PLACE.engines.own(PLACE.engine_home, PLACE.run)
+    servers = [_server(engines.postgres_command(PLACE)), _server(engines.valkey_command(PLACE))]
+    try:
+        _wait_for_postgres()
+        engines.make_roles(PLACE, SECRETS)
+        yield
+    finally:
+        for server in servers:
+            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it waits for no client
+        for server in servers:
+            server.wait()
+
+
+def _server(command: list[str]) -> subprocess.Popen[bytes]:
+    account = PLACE.engines
+    other = account.name is not None
+    log = (PLACE.logs / f"{Path(command[0]).name}.log").open("ab")
+    return subprocess.Popen(
+        command,
+        stdout=log,
+        stderr=log,
+        cwd="/",
+        user=account.uid if other else None,
+        group=account.gid if other else None,
+        extra_groups=[] if other else None,
+    )
+
+
+def _wait_for_postgres() -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            engines.psql(PLACE, SECRETS, "SELECT 1;")
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
