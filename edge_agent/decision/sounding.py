@@ -17,6 +17,7 @@ HIDES = frozenset({AlertType.LOCKDOWN, AlertType.ASSIST})
 """Types that never sound in the room they came from."""
 
 DRILL_PRIORITY = 1
+"""Whatever is practised: nothing real ever waits for it."""
 
 Plays = tuple[tuple[str, Play], ...]
 
@@ -25,7 +26,8 @@ def sound(state: State, alert: Alert, now: datetime) -> tuple[Alert, Plays, tupl
     """The messages for an alert that was just pressed, and the alert with its next generation. Silent: none, ever."""
     if alert.silent:
         return alert, (), ()
-    weight = (not alert.drill, GRAVITY[alert.type])
+    priority = DRILL_PRIORITY if alert.drill else GRAVITY[alert.type]
+    weight = (not alert.drill, priority)
     zones = [zone for zone in state.policy.zones if _free(state, zone, weight, now) and not _hidden(state, alert, zone)]
     if not zones:
         return alert, (), ()
@@ -36,7 +38,7 @@ def sound(state: State, alert: Alert, now: datetime) -> tuple[Alert, Plays, tupl
         generation=alert.generation,
         type=alert.type,
         drill=alert.drill,
-        priority=DRILL_PRIORITY if alert.drill else GRAVITY[alert.type],
+        priority=priority,
         expires_at=times.text(until),
     )
     said = Sounding(weight, until)

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from edge.support.authority import Authority
-from edge.support.cloud import Cloud
-from edge.support.school import GATEWAY, configuration
 from edge_agent.settings import Settings
+from tests.edge.support.authority import Authority
+from tests.edge.support.cloud import Cloud
+from tests.edge.support.school import GATEWAY, configuration
 
 
 @dataclass

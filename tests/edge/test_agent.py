@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from edge.conftest import Keys
-from edge.support.authority import Authority
-from edge.support.broker import MOSQUITTO, Broker, Embedded, Mosquitto
-from edge.support.cloud import Cloud, Json
-from edge.support.hand import Hand, hand, speakers
-from edge.support.process import AgentProcess
-from edge.support.rig import rows, until
-from edge.support.school import DEVICES, GATEWAY, HALL, ROOMS, configuration
 from edge_agent.decision.presses import BOUNCE
+from tests.edge.conftest import Keys
+from tests.edge.support.authority import Authority
+from tests.edge.support.broker import MOSQUITTO, Broker, Embedded, Mosquitto
+from tests.edge.support.cloud import Cloud, Json
+from tests.edge.support.hand import Hand, hand, speakers
+from tests.edge.support.process import AgentProcess
+from tests.edge.support.rig import rows, until
+from tests.edge.support.school import DEVICES, GATEWAY, HALL, ROOMS, configuration
 
 pytestmark = pytest.mark.slow
 NAME = f"gateway-{GATEWAY}"

@@ -10,13 +10,13 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from edge.support.cloud import Cloud, Json
-from edge.support.rig import until
-from edge.support.school import configuration
 from edge_agent.configuration import FILE, ConfigurationKeeper
 from edge_agent.messages.cloud import Configuration
 from edge_agent.settings import Settings
 from edge_agent.uplink.credentials import Credentials
+from tests.edge.support.cloud import Cloud, Json
+from tests.edge.support.rig import until
+from tests.edge.support.school import configuration
 
 
 @asynccontextmanager

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from contracts import examples
-from edge.support.cloud import Cloud, Json
-from edge.support.rig import until
 from edge_agent import downlink
 from edge_agent.downlink import DownlinkClient
 from edge_agent.messages.cloud import AlertCreated, AlertUpdated, Command, ConfigChanged
 from edge_agent.settings import Settings
 from edge_agent.uplink.credentials import Credentials
+from tests.edge.support.cloud import Cloud, Json
+from tests.edge.support.rig import until
 
 EXAMPLES: dict[str, Json] = {example.name: json.loads(example.raw) for example in examples("edge_downlink", "valid")}
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from contracts.validation import problems
-from edge.support.school import DEVICES, STRANGER, at, document, policy, press
 from edge_agent.decision import closing
 from edge_agent.decision.policy import Zone
 from edge_agent.decision.presses import decide
@@ -18,6 +17,7 @@ from edge_agent.ids import EventIds
 from edge_agent.messages.events import PressedAgain, PressEvent, Raised
 from edge_agent.messages.press import Press, Refusal, read_press
 from edge_agent.messages.words import AlertType
+from tests.edge.support.school import DEVICES, STRANGER, at, document, policy, press
 
 devices = st.sampled_from([*DEVICES, STRANGER])
 patterns = st.sampled_from(["long", "short", "triple", "double", "sos", None])

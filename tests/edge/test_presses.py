@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import pytest
 
-from edge.support.school import DEVICES, HALL, ROOMS, START, STRANGER, at, document, policy, press, take
 from edge_agent.decision import closing, troubles
 from edge_agent.decision.lifecycle import FOLLOWS, IllegalStage, Stage, advance
 from edge_agent.decision.state import Decision, State
 from edge_agent.messages.events import PressedAgain, PressEvent, Raised, TroubleBegan
 from edge_agent.messages.press import Refusal
 from edge_agent.messages.words import AlertType
+from tests.edge.support.school import DEVICES, HALL, ROOMS, START, STRANGER, at, document, policy, press, take
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from edge.support.authority import Authority, private_pem, public_pem
-from edge.support.school import GATEWAY
 from edge_agent.settings import PREFIX, Settings, SettingsError
+from tests.edge.support.authority import Authority, private_pem, public_pem
+from tests.edge.support.school import GATEWAY
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,17 +12,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.support.rig import rig, rows, until
-from edge.support.school import DEVICES, at, press
 from edge_agent.decision.lifecycle import Stage
 from edge_agent.messages.events import TroubleBegan
 from edge_agent.store import statements
 from edge_agent.store.store import Store
+from tests.edge.support.rig import rig, rows, until
+from tests.edge.support.school import DEVICES, at, press
 
 ROOT = Path(__file__).parents[2]
 WRITER = """
 import asyncio, pathlib, sys
-from edge.support.rig import rig
+from tests.edge.support.rig import rig
 async def main():
     async with rig(pathlib.Path(sys.argv[1])) as r:
         async def told():
@@ -48,7 +48,7 @@ def test_what_was_told_stored_survives_kill_9(tmp_path: Path, after: int) -> Non
         [sys.executable, "-c", WRITER, str(tmp_path)],
         stdout=subprocess.PIPE,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert process.stdout is not None
     told = [int(process.stdout.readline()) for _ in range(after)]

@@ -11,9 +11,6 @@ import httpx
 import msgspec
 import pytest
 
-from edge.support.cloud import Cloud, Json
-from edge.support.rig import Building, until
-from edge.support.school import DEVICES, policy
 from edge_agent.backoff import Backoff
 from edge_agent.gateway import Gateway
 from edge_agent.messages.events import TroubleBegan
@@ -21,6 +18,9 @@ from edge_agent.settings import Settings
 from edge_agent.store.store import Store
 from edge_agent.uplink.credentials import Credentials, CredentialsRefusedError
 from edge_agent.uplink.uplink import Uplink
+from tests.edge.support.cloud import Cloud, Json
+from tests.edge.support.rig import Building, until
+from tests.edge.support.school import DEVICES, policy
 
 
 @dataclass

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from edge.support.authority import Authority
+from tests.edge.support.authority import Authority
 
 ROOT = Path(__file__).parents[3]
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"

@@ -1,7 +1,7 @@
 """Many buttons in one process, lean enough to measure with: MQTT 3.1.1 by hand over TLS, one selector.
 
-`python -m edge.support.buttons PORT CA ROUNDS` reads lines `device cert key` and prints, for each round in which all
-press at once, the milliseconds from a button's press to its `stored`, as a JSON list.
+`python -m tests.edge.support.buttons PORT CA ROUNDS` reads lines `device cert key` and prints, for each round in
+which all press at once, the milliseconds from a button's press to its `stored`, as a JSON list.
 """
 
 import json

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import aiomqtt
 import msgspec
 
-from edge.support.authority import Authority
+from tests.edge.support.authority import Authority
 
 Json = dict[str, object]
 AT_ONCE = (6, 1, 1)  # TCP_NODELAY

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from edge.support.authority import Authority, private_pem, public_pem
-from edge.support.cloud import Cloud
 from edge_agent.settings import PREFIX
+from tests.edge.support.authority import Authority, private_pem, public_pem
+from tests.edge.support.cloud import Cloud
 
 ROOT = Path(__file__).parents[3]
 
