@@ -40,8 +40,8 @@ const api = new Api({
   onDate: (date) => clock.answered(date),
 });
 
-let state = initialState(data.organization.id, data.cursor, data.alerts);
-let behindSince = data.complete ? null : -Infinity;
+let state = initialState(data.organization.id, data.cursor, data.alerts, data.complete);
+let behindSince = null;
 let readAfter = 0;
 let drawnAt = -Infinity;
 let drawing = null;
@@ -216,3 +216,4 @@ setInterval(() => {
 view.showSound(sound.on);
 paint();
 feed.open();
+if (isBehind(state)) void read();

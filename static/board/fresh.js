@@ -34,7 +34,7 @@ export class Freshness {
     const seconds = Math.floor(age / 1000);
     const when = timeText(ago(age), ago(0));
     const since = seconds < 2 ? "now" : `${seconds} s ago`;
-    const said = { confirmed: `Confirmed ${since}.`, stale: false, notice: "", noticeTone: "warn" };
+    const said = { quiet: "All quiet.", confirmed: `Confirmed ${since}.`, stale: false, notice: "", noticeTone: "warn" };
     if (this.#forbidden)
       return {
         ...said, text: "No access", tone: "warn", fact: "closed", confirmed: "", stale: true, noticeTone: "bad",
@@ -43,7 +43,7 @@ export class Freshness {
     if (age > STALE_MS)
       return {
         ...said, text: `Stale, ${ageWords(seconds)} old`, tone: "warn", fact: FACTS[line], stale: true, noticeTone: "bad",
-        confirmed: `This was so at ${when}.`,
+        quiet: "Not known now.", confirmed: `That was at ${when}; nothing is known since.`,
         notice: `This picture is from ${when}. The connection is lost and is tried again. Until it is back, ask and tell people another way.`,
       };
     if (line === "live" && !behind) return { ...said, text: `Live, ${since}`, tone: "", fact: "connected" };

@@ -8,6 +8,7 @@ const ENDED_SHOWN = 8;
 export class View {
   #cards = new Map();
   #storyKey = "";
+  #name = "";
   #movedAt = -Infinity;
 
   /** @param {import("./types.js").BoardData} data @param {() => number} now  the server's clock */
@@ -34,27 +35,28 @@ export class View {
     this.#showTroubles([...rest.troubles]);
     this.#write("count", countWords(alerts.length));
     const head = first && `${typeWords(this.data.types, first.alert_type).label}, ${placeWords(first).room}`;
-    const name = this.data.organization.name;
-    document.title = first ? `(${alerts.length}) ${first.is_drill ? "DRILL " : ""}${head} · ${name}` : `All quiet · ${name}`;
+    this.#name = first ? `(${alerts.length}) ${first.is_drill ? "DRILL " : ""}${head}` : "All quiet";
   }
 
   /** Not even quiet: this page knows nothing. */
   blank() {
     show(this.at("quiet"), false);
     this.#write("count", "No access");
-    document.title = `No access · ${this.data.organization.name}`;
+    this.#name = "No access";
   }
 
   tick() {
     for (const card of this.#cards.values()) card.tick(this.now());
   }
 
-  /** @param {{ text: string, tone: ""|"warn", fact: string, stale: boolean, notice: string, noticeTone: string, confirmed: string }} line */
+  /** @param {{ text: string, quiet: string, tone: ""|"warn", fact: string, stale: boolean, notice: string, noticeTone: string, confirmed: string }} line */
   showLine(line) {
     this.#pill("line", line.text, line.tone);
     this.#write("fact-line", line.fact);
+    this.#write("quiet-word", line.quiet);
     this.#write("confirmed", line.confirmed);
     this.at("board").toggleAttribute("data-stale", line.stale);
+    this.#title(line.stale ? `Stale: ${this.#name}` : this.#name);
     const strip = this.at("strip");
     if (strip.textContent !== line.notice) strip.textContent = line.notice;
     strip.dataset.tone = line.noticeTone;
@@ -161,6 +163,11 @@ export class View {
     pill.dataset.tone = tone;
     const words = pill.querySelector("span");
     if (words.textContent !== text) words.textContent = text;
+  }
+
+  #title(name) {
+    const title = `${name} · ${this.data.organization.name}`;
+    if (document.title !== title) document.title = title;
   }
 
   #write(id, text) {

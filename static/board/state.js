@@ -20,8 +20,8 @@
 const CLOSED_KEPT = 500;
 const PROGRESS = { new: 0, acknowledged: 1, resolved: 2, cancelled: 2 };
 
-/** @returns {State} the picture that the server rendered */
-export function initialState(organization, cursor, alerts) {
+/** @returns {State} the picture that the server rendered; `complete` is false when more are open than it holds */
+export function initialState(organization, cursor, alerts, complete = true) {
   return {
     organization,
     cursor,
@@ -29,7 +29,7 @@ export function initialState(organization, cursor, alerts) {
     alerts: new Map(alerts.filter(isOpen).map((alert) => [alert.id, alert])),
     closed: new Map(),
     troubles: new Map(),
-    gap: false,
+    gap: !complete,
     reading: null,
   };
 }

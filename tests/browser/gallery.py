@@ -118,7 +118,11 @@ def opened() -> Iterator[Gallery]:
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A page that went away in the middle of an answer is none."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         gallery.url = f"http://127.0.0.1:{server.server_port}"
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()

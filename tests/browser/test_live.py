@@ -4,6 +4,7 @@ import itertools
 import math
 import os
 import signal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -25,6 +26,12 @@ WATCH = """
     }
   }).observe(document.getElementById("alerts"), { childList: true });
 }
+"""
+AHEAD = """
+document.addEventListener("readystatechange", () => {
+  const data = document.getElementById("board-data");
+  if (data) data.textContent = data.textContent.replace(/"cursor": \\d+/, '"cursor": 900719925474099');
+});
 """
 PRESSES = 200
 
@@ -131,6 +138,36 @@ def test_it_comes_back_by_itself_with_everything_that_happened_meanwhile(browser
         expect(page.locator(".alert", has_text="Secure")).not_to_have_count(0, timeout=15_000)
 
 
+def test_a_page_from_before_a_restore_reads_everything_anew(browser: Browser, stack: Stack) -> None:
+    """Its cursor is ahead of the feed, as after the cloud came back from a backup."""
+
+    with at_the_board(browser, stack.demo, "operator") as page:
+        page.add_init_script(AHEAD)
+        page.reload()
+        assert page.evaluate("JSON.parse(document.getElementById('board-data').textContent).cursor") > 10**9
+        expect(page.locator("#line")).to_contain_text("Live,", timeout=10_000)
+        (press,) = stack.press("--type", "weather")
+        assert press.alert_id is not None
+        expect(card(page, press.alert_id)).to_be_visible()
+
+
+@pytest.mark.slow
+def test_a_line_on_which_nothing_comes_is_stale_and_comes_back(browser: Browser, stack: Stack) -> None:
+    """The web server stands still without closing anything."""
+    with at_the_board(browser, stack.demo, "operator") as page:
+        pids = _with_children(stack, "web")
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            expect(page.locator("#board")).to_have_attribute("data-stale", "", timeout=20_000)
+            expect(page.locator("#strip")).to_contain_text("This picture is from")
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        expect(page.locator("#board")).not_to_have_attribute("data-stale", "", timeout=30_000)
+        expect(page.locator("#line")).to_contain_text("Live,", timeout=30_000)
+
+
 def test_without_a_script_the_buttons_work_as_forms(browser: Browser, stack: Stack) -> None:
     (press,) = stack.press("--type", "shelter")
     with at_the_board(browser, stack.demo, "operator") as live:
@@ -161,6 +198,9 @@ def test_200_presses_from_the_hand_to_the_page(browser: Browser, stack: Stack) -
             _print(f"press to {name.removesuffix('_ms')} (./dev press)", [getattr(one, name) for one in results])
         assert len({one["id"] for one in arrivals}) == PRESSES
         assert _percentile([one["ms"] for one in arrivals], 0.5) < 1_000
+        open_now = page.locator(".alert").count()
+        page.reload()
+        expect(page.locator(".alert")).to_have_count(open_now)
         _close_all(page)
 
 
@@ -218,6 +258,12 @@ def kill(stack: Stack, name: str) -> None:
     pid = stack.status()[name].pid
     assert pid is not None, f"{name} does not run"
     os.kill(pid, signal.SIGKILL)
+
+
+def _with_children(stack: Stack, name: str) -> list[int]:
+    pid = stack.status()[name].pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid or 0, *map(int, children)]
 
 
 def _close_all(page: Page) -> None:

@@ -153,7 +153,19 @@ def test_past_15_seconds_the_board_greys_and_says_since_when(page: Page, hall: G
     expect(page.locator("#board")).to_have_attribute("data-stale", "")
     expect(page.locator("#line")).to_contain_text("Stale, 1")
     expect(page.locator("#strip")).to_contain_text("This picture is from")
-    assert page.evaluate("getComputedStyle(document.getElementById('alerts')).filter") == "grayscale(1)"
+    assert page.title().startswith("Stale: (1) Lockdown")
+    assert page.evaluate("getComputedStyle(document.querySelector('.alert')).backgroundColor") == "rgb(61, 66, 72)"
+    assert page.evaluate(CONTRAST) == []
+
+
+def test_a_stale_board_does_not_say_that_all_is_quiet(page: Page, hall: Gallery) -> None:
+    page.clock.install()
+    page.goto(hall.hang("stale-quiet", []))
+    expect(page.locator("#quiet h2")).to_have_text("All quiet.")
+    page.clock.run_for(16_000)
+    expect(page.locator("#quiet h2")).to_have_text("Not known now.")
+    expect(page.locator("#quiet")).to_contain_text("nothing is known since")
+    assert page.title().startswith("Stale: ")
 
 
 def test_the_age_runs(page: Page, hall: Gallery) -> None:
@@ -175,3 +187,26 @@ def test_sound_is_armed_by_a_person_and_the_board_says_when_it_is_not(page: Page
     expect(page.locator("#fact-sound")).to_have_text("on")
     sound.click()
     expect(sound).to_have_text("Sound is off: turn on")
+
+
+RINGS = """
+window.tones = 0;
+const Own = OscillatorNode;
+window.OscillatorNode = function (...given) { window.tones += 1; return new Own(...given); };
+"""
+
+
+@pytest.mark.parametrize(("changes", "rings"), [({}, True), ({"is_drill": True}, True), ({"is_silent": True}, False)])
+def test_it_sounds_until_somebody_acknowledges_and_never_for_a_silent_alert(
+    page: Page, hall: Gallery, changes: Document, rings: bool
+) -> None:
+    page.clock.install()
+    page.add_init_script(RINGS)
+    page.goto(hall.hang("ring", [alert(1) | changes]))
+    page.locator("#sound").click()
+    expect(page.locator("#sound")).to_have_text("Sound on")
+    page.clock.run_for(500)
+    first = page.evaluate("window.tones")
+    assert first > 0, "arming is heard at once"
+    page.clock.run_for(10_500)
+    assert (page.evaluate("window.tones") > first) is rings
