@@ -3,25 +3,23 @@
 Request/response work is sync and runs in threads: Django's own async request path costs several times as much.
 """
 
-import os
-from typing import Any
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "safesignal.settings")
+from collections.abc import Mapping
+from typing import Any, Final
 
 from a2wsgi import WSGIMiddleware
-from channels.routing import URLRouter
 
-from safesignal.wsgi import application as wsgi_application
+from safesignal.wsgi import application as wsgi_application  # loads the apps, which the next imports need
 
-from apps.alerts.live.stream import PATH as STREAM_PATH  # isort: skip
+# isort: split
+from apps.alerts.consumers import AlertsConsumer, EdgeConsumer
+from apps.alerts.live.stream import PATH as STREAM_PATH
 from apps.alerts.live.stream import Receive, Scope, Send, stream
-from apps.alerts.routing import websocket_urlpatterns
-from safesignal.sockets import ClosingSocket
 
-WEB_THREADS = 8
+WEB_THREADS: Final = 8
+NO_SUCH_SOCKET: Final = 4404
 
-_web = WSGIMiddleware(wsgi_application, workers=WEB_THREADS)
-_sockets = URLRouter(websocket_urlpatterns)
+_web: Any = WSGIMiddleware(wsgi_application, workers=WEB_THREADS)  # type: ignore[arg-type]
+_sockets: Mapping[str, Any] = {"/ws/alerts": AlertsConsumer.as_asgi(), "/ws/edge": EdgeConsumer.as_asgi()}
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,33 +27,15 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":
-        await _socket(scope, receive, send)
+        await _sockets.get(scope["path"], _no_such_socket)(dict(scope), receive, send)
     elif scope["path"] == STREAM_PATH and scope["method"] == "GET":
         await stream(scope, receive, send)
     else:
-        await _request(scope, receive, send)
+        await _web(scope, receive, send)
 
 
-async def _request(scope: Scope, receive: Receive, send: Send) -> None:
-    """Through the thread pool, which hands `receive()` and `send()` back to this loop and takes only coroutines there;
-    Granian's are awaitable without being any.
-    """
-
-    async def received() -> Any:
-        return await receive()
-
-    async def sent(message: Any) -> None:
-        await send(message)
-
-    await _web(scope, received, sent)
-
-
-async def _socket(scope: Scope, receive: Receive, send: Send) -> None:
-    socket = ClosingSocket(receive, send)
-    try:
-        await _sockets(dict(scope), socket.receive, socket.send)
-    except ValueError:  # URLRouter's "No route found"
-        await send({"type": "websocket.close", "code": 4404})
+async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.close", "code": NO_SUCH_SOCKET})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

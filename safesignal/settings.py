@@ -123,6 +123,7 @@ CELERY_TASK_ALWAYS_EAGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "apps.alerts.tasks.keep_partitions", "schedule": 3600.0},
+    "drills": {"task": "apps.alerts.tasks.end_drills", "schedule": 30.0},
 }
 
 # --- People ----------------------------------------------------------------------------------------------------------

@@ -56,7 +56,6 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     kind: ClassVar[PrincipalKind]
     resume_type: ClassVar[type[PersonResume] | type[GatewayResume]]
-    mark: ClassVar[session.Mark]
 
     async def connect(self) -> None:
         """Accept first: a close code reaches the client only then."""
@@ -82,6 +81,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._task.cancel()
 
     async def _sees(self, principal: Principal) -> dict[UUID, Sees]:
+        raise NotImplementedError
+
+    def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
         raise NotImplementedError
 
     async def _serve(self) -> None:
@@ -123,7 +125,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         return first.cursors(sees) if first else {}
 
     async def _send(self, client: Client, cursors: Mapping[UUID, int]) -> None:
-        async for text in session.messages(hub(), client, cursors, type(self).mark):
+        async for text in session.messages(hub(), client, cursors, self._mark):
             await self.send(text_data=text)
 
     async def _guard(self, principal: Principal) -> int:
@@ -145,10 +147,12 @@ class AlertsConsumer(LiveConsumer):
 
     kind = PrincipalKind.PERSON
     resume_type = PersonResume
-    mark = staticmethod(session.person_mark)
 
     async def _sees(self, principal: Principal) -> dict[UUID, Sees]:
         return callers.person_sees(principal)
+
+    def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
+        return session.person_mark(kind, positions)
 
 
 class EdgeConsumer(LiveConsumer):
@@ -156,7 +160,9 @@ class EdgeConsumer(LiveConsumer):
 
     kind = PrincipalKind.GATEWAY
     resume_type = GatewayResume
-    mark = staticmethod(session.gateway_mark)
 
     async def _sees(self, principal: Principal) -> dict[UUID, Sees]:
         return await callers.gateway_sees(principal)
+
+    def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
+        return session.gateway_mark(kind, positions)

@@ -5,8 +5,6 @@ real keys are made in SQL (see the migrations). Never save or refresh an alert b
 partition. Services filter by (id, triggered_at).
 """
 
-from typing import ClassVar
-
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -37,7 +35,7 @@ class Incident(OwnedByOrganization):
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 
-    objects: ClassVar[TenantManager["Incident"]] = TenantManager()
+    objects = TenantManager["Incident"]()
 
     class Meta:
         db_table = "incidents"
@@ -80,7 +78,7 @@ class Alert(OwnedByOrganization):
     approvals = ArrayField(models.UUIDField(), default=list)
     close_reason = models.CharField(max_length=20, null=True)
 
-    objects: ClassVar[TenantManager["Alert"]] = TenantManager()
+    objects = TenantManager["Alert"]()
 
     class Meta:
         db_table = "alert_history"
@@ -98,7 +96,7 @@ class AlertKey(OwnedByOrganization):
     id = models.UUIDField()
     triggered_at = models.DateTimeField()
 
-    objects: ClassVar[TenantManager["AlertKey"]] = TenantManager()
+    objects = TenantManager["AlertKey"]()
 
     class Meta:
         db_table = "alert_keys"
@@ -117,7 +115,7 @@ class AlertEvent(OwnedByOrganization):
     detail = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar[TenantManager["AlertEvent"]] = TenantManager()
+    objects = TenantManager["AlertEvent"]()
 
     class Meta:
         db_table = "alert_events"
@@ -134,7 +132,7 @@ class AlertNote(OwnedByOrganization):
     body = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar[TenantManager["AlertNote"]] = TenantManager()
+    objects = TenantManager["AlertNote"]()
 
     class Meta:
         db_table = "alert_notes"

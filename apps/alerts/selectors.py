@@ -156,21 +156,16 @@ def _rows(
     backwards = cursor is not None and cursor.backwards
     comparison, order = (">", "ASC") if backwards else ("<", "DESC")
     where = f"AND (a.triggered_at, a.id) {comparison} (%s, %s)" if cursor else ""
+    start: list[datetime | UUID] = [cursor.triggered_at, cursor.id] if cursor else []
     with connection.cursor() as db:
         db.execute(
             "SELECT a.id, a.triggered_at, alert_document(a, %s)::text FROM alert_history a"
             " WHERE a.organization_id = %s AND a.status = ANY (%s) AND (%s OR NOT a.is_silent)"
             f" {where} ORDER BY a.triggered_at {order}, a.id {order} LIMIT %s",
-            [
-                not seen.live,
-                organization,
-                list(statuses),
-                seen.silent,
-                *([cursor.triggered_at, cursor.id] if cursor else []),
-                limit,
-            ],
+            [not seen.live, organization, list(statuses), seen.silent, *start, limit],
         )
-        return db.fetchall()
+        rows: list[tuple[UUID, datetime, str]] = db.fetchall()
+    return rows
 
 
 def _document(alert_uuid: UUID, organizations: list[UUID]) -> tuple[UUID, str, bool, str, str]:

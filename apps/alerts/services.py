@@ -26,7 +26,7 @@ class Step:
     event_id: UUID
     at: datetime
     actor_kind: PrincipalKind
-    actor_id: UUID
+    actor_id: UUID | None
     person: UUID | None
     via: str
 
@@ -69,18 +69,17 @@ def apply_resolve(alert: Alert, step: Step, reason: str | None) -> Outcome:
     if outcome.awaiting_second_person:
         _change(alert, approvals=approvals, close_reason=close_reason)
         tell(alert, step, "alert.resolve_approved", reason=reason)
+        announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
     else:
-        _change(
-            alert,
-            status=outcome.status,
-            approvals=approvals,
-            resolved_at=step.at,
-            resolved_by=step.person,
-            close_reason=close_reason,
-        )
-        tell(alert, step, "alert.resolved", reason=reason)
-    announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
+        _change(alert, approvals=approvals)
+        _close(alert, step, close_reason)
     return outcome
+
+
+def end_by_itself(alert: Alert, step: Step, reason: str) -> None:
+    """Close a locked, open alert whose time is over: a drill, and nothing else."""
+    lifecycle.follow(AlertStatus(alert.status), Act.RESOLVE)
+    _close(alert, step, reason)
 
 
 def join_press(alert: Alert, step: Step, press_id: str) -> bool:
@@ -167,6 +166,18 @@ def _alert_for(principal: Principal, alert_uuid: UUID) -> Alert:
 
 def _by_person(principal: Principal, now: datetime) -> Step:
     return Step(new_id(), now, principal.kind, principal.id, principal.id, "cloud")
+
+
+def _close(alert: Alert, step: Step, reason: str | None) -> None:
+    _change(
+        alert,
+        status=AlertStatus.RESOLVED,
+        resolved_at=step.at,
+        resolved_by=step.person,
+        close_reason=reason,
+    )
+    tell(alert, step, "alert.resolved", reason=reason)
+    announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
 
 
 def _change(alert: Alert, **values: object) -> None:

@@ -13,6 +13,7 @@ class PrincipalKind(StrEnum):
 
     PERSON = "person"
     GATEWAY = "gateway"
+    SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -68,7 +69,7 @@ def announce(
     )
 
 
-def announce_rows(sql: str, params: Sequence[object]) -> None:
+def announce_rows(sql: str, params: Sequence[Any]) -> None:
     """Queue the rows of a query: (organization_id, kind, audience, site_id, building_id, payload), read at COMMIT."""
     current_scope().feed.append(FeedRows(sql, list(params)))
 

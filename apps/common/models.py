@@ -1,7 +1,5 @@
 """The feed's counter and log, and the audit trail: ids only, no domain."""
 
-from typing import ClassVar
-
 from django.db import models
 
 from apps.common.ids import new_id
@@ -14,7 +12,7 @@ class OrganizationHead(models.Model):
     organization_id = models.UUIDField(primary_key=True)
     seq = models.BigIntegerField(default=0)
 
-    objects: ClassVar[TenantManager["OrganizationHead"]] = TenantManager()
+    objects = TenantManager["OrganizationHead"]()
 
     class Meta:
         db_table = "organization_heads"
@@ -34,7 +32,7 @@ class FeedEvent(models.Model):
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
 
-    objects: ClassVar[TenantManager["FeedEvent"]] = TenantManager()
+    objects = TenantManager["FeedEvent"]()
 
     class Meta:
         db_table = "feed_events"
@@ -61,7 +59,7 @@ class AuditEntry(models.Model):
     outcome = models.CharField(max_length=20, default="done")
     detail = models.JSONField(default=dict)
 
-    objects: ClassVar[TenantManager["AuditEntry"]] = TenantManager()
+    objects = TenantManager["AuditEntry"]()
 
     class Meta:
         db_table = "audit_entries"

@@ -58,7 +58,7 @@ class Relay:
 
     def _wait_for_poke(self) -> None:
         if self._pokes is None:
-            self._pokes = bus.client().pubsub(ignore_subscribe_messages=True)
+            self._pokes = bus.client().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
             self._pokes.subscribe(bus.POKE_CHANNEL)
         self._pokes.get_message(timeout=POLL_SECONDS)
 

@@ -6,7 +6,7 @@ What a migration has run is history: change a builder only together with a migra
 from django.db.migrations import RunSQL
 
 SCOPE = "ANY ((SELECT nullif(current_setting('safesignal.organizations', true), '')::uuid[])::uuid[])"
-"""The tenant scope in a policy. The inner SELECT runs once for a statement; `nullif` because a used connection answers ''."""
+"""The scope in a policy. The inner SELECT runs once a statement; `nullif`, because a used connection answers ''."""
 
 READ_WRITE = "SELECT, INSERT, UPDATE, DELETE"
 APPEND_ONLY = "SELECT, INSERT"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connections, models, transaction
@@ -26,7 +26,7 @@ class FeedRows:
     """A query whose rows (organization_id, kind, audience, site_id, building_id, payload) join the feed at commit."""
 
     sql: str
-    params: list[object]
+    params: list[Any]
 
 
 @dataclass(slots=True)

@@ -1,7 +1,5 @@
 """Buttons and gateways. Columns of `devices` and `device_metrics` are the requirement's ("Device Management")."""
 
-from typing import ClassVar
-
 from django.db import models
 from django.db.models.functions import Now
 
@@ -41,7 +39,7 @@ class Device(OwnedByOrganization):
     updated_at = models.DateTimeField(db_default=Now())
     metadata = models.JSONField(null=True)
 
-    objects: ClassVar[TenantManager["Device"]] = TenantManager()
+    objects = TenantManager["Device"]()
 
     class Meta:
         db_table = "devices"
@@ -69,7 +67,7 @@ class DeviceMetric(OwnedByOrganization):
     alert_count = models.IntegerField(default=0, db_default=0)
     metadata = models.JSONField(null=True)
 
-    objects: ClassVar[TenantManager["DeviceMetric"]] = TenantManager()
+    objects = TenantManager["DeviceMetric"]()
 
     class Meta:
         db_table = "device_metrics"
@@ -87,7 +85,7 @@ class Gateway(OwnedByOrganization):
     last_seen_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar[TenantManager["Gateway"]] = TenantManager()
+    objects = TenantManager["Gateway"]()
 
     class Meta:
         db_table = "gateways"
@@ -103,7 +101,7 @@ class GatewayBuilding(OwnedByOrganization):
     gateway = models.ForeignKey(Gateway, models.DO_NOTHING, db_constraint=False)
     building = models.ForeignKey(Building, models.DO_NOTHING, db_constraint=False)
 
-    objects: ClassVar[TenantManager["GatewayBuilding"]] = TenantManager()
+    objects = TenantManager["GatewayBuilding"]()
 
     class Meta:
         db_table = "gateway_buildings"
@@ -120,7 +118,7 @@ class GatewayRule(OwnedByOrganization):
     alert_type = models.CharField(max_length=50)
     is_silent = models.BooleanField(default=False)
 
-    objects: ClassVar[TenantManager["GatewayRule"]] = TenantManager()
+    objects = TenantManager["GatewayRule"]()
 
     class Meta:
         db_table = "gateway_rules"
@@ -134,7 +132,7 @@ class GatewayAssertion(OwnedByOrganization):
     jti = models.CharField(max_length=64)
     expires_at = models.DateTimeField()
 
-    objects: ClassVar[TenantManager["GatewayAssertion"]] = TenantManager()
+    objects = TenantManager["GatewayAssertion"]()
 
     class Meta:
         db_table = "gateway_assertions"
@@ -152,7 +150,7 @@ class GatewayEvent(OwnedByOrganization):
     body = models.TextField(null=True)
     received_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar[TenantManager["GatewayEvent"]] = TenantManager()
+    objects = TenantManager["GatewayEvent"]()
 
     class Meta:
         db_table = "gateway_events"
@@ -169,7 +167,7 @@ class Trouble(OwnedByOrganization):
     since = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
 
-    objects: ClassVar[TenantManager["Trouble"]] = TenantManager()
+    objects = TenantManager["Trouble"]()
 
     class Meta:
         db_table = "troubles"

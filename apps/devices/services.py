@@ -48,7 +48,7 @@ def raise_trouble(
             " ON CONFLICT (organization_id, gateway_id, device_id_text, kind) WHERE ended_at IS NULL DO NOTHING",
             [new_id(), organization_id, gateway_id, device, kind, detail, since],
         )
-        opened = cursor.rowcount == 1
+        opened: bool = cursor.rowcount == 1
     if opened:
         _announce("device.trouble", organization_id, device, kind, detail, since)
     return opened

@@ -5,8 +5,6 @@ composite foreign keys, so that a tenant policy is one comparison. Foreign keys 
 database (see the migrations), because Django's own do not know the second column.
 """
 
-from typing import ClassVar
-
 from django.db import models
 from django.db.models.functions import Now
 
@@ -41,7 +39,7 @@ class Organization(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar[OrganizationManager] = OrganizationManager()
+    objects = OrganizationManager()
 
     class Meta:
         db_table = "organizations"
@@ -71,7 +69,7 @@ class Site(OwnedByOrganization):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar[TenantManager["Site"]] = TenantManager()
+    objects = TenantManager["Site"]()
 
     class Meta:
         db_table = "sites"
@@ -91,7 +89,7 @@ class Building(OwnedByOrganization):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar[TenantManager["Building"]] = TenantManager()
+    objects = TenantManager["Building"]()
 
     class Meta:
         db_table = "buildings"
@@ -108,7 +106,7 @@ class Floor(OwnedByOrganization):
     floor_number = models.IntegerField()
     name = models.CharField(max_length=100, null=True)
 
-    objects: ClassVar[TenantManager["Floor"]] = TenantManager()
+    objects = TenantManager["Floor"]()
 
     class Meta:
         db_table = "floors"
@@ -128,7 +126,7 @@ class Room(OwnedByOrganization):
     capacity = models.IntegerField(null=True)
     room_type = models.CharField(max_length=50, null=True)
 
-    objects: ClassVar[TenantManager["Room"]] = TenantManager()
+    objects = TenantManager["Room"]()
 
     class Meta:
         db_table = "rooms"

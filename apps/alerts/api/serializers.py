@@ -40,7 +40,7 @@ class ApprovalsSerializer(serializers.Serializer[object]):
     """How many different persons have agreed that it ends, of how many."""
 
     given = serializers.IntegerField()
-    required = serializers.IntegerField()
+    required = serializers.IntegerField()  # type: ignore[assignment]
     by = NamedSerializer(many=True)
 
 
@@ -63,7 +63,9 @@ class AlertSerializer(serializers.Serializer[object]):
     alert_type = serializers.CharField()
     severity = serializers.ChoiceField(["low", "medium", "high", "critical"])
     status = serializers.ChoiceField(["new", "acknowledged", "resolved", "cancelled"])
-    source = serializers.ChoiceField(["button", "mobile", "web", "api"])
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        ["button", "mobile", "web", "api"]
+    )
     is_drill = serializers.BooleanField()
     is_silent = serializers.BooleanField()
     is_late = serializers.BooleanField()
@@ -103,3 +105,16 @@ class ResolveSerializer(StrictSerializer):
     """Why it ends; it may be given later."""
 
     reason = serializers.ChoiceField(["real", "drill", "test", "mistake", "fault"], required=False, allow_null=True)
+
+
+class ArmDrillSerializer(StrictSerializer):
+    """Which button starts the drill."""
+
+    device_id = serializers.CharField(max_length=100)
+
+
+class ArmedDrillSerializer(serializers.Serializer[object]):
+    """A press of this button until `expires_at` starts a drill; every other press is real."""
+
+    device_id = serializers.CharField()
+    expires_at = serializers.DateTimeField()

@@ -9,5 +9,6 @@ urlpatterns = [
     path("alerts/<uuid:alert_uuid>", views.AlertView.as_view()),
     path("alerts/<uuid:alert_uuid>/acknowledge", views.AcknowledgeView.as_view()),
     path("alerts/<uuid:alert_uuid>/resolve", views.ResolveView.as_view()),
+    path("drills", views.DrillsView.as_view()),
     path("edge/events", edge.EdgeEventsView.as_view()),
 ]

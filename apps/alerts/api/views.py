@@ -10,10 +10,18 @@ from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.alerts import lifecycle, selectors, services
-from apps.alerts.api.serializers import AlertPageSerializer, AlertSerializer, AwaitingSerializer, ResolveSerializer
+from apps.alerts import drills, lifecycle, selectors, services
+from apps.alerts.api.serializers import (
+    AlertPageSerializer,
+    AlertSerializer,
+    ArmDrillSerializer,
+    ArmedDrillSerializer,
+    AwaitingSerializer,
+    ResolveSerializer,
+)
 from apps.alerts.lifecycle import IllegalTransition
 from apps.alerts.models import AlertStatus
 from apps.common.api import organization_of, principal_of
@@ -119,6 +127,32 @@ class ResolveView(APIView):
             content_type="application/json",
             status=HTTPStatus.ACCEPTED,
         )
+
+
+class DrillsView(APIView):
+    """Start drills."""
+
+    @extend_schema(
+        operation_id="armDrill",
+        parameters=[OpenApiParameter("organization", OpenApiTypes.UUID)],
+        request=ArmDrillSerializer,
+        responses={
+            201: ArmedDrillSerializer,
+            (400, "application/problem+json"): ProblemSerializer,
+            (404, "application/problem+json"): ProblemSerializer,
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Arm one button for a minute: its next press is a drill."""
+        body = ArmDrillSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        drill = drills.arm(
+            principal=principal_of(request),
+            organization=organization_of(request),
+            device_id=body.validated_data["device_id"],
+            now=timezone.now(),
+        )
+        return Response(ArmedDrillSerializer(drill).data, status=HTTPStatus.CREATED)
 
 
 def _document(request: Request, alert_uuid: UUID) -> HttpResponse:

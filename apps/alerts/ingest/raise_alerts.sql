@@ -38,7 +38,7 @@ WITH input AS MATERIALIZED (
         received_at, last_pressed_at, hops, approvals_required)
     SELECT id, alert_id, %(organization)s, device_id, room_id, pressed_at, severity, type, 'new', 'button', metadata,
            %(gateway)s, device, site_id, building_id, place, drill, silent,
-           NOT live OR pressed_at < %(received_at)s - %(late_after)s, device_id IS NULL,
+           NOT live OR pressed_at < %(late_before)s, device_id IS NULL,
            %(received_at)s, pressed_at, hops || jsonb_build_object('received_at', rfc3339(%(received_at)s)), approvals
     FROM placed
 ), story AS (

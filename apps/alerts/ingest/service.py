@@ -143,13 +143,14 @@ Decoded = AnyEvent | Undecodable
 def _decode(raw: msgspec.Raw) -> Decoded:
     body = bytes(raw)
     try:
-        return decode_event(body)
+        event: AnyEvent = decode_event(body)
     except (msgspec.DecodeError, ValueError) as error:
         try:
             head = decode_head(body)
         except msgspec.DecodeError:
             head = EventHead()
         return Undecodable(head, body, str(error)[:1000].replace("\x00", ""))
+    return event
 
 
 def _store(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
@@ -180,7 +181,7 @@ def _store(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
 
 def _remember(batch: Batch, decoded: Sequence[Decoded]) -> set[UUID]:
     """Write the ids of a batch down; the ids that were not known before."""
-    rows = []
+    rows: list[tuple[UUID, str, str | None, str | None]] = []
     for event in decoded:
         if isinstance(event, Undecodable):
             if event.head.event_id is not None:
@@ -229,7 +230,7 @@ def _raise_rows(batch: Batch, rows: Sequence[RaiseRow]) -> set[str]:
                 "organization": batch.organization_id,
                 "gateway": batch.gateway_id,
                 "received_at": batch.received_at,
-                "late_after": LATE_AFTER,
+                "late_before": batch.received_at - LATE_AFTER,
             },
         )
         written = cursor.fetchall()
@@ -388,7 +389,7 @@ def _required_alert(batch: Batch, alert_id: str) -> Alert:
     return alert
 
 
-def _step(batch: Batch, event: AnyEvent, at: datetime | None = None, *, by: BuildingAct | None = None) -> Step:
+def _step(batch: Batch, event: Event, at: datetime | None = None, *, by: BuildingAct | None = None) -> Step:
     return Step(
         event_id=event.event_id,
         at=at or event.at + batch.clock_offset,

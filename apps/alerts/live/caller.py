@@ -33,7 +33,10 @@ class Credential:
 
 
 def credential(headers: Iterable[tuple[bytes, bytes]], subprotocols: Iterable[str] = ()) -> Credential:
-    """The credential of a connection. A session counts only where Origin is one of our hosts: a socket has no CSRF token."""
+    """The credential of a connection.
+
+    A session counts only where Origin is one of our hosts: a socket has no CSRF token.
+    """
     by_name = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers}
     scheme, _, token = by_name.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
