@@ -14,6 +14,7 @@ from safesignal.wsgi import application as wsgi_application  # loads the apps, w
 from apps.alerts.consumers import AlertsConsumer, EdgeConsumer
 from apps.alerts.live.stream import PATH as STREAM_PATH
 from apps.alerts.live.stream import Receive, Scope, Send, stream
+from safesignal.sockets import ClosingSocket
 
 WEB_THREADS: Final = 8
 NO_SUCH_SOCKET: Final = 4404
@@ -27,11 +28,26 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":
-        await _sockets.get(scope["path"], _no_such_socket)(dict(scope), receive, send)
+        socket = ClosingSocket(receive, send)
+        await _sockets.get(scope["path"], _no_such_socket)(dict(scope), socket.receive, socket.send)
     elif scope["path"] == STREAM_PATH and scope["method"] == "GET":
         await stream(scope, receive, send)
     else:
-        await _web(scope, receive, send)
+        await _request(scope, receive, send)
+
+
+async def _request(scope: Scope, receive: Receive, send: Send) -> None:
+    """Through the thread pool, which hands `receive()` and `send()` back to this loop and takes only coroutines there;
+    Granian's are awaitable without being any.
+    """
+
+    async def received() -> Mapping[str, Any]:
+        return await receive()
+
+    async def sent(message: dict[str, Any]) -> None:
+        await send(message)
+
+    await _web(scope, received, sent)
 
 
 async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
