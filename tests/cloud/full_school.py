@@ -1,0 +1,55 @@
+"""A school with at least one row in every table that can hold one: by the services where there are some."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from django.utils import timezone
+
+from apps.accounts.models import Role
+from apps.alerts.models import Alert, AlertNote, Incident
+from apps.common.ids import new_id
+from apps.common.scope import tenant_scope
+from apps.devices import services as devices
+from apps.devices.models import Device, DeviceMetric, GatewayAssertion, GatewayRule
+from tests.cloud.school import School, make_person, make_school, raise_alert
+
+
+def make_full_school() -> School:
+    school = make_school()
+    organization = school.organization
+    raise_alert(school)
+    make_person(Role.ADMIN, organization)
+    now = timezone.now()
+    with tenant_scope([organization]):
+        device = Device.objects.get(device_id=school.device)
+        alert = Alert.objects.get()
+        Incident.objects.create(
+            organization_id=organization, site_id=school.site, alert_type="medical", opened_at=alert.triggered_at
+        )
+        AlertNote.objects.create(
+            organization_id=organization,
+            alert=alert.id,
+            triggered_at=alert.triggered_at,
+            author_id=uuid4(),
+            body="The nurse is on her way.",
+            created_at=now,
+        )
+        DeviceMetric.objects.create(organization_id=organization, device=device, rssi=-60)
+        GatewayRule.objects.create(
+            organization_id=organization, device=device, room_id=school.room, pattern="long", alert_type="lockdown"
+        )
+        GatewayAssertion.objects.create(
+            organization_id=organization,
+            gateway_id=school.gateway,
+            jti=str(new_id()),
+            expires_at=now + timedelta(minutes=1),
+        )
+        devices.raise_trouble(
+            organization_id=organization,
+            gateway_id=school.gateway,
+            device=school.device,
+            kind="battery_low",
+            detail=None,
+            since=now,
+        )
+    return school

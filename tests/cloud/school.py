@@ -1,0 +1,180 @@
+"""Schools, their people, and what their gateways send. Names are such that no two tests share one."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import msgspec
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts import services as accounts
+from apps.accounts import tokens
+from apps.accounts.models import Role
+from apps.alerts.ingest import service
+from apps.alerts.ingest.messages import EventsAnswer
+from apps.alerts.models import AlertKey
+from apps.common.access import Grant, Principal, PrincipalKind
+from apps.common.ids import new_id
+from apps.common.scope import tenant_scope
+from apps.devices import services as devices
+from apps.devices.gateways import PERMISSIONS
+from apps.tenancy import services as tenancy
+
+TOKEN_LIFETIME = timedelta(minutes=10)
+
+JsonObject = dict[str, object]
+
+
+@dataclass(frozen=True)
+class School:
+    """An organization with a site of two buildings, each with a room and a button; the gateway is the first's."""
+
+    organization: UUID
+    site: UUID
+    building: UUID
+    floor: UUID
+    room: UUID
+    device: str
+    other_building: UUID
+    other_device: str
+    gateway: UUID
+    epoch: UUID = field(default_factory=uuid4)
+
+    @property
+    def gateway_principal(self) -> Principal:
+        grant = Grant(self.organization, "gateway", PERMISSIONS)
+        return Principal(PrincipalKind.GATEWAY, self.gateway, "gateway", {self.organization: grant})
+
+    @property
+    def gateway_token(self) -> str:
+        return tokens.mint(kind=PrincipalKind.GATEWAY, subject=self.gateway, claims={}, lifetime=TOKEN_LIFETIME)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person, and the token they carry."""
+
+    id: UUID
+    name: str
+    token: str
+
+    @property
+    def client(self) -> Client:
+        return Client(headers={"authorization": f"Bearer {self.token}"})
+
+
+def device_name() -> str:
+    return f"ss-{secrets.token_hex(6)}"
+
+
+def make_school(organization: UUID | None = None) -> School:
+    organization = organization or new_id()
+    device, other_device = device_name(), device_name()
+    number = secrets.randbelow(1_000_000)
+    with tenant_scope([organization]):
+        slug = f"school-{organization.hex}"
+        tenancy.create_organization(actor=None, organization_id=organization, name="Lincoln", slug=slug)
+        site = tenancy.create_site(
+            actor=None, organization_id=organization, name="Campus", address="400 Oak Street", timezone="UTC"
+        )
+        buildings, floors, rooms = [], [], []
+        for name in ("Main", "Annex"):
+            buildings.append(tenancy.create_building(actor=None, site=site, name=name))
+            floors.append(tenancy.create_floor(actor=None, building=buildings[-1], floor_number=number, name="Low"))
+            rooms.append(tenancy.create_room(actor=None, floor=floors[-1], room_number=str(number), name="Art room"))
+        devices.register_devices(
+            actor=None,
+            organization_id=organization,
+            rooms={device: rooms[0].id, other_device: rooms[1].id},
+            now=timezone.now(),
+        )
+        gateway = devices.register_gateway(
+            actor=None,
+            organization_id=organization,
+            name="Gateway",
+            public_key="none",
+            buildings=[buildings[0].id],
+        )
+    return School(
+        organization=organization,
+        site=site.id,
+        building=buildings[0].id,
+        floor=floors[0].id,
+        room=rooms[0].id,
+        device=device,
+        other_building=buildings[1].id,
+        other_device=other_device,
+        gateway=gateway,
+    )
+
+
+def make_person(role: Role, *organizations: UUID) -> Person:
+    """A person with the same role in each organization."""
+    name = f"Teacher {secrets.token_hex(4)}"
+    first_name, last_name = name.split()
+    with tenant_scope(organizations):
+        user = accounts.create_user(
+            email=f"{secrets.token_hex(8)}@school.example", password=None, first_name=first_name, last_name=last_name
+        )
+        for organization in organizations:
+            accounts.add_membership(user=user, organization_id=organization, role=role)
+    token = tokens.mint(
+        kind=PrincipalKind.PERSON,
+        subject=user.id,
+        claims={"email": user.email, "organizations": []},
+        lifetime=TOKEN_LIFETIME,
+    )
+    return Person(user.id, name, token)
+
+
+def rfc3339(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def raised(school: School, *, alert_type: str = "medical", at: datetime | None = None, **changed: object) -> JsonObject:
+    """`alert.raised` of a press on the school's first button, now unless told otherwise."""
+    device = str(changed.get("device", school.device))
+    at = at or timezone.now()
+    inst, seq = "a1b2c3d4", secrets.randbelow(2**31) + 1
+    event: JsonObject = {
+        "event_id": str(new_id()),
+        "kind": "alert.raised",
+        "at": rfc3339(at),
+        "alert_id": f"{device}:{inst}:{seq}",
+        "device": device,
+        "inst": inst,
+        "seq": seq,
+        "room": str(school.room),
+        "type": alert_type,
+        "severity": "critical",
+        "silent": False,
+        "drill": False,
+        "live": True,
+        "hops": {"pressed_at": rfc3339(at), "arrived_at": rfc3339(at), "stored_at": rfc3339(at), "acted_at": None},
+        "policy": 1,
+    }
+    return event | changed
+
+
+def send(school: School, *events: object) -> EventsAnswer:
+    """What the cloud answers the school's gateway, after commit."""
+    request = service.parse(msgspec.json.encode({"epoch": school.epoch, "events": events}))
+    with tenant_scope([school.organization]):
+        return service.ingest(gateway=school.gateway_principal, request=request, received_at=timezone.now())
+
+
+def raise_alert(school: School, *, alert_type: str = "medical", at: datetime | None = None, **changed: object) -> UUID:
+    """The UUID of a new alert."""
+    return raise_alerts(school, raised(school, alert_type=alert_type, at=at, **changed))[0]
+
+
+def raise_alerts(school: School, *events: JsonObject) -> list[UUID]:
+    """The UUIDs of new alerts, in the order of their events."""
+    answer = send(school, *events)
+    assert [result.result for result in answer.results] == ["stored"] * len(events), answer
+    with tenant_scope([school.organization]):
+        names = [str(event["alert_id"]) for event in events]
+        known = {key.alert_id: key.id for key in AlertKey.objects.filter(alert_id__in=names)}
+    return [known[name] for name in names]
