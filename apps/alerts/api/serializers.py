@@ -4,6 +4,8 @@ from rest_framework import serializers
 
 from apps.common.serializers import StrictSerializer
 
+CLOSE_REASONS = ["real", "drill", "test", "mistake", "fault"]
+
 
 class NamedSerializer(serializers.Serializer[object]):
     """A place, or a person, by id and name."""
@@ -82,7 +84,7 @@ class AlertSerializer(serializers.Serializer[object]):
     resolved_at = serializers.DateTimeField(allow_null=True)
     resolved_by = NamedSerializer(allow_null=True)
     approvals = ApprovalsSerializer()
-    close_reason = serializers.ChoiceField(["real", "drill", "test", "mistake", "fault"], allow_null=True)
+    close_reason = serializers.ChoiceField(CLOSE_REASONS, allow_null=True)
     hops = HopsSerializer()
 
 
@@ -104,7 +106,7 @@ class AwaitingSerializer(serializers.Serializer[object]):
 class ResolveSerializer(StrictSerializer):
     """Why it ends; it may be given later."""
 
-    reason = serializers.ChoiceField(["real", "drill", "test", "mistake", "fault"], required=False, allow_null=True)
+    reason = serializers.ChoiceField(CLOSE_REASONS, required=False, allow_null=True)
 
 
 class ArmDrillSerializer(StrictSerializer):
