@@ -1,0 +1,307 @@
+"""The feed: one order for an organization, without holes, in the order of commits; and the relay that carries it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import pytest
+import redis
+from django.db import connections
+from pytest_django import Settings
+
+from apps.common import bus, feed
+from apps.common.feed import Audience, FeedMessage
+from apps.common.ids import new_id
+from apps.common.relay import ADVISORY_LOCK, Relay, publish_unsent
+from apps.common.scope import system_scope, tenant_scope
+from contracts import ROOT
+from tests.cloud.connections import at_once
+
+WRITERS = 6
+ROUNDS = 40
+
+
+def announce(organization: UUID, text: str) -> None:
+    payload = msgspec.json.encode({"text": text}).decode()
+    feed.announce(organization_id=organization, kind="test.said", audience=Audience.STAFF, payload=payload)
+
+
+def say(organization: UUID, *texts: str) -> None:
+    """Commit what is said, in one transaction."""
+    with tenant_scope([organization]):
+        for text in texts:
+            announce(organization, text)
+
+
+def told(organization: UUID) -> list[str]:
+    """What the feed has, in its order."""
+    with tenant_scope([organization]):
+        return [text_of(message) for message in feed.since(organization, 0, limit=10_000)]
+
+
+def text_of(message: FeedMessage) -> str:
+    return str(msgspec.json.decode(message.text)["text"])
+
+
+def head(organization: UUID) -> int:
+    with tenant_scope([organization]):
+        return feed.heads().get(organization, 0)
+
+
+def seqs(organization: UUID) -> list[int]:
+    with tenant_scope([organization]):
+        return [message.seq for message in feed.since(organization, 0, limit=10_000)]
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def test_a_message_is_what_was_announced() -> None:
+    """The payload's members join the message, in one text that is encoded once."""
+    organization = new_id()
+    say(organization, "a \u0022quoted\u0022 word")
+    with tenant_scope([organization]):
+        (message,) = feed.since(organization, 0, limit=10)
+    decoded = msgspec.json.decode(message.text)
+    assert decoded.pop("at").endswith("Z")
+    assert decoded == {"type": "test.said", "organization": str(organization), "seq": 1, "text": 'a "quoted" word'}
+    assert FeedMessage.decode(organization, message.encode()) == message
+
+
+def test_one_transaction_keeps_the_order_in_which_it_was_said() -> None:
+    """Numbers go on from the last."""
+    organization = new_id()
+    say(organization, "one", "two", "three")
+    say(organization, "four")
+    assert told(organization) == ["one", "two", "three", "four"]
+    assert seqs(organization) == [1, 2, 3, 4] and head(organization) == 4
+
+
+def test_what_is_rolled_back_leaves_neither_event_nor_hole() -> None:
+    """By an error, and by a refusal that rolls back without one."""
+    organization = new_id()
+    say(organization, "before")
+    with pytest.raises(ZeroDivisionError), tenant_scope([organization]):
+        announce(organization, "never")
+        _ = 1 / 0
+    with tenant_scope([organization]):
+        announce(organization, "never")
+        connections["default"].set_rollback(True)
+    say(organization, "after")
+    assert told(organization) == ["before", "after"] and seqs(organization) == [1, 2]
+
+
+def test_the_feed_of_another_organization_cannot_be_written() -> None:
+    """Row-level security holds for it as for any table."""
+    mine, other = new_id(), new_id()
+    with pytest.raises(Exception, match="row-level security"), tenant_scope([mine]):
+        announce(other, "a lie")
+    assert told(other) == [] and head(other) == 0
+
+
+def test_concurrent_writers_leave_no_hole_and_commit_in_the_order_of_seq() -> None:
+    """While others write, a reader that goes on from the last seq it saw never finds an earlier one afterwards."""
+    organization = new_id()
+    done = threading.Event()
+
+    def write(writer: int) -> list[str]:
+        said = [f"{writer}/{number}" for number in range(ROUNDS)]
+        for text in said:
+            say(organization, text)
+        return said
+
+    def read() -> list[str]:
+        seen: list[FeedMessage] = []
+        while True:
+            last_look = done.is_set()
+            with tenant_scope([organization]):
+                seen += feed.since(organization, seen[-1].seq if seen else 0, limit=1000)
+            if last_look:
+                return [text_of(message) for message in seen]
+
+    with_reader: list[list[str]] = []
+    reader = threading.Thread(target=lambda: with_reader.append(at_once([read])[0]))
+    reader.start()
+    said = at_once([partial(write, writer) for writer in range(WRITERS)])
+    done.set()
+    reader.join()
+    assert seqs(organization) == list(range(1, WRITERS * ROUNDS + 1))
+    assert with_reader == [told(organization)], "a committed event appeared behind the reader"
+    for texts in said:
+        assert [text for text in told(organization) if text in set(texts)] == texts
+
+
+def test_a_writer_that_waits_does_not_hold_up_others_before_its_commit() -> None:
+    """The head is locked at the very end: work that takes long keeps nobody from committing meanwhile."""
+    organization = new_id()
+    with tenant_scope([organization]):
+        announce(organization, "began first, committed last")
+        at_once([lambda: say(organization, "began later, committed first")])
+    assert told(organization) == ["began later, committed first", "began first, committed last"]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_several_organizations_in_one_transaction_do_not_deadlock(reverse: bool) -> None:
+    """Heads are locked in sorted order, whatever order they were announced in; new heads too."""
+    organizations = sorted((new_id() for _ in range(4)), reverse=reverse)
+
+    def write(order: list[UUID]) -> None:
+        for number in range(ROUNDS):
+            with tenant_scope(order):
+                for organization in order:
+                    announce(organization, str(number))
+
+    at_once([partial(write, order) for order in (organizations, organizations[::-1]) * 2])
+    for organization in organizations:
+        assert seqs(organization) == list(range(1, 4 * ROUNDS + 1))
+
+
+@contextmanager
+def listening(organization: UUID) -> Iterator[redis.client.PubSub]:
+    """Subscribed to what the relay publishes of one organization."""
+    own_client = bus.client.__wrapped__()
+    with own_client, own_client.pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
+        channel.subscribe(bus.feed_channel(organization))
+        assert channel.get_message(timeout=5) is None  # the confirmation, which is left out
+        yield channel
+
+
+def heard(channel: redis.client.PubSub, organization: UUID) -> list[str]:
+    """All that has arrived by now."""
+    found = []
+    while (message := channel.get_message(timeout=0.2)) is not None:
+        found.append(text_of(FeedMessage.decode(organization, message["data"])))
+    return found
+
+
+def publish_all() -> None:
+    while publish_unsent():
+        pass
+
+
+def unsent(organization: UUID) -> int:
+    with system_scope():
+        return sum(message.organization_id == organization for message in feed.unsent(limit=100_000))
+
+
+def test_what_was_committed_is_published_once_and_in_order() -> None:
+    """Then it is out of the outbox, and not published again."""
+    organization = new_id()
+    publish_all()
+    with listening(organization) as channel:
+        say(organization, "one", "two")
+        say(organization, "three")
+        publish_all()
+        assert heard(channel, organization) == ["one", "two", "three"]
+        publish_all()
+        assert heard(channel, organization) == []
+    assert unsent(organization) == 0
+
+
+def test_with_the_bus_gone_nothing_leaves_the_outbox(settings: Settings, tmp_path: Path) -> None:
+    """Writers commit all the same; what waited is published in order as soon as the bus is back."""
+    organization = new_id()
+    publish_all()
+    with listening(organization) as channel:
+        there = settings.VALKEY_URL
+        settings.VALKEY_URL = f"unix://{tmp_path}/nobody"
+        bus.client.cache_clear()
+        try:
+            say(organization, "one")
+            with pytest.raises(redis.RedisError):
+                publish_unsent()
+            say(organization, "two")
+            assert unsent(organization) == 2
+        finally:
+            settings.VALKEY_URL = there
+            bus.client.cache_clear()
+        publish_all()
+        assert heard(channel, organization) == ["one", "two"]
+    assert unsent(organization) == 0
+
+
+@pytest.mark.slow
+def test_a_relay_carries_what_is_said_while_it_runs() -> None:
+    """It is poked after a commit, and stops when it is told to."""
+    organization = new_id()
+    stopping = threading.Event()
+    relay = threading.Thread(target=lambda: at_once([Relay(stopping.is_set).run]))
+    relay.start()
+    try:
+        until(lambda: leaders() == 1)
+        with listening(organization) as channel:
+            say(organization, "while it runs")
+            message = channel.get_message(timeout=5)
+            assert message is not None
+            assert text_of(FeedMessage.decode(organization, message["data"])) == "while it runs"
+        until(lambda: unsent(organization) == 0)
+    finally:
+        stopping.set()
+        relay.join()
+    assert leaders() == 0
+
+
+@pytest.mark.slow
+def test_a_second_relay_waits_and_takes_over_from_a_killed_one() -> None:
+    """One leads; so no event is published by two, and none waits for a dead one."""
+    organization = new_id()
+    first = start_relay()
+    second = None
+    try:
+        until(lambda: leaders() == 1, 30)
+        second = start_relay()
+        until(lambda: candidates() == 2, 30)
+        assert leaders() == 1
+        with listening(organization) as channel:
+            say(organization, "under the first")
+            until(lambda: unsent(organization) == 0)
+            assert heard(channel, organization) == ["under the first"]
+            first.kill()
+            first.wait()
+            say(organization, "under the second")
+            until(lambda: unsent(organization) == 0)
+            assert heard(channel, organization) == ["under the second"]
+    finally:
+        for process in (first, second):
+            if process is not None:
+                process.send_signal(signal.SIGTERM)
+                process.wait()
+
+
+def start_relay() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "manage.py", "relay"], cwd=ROOT.parent, env=dict(os.environ))
+
+
+def leaders() -> int:
+    """How many hold the leader's lock."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted", [ADVISORY_LOCK]
+        )
+        row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def candidates() -> int:
+    """How many other processes are connected as the relay is."""
+    with connections["system"].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = 'safesignal_system' AND pid <> pg_backend_pid()"
+        )
+        row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
