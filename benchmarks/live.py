@@ -1,0 +1,134 @@
+"""One school's screens, told of an alert: from the moment just before its COMMIT to the bytes at each client.
+
+One web process as `./dev up` runs it, the relay beside it, a socket for each of as many people, all in one process of
+their own; alerts come one after the other, as a gateway sends them.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from threading import Thread
+from typing import Final
+from uuid import UUID
+
+from django.db import connections
+from django.utils import timezone
+from rich.progress import track
+
+from apps.accounts import tokens
+from apps.alerts.ingest import service
+from apps.common import bus
+from apps.common.access import PrincipalKind
+from apps.common.feed import FeedMessage
+from apps.common.scope import tenant_scope
+from benchmarks import place, schools
+from benchmarks.child import Child
+from benchmarks.figures import Bar, Figure, percentile
+from benchmarks.live_clients import Report, Screens, Shown
+from benchmarks.schools import School
+
+TOLD_BAR: Final = Bar(100, at_most=True)
+ALERTS_A_SECOND: Final = 4
+WARM_UP: Final = 2
+"""The first alerts are sent and not counted."""
+TOKEN_LIFETIME: Final = timedelta(minutes=15)
+_PEOPLE: Final = Path(__file__).with_name("people.sql").read_text()
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many sockets, and how many alerts they are told of."""
+
+    clients: int
+    messages: int
+
+
+class BusTimes(Thread):
+    """When each message of one school came over the bus: what the relay took is behind it then."""
+
+    def __init__(self, organization: UUID, messages: int) -> None:
+        super().__init__(daemon=True)
+        self._organization = organization
+        self._messages = messages
+        self._pubsub = bus.client().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self._pubsub.subscribe(bus.feed_channel(organization))
+        self.at: dict[int, float] = {}
+
+    def run(self) -> None:
+        """Until all came."""
+        while len(self.at) < self._messages:
+            raw = self._pubsub.get_message(timeout=1.0)
+            if raw is not None:
+                self.at.setdefault(FeedMessage.decode(self._organization, raw["data"]).seq, time.time())
+
+
+def run(sizes: Sizes) -> list[Figure]:
+    """The figures. Raises RuntimeError when a screen missed a message, or was shown one twice or out of order."""
+    messages = sizes.messages + WARM_UP
+    with place.started_engines():
+        schools.prepare_database()
+        (school,) = schools.make_schools(1)
+        people = _tokens(school, sizes.clients)
+        with place.web() as address:
+            screens = Screens(f"{address.replace('http', 'ws', 1)}/ws/alerts", people, messages)
+            clients = Child("live_clients", screens, Report)
+            clients.wait_until_ready()
+            clients.go()
+            bus_times = BusTimes(school.organization_id, messages)
+            bus_times.start()
+            _raise_alerts(school, messages)
+            shown = clients.report().screens
+            bus_times.join(timeout=10)
+    _check(shown, messages)
+    return _figures(sizes, [screen[WARM_UP:] for screen in shown], bus_times.at)
+
+
+def _figures(sizes: Sizes, shown: Sequence[Sequence[Shown]], published: Mapping[int, float]) -> list[Figure]:
+    told = [1000 * (one.received_at - one.written_at) for screen in shown for one in screen]
+    last = [1000 * max(one.received_at - one.written_at for one in alert) for alert in zip(*shown, strict=True)]
+    carried = [1000 * (published[one.seq] - one.written_at) for one in shown[0]]
+    fanned = [1000 * (one.received_at - published[one.seq]) for screen in shown for one in screen]
+    whole = f"{sizes.clients:,} screens of one school, {sizes.messages} alerts: just before COMMIT -> on a screen"
+    return [
+        Figure(f"{whole}, p50", percentile(told, 50), "ms"),
+        Figure(f"{whole}, p99", percentile(told, 99), "ms", TOLD_BAR),
+        Figure("the last screen of all, median of the alerts", percentile(last, 50), "ms"),
+        Figure("of it: COMMIT, relay, bus, p50", percentile(carried, 50), "ms"),
+        Figure("published on the bus -> on a screen, p50", percentile(fanned, 50), "ms"),
+        Figure("published on the bus -> on a screen, p99", percentile(fanned, 99), "ms"),
+    ]
+
+
+def _tokens(school: School, number: int) -> list[str]:
+    """An access token for each of as many operators."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(_PEOPLE, {"people": number, "organization": school.organization_id})
+        people = cursor.fetchall()
+    organizations = [{"id": str(school.organization_id), "role": "operator"}]
+    return [
+        tokens.mint(
+            kind=PrincipalKind.PERSON,
+            subject=person,
+            claims={"email": email, "organizations": organizations},
+            lifetime=TOKEN_LIFETIME,
+        )
+        for person, email in people
+    ]
+
+
+def _raise_alerts(school: School, number: int) -> None:
+    requests = schools.batches(school, 1, inst=secrets.token_hex(4))
+    for _ in track(range(number), "live", transient=True):
+        with tenant_scope([school.organization_id]):
+            request = service.parse(next(requests))
+            service.ingest(gateway=school.gateway, request=request, received_at=timezone.now())
+        time.sleep(1 / ALERTS_A_SECOND)
+
+
+def _check(shown: Sequence[Sequence[Shown]], messages: int) -> None:
+    wrong = sum([one.seq for one in screen] != list(range(1, messages + 1)) for screen in shown)
+    if wrong:
+        raise RuntimeError(f"{wrong} of {len(shown)} screens were not shown every alert once and in order.")

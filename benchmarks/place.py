@@ -1,0 +1,59 @@
+"""Engines of this run alone, as the tests have them. Importing it points Django's settings at them."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import django
+
+from devstack.paths import ROOT
+from devstack.ports import HOST
+from devstack.testing import free_ports
+from tests.environment import PLACE, SECRETS, started_engines
+
+__all__ = ["PLACE", "SECRETS", "started_engines", "web"]
+
+READY_SECONDS = 30.0
+
+django.setup()
+
+
+@contextmanager
+def web() -> Iterator[str]:
+    """The web application as `./dev up` runs it, one process, and the relay beside it; its address."""
+    (port,) = free_ports(1)
+    address = f"http://{HOST}:{port}"
+    granian = ["-m", "granian", "--interface", "asgi", "--host", HOST, "--port", str(port), "--workers", "1"]
+    with _program(*granian, "safesignal.asgi:application"), _program("manage.py", "relay"):
+        _wait_until_ready(f"{address}/health/ready")
+        yield address
+
+
+@contextmanager
+def _program(*arguments: str) -> Iterator[None]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SAFESIGNAL_LOG_LEVEL": "WARNING"}
+    with (PLACE.logs / "benchmark.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_ready(address: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=1).close()
+        except (urllib.error.URLError, OSError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return

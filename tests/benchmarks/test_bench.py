@@ -1,0 +1,48 @@
+"""The benchmarks run, at sizes that take no time. What they measure is for people to read: no time is asserted here."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from devstack.paths import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def bench(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def rows(printed: str) -> list[list[str]]:
+    """The cells of every row but the heads."""
+    return [
+        [cell.strip() for cell in line.strip("│").split("│")] for line in printed.splitlines() if line.startswith("│")
+    ]
+
+
+def test_ingest_prints_the_service_a_copy_and_their_ratio_for_each_case() -> None:
+    sizes = ("--alerts", "40", "--batch", "10", "--schools", "3", "--rounds", "1", "--processes", "2")
+    table = rows(bench("ingest", *sizes))
+    case = ["ingest, {}, 2 senders, batches of 10", "raw COPY of the same rows, as many senders", "ingest of COPY"]
+    assert [row[0] for row in table] == [line.format(name) for name in ("one school", "3 schools") for line in case]
+    assert [row[2] for row in table] == ["≥ 10,000 alerts/s", "", "≥ 20.0 %"] * 2
+
+
+def test_live_shows_every_alert_on_every_screen() -> None:
+    """The benchmark itself fails when a screen missed an alert, or was shown one twice or out of order."""
+    table = rows(bench("live", "--clients", "5", "--messages", "3"))
+    before = "5 screens of one school, 3 alerts: just before COMMIT -> on a screen"
+    assert [row[0] for row in table[:2]] == [f"{before}, p50", f"{before}, p99"]
+    assert table[1][2] == "≤ 100.0 ms"
