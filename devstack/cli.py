@@ -92,7 +92,7 @@ def manage(context: typer.Context) -> None:
 @app.command(name="test", context_settings=PASS_THROUGH)
 def run_tests(context: typer.Context) -> None:
     """Every test. --fast: only those that take no time; --nightly: with the largest sizes; the rest goes to pytest."""
-    sys.exit(testing_run.run(context.args))
+    testing_run.run(context.args)
 
 
 @app.command(name="check")
@@ -104,7 +104,7 @@ def run_checks() -> None:
 @app.command(context_settings=PASS_THROUGH)
 def bench(context: typer.Context) -> None:
     """The benchmarks: ./dev bench ingest live."""
-    sys.exit(testing_run.module("benchmarks", context.args))
+    testing_run.module("benchmarks", context.args)
 
 
 def main() -> None:

@@ -30,6 +30,8 @@ SHOWN_SECONDS = 10.0
 READY_SECONDS = 15.0
 # The gateway takes a second press of one button within 800 ms for a bounce of its contact.
 LONGER_THAN_A_BOUNCE = 0.9
+# From the cloud to the gateway at the most: the relay polls every 100 ms.
+DRILL_TRAVELS = 0.3
 # The wire carries milliseconds, cut off.
 WIRE_ROUNDING = timedelta(milliseconds=1)
 
@@ -155,6 +157,7 @@ class Press:
     async def _one(self, device: str, shown: "Screen") -> Seen:
         if self._order.drill:
             await asyncio.to_thread(self._arm, device)
+            await asyncio.sleep(DRILL_TRAVELS)
         if device == self._demo.devices[0]:
             inst, seq, pressed_at, stored_at = await self._press_the_process()
         else:
@@ -162,6 +165,8 @@ class Press:
         message = None
         if stored_at is not None:
             message = await shown.wait_for(device, f"{device}:{inst}:{seq}", pressed_at)
+        if self._order.drill and message is not None and message.alert is not None and not message.alert.is_drill:
+            raise Refusal(f"The press of {device} was taken for a REAL one: it came before the drill. Close it now.")
         return Seen(_result(device, seq, inst, pressed_at, stored_at, message), pressed_at, stored_at, message)
 
     async def _press_one_of_ours(self, device: str) -> tuple[str, int, datetime, datetime | None]:

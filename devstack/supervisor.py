@@ -117,6 +117,14 @@ class Supervisor:
             if "ALREADY_STARTED" not in fault.faultString:
                 raise Refusal(f"{name} does not start: {fault.faultString}.") from None
 
+    def stop_process(self, name: str) -> None:
+        """End one process, and leave it ended."""
+        try:
+            self._call("supervisor.stopProcess", name, True)
+        except xmlrpc.client.Fault as fault:
+            if "NOT_RUNNING" not in fault.faultString:
+                raise Refusal(f"{name} does not stop: {fault.faultString}.") from None
+
     def processes(self) -> list[ProcessInfo]:
         """All processes, or none when it is not running."""
         try:

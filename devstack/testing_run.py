@@ -1,27 +1,32 @@
-"""`./dev test` and `./dev bench`: pytest and the benchmarks, in this virtual environment."""
+"""`./dev test` and `./dev bench`: become pytest, or the benchmarks, in this virtual environment."""
 
 import os
-import subprocess
+from typing import NoReturn
 
 from devstack import environments
 from devstack.paths import ROOT
 
 FAST = "not slow and not stack and not browser"
+OURS = ("--fast", "--nightly")
+# With these somebody wants to see or to stop at what one process does.
+ONE_PROCESS = ("-s", "-n", "--pdb", "--trace", "--dist", "--capture=no")
+MOST_PROCESSES = 4
 
 
-def run(arguments: list[str]) -> int:
-    """Run pytest; its exit code. --fast and --nightly are ours, the rest is pytest's."""
-    passed_on = [argument for argument in arguments if argument not in ("--fast", "--nightly")]
-    options = ["-m", FAST] if "--fast" in arguments else []
-    extra = {"SAFESIGNAL_NIGHTLY": "1"} if "--nightly" in arguments else {}
-    return module("pytest", [*options, *passed_on], extra)
+def run(arguments: list[str]) -> NoReturn:
+    """Become pytest: --fast and --nightly are ours, the rest is pytest's."""
+    passed_on = [argument for argument in arguments if argument not in OURS]
+    options = ["-p", "devstack.pytest_plugin"]
+    if "--fast" in arguments:
+        options += ["-m", FAST]
+    if not any(argument.startswith(ONE_PROCESS) for argument in passed_on):
+        options += ["-n", str(min(os.cpu_count() or 1, MOST_PROCESSES)), "--dist", "loadgroup"]
+    module("pytest", [*options, *passed_on], {"SAFESIGNAL_NIGHTLY": "1"} if "--nightly" in arguments else {})
 
 
-def module(name: str, arguments: list[str], extra: dict[str, str] | None = None) -> int:
-    """Run a module of Python from the checkout's root; its exit code."""
-    command = [environments.python(), "-m", name, *arguments]
+def module(name: str, arguments: list[str], extra: dict[str, str] | None = None) -> NoReturn:
+    """Become a module of Python, in the checkout's root."""
+    python = environments.python()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(extra or {})}
-    try:
-        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
-    except KeyboardInterrupt:
-        return 130
+    os.chdir(ROOT)
+    os.execve(python, [python, "-m", name, *arguments], environment)  # noqa: S606  (no shell wanted)

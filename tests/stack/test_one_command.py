@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from devstack.testing import Stack, not_started
 pytestmark = pytest.mark.stack
 
 ALL = list(processes.NAMES)
+Figure = Callable[[str, object], None]
 
 
 def environment_of(pid: int | None) -> dict[str, str]:
@@ -34,7 +36,7 @@ def test_every_process_runs_by_itself(stack: Stack) -> None:
     assert found["web"].url == stack.demo.base_url
 
 
-def test_a_press_is_seen_on_a_screen_well_under_a_second_later(stack: Stack) -> None:
+def test_a_press_is_seen_on_a_screen_well_under_a_second_later(stack: Stack, record_property: Figure) -> None:
     [first, second] = stack.press("--count", "2")
     for one in (first, second):
         assert one.alert_id is not None
@@ -45,7 +47,7 @@ def test_a_press_is_seen_on_a_screen_well_under_a_second_later(stack: Stack) -> 
         assert one.stored_ms <= one.shown_ms < 1000
         assert one.committed_ms <= one.shown_ms
     assert first.device != second.device
-    print(f"\n{second}")
+    record_property("figure", f"a press: stored {second.stored_ms} ms, on a screen {second.shown_ms} ms after it")
 
 
 def test_a_second_press_joins_the_open_alert(stack: Stack) -> None:
@@ -59,6 +61,12 @@ def test_a_second_press_joins_the_open_alert(stack: Stack) -> None:
 def test_type_and_silence_choose_the_key(stack: Stack, kind: tuple[str, ...]) -> None:
     shown = stack.dev("press", "--type", *kind).stdout
     assert f"  {kind[0]}{' SILENT' if '--silent' in kind else ''} " in shown.splitlines()[0] + " "
+
+
+def test_a_drill_is_a_drill_and_the_next_press_is_not(stack: Stack) -> None:
+    device = stack.demo.devices[1]
+    assert "medical DRILL" in stack.dev("press", "--drill", "--type", "medical", "--device", device).stdout
+    assert "DRILL" not in stack.dev("press", "--type", "fire", "--device", device).stdout
 
 
 def test_the_table_shows_every_hop(stack: Stack) -> None:
@@ -163,7 +171,7 @@ def test_a_second_up_is_refused(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_what_dies_comes_back(stack: Stack, name: str) -> None:
+def test_what_dies_comes_back(stack: Stack, name: str, record_property: Figure) -> None:
     """Within 5 s, PostgreSQL within 30 s; and the chain works as before."""
     before = stack.status()[name]
     assert before.pid is not None
@@ -171,13 +179,13 @@ def test_what_dies_comes_back(stack: Stack, name: str) -> None:
     began = time.monotonic()
     while (now := stack.status()[name]).state != "running" or now.pid in (None, before.pid):
         assert time.monotonic() - began < (30 if name == "postgres" else 5), now
-    print(f"\n{name} was back after {time.monotonic() - began:.1f} s")
+    record_property("figure", f"kill -9: {name} was back after {time.monotonic() - began:.1f} s")
     [one] = stack.press("--type", "test")
     assert one.stored_ms is not None
     assert one.shown_ms is not None
 
 
-def test_down_and_up_again_keeps_everything_and_is_quick(stack: Stack) -> None:
+def test_down_and_up_again_keeps_everything_and_is_quick(stack: Stack, record_property: Figure) -> None:
     before = stack.demo
     stack.press()
     stack.dev("down")
@@ -185,7 +193,7 @@ def test_down_and_up_again_keeps_everything_and_is_quick(stack: Stack) -> None:
     assert pids_left(stack) == []
     began = time.monotonic()
     stack.dev("up", "--detach")
-    print(f"\nthe second start took {time.monotonic() - began:.1f} s")
+    record_property("figure", f"the second start took {time.monotonic() - began:.1f} s")
     assert stack.demo == before
     [one] = stack.press()
     assert one.shown_ms is not None
