@@ -59,11 +59,11 @@ def follow(status: AlertStatus, act: Act) -> Outcome:
 def approve(status: AlertStatus, *, approvals: Sequence[UUID], required: int, person: UUID | None) -> Outcome:
     """The outcome of a `resolve` where `required` different persons end an alert.
 
-    None is an act without a person's name (a key switch): never enough where two are required.
+    None is an act without a person's name (a key switch): enough where one is required, never where two are.
     """
     outcome = follow(status, Act.RESOLVE)
     given = len(set(approvals) | ({person} if person else set()))
-    if outcome.changed and given < required:
+    if outcome.changed and required > 1 and given < required:
         return Outcome(status, changed=person is not None and person not in approvals, awaiting_second_person=True)
     return outcome
 

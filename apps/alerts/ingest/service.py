@@ -97,7 +97,7 @@ class RaiseRow(msgspec.Struct, frozen=True):
     pressed_at: datetime
     live: bool
     approvals: int
-    hops: object
+    hops: dict[str, str | None]
     metadata: dict[str, object]
 
 
@@ -269,9 +269,14 @@ def _row(batch: Batch, event: PressFacts, alert_id: str) -> RaiseRow:
         pressed_at=pressed_at,
         live=event.live,
         approvals=2 if event.type in TWO_PERSON_TYPES else 1,
-        hops=event.hops,
+        hops={name: _rfc3339(at) for name, at in msgspec.structs.asdict(event.hops).items()},
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
+
+
+def _rfc3339(at: datetime | None) -> str | None:
+    """In milliseconds, as every time of an alert's document."""
+    return at and at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _dated(batch: Batch, pressed_at: datetime) -> tuple[datetime, datetime | None]:

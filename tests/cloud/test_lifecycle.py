@@ -1,0 +1,329 @@
+"""What an alert may become: the table itself, and the same through the REST doors, by several persons at once."""
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from apps.accounts.models import Role
+from apps.alerts import lifecycle
+from apps.alerts.lifecycle import Act, IllegalTransition, Outcome
+from apps.alerts.models import Alert, AlertEvent, AlertStatus
+from apps.common import feed
+from apps.common.models import AuditEntry
+from apps.common.scope import tenant_scope
+from contracts import alert_types
+from contracts.validation import problems
+from tests.cloud.connections import at_once
+from tests.cloud.school import Person, School, make_person, make_school, raise_alert
+
+NEW, ACKNOWLEDGED, RESOLVED, CANCELLED = (
+    AlertStatus.NEW,
+    AlertStatus.ACKNOWLEDGED,
+    AlertStatus.RESOLVED,
+    AlertStatus.CANCELLED,
+)
+
+LEADS_TO = {
+    (NEW, Act.ACKNOWLEDGE): Outcome(ACKNOWLEDGED, changed=True),
+    (NEW, Act.RESOLVE): Outcome(RESOLVED, changed=True),
+    (ACKNOWLEDGED, Act.ACKNOWLEDGE): Outcome(ACKNOWLEDGED, changed=False),
+    (ACKNOWLEDGED, Act.RESOLVE): Outcome(RESOLVED, changed=True),
+    (RESOLVED, Act.ACKNOWLEDGE): None,
+    (RESOLVED, Act.RESOLVE): Outcome(RESOLVED, changed=False),
+    (CANCELLED, Act.ACKNOWLEDGE): None,
+    (CANCELLED, Act.RESOLVE): None,
+}
+"""Every status and act; None is refused."""
+
+ANN, BOB, EVE = uuid4(), uuid4(), uuid4()
+
+
+@pytest.mark.parametrize(("status", "act"), itertools.product(AlertStatus, Act))
+def test_every_status_and_act(status: AlertStatus, act: Act) -> None:
+    """What may follow, and nothing else; a repeat changes nothing."""
+    expected = LEADS_TO[status, act]
+    if expected is None:
+        with pytest.raises(IllegalTransition, match=str(status)):
+            lifecycle.follow(status, act)
+    else:
+        assert lifecycle.follow(status, act) == expected
+
+
+@pytest.mark.parametrize("status", [NEW, ACKNOWLEDGED])
+@pytest.mark.parametrize(
+    ("approvals", "person", "ends", "counted"),
+    [
+        ([], ANN, False, True),
+        ([ANN], ANN, False, False),
+        ([ANN], BOB, True, True),
+        ([ANN, BOB], EVE, True, True),
+        ([], None, False, False),
+        ([ANN], None, False, False),
+        ([ANN, ANN], ANN, False, False),
+    ],
+)
+def test_two_different_persons_end_what_needs_two(
+    status: AlertStatus, approvals: list[UUID], person: UUID | None, ends: bool, counted: bool
+) -> None:
+    """The same person twice is one; a key switch is nobody."""
+    found = lifecycle.approve(status, approvals=approvals, required=2, person=person)
+    assert found == Outcome(RESOLVED if ends else status, changed=counted, awaiting_second_person=not ends)
+
+
+@pytest.mark.parametrize("person", [ANN, None])
+def test_one_person_or_a_key_ends_what_needs_one(person: UUID | None) -> None:
+    """Nobody is waited for."""
+    assert lifecycle.approve(NEW, approvals=[], required=1, person=person) == Outcome(RESOLVED, changed=True)
+
+
+def test_an_ended_alert_is_not_approved_again() -> None:
+    """By nobody new either."""
+    assert lifecycle.approve(RESOLVED, approvals=[ANN, BOB], required=2, person=EVE) == Outcome(RESOLVED, changed=False)
+    with pytest.raises(IllegalTransition):
+        lifecycle.approve(CANCELLED, approvals=[], required=2, person=ANN)
+
+
+def put(person: Person, alert: UUID, act: str, body: object = None) -> Any:
+    return person.client.put(f"/api/v1/alerts/{alert}/{act}", data=body or {}, content_type="application/json")
+
+
+def story(school: School, alert: UUID) -> list[str]:
+    """The steps of an alert, in order."""
+    with tenant_scope([school.organization]):
+        return list(AlertEvent.objects.filter(alert=alert).order_by("created_at").values_list("kind", flat=True))
+
+
+def audited(school: School, alert: UUID) -> list[str]:
+    with tenant_scope([school.organization]):
+        return list(AuditEntry.objects.filter(target_id=alert).order_by("at").values_list("action", flat=True))
+
+
+def feed_length(school: School) -> int:
+    with tenant_scope([school.organization]):
+        return feed.heads().get(school.organization, 0)
+
+
+@pytest.mark.parametrize("kind", [entry.type for entry in alert_types()])
+def test_a_type_asks_for_as_many_persons_as_the_contract_says(school: School, kind: str) -> None:
+    """Two for a lockdown, one for the others."""
+    two = {entry.type: entry.two_person for entry in alert_types()}[kind]
+    alert = raise_alert(school, alert_type=kind)
+    first, second = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
+    answer = put(first, alert, "resolve")
+    assert answer.status_code == (HTTPStatus.ACCEPTED if two else HTTPStatus.OK)
+    document = answer.json()["alert"] if two else answer.json()
+    assert document["status"] == ("new" if two else "resolved")
+    assert put(second, alert, "resolve").json()["status"] == "resolved"
+
+
+def test_the_story_of_a_lockdown(school: School) -> None:
+    """202 for the first of two persons as often as they ask, 200 for the second, and every step once in the record."""
+    first, second = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
+    alert = raise_alert(school, alert_type="lockdown")
+    answers = [
+        put(first, alert, "acknowledge"),
+        put(first, alert, "acknowledge"),
+        put(first, alert, "resolve", {"reason": "mistake"}),
+        put(first, alert, "resolve", {"reason": "mistake"}),
+        put(second, alert, "resolve"),
+        put(second, alert, "resolve"),
+        put(first, alert, "resolve"),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 202, 202, 200, 200, 200]
+    taken, again, waiting, waiting_still, *ended = (answer.json() for answer in answers)
+    assert taken == again and taken["acknowledged_by"] == {"id": str(first.id), "name": first.name}
+    assert waiting == waiting_still and waiting["code"] == "awaiting_second_person"
+    assert waiting["alert"]["approvals"] == {
+        "given": 1,
+        "required": 2,
+        "by": [{"id": str(first.id), "name": first.name}],
+    }
+    assert ended[0] == ended[1] == ended[2]
+    assert ended[0]["resolved_by"]["id"] == str(second.id) and ended[0]["close_reason"] == "mistake"
+    assert [one["id"] for one in ended[0]["approvals"]["by"]] == [str(first.id), str(second.id)]
+    assert story(school, alert) == ["alert.raised", "alert.acknowledged", "alert.resolve_approved", "alert.resolved"]
+    assert audited(school, alert) == ["alert.acknowledge", "alert.approve_resolve", "alert.resolve"]
+    assert feed_length(school) == 4
+
+
+def test_what_does_not_follow_is_refused_with_the_alert_as_it_is(school: School) -> None:
+    """409 with a stable code and the current document, so that a screen can show the truth; nothing is written."""
+    person = make_person(Role.OPERATOR, school.organization)
+    alert = raise_alert(school)
+    resolved = put(person, alert, "resolve").json()
+    answer = put(person, alert, "acknowledge")
+    assert answer.status_code == HTTPStatus.CONFLICT and answer["Content-Type"] == "application/problem+json"
+    assert problems("problem", answer.content) == []
+    assert answer.json()["code"] == "illegal_transition" and answer.json()["current"] == resolved
+    assert story(school, alert) == ["alert.raised", "alert.resolved"]
+
+
+def test_a_cancelled_alert_stays_so(school: School) -> None:
+    """Both acts are refused."""
+    person = make_person(Role.OPERATOR, school.organization)
+    alert = raise_alert(school)
+    with tenant_scope([school.organization]):
+        row = Alert.objects.get(id=alert)
+        Alert.objects.filter(id=alert).update(status=CANCELLED, resolved_at=row.triggered_at)
+    for act in ("acknowledge", "resolve"):
+        answer = put(person, alert, act)
+        assert answer.status_code == HTTPStatus.CONFLICT
+        assert answer.json()["current"]["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"reason": "bored"}, "reason"), ({"why": "real"}, "why"), ([], "non_field_errors")],
+)
+def test_a_body_that_is_not_understood_names_the_field(school: School, body: object, field: str) -> None:
+    """400, and the alert is as it was."""
+    person = make_person(Role.OPERATOR, school.organization)
+    alert = raise_alert(school)
+    answer = person.client.put(f"/api/v1/alerts/{alert}/resolve", data=body, content_type="application/json")
+    assert answer.status_code == HTTPStatus.BAD_REQUEST and answer["Content-Type"] == "application/problem+json"
+    assert field in answer.json()["errors"]
+    assert story(school, alert) == ["alert.raised"]
+
+
+def test_who_may_act(school: School) -> None:
+    """Operators and above; a viewer may not, and a stranger does not learn that there is an alert."""
+    alert = raise_alert(school)
+    stranger = make_person(Role.ADMIN, make_school().organization)
+    viewer = make_person(Role.VIEWER, school.organization)
+    for act in ("acknowledge", "resolve"):
+        assert put(viewer, alert, act).status_code == HTTPStatus.FORBIDDEN
+        assert put(stranger, alert, act).json()["code"] == "alert_not_found"
+        assert put(stranger, alert, act).status_code == HTTPStatus.NOT_FOUND
+        assert put(stranger, uuid4(), act).json() == put(stranger, alert, act).json()
+    for role in (Role.OPERATOR, Role.MANAGER, Role.ADMIN):
+        assert put(make_person(role, school.organization), alert, "acknowledge").status_code == HTTPStatus.OK
+
+
+def test_a_silent_alert_is_not_there_for_who_is_not_of_the_response_team(school: School) -> None:
+    """An operator can not act on it, nor learn of it; an admin can."""
+    alert = raise_alert(school, silent=True)
+    operator, admin = (make_person(role, school.organization) for role in (Role.OPERATOR, Role.ADMIN))
+    assert put(operator, alert, "acknowledge").status_code == HTTPStatus.NOT_FOUND
+    assert put(admin, alert, "acknowledge").status_code == HTTPStatus.OK
+
+
+@pytest.mark.slow
+def test_acknowledge_racing_resolve() -> None:
+    """Whoever comes first, the alert ends resolved, each change is in the story once, and nobody gets an error."""
+    school = make_school()
+    people = [make_person(Role.OPERATOR, school.organization) for _ in range(4)]
+    for _ in range(8):
+        alert = raise_alert(school)
+        calls: list[Callable[[], Any]] = [
+            partial(put, person, alert, act)
+            for person, act in zip(people, ("acknowledge", "resolve", "acknowledge", "resolve"), strict=True)
+        ]
+        answers = at_once(calls)
+        codes = [answer.status_code for answer in answers]
+        assert codes[1] == codes[3] == HTTPStatus.OK
+        assert {codes[0], codes[2]} <= {HTTPStatus.OK, HTTPStatus.CONFLICT}
+        assert answers[1].json()["resolved_by"] == answers[3].json()["resolved_by"]
+        steps = story(school, alert)
+        assert steps in (
+            ["alert.raised", "alert.resolved"],
+            ["alert.raised", "alert.acknowledged", "alert.resolved"],
+        )
+        assert ("alert.acknowledged" in steps) == (HTTPStatus.OK in {codes[0], codes[2]})
+        assert people[0].client.get(f"/api/v1/alerts/{alert}").json()["status"] == "resolved"
+
+
+@pytest.mark.slow
+def test_two_persons_end_a_lockdown_at_the_same_moment() -> None:
+    """One is the first and the other the second: never both first, and never one approval lost."""
+    school = make_school()
+    people = [make_person(Role.OPERATOR, school.organization) for _ in range(2)]
+    for _ in range(8):
+        alert = raise_alert(school, alert_type="lockdown")
+        answers = at_once([partial(put, person, alert, "resolve") for person in people])
+        assert sorted(answer.status_code for answer in answers) == [HTTPStatus.OK, HTTPStatus.ACCEPTED]
+        assert story(school, alert) == ["alert.raised", "alert.resolve_approved", "alert.resolved"]
+
+
+class AlertLife(RuleBasedStateMachine):
+    """Three persons do to one alert whatever they like; beside it, a model of what the requirement says."""
+
+    school: ClassVar[School]
+    people: ClassVar[list[Person]]
+
+    @initialize(kind=st.sampled_from(["lockdown", "medical"]))
+    def raise_it(self, kind: str) -> None:
+        self.alert = raise_alert(self.school, alert_type=kind)
+        self.required = 2 if kind == "lockdown" else 1
+        self.status = "new"
+        self.approved: list[UUID] = []
+        self.changes = 1
+        self.feed_before = feed_length(self.school)
+
+    @rule(who=st.integers(0, 2))
+    def acknowledge(self, who: int) -> None:
+        answer = put(self.people[who], self.alert, "acknowledge")
+        if self.status == "resolved":
+            assert answer.status_code == HTTPStatus.CONFLICT
+            assert answer.json()["code"] == "illegal_transition"
+            self.check(answer.json()["current"])
+            return
+        if self.status == "new":
+            self.status = "acknowledged"
+            self.changes += 1
+        assert answer.status_code == HTTPStatus.OK
+        self.check(answer.json())
+
+    @rule(who=st.integers(0, 2), reason=st.sampled_from([None, "real", "mistake"]))
+    def resolve(self, who: int, reason: str | None) -> None:
+        person = self.people[who]
+        answer = put(person, self.alert, "resolve", {"reason": reason})
+        if self.status != "resolved" and person.id not in self.approved:
+            self.approved.append(person.id)
+            self.changes += 1
+            if len(self.approved) == self.required:
+                self.status = "resolved"
+        if self.status == "resolved":
+            assert answer.status_code == HTTPStatus.OK
+            self.check(answer.json())
+        else:
+            assert answer.status_code == HTTPStatus.ACCEPTED
+            assert answer.json()["code"] == "awaiting_second_person"
+            self.check(answer.json()["alert"])
+
+    def check(self, document: Any) -> None:
+        assert document["status"] == self.status
+        assert document["approvals"]["required"] == self.required
+        assert [one["id"] for one in document["approvals"]["by"]] == [str(person) for person in self.approved]
+        assert (document["resolved_at"] is not None) == (self.status == "resolved")
+
+    @invariant()
+    def what_is_read_is_what_was_answered(self) -> None:
+        answer = self.people[0].client.get(f"/api/v1/alerts/{self.alert}")
+        assert problems("alert", answer.content) == []
+        self.check(answer.json())
+
+    @invariant()
+    def every_change_is_one_step_and_one_feed_event(self) -> None:
+        assert len(story(self.school, self.alert)) == self.changes
+        assert feed_length(self.school) - self.feed_before == self.changes - 1
+
+
+@pytest.mark.slow
+def test_whatever_several_persons_do_in_any_order() -> None:
+    """Never un-resolved, two different persons for a lockdown, repeats answer as the first did."""
+    AlertLife.school = make_school()
+    AlertLife.people = [make_person(Role.OPERATOR, AlertLife.school.organization) for _ in range(3)]
+    run_state_machine_as_test(
+        AlertLife,
+        settings=settings(
+            max_examples=20, stateful_step_count=8, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        ),
+    )
