@@ -191,7 +191,7 @@ def test_200_presses_from_the_hand_to_the_page(browser: Browser, stack: Stack) -
     with at_the_board(browser, stack.demo, "operator") as page:
         page.evaluate(WATCH)
         results = stack.press("--count", str(PRESSES), "--type", "test")
-        page.wait_for_function(f"window.arrivals.length >= {PRESSES}", timeout=20_000)
+        page.wait_for_function("(n) => window.arrivals.length >= n", arg=PRESSES, timeout=20_000)
         arrivals = page.evaluate("window.arrivals")
         _print("press to page (browser)", [one["ms"] for one in arrivals])
         for name in ("stored_ms", "committed_ms", "shown_ms"):
