@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import socket
 import ssl
 from collections.abc import Callable
@@ -38,6 +39,7 @@ class ButtonSide:
         self._on_link = on_link
         self._client: aiomqtt.Client | None = None
         self._connected = asyncio.Event()
+        self._telling: set[asyncio.Task[object]] = set()
 
     async def run(self, on_press: OnPress) -> None:
         """Connect, listen, and connect again for as long as the gateway runs."""
@@ -62,12 +64,16 @@ class ButtonSide:
 
     async def acknowledge(self, ack: Ack) -> None:
         """Once: when it is lost the button presses again, and is told again."""
-        if self._client is None:
+        task = asyncio.current_task()
+        if self._client is None or task is None:
             return
+        self._telling.add(task)
         try:
-            await self._client.publish(ack.topic, msgspec.json.encode(ack), qos=1)
+            await self._client.publish(ack.topic, msgspec.json.encode(ack), qos=1, timeout=math.inf)
         except aiomqtt.MqttError as error:
             log.info("an acknowledgement was lost", extra={"press": f"{ack.device}:{ack.seq}", "reason": str(error)})
+        finally:
+            self._telling.discard(task)
 
     async def say(self, room: str, play: Play, until: datetime) -> bool:
         """Try until the broker took it or it has expired."""
@@ -88,6 +94,8 @@ class ButtonSide:
         self._client = client
         if client is None:
             self._connected.clear()
+            for task in self._telling:
+                task.cancel()
         else:
             self._connected.set()
         if changed:

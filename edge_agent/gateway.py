@@ -5,6 +5,7 @@ disk is full, read-only or stalled, the gateway acts all the same, does not say 
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -88,7 +89,7 @@ class Gateway:
     state: State = field(default_factory=State)
     ids: EventIds = field(default_factory=EventIds)
     _unstored: dict[PressId, asyncio.Future[None]] = field(default_factory=dict)
-    _told: "list[_Told]" = field(default_factory=list)
+    _acted: "list[_Taken]" = field(default_factory=list)
     _effects: set[asyncio.Task[None]] = field(default_factory=set)
 
     def receive(self, topic: str, device: str, body: bytes) -> None:
@@ -110,49 +111,57 @@ class Gateway:
         if decision.repeat:
             self._repeat(decision.press, ack)
         else:
-            self._spawn(self._carry_out(decision, ack, body, now, started + DEADLINE_SECONDS))
+            self._carry_out(decision, ack, body, now, started + DEADLINE_SECONDS)
 
     def _repeat(self, press: Press, ack: Ack) -> None:
         """Say `stored` again, unless it is not yet: then the one that waits for the disk will say it."""
         if press.id not in self._unstored:
             self._spawn(self.building.acknowledge(ack))
 
-    async def _carry_out(self, decision: Decision, ack: Ack, body: bytes, now: datetime, deadline: float) -> None:
+    def _carry_out(self, decision: Decision, ack: Ack, body: bytes, now: datetime, deadline: float) -> None:
+        """Commit, and act when that is done or the deadline has come. Callbacks, no task: 200 may press at once."""
         press, events = decision.press, self._stamped(decision.events)
         alert_id = None if decision.last is None else decision.last.alert_id
         writes = [statements.press(press, decision.outcome, alert_id, now, body), *map(statements.event, events)]
         if decision.alert is not None:
             writes.append(statements.alert(decision.alert))
         stored = self._unstored[press.id] = self.disk.submit(*writes)
-        stored.add_done_callback(partial(self._settled, press.id))
-        await asyncio.wait({stored}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
-        in_time = stored.done() and stored.exception() is None
-        stored_at = self.clock() if in_time else None
-        self._act(decision.plays)
-        acted_at = self.clock() if decision.plays else None
-        if in_time:
-            self._spawn(self.building.acknowledge(ack))
-        self._afterwards(_Told(decision, events, stored, stored_at, acted_at))
-        if not in_time:
-            await self._wait_for(stored)
-            await self.building.acknowledge(ack)
+        taken = _Taken(decision, events, ack, stored)
+        timer = asyncio.get_running_loop().call_at(deadline, self._late, taken)
+        stored.add_done_callback(partial(self._settled, taken, timer))
 
-    def _settled(self, press_id: PressId, stored: asyncio.Future[None]) -> None:
+    def _settled(self, taken: "_Taken", timer: asyncio.TimerHandle, stored: asyncio.Future[None]) -> None:
         """On the disk; or it never will be, and then no button is ever told that it is."""
-        if not stored.cancelled() and stored.exception() is None:
-            self._unstored.pop(press_id, None)
+        timer.cancel()
+        good = not stored.cancelled() and stored.exception() is None
+        if good:
+            self._unstored.pop(taken.decision.press.id, None)
+            self._spawn(self.building.acknowledge(taken.ack))
+        if not taken.acted:
+            self._act_on(taken, stored_at=self.clock() if good else None)
+        elif good:
+            self.recovered("store_failing")
 
-    async def _wait_for(self, stored: asyncio.Future[None]) -> None:
-        await asyncio.wait({stored}, timeout=STALLED_SECONDS)
-        if not stored.done():
+    def _late(self, taken: "_Taken") -> None:
+        """The disk was not in time: act all the same, and say so when it takes much longer."""
+        self._act_on(taken, stored_at=None)
+        asyncio.get_running_loop().call_later(STALLED_SECONDS, self._stalled, taken)
+
+    def _stalled(self, taken: "_Taken") -> None:
+        if not taken.stored.done():
             self.trouble("store_failing", detail="presses are acted on and forwarded, but not stored here")
-        await stored
-        self.recovered("store_failing")
 
-    def _afterwards(self, told: "_Told") -> None:
+    def _act_on(self, taken: "_Taken", *, stored_at: datetime | None) -> None:
+        taken.acted, taken.stored_at = True, stored_at
+        if taken.decision.plays:
+            self._act(taken.decision.plays)
+            taken.acted_at = self.clock()
+        self._afterwards(taken)
+
+    def _afterwards(self, taken: "_Taken") -> None:
         """Forward, and keep the books, when no other press waits to be told `stored`, or 30 ms later."""
-        self._told.append(told)
-        if len(self._told) == 1:
+        self._acted.append(taken)
+        if len(self._acted) == 1:
             self._spawn(self._keep_books())
 
     async def _keep_books(self) -> None:
@@ -161,25 +170,23 @@ class Gateway:
         await asyncio.sleep(0)
         while self._unstored and loop.time() < latest:
             await asyncio.sleep(0.001)
-        batch, self._told = self._told, []
-        writes: list[Statement] = []
-        for told in batch:
-            writes.extend(self._passed(told))
-        self.cloud.offer([Outgoing(event, told.stored) for told in batch for event in told.events])
+        batch, self._acted = self._acted, []
+        writes = [write for taken in batch for write in self._passed(taken)]
+        self.cloud.offer([Outgoing(event, taken.stored) for taken in batch for event in taken.events])
         if writes:
             self.disk.submit(*writes)
-        for told in batch:
-            press = ":".join(map(str, told.decision.press.id))
-            log.info("press %s", told.decision.outcome, extra={"press": press, "stored": told.stored_at is not None})
+        for taken in batch:
+            press = ":".join(map(str, taken.decision.press.id))
+            log.info("press %s", taken.decision.outcome, extra={"press": press, "stored": taken.stored_at is not None})
 
-    def _passed(self, told: "_Told") -> Iterable[Statement]:
+    def _passed(self, taken: "_Taken") -> Iterable[Statement]:
         """Write down which hops were passed."""
-        for event in told.events:
+        for event in taken.events:
             if isinstance(event, PressEvent):
-                event.hops.stored_at = None if told.stored_at is None else times.text(told.stored_at)
-                event.hops.acted_at = None if told.acted_at is None else times.text(told.acted_at)
+                event.hops.stored_at = None if taken.stored_at is None else times.text(taken.stored_at)
+                event.hops.acted_at = None if taken.acted_at is None else times.text(taken.acted_at)
                 yield statements.amended(event)
-        last = told.decision.last
+        last = taken.decision.last
         alert = None if last is None else self.state.alerts.get(last.alert_id)
         if alert is not None and may(alert.stage, Stage.ACTED):
             yield self._put(msgspec.structs.replace(alert, stage=advance(alert.stage, Stage.ACTED)))
@@ -276,9 +283,11 @@ class Gateway:
 
     async def finish(self, seconds: float) -> None:
         """Carry out what was taken, for as long as given; then leave it: a button that was not told asks again."""
-        if self._effects:
-            await asyncio.wait(self._effects, timeout=seconds)
-        for effect in self._effects:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while waiting := [*self._unstored.values(), *self._effects]:
+                    await asyncio.wait(waiting)
+        for effect in list(self._effects):
             effect.cancel()
 
     def status(self, depth: int) -> None:
@@ -311,15 +320,17 @@ class Gateway:
         effect.add_done_callback(self._effects.discard)
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A press whose button has been told, or could not be in time; `stored_at` None: not yet stored."""
+@dataclass(slots=True)
+class _Taken:
+    """A press on its way: `stored_at` None, when it was acted on before it was stored."""
 
     decision: Decision
     events: list[Event]
+    ack: Ack
     stored: asyncio.Future[None]
-    stored_at: datetime | None
-    acted_at: datetime | None
+    acted: bool = False
+    stored_at: datetime | None = None
+    acted_at: datetime | None = None
 
 
 async def _guarded(work: Awaitable[None]) -> None:
