@@ -10,7 +10,7 @@ from rich.table import Table
 
 from devstack import credentials, demo, environments, processes
 from devstack.errors import Refusal
-from devstack.paths import ROOT, Layout, check_version
+from devstack.paths import ROOT, Layout, check_version, remove
 from devstack.ports import Ports
 from devstack.supervisor import Supervisor
 
@@ -102,9 +102,7 @@ def reset(place: Layout) -> None:
     if supervisor.alive():
         supervisor.shut_down()
     supervisor.end_leftovers()
-    for folder in (place.home, place.engine_home, place.run):
-        if folder.exists():
-            shutil.rmtree(folder)
+    remove(place)
     console.print(f"Removed {place.home} and all that belonged to it.")
 
 

@@ -117,6 +117,13 @@ def prepare(place: Layout) -> None:
         version.write_text(STATE_VERSION + "\n")
 
 
+def remove(place: Layout) -> None:
+    """Remove everything of it, also what lies elsewhere. Nothing of it may run any more."""
+    for folder in (place.home, place.engine_home, place.run):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
 def check_version(place: Layout) -> None:
     """Refuse a folder that is no state folder, or one that another version of SafeSignal wrote."""
     if not place.home.exists():

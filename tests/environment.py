@@ -36,6 +36,8 @@ def _layout() -> paths.Layout:
 
 
 PLACE = _layout()
+# For root the engines and their sockets lie outside that folder.
+atexit.register(paths.remove, PLACE)
 paths.prepare(PLACE)
 SECRETS = credentials.credentials(PLACE)
 credentials.make_key_pairs(PLACE)
