@@ -30,15 +30,3 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
     drill: bool
     priority: int
     expires_at: str
-
-
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a button's report that the gateway looks at."""
-
-    v: int
-    device: str
-    boot: int
-    uptime_ms: int
-    fw: str
-    batt_mv: int | None = None
-    rssi: int | None = None
