@@ -1,0 +1,317 @@
+"""The REST doors of alerts: who sees which, in which order, and what a caller is told who asks wrongly."""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from itertools import chain
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from apps.accounts.models import Role
+from apps.alerts.models import Alert, AlertStatus
+from apps.alerts.selectors import Cursor
+from apps.common.ids import new_id
+from apps.common.scope import tenant_scope
+from contracts.validation import problems
+from tests.cloud.school import (
+    Person,
+    School,
+    device_name,
+    make_person,
+    make_school,
+    raise_alert,
+    raise_alerts,
+    raised,
+)
+
+ALERTS = "/api/v1/alerts"
+PATHS = {
+    "/api/v1/alerts": {"get"},
+    "/api/v1/alerts/{alert_uuid}": {"get"},
+    "/api/v1/alerts/{alert_uuid}/acknowledge": {"put"},
+    "/api/v1/alerts/{alert_uuid}/resolve": {"put"},
+}
+
+
+def get(person: Person, path: str = ALERTS, **query: str | int) -> Any:
+    return person.client.get(path, query)
+
+
+def listed(person: Person, **query: str | int) -> list[str]:
+    answer = person.client.get(ALERTS, query)
+    assert answer.status_code == HTTPStatus.OK, answer.content
+    return [alert["id"] for alert in answer.json()["results"]]
+
+
+def refusal(answer: Any, status: HTTPStatus, code: str) -> Any:
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), answer.content
+    assert problems("problem", answer.content) == []
+    assert answer.json()["code"] == code
+    return answer.json()
+
+
+def close(person: Person, alert: UUID) -> None:
+    answer = person.client.put(f"{ALERTS}/{alert}/resolve", data={"reason": "real"}, content_type="application/json")
+    assert answer.status_code == HTTPStatus.OK
+
+
+@pytest.fixture
+def operator(school: School) -> Person:
+    return make_person(Role.OPERATOR, school.organization)
+
+
+@pytest.fixture
+def ten(school: School) -> list[str]:
+    """Ten alerts, the newest first; two of them at the same millisecond."""
+    now = timezone.now()
+    ages = (0, 0, *range(2, 10))
+    ids = raise_alerts(school, *(raised(school, at=now - timedelta(seconds=age)) for age in ages))
+    return [str(one) for one in sorted(ids, key=lambda one: (one.int >> 80, one), reverse=True)]
+
+
+def test_a_new_school_has_no_alerts(operator: Person) -> None:
+    """An empty page, with nowhere to go."""
+    assert get(operator).json() == {"next": None, "previous": None, "results": []}
+
+
+def test_the_document_is_that_of_the_contract(school: School, operator: Person) -> None:
+    """The same in the list and by itself, with place, button, hops, and without what has not happened."""
+    before = timezone.now()
+    event = raised(school, alert_type="lockdown", at=datetime.now(UTC))
+    (alert,) = raise_alerts(school, event)
+    answer = get(operator, f"{ALERTS}/{alert}")
+    assert answer.status_code == HTTPStatus.OK and problems("alert", answer.content) == []
+    document = answer.json()
+    assert get(operator).json()["results"] == [document]
+    assert document["alert_id"] == event["alert_id"] and document["organization_id"] == str(school.organization)
+    assert (document["alert_type"], document["status"], document["source"]) == ("lockdown", "new", "button")
+    assert document["device"]["device_id"] == school.device
+    assert document["place"]["room"]["id"] == document["room_id"] == str(school.room)
+    assert [document["place"][one]["id"] for one in ("site", "building", "floor")] == [
+        str(one) for one in (school.site, school.building, school.floor)
+    ]
+    assert document["triggered_at"] == document["hops"]["pressed_at"] == event["at"]
+    assert datetime.fromisoformat(document["received_at"]) >= before.replace(microsecond=0)
+    assert document["approvals"] == {"given": 0, "required": 2, "by": []}
+    assert [document[one] for one in ("acknowledged_by", "resolved_by", "close_reason", "resolved_at")] == [None] * 4
+
+
+@pytest.mark.parametrize("change", [{"device": device_name()}, {"room": None}, {"live": False}, {"drill": True}])
+def test_every_kind_of_alert_has_a_valid_document(school: School, change: dict[str, Any]) -> None:
+    """Unknown device, no room, late, drill."""
+    admin = make_person(Role.ADMIN, school.organization)
+    raise_alert(school, **change)
+    raise_alert(school, silent=True, **change)
+    for document in get(admin).json()["results"]:
+        assert problems("alert", get(admin, f"{ALERTS}/{document['id']}").content) == []
+        assert document["is_unattributed"] == ("device" in change) == (document["place"] is None)
+        assert document["is_late"] == ("live" in change) and document["is_drill"] == ("drill" in change)
+
+
+def test_a_device_of_a_building_of_another_gateway_is_unattributed(school: School, operator: Person) -> None:
+    """A gateway speaks for the devices of its own buildings; what it says of another is an alert all the same."""
+    alert = raise_alert(school, device=school.other_device)
+    document = get(operator, f"{ALERTS}/{alert}").json()
+    assert document["is_unattributed"] and document["place"] is None
+    assert document["device"] == {"id": None, "device_id": school.other_device}
+
+
+@pytest.mark.parametrize("limit", [1, 3, 9, 10, 100])
+def test_pages_are_walked_forth_and_back(operator: Person, ten: list[str], limit: int) -> None:
+    """Newest first; every alert once, in either direction, and the ends are said."""
+    answer = get(operator, limit=limit).json()
+    assert answer["previous"] is None
+    forth = [[alert["id"] for alert in answer["results"]]]
+    while answer["next"]:
+        answer = operator.client.get(answer["next"]).json()
+        forth.append([alert["id"] for alert in answer["results"]])
+    assert list(chain.from_iterable(forth)) == ten
+    assert [len(page) for page in forth[:-1]] == [limit] * (len(forth) - 1)
+    back = [[alert["id"] for alert in answer["results"]]]
+    while answer["previous"]:
+        answer = operator.client.get(answer["previous"]).json()
+        back.insert(0, [alert["id"] for alert in answer["results"]])
+    assert back == forth
+
+
+def test_a_page_is_not_moved_by_a_new_alert(school: School, operator: Person, ten: list[str]) -> None:
+    """A cursor is a place in time: what comes in front of it shifts nothing."""
+    first = get(operator, limit=4).json()
+    newest = raise_alert(school, at=timezone.now() + timedelta(seconds=1))
+    second = operator.client.get(first["next"]).json()
+    assert [alert["id"] for alert in second["results"]] == ten[4:8]
+    newer = operator.client.get(second["previous"]).json()
+    assert [alert["id"] for alert in newer["results"]] == ten[0:4]
+    assert [one["id"] for one in operator.client.get(newer["previous"]).json()["results"]] == [str(newest)]
+
+
+def test_a_link_keeps_what_was_asked(school: School, operator: Person, ten: list[str]) -> None:
+    """Status, limit and organization go along."""
+    answer = get(operator, limit=2, status="open", organization=str(school.organization)).json()
+    assert answer["next"].startswith("http://testserver/api/v1/alerts?")
+    for part in ("limit=2", "status=open", f"organization={school.organization}", "cursor="):
+        assert part in answer["next"]
+
+
+def test_the_list_by_status(school: School, operator: Person) -> None:
+    """`open` is new and acknowledged; without a status it is every one."""
+    new, acknowledged, resolved, cancelled = (raise_alert(school) for _ in range(4))
+    assert operator.client.put(f"{ALERTS}/{acknowledged}/acknowledge").status_code == HTTPStatus.OK
+    close(operator, resolved)
+    with tenant_scope([school.organization]):
+        Alert.objects.filter(id=cancelled).update(status=AlertStatus.CANCELLED, resolved_at=timezone.now())
+    expected = {
+        "new": {new},
+        "acknowledged": {acknowledged},
+        "resolved": {resolved},
+        "cancelled": {cancelled},
+        "open": {new, acknowledged},
+    }
+    for status, alerts in expected.items():
+        assert set(listed(operator, status=status)) == {str(alert) for alert in alerts}
+    assert len(listed(operator)) == 4
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("limit", value) for value in ("0", "101", "-1", "ten", "", "1.5", "\u0661", "9" * 30)),
+        *(("status", value) for value in ("", "OPEN", "closed", "new,resolved", "\x00")),
+        *(("cursor", value) for value in ("x", "=", "bm9uZQ", "\u00fc", "A" * 4000, "\x00")),
+        *(("organization", value) for value in ("", "x", "\x00", "00000000")),
+    ],
+)
+def test_a_bad_value_is_named(operator: Person, field: str, value: str) -> None:
+    """400 with the name of the field, never a 500 and never another list than was asked for."""
+    problem = refusal(get(operator, **{field: value}), HTTPStatus.BAD_REQUEST, "invalid")
+    assert list(problem["errors"]) == [field]
+
+
+@pytest.mark.parametrize(
+    "triggered_at",
+    [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)],
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_cursor_made_by_hand_does_no_harm(
+    operator: Person, ten: list[str], triggered_at: datetime, backwards: bool
+) -> None:
+    """It is a place in one's own list, and no more."""
+    cursor = Cursor(triggered_at, uuid4(), backwards).encode()
+    found = listed(operator, cursor=cursor, limit=100)
+    everything = (triggered_at < timezone.now()) == backwards
+    assert found == (ten if everything else [])
+
+
+def test_who_belongs_to_several_names_one() -> None:
+    """`organization_required`, then each list by itself."""
+    schools = [make_school(), make_school()]
+    person = make_person(Role.OPERATOR, *(school.organization for school in schools))
+    alerts = [str(raise_alert(school)) for school in schools]
+    refusal(get(person), HTTPStatus.BAD_REQUEST, "organization_required")
+    for school, alert in zip(schools, alerts, strict=True):
+        assert listed(person, organization=str(school.organization)) == [alert]
+        assert get(person, f"{ALERTS}/{alert}").status_code == HTTPStatus.OK
+
+
+def test_another_school_is_not_there(school: School, operator: Person) -> None:
+    """404 for its alerts and its list, with the same words as for what never was."""
+    other = make_school()
+    theirs = raise_alert(other)
+    refusal(get(operator, organization=str(other.organization)), HTTPStatus.NOT_FOUND, "not_found")
+    refusal(get(operator, organization=str(new_id())), HTTPStatus.NOT_FOUND, "not_found")
+    seen = refusal(get(operator, f"{ALERTS}/{theirs}"), HTTPStatus.NOT_FOUND, "alert_not_found")
+    never = refusal(get(operator, f"{ALERTS}/{new_id()}"), HTTPStatus.NOT_FOUND, "alert_not_found")
+    assert seen == never == refusal(get(operator, f"{ALERTS}/{uuid4()}"), HTTPStatus.NOT_FOUND, "alert_not_found")
+    assert listed(operator) == []
+
+
+def test_nobody_is_refused(school: School) -> None:
+    """Neither a stranger without a token nor a gateway reads alerts; nor who belongs nowhere."""
+    alert = raise_alert(school)
+    gateway = Person(school.gateway, "gateway", school.gateway_token)
+    nowhere = make_person(Role.ADMIN)
+    for path in (ALERTS, f"{ALERTS}/{alert}"):
+        refusal(Client().get(path), HTTPStatus.UNAUTHORIZED, "not_authenticated")
+        refusal(get(gateway, path), HTTPStatus.FORBIDDEN, "forbidden")
+        assert get(nowhere, path).status_code == HTTPStatus.NOT_FOUND
+
+
+def test_silent_alerts_are_for_those_who_may_see_them(school: School, operator: Person) -> None:
+    """Hidden from operators in the list, by id, and in the number of pages; an admin sees them."""
+    admin = make_person(Role.ADMIN, school.organization)
+    silent = str(raise_alert(school, silent=True))
+    loud = str(raise_alert(school, at=timezone.now() - timedelta(seconds=5)))
+    assert listed(admin) == [silent, loud]
+    assert listed(operator) == [loud]
+    assert get(operator, limit=1).json()["next"] is None
+    refusal(get(operator, f"{ALERTS}/{silent}"), HTTPStatus.NOT_FOUND, "alert_not_found")
+    assert get(admin, f"{ALERTS}/{silent}").json()["is_silent"] is True
+
+
+def test_a_viewer_sees_closed_alerts_without_names(school: School, operator: Person) -> None:
+    """No live alert, no silent one, and not who did what."""
+    admin, viewer = (make_person(role, school.organization) for role in (Role.ADMIN, Role.VIEWER))
+    closed, live = raise_alert(school), raise_alert(school)
+    silent = raise_alert(school, silent=True)
+    assert operator.client.put(f"{ALERTS}/{closed}/acknowledge").status_code == HTTPStatus.OK
+    close(operator, closed)
+    close(admin, silent)
+    assert listed(viewer) == [str(closed)]
+    assert listed(viewer, status="open") == [] and listed(viewer, status="resolved") == [str(closed)]
+    for hidden in (live, silent):
+        refusal(get(viewer, f"{ALERTS}/{hidden}"), HTTPStatus.NOT_FOUND, "alert_not_found")
+    answer = get(viewer, f"{ALERTS}/{closed}")
+    assert problems("alert", answer.content) == []
+    document = answer.json()
+    assert document["acknowledged_by"] is document["resolved_by"] is None and document["approvals"]["by"] == []
+    assert document["approvals"]["given"] == 1 and document["acknowledged_at"]
+    assert operator.name not in answer.content.decode() and str(operator.id) not in answer.content.decode()
+
+
+def test_a_list_costs_the_same_however_long_it_is(school: School, operator: Person) -> None:
+    """The caller, the scope and the page: no query for each alert."""
+    counted = []
+    for alerts in (1, 40):
+        raise_alerts(school, *(raised(school) for _ in range(alerts)))
+        with CaptureQueriesContext(connections["default"]) as queries:
+            assert len(listed(operator, limit=100)) >= alerts
+        counted.append(len(queries))
+    assert counted[0] == counted[1] <= 6
+
+
+def test_an_alert_is_found_in_its_own_partition(school: School, operator: Person) -> None:
+    """The id says when it was triggered; a look-up visits one partition and not all."""
+    alert = raise_alert(school)
+    with CaptureQueriesContext(connections["default"]) as queries:
+        assert get(operator, f"{ALERTS}/{alert}").status_code == HTTPStatus.OK
+    (read,) = [one["sql"] for one in queries.captured_queries if "FROM alert_history" in one["sql"]]
+    with tenant_scope([school.organization]), connections["default"].cursor() as cursor:
+        cursor.execute(f"EXPLAIN {read}".replace("%", "%%"))
+        plan = "\n".join(str(line) for (line,) in cursor.fetchall())
+    assert plan.count(" on alert_history") == 1, plan
+
+
+def test_the_openapi_document_has_these_doors(school: School) -> None:
+    """Served to anyone who is signed in or not, with every path, its refusals and its parameters."""
+    answer = Client().get("/api/v1/openapi.json")
+    assert answer.status_code == HTTPStatus.OK
+    document = answer.json()
+    assert document["openapi"].startswith("3.1")
+    for path, methods in PATHS.items():
+        assert methods <= set(document["paths"][path]), path
+    parameters = document["paths"]["/api/v1/alerts"]["get"]["parameters"]
+    assert {one["name"] for one in parameters} == {"organization", "status", "limit", "cursor"}
+    resolve = document["paths"]["/api/v1/alerts/{alert_uuid}/resolve"]["put"]["responses"]
+    assert set(resolve) >= {"200", "202", "409"} and "application/problem+json" in resolve["409"]["content"]
+
+
+def test_the_openapi_document_describes_what_is_sent(school: School, operator: Person) -> None:
+    """The members of an alert are the same in the document, the answer and the contract's schema."""
+    alert = raise_alert(school)
+    described = Client().get("/api/v1/openapi.json").json()["components"]["schemas"]["Alert"]["properties"]
+    assert set(described) == set(get(operator, f"{ALERTS}/{alert}").json())
