@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
@@ -124,6 +124,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         error = NotFound()
     elif isinstance(error, PermissionDenied):
         error = Forbidden()
+    elif isinstance(error, RequestDataTooBig):
+        error = TooLarge()
     if isinstance(error, exceptions.ValidationError):
         error = Invalid(errors=error.detail)
     if isinstance(error, exceptions.APIException):

@@ -1,0 +1,101 @@
+"""The running chain as these tests reach it: processes by kill, all else by broker and API; PostgreSQL and the
+gateway's file only to read, when everything is over."""
+
+import asyncio
+import os
+import signal
+import socket
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from unittest.mock import patch
+
+from devstack import credentials, engines, readiness
+from devstack.demo import Demo
+from devstack.paths import Layout, layout
+from devstack.ports import HOST, Ports
+from devstack.supervisor import ProcessInfo, Supervisor
+from devstack.testing import Stack
+
+NIGHTLY = bool(os.environ.get("SAFESIGNAL_NIGHTLY"))
+POLL_SECONDS = 0.1
+
+
+class Chain:
+    """One started SafeSignal."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.place: Layout = _layout(stack.home)
+        self.ports = Ports(
+            http=int(stack.environment["SAFESIGNAL_HTTP_PORT"]), mqtt=int(stack.environment["SAFESIGNAL_MQTT_PORT"])
+        )
+        self._secrets = credentials.credentials(self.place)
+        self._supervisor = Supervisor(self.place)
+
+    @property
+    def demo(self) -> Demo:
+        """The school, its people and its buttons."""
+        return self.stack.demo
+
+    def kill(self, name: str) -> int:
+        """`kill -9` of a supervised process; the pid that died."""
+        pid = self._info(name).pid
+        assert pid is not None, f"{name} does not run"
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def hold_down(self, name: str) -> None:
+        """Kill it, and let nobody start it again."""
+        self.kill(name)
+        self._supervisor.stop_process(name)
+
+    def start(self, name: str) -> None:
+        """Let it run again."""
+        self._supervisor.start_process(name)
+
+    def running(self, name: str, *, but: int | None = None) -> bool:
+        """Whether the process manager says that it runs, as another process than `but`."""
+        info = self._info(name)
+        return info.state == "running" and info.pid not in (None, but)
+
+    def answers(self, name: str) -> bool:
+        """Whether it can be used, as far as that can be asked."""
+        if name == "web":
+            return readiness.web_answers(self.ports)
+        if name == "postgres":
+            return readiness.postgres_answers(self.place, self._secrets)
+        if name == "broker":
+            with socket.socket() as probe:
+                return probe.connect_ex((HOST, self.ports.mqtt)) == 0
+        return self.running(name)
+
+    def rows(self, sql: str) -> list[list[str]]:
+        """What PostgreSQL holds, past every policy."""
+        answer = engines.psql(self.place, self._secrets, f"\\connect {engines.DATABASE}\n{sql};")
+        return [line.split("|") for line in answer.splitlines()]
+
+    def gateway_rows(self, sql: str) -> list[tuple[str | None, ...]]:
+        """What the gateway's file holds."""
+        path = self.place.edge / "gateway.sqlite3"
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def _info(self, name: str) -> ProcessInfo:
+        return next(one for one in self._supervisor.processes() if one.name == name)
+
+
+def _layout(home: Path) -> Layout:
+    with patch.dict(os.environ, {"SAFESIGNAL_HOME": str(home)}):
+        return layout()
+
+
+async def until(true: Callable[[], bool], what: str, *, seconds: float) -> float:
+    """Wait for a condition; the seconds that it took."""
+    began = time.monotonic()
+    while not await asyncio.to_thread(true):
+        assert time.monotonic() - began < seconds, f"not within {seconds:.0f} s: {what}"
+        await asyncio.sleep(POLL_SECONDS)
+    return time.monotonic() - began
