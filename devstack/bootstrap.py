@@ -88,7 +88,7 @@ def install(venv: Path, lock: str) -> None:
     print(f"Installing the packages of {lock} into {venv} (the first time takes a minute or two) ...", file=sys.stderr)
     for name in (RUNTIME_LOCK, DEVELOPMENT_LOCK):
         stamp(venv, name).unlink(missing_ok=True)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
+    pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--root-user-action=ignore"]
     done = subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", str(ROOT / lock)], check=False)
     if done.returncode != 0:
         raise Stop(f"Installing {lock} failed (see above). Nothing was started.")

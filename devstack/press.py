@@ -4,36 +4,31 @@ import asyncio
 import contextlib
 import fcntl
 import random
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from devstack.button import Felt, Hand
-from devstack.cloud import Alert, Cloud, Unreachable
-from devstack.demo import Demo, Person
+from devstack.cloud import Cloud, Unreachable
+from devstack.demo import Demo
 from devstack.errors import Refusal
+from devstack.hops import Seen, hops, result_of, summary
 from devstack.paths import Layout
 from devstack.pki import button_identity
+from devstack.screen import Screen, screen
 from devstack.simulated import SimulatedButton
 from devstack.supervisor import Supervisor
-from devstack.watch import Account, Shown
 
 STORED_SECONDS = 10.0
-SHOWN_SECONDS = 10.0
-READY_SECONDS = 15.0
 # The gateway takes a second press of one button within 800 ms for a bounce of its contact.
 LONGER_THAN_A_BOUNCE = 0.9
 # From the cloud to the gateway at the most: the relay polls every 100 ms.
 DRILL_TRAVELS = 0.3
-# The wire carries milliseconds, cut off.
-WIRE_ROUNDING = timedelta(milliseconds=1)
 
 # Which key and pattern of the demo school's buttons give which type; seed_demo gives the gateway the same policy.
 HANDS: dict[tuple[str, bool], Hand] = {
@@ -52,27 +47,6 @@ HANDS: dict[tuple[str, bool], Hand] = {
     ("assist", True): Hand("short", 5),
     ("medical", True): Hand("triple", 5),
 }
-
-
-class Result(msgspec.Struct, frozen=True):
-    """A line of `--json`: milliseconds since the press; null for what did not happen."""
-
-    device: str
-    seq: int
-    alert_id: str | None
-    stored_ms: float | None
-    committed_ms: float | None
-    shown_ms: float | None
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A press with all that became known of it."""
-
-    result: Result
-    pressed_at: datetime
-    stored_at: datetime | None
-    shown: Shown | None
 
 
 @dataclass(frozen=True)
@@ -154,7 +128,7 @@ class Press:
         except Unreachable as error:
             raise Refusal(f"The cloud does not answer ({error}): without it no drill can be started.") from None
 
-    async def _one(self, device: str, shown: "Screen") -> Seen:
+    async def _one(self, device: str, shown: Screen) -> Seen:
         if self._order.drill:
             await asyncio.to_thread(self._arm, device)
             await asyncio.sleep(DRILL_TRAVELS)
@@ -167,7 +141,7 @@ class Press:
             message = await shown.wait_for(device, f"{device}:{inst}:{seq}", pressed_at)
         if self._order.drill and message is not None and message.alert is not None and not message.alert.is_drill:
             raise Refusal(f"The press of {device} was taken for a REAL one: it came before the drill. Close it now.")
-        return Seen(_result(device, seq, inst, pressed_at, stored_at, message), pressed_at, stored_at, message)
+        return Seen(result_of(device, seq, inst, pressed_at, stored_at, message), pressed_at, stored_at, message)
 
     async def _press_one_of_ours(self, device: str) -> tuple[str, int, datetime, datetime | None]:
         place = self._place
@@ -213,73 +187,6 @@ def _dark(line: str) -> None:
     """Buttons that are pressed from here have no LED: the command itself shows what happened."""
 
 
-class Screen:
-    """What the member of staff has seen so far."""
-
-    def __init__(self) -> None:
-        self._shown: list[Shown] = []
-        self._news = asyncio.Condition()
-        self.ready = asyncio.Event()
-
-    async def add(self, shown: Shown) -> None:
-        """A message came in."""
-        if shown.type == "ready":
-            self.ready.set()
-            return
-        async with self._news:
-            self._shown.append(shown)
-            self._news.notify_all()
-
-    async def wait_for(self, device: str, alert_id: str, pressed_at: datetime) -> Shown | None:
-        """The message with which this press came onto the screen, or None when it did not come."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SHOWN_SECONDS), self._news:
-                while True:
-                    for shown in self._shown:
-                        if shown.alert is not None and _tells_of(shown.alert, device, alert_id, pressed_at):
-                            return shown
-                    await self._news.wait()
-        return None
-
-
-def _tells_of(alert: Alert, device: str, alert_id: str, pressed_at: datetime) -> bool:
-    """Whether it is this press's own alert, or one that this press has joined."""
-    if alert.alert_id == alert_id:
-        return True
-    same_device = alert.device is not None and alert.device.device_id == device
-    return same_device and pressed_at - alert.last_pressed_at < WIRE_ROUNDING
-
-
-@asynccontextmanager
-async def screen(demo: Demo, person: Person, console: Console) -> AsyncIterator[Screen]:
-    """A watcher in a process of its own, signed in."""
-    seen = Screen()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "devstack.watch", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL, limit=1 << 20,
-    )  # fmt: skip
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("the watcher has no pipes")
-    output = process.stdout
-    process.stdin.write(msgspec.json.encode(Account(demo.base_url, person.email, person.password)) + b"\n")
-
-    async def read() -> None:
-        async for line in output:
-            await seen.add(msgspec.json.decode(line, type=Shown))
-
-    reading = asyncio.create_task(read())
-    try:
-        done, _ = await asyncio.wait({asyncio.create_task(seen.ready.wait())}, timeout=READY_SECONDS)
-        if not done:
-            console.print("[yellow]The live feed does not answer: what is shown there will not be seen here.[/]")
-        yield seen
-    finally:
-        reading.cancel()
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-
-
 @contextmanager
 def claimed(place: Layout, devices: list[str], count: int) -> Iterator[list[str]]:
     """Take `count` buttons that no other command is pressing; a named one is taken once and pressed repeatedly."""
@@ -303,66 +210,3 @@ def claimed(place: Layout, devices: list[str], count: int) -> Iterator[list[str]
                 "Another command is pressing that button." if len(set(devices)) == 1 else "No button is free."
             )
         yield taken
-
-
-def _result(
-    device: str, seq: int, inst: str, pressed_at: datetime, stored_at: datetime | None, shown: Shown | None
-) -> Result:
-    alert_id = f"{device}:{inst}:{seq}" if stored_at is not None else None
-    if shown is not None and shown.alert is not None:
-        alert_id = shown.alert.alert_id
-    return Result(
-        device=device,
-        seq=seq,
-        alert_id=alert_id,
-        stored_ms=_since(pressed_at, stored_at),
-        committed_ms=_since(pressed_at, shown.at if shown else None),
-        shown_ms=_since(pressed_at, shown.received_at if shown else None),
-    )
-
-
-def _since(start: datetime, moment: datetime | None) -> float | None:
-    return None if moment is None else round((moment - start).total_seconds() * 1000, 1)
-
-
-def hops(one: Seen) -> Table:
-    """One press, station by station."""
-    alert = one.shown.alert if one.shown else None
-    kind = (
-        f"{alert.alert_type}{' DRILL' if alert.is_drill else ''}{' SILENT' if alert.is_silent else ''}"
-        if alert
-        else "?"
-    )
-    table = Table(title=f"{one.result.device}  press {one.result.seq}  {kind}", title_justify="left")
-    table.add_column("hop")
-    table.add_column("time (UTC)")
-    table.add_column("ms since the press", justify="right")
-    first = alert is not None and alert.presses == 1
-    known = alert.hops if alert is not None and first else None
-    for name, moment in (
-        ("pressed", one.pressed_at),
-        ("arrived at the gateway", known.arrived_at if known else None),
-        ("on the gateway's disk", known.stored_at if known else None),
-        ("button told: stored", one.stored_at),
-        ("received by the cloud", known.received_at if known else None),
-        ("committed in the cloud", one.shown.at if one.shown else None),
-        ("on a staff member's screen", one.shown.received_at if one.shown else None),
-    ):
-        since = _since(one.pressed_at, moment)
-        table.add_row(
-            name, moment.strftime("%H:%M:%S.%f")[:-3] if moment else "-", "-" if since is None else f"{since:.1f}"
-        )
-    return table
-
-
-def summary(seen: list[Seen]) -> Table:
-    """Median and 99th percentile of several presses."""
-    table = Table(title=f"{len(seen)} presses", title_justify="left")
-    for heading in ("ms since the press", "p50", "p99", "missing"):
-        table.add_column(heading, justify="right")
-    for name in ("stored_ms", "committed_ms", "shown_ms"):
-        values = sorted(value for one in seen if (value := getattr(one.result, name)) is not None)
-        if values:
-            p50, p99 = values[len(values) // 2], values[min(len(values) - 1, int(len(values) * 0.99))]
-            table.add_row(name.removesuffix("_ms"), f"{p50:.1f}", f"{p99:.1f}", str(len(seen) - len(values)))
-    return table

@@ -13,9 +13,9 @@ import msgspec
 
 from devstack.commands import Status
 from devstack.demo import Demo
+from devstack.hops import Result
 from devstack.paths import ROOT
 from devstack.ports import HOST
-from devstack.press import Result
 
 SECONDS = 180
 
