@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from devstack.demo import Person
 from devstack.testing import Stack
@@ -98,11 +98,14 @@ def test_a_lockdown_ends_by_two_different_people(browser: Browser, stack: Stack)
         expect(theirs).to_have_count(0)
 
 
-def test_a_silent_alert_and_a_press_again_say_so(browser: Browser, stack: Stack) -> None:
+def test_a_silent_alert_a_drill_and_a_press_again_say_so(browser: Browser, stack: Stack) -> None:
     with at_the_board(browser, stack.demo, "admin") as page:
         (silent,) = stack.press("--type", "assist", "--silent")
         assert silent.alert_id is not None
         expect(card(page, silent.alert_id).locator(".band-silent")).to_contain_text("SILENT")
+        (drill,) = stack.press("--type", "evacuate", "--drill")
+        assert drill.alert_id is not None
+        expect(card(page, drill.alert_id).locator(".band-drill")).to_contain_text("DRILL")
         (first,) = stack.press("--type", "hold")
         assert first.alert_id is not None
         expect(card(page, first.alert_id)).to_be_visible()
@@ -110,21 +113,45 @@ def test_a_silent_alert_and_a_press_again_say_so(browser: Browser, stack: Stack)
         expect(card(page, first.alert_id)).to_contain_text("Pressed again, 2 presses in all")
 
 
-def test_a_card_that_someone_else_closed_says_so_instead_of_acting(browser: Browser, stack: Stack) -> None:
-    """The button is pressed on a board that has not heard of the end yet."""
+def test_without_an_answer_it_says_what_to_do_and_goes_on_when_the_network_is_back(
+    browser: Browser, stack: Stack
+) -> None:
     (press,) = stack.press("--type", "hold")
     assert press.alert_id is not None
-    with at_the_board(browser, stack.demo, "operator") as page, at_the_board(browser, stack.demo, "admin") as other:
+    with at_the_board(browser, stack.demo, "operator") as page:
+        mine = card(page, press.alert_id)
         page.context.set_offline(True)
-        theirs = card(other, press.alert_id)
+        mine.get_by_role("button", name="Acknowledge").click()
+        expect(mine).to_contain_text("No answer from the server. Try again; until then tell people another way.")
+        page.context.set_offline(False)
+        mine.get_by_role("button", name="Acknowledge").click()
+        expect(mine.locator(".alert-state")).to_contain_text("You acknowledged this at")
+        expect(mine.locator(".alert-note")).to_be_empty()
+
+
+def test_who_was_not_the_first_sees_how_it_stands(browser: Browser, stack: Stack) -> None:
+    """The news of the end is lost on the way to one of the boards."""
+    (press,) = stack.press("--type", "secure")
+    assert press.alert_id is not None
+    lost: list[str | bytes] = []
+
+    def lossy(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        socket.on_message(server.send)
+        server.on_message(lambda text: lost.append(text) if "alert.updated" in str(text) else socket.send(text))
+
+    with at_the_board(browser, stack.demo, "operator") as page, at_the_board(browser, stack.demo, "admin") as other:
+        page.route_web_socket("**/ws/alerts", lossy)
+        page.reload()
+        mine, theirs = card(page, press.alert_id), card(other, press.alert_id)
+        expect(page.locator("#line")).to_contain_text("Live,")
         theirs.get_by_role("button", name="Resolve").click()
         expect(theirs).to_have_count(0)
-        uuid = page.locator(".alert", has_text="Hold").first.get_attribute("data-alert")
-        mine = page.locator(f'[data-alert="{uuid}"]')
+        expect(mine).to_be_visible()
         mine.get_by_role("button", name="Acknowledge").click()
-        expect(mine).to_contain_text("No answer from the server. Try again")
-        page.context.set_offline(False)
-        expect(mine).to_have_count(0, timeout=15_000)
+        expect(mine).to_have_count(0)
+        expect(page.locator("#ended")).to_contain_text("Secure")
+        assert lost, "the board heard of it after all"
 
 
 def test_it_comes_back_by_itself_with_everything_that_happened_meanwhile(browser: Browser, stack: Stack) -> None:

@@ -189,6 +189,31 @@ def test_sound_is_armed_by_a_person_and_the_board_says_when_it_is_not(page: Page
     expect(sound).to_have_text("Sound is off: turn on")
 
 
+TROUBLES = """
+async () => {
+  const { View } = await import("/static/board/render.js");
+  const data = JSON.parse(document.getElementById("board-data").textContent);
+  const since = new Date().toISOString();
+  const troubles = [
+    { device: "ss-7c9ebd12f0a4", kind: "battery_low", detail: null, since },
+    { device: null, kind: "disk", detail: "<b>The disk is full</b>", since },
+  ];
+  new View(data, () => Date.now()).show([], new Map(), { shown: new Map(), ended: [], troubles });
+}
+"""
+
+
+def test_troubles_are_listed_in_words(page: Page, hall: Gallery) -> None:
+    page.goto(hall.hang("troubles", []))
+    expect(page.locator("#needs")).to_be_hidden()
+    page.evaluate(TROUBLES)
+    rows = page.locator("#needs li")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("Button ss-7c9ebd12f0a4: battery low")
+    expect(rows.last).to_contain_text("Gateway: <b>The disk is full</b>")
+    assert page.evaluate(CONTRAST) == []
+
+
 RINGS = """
 window.tones = 0;
 const Own = OscillatorNode;
