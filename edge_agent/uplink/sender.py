@@ -6,6 +6,7 @@ from typing import Protocol
 import httpx
 import msgspec
 
+from edge_agent import times
 from edge_agent.messages.cloud import Answer
 from edge_agent.store.store import Row
 from edge_agent.uplink.credentials import Credentials, CredentialsRefusedError
@@ -69,7 +70,8 @@ class Sender:
 
     async def _post(self, rows: Sequence[Row]) -> httpx.Response:
         """Once more with a new token when the first is not taken."""
-        body = b'{"epoch":"%s","events":[%s]}' % (self._ledger.epoch.encode(), b",".join(row.payload for row in rows))
+        head = f'{{"epoch":"{self._ledger.epoch}","sent_at":"{times.text(times.now())}","events":['
+        body = head.encode() + b",".join(row.payload for row in rows) + b"]}"
         try:
             token = await self._credentials.token()
             answer = await self._request(body, token)
