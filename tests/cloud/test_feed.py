@@ -1,12 +1,7 @@
 """The feed: one order for an organization, without holes, in the order of commits; and the relay that carries it."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,8 +18,8 @@ from apps.common.feed import Audience, FeedMessage
 from apps.common.ids import new_id
 from apps.common.relay import ADVISORY_LOCK, Relay, publish_unsent
 from apps.common.scope import system_scope, tenant_scope
-from contracts import ROOT
 from tests.cloud.connections import at_once
+from tests.cloud.server import start_relay, stop, until
 
 WRITERS = 6
 ROUNDS = 40
@@ -60,13 +55,6 @@ def head(organization: UUID) -> int:
 def seqs(organization: UUID) -> list[int]:
     with tenant_scope([organization]):
         return [message.seq for message in feed.since(organization, 0, limit=10_000)]
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def test_a_message_is_what_was_announced() -> None:
@@ -277,12 +265,7 @@ def test_a_second_relay_waits_and_takes_over_from_a_killed_one() -> None:
     finally:
         for process in (first, second):
             if process is not None:
-                process.send_signal(signal.SIGTERM)
-                process.wait()
-
-
-def start_relay() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "manage.py", "relay"], cwd=ROOT.parent, env=dict(os.environ))
+                stop(process)
 
 
 def leaders() -> int:

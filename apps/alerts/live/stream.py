@@ -25,7 +25,7 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
     given = callers.credential(scope["headers"])
     principal = await callers.caller(given)
     sees = callers.person_sees(principal) if principal else {}
-    if not sees:
+    if principal is None or not sees:
         await _refuse(send, Forbidden() if principal else Unauthenticated())
         return
     headers = [
@@ -41,8 +41,10 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
             kind = msgspec.json.decode(text, type=_Kind).type
             event = f"event: {kind}\nid: {_encode(client.positions)}\ndata: {text}\n\n"
             await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
-            if kind == "ping" and await callers.caller(given) is None:
-                break
+            if kind == "ping":
+                now = await callers.caller(given)
+                if now is None or now.grants != principal.grants:
+                    break
     except session.TooSlow:
         pass
     await send({"type": "http.response.body", "body": b"", "more_body": False})

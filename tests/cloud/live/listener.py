@@ -1,0 +1,92 @@
+"""Clients of the live feed, as apps, browsers and gateways are; each message is held against its contract."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
+from websockets.typing import Origin, Subprotocol
+
+from contracts.validation import problems
+from tests.cloud.server import Server
+
+SECONDS = 10
+CHECKED = 100
+
+
+@dataclass
+class Listener:
+    """One open socket."""
+
+    socket: Connection
+    contract: str
+    received: int = 0
+
+    def next(self) -> Any:
+        """The next message that is no ping; the first hundred are held against the contract, which takes its time."""
+        while True:
+            text = self.socket.recv(timeout=SECONDS)
+            assert isinstance(text, str)
+            self.received += 1
+            if self.received <= CHECKED:
+                assert problems(self.contract, text.encode()) == [], text
+            message = json.loads(text)
+            if message["type"] != "ping":
+                return message
+
+    def until_ready(self) -> list[Any]:
+        """Everything up to `ready`, and that."""
+        messages = [self.next()]
+        while messages[-1]["type"] != "ready":
+            messages.append(self.next())
+        return messages
+
+    def resume(self, organizations: Mapping[UUID, int]) -> list[Any]:
+        """As a person's client says where it was."""
+        names = {str(organization): seq for organization, seq in organizations.items()}
+        return self.say({"type": "resume", "organizations": names})
+
+    def start(self) -> Any:
+        """Listen from now on: `ready`."""
+        (ready,) = self.say({"type": "resume", "organizations": {}})
+        return ready
+
+    def say(self, message: object) -> list[Any]:
+        """What comes up to `ready` after a first message."""
+        self.socket.send(json.dumps(message))
+        return self.until_ready()
+
+    def close_code(self, seconds: float = SECONDS) -> int:
+        """The code that the server closes with; what came before it is left out."""
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                self.socket.recv(timeout=seconds)
+        assert closed.value.rcvd is not None
+        return closed.value.rcvd.code
+
+
+@contextmanager
+def listening(
+    server: Server,
+    token: str | None,
+    *,
+    path: str = "/ws/alerts",
+    headers: Mapping[str, str] | None = None,
+    origin: str | None = None,
+) -> Iterator[Listener]:
+    """A socket that was accepted."""
+    offered = [Subprotocol("safesignal.v1"), *([Subprotocol(f"bearer.{token}")] if token is not None else [])]
+    with connect(
+        f"{server.socket_url}{path}",
+        subprotocols=offered,
+        additional_headers=dict(headers or {}),
+        origin=Origin(origin) if origin else None,
+    ) as socket:
+        assert socket.subprotocol == "safesignal.v1"
+        yield Listener(socket, "live" if path == "/ws/alerts" else "edge_downlink")

@@ -1,0 +1,87 @@
+"""`/ws/edge`: what the building must know of what was done in the cloud."""
+
+from django.utils import timezone
+
+from apps.accounts.models import Role
+from apps.common.ids import new_id
+from apps.common.scope import tenant_scope
+from apps.devices import services as devices
+from tests.cloud.live.listener import listening
+from tests.cloud.school import Person, School, make_person, raise_alert, raise_alerts, raised, send
+from tests.cloud.server import Server
+
+FROM_NOW = {"type": "resume", "cursor": None}
+
+
+def test_a_gateway_learns_what_was_done_in_the_cloud(server: Server, school: School, operator: Person) -> None:
+    """From a cursor, by the alert_id that it knows."""
+    event = raised(school)
+    (alert,) = raise_alerts(school, event)
+    with listening(server, school.gateway_token, path="/ws/edge") as listener:
+        created, ready = listener.say({"type": "resume", "cursor": 0})
+        assert (created["type"], created["seq"], ready) == ("alert.created", 1, {"type": "ready", "seq": 1})
+        assert operator.client.put(f"/api/v1/alerts/{alert}/acknowledge").status_code == 200
+        message = listener.next()
+        assert (message["type"], message["alert"]["alert_id"]) == ("alert.updated", event["alert_id"])
+    with listening(server, school.gateway_token, path="/ws/edge") as listener:
+        assert listener.say({"type": "resume", "cursor": None}) == [{"type": "ready", "seq": 2}]
+
+
+def test_a_cursor_ahead_is_a_resync(server: Server, school: School) -> None:
+    """The gateway reads its alerts anew."""
+    with listening(server, school.gateway_token, path="/ws/edge") as listener:
+        assert listener.say({"type": "resume", "cursor": 99}) == [
+            {"type": "resync", "seq": 0},
+            {"type": "ready", "seq": 0},
+        ]
+
+
+def test_a_gateway_hears_of_its_own_buildings(server: Server, school: School) -> None:
+    """And of what has no known place; not of the other building's alerts, nor of troubles."""
+    with tenant_scope([school.organization]):
+        annex = devices.register_gateway(
+            actor=None,
+            organization_id=school.organization,
+            name="Annex",
+            public_key="none",
+            buildings=[school.other_building],
+        )
+    other = School(**{**vars(school), "gateway": annex})
+    with (
+        listening(server, school.gateway_token, path="/ws/edge") as main,
+        listening(server, other.gateway_token, path="/ws/edge") as side,
+    ):
+        main.say(FROM_NOW)
+        side.say(FROM_NOW)
+        raise_alert(other, device=school.other_device)
+        trouble = {"kind": "device.trouble", "device": school.device, "trouble": "tamper"}
+        now = timezone.now().isoformat().replace("+00:00", "Z")
+        send(school, {"event_id": str(new_id()), "at": now, "since": now, **trouble})
+        raise_alert(school)
+        placeless = raise_alert(school, device="ss-00nobodys")
+        assert side.next()["alert"]["device"]["device_id"] == school.other_device
+        assert main.next()["alert"]["device"]["device_id"] == school.device
+        assert main.next()["alert"]["id"] == side.next()["alert"]["id"] == str(placeless)
+
+
+def test_a_gateway_is_told_to_arm_a_drill_and_people_are_not(server: Server, school: School) -> None:
+    """A command goes to the gateway of the button's building, with its end."""
+    admin = make_person(Role.ADMIN, school.organization)
+    with (
+        listening(server, school.gateway_token, path="/ws/edge") as gateway,
+        listening(server, admin.token) as person,
+    ):
+        gateway.say(FROM_NOW)
+        person.start()
+        answer = admin.client.post("/api/v1/drills", data={"device_id": school.device}, content_type="application/json")
+        assert answer.status_code == 201
+        command = gateway.next()
+        assert command == {
+            "type": "command",
+            "seq": 1,
+            "command": "arm_drill",
+            "device": school.device,
+            "expires_at": answer.json()["expires_at"][:23] + "Z",
+        } | {name: command[name] for name in ("organization", "at")}
+        raise_alert(school)
+        assert person.next()["seq"] == 2

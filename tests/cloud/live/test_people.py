@@ -1,0 +1,165 @@
+"""`/ws/alerts` through the real web server and relay: what came since, in order, none twice, to whom it is for."""
+
+from functools import partial
+from uuid import UUID
+
+import pytest
+
+from apps.accounts.models import Role
+from apps.common import feed
+from apps.common.scope import tenant_scope
+from tests.cloud.connections import at_once
+from tests.cloud.live.listener import listening
+from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raise_alerts, raised
+from tests.cloud.server import Server, start_relay, stop
+
+
+def acknowledge(person: Person, alert: UUID) -> None:
+    assert person.client.put(f"/api/v1/alerts/{alert}/acknowledge").status_code == 200
+
+
+def many_events(school: School, count: int) -> None:
+    with tenant_scope([school.organization]):
+        trouble = '{"trouble":{"device":null,"kind":"disk","detail":null,"since":"2026-01-01T00:00:00.000Z"}}'
+        feed.announce_rows(
+            "SELECT %s::uuid, 'device.trouble', 'staff', NULL::uuid, NULL::uuid, %s FROM generate_series(1, %s)",
+            [school.organization, trouble, count],
+        )
+
+
+def test_without_a_first_message_the_feed_starts_now(server: Server, school: School, operator: Person) -> None:
+    """`ready` with the head, then what is committed, as the list has it."""
+    raise_alert(school)
+    with listening(server, operator.token) as listener:
+        assert listener.until_ready() == [{"type": "ready", "organizations": {str(school.organization): 1}}]
+        alert = raise_alert(school)
+        message = listener.next()
+        at = message.pop("at")
+        assert at.endswith("Z")
+        assert message == {
+            "type": "alert.created",
+            "organization": str(school.organization),
+            "seq": 2,
+            "alert": operator.client.get(f"/api/v1/alerts/{alert}").json(),
+        }
+        acknowledge(operator, alert)
+        message = listener.next()
+        assert (message["type"], message["seq"], message["alert"]["status"]) == ("alert.updated", 3, "acknowledged")
+
+
+def test_who_resumes_gets_what_came_since_and_nothing_twice(server: Server, school: School, operator: Person) -> None:
+    """From a cursor: the rest in order, `ready`, then live."""
+    for _ in range(4):
+        raise_alert(school)
+    for cursor in (0, 2, 4):
+        with listening(server, operator.token) as listener:
+            *missed, ready = listener.resume({school.organization: cursor})
+            assert [message["seq"] for message in missed] == list(range(cursor + 1, 5))
+            assert ready["organizations"] == {str(school.organization): 4}
+    with listening(server, operator.token) as listener:
+        listener.resume({school.organization: 4})
+        raise_alert(school)
+        assert listener.next()["seq"] == 5
+
+
+def test_everything_arrives_in_order_while_many_write(server: Server, school: School, operator: Person) -> None:
+    """A client that joined before, and one that joins and resumes in the middle."""
+    writers, rounds = 4, 12
+    expected = list(range(1, writers * rounds * 2 + 1))
+
+    def write() -> None:
+        for _ in range(rounds):
+            acknowledge(operator, raise_alert(school))
+
+    def read(from_seq: int) -> list[int]:
+        with listening(server, operator.token) as listener:
+            seqs = [message["seq"] for message in listener.resume({school.organization: from_seq})[:-1]]
+            while not seqs or seqs[-1] < expected[-1]:
+                seqs.append(listener.next()["seq"])
+        return seqs
+
+    def work(number: int) -> list[int]:
+        if number >= writers:
+            return read(0)
+        write()
+        return []
+
+    *_, first, second = at_once([partial(work, number) for number in range(writers + 2)])
+    assert first == second == expected
+    assert read(expected[-1] // 2) == expected[expected[-1] // 2 :]
+
+
+@pytest.mark.parametrize("ahead", [1, 10_000, 2**53 - 1])
+def test_a_cursor_ahead_of_the_head_is_a_resync(server: Server, school: School, operator: Person, ahead: int) -> None:
+    """As after a restore from a backup: read the list, and go on from here."""
+    raise_alert(school)
+    with listening(server, operator.token) as listener:
+        resync, ready = listener.resume({school.organization: 1 + ahead if ahead < 2**53 - 1 else ahead})
+        assert resync == {"type": "resync", "organization": str(school.organization), "seq": 1}
+        assert ready["organizations"] == {str(school.organization): 1}
+        raise_alert(school)
+        assert listener.next()["seq"] == 2
+
+
+def test_a_cursor_older_than_the_window_is_a_resync(server: Server, school: School, operator: Person) -> None:
+    """At 5,000 events behind the list is the shorter way."""
+    many_events(school, 5001)
+    with listening(server, operator.token) as listener:
+        assert [message["type"] for message in listener.resume({school.organization: 0})] == ["resync", "ready"]
+    with listening(server, operator.token) as listener:
+        *missed, _ = listener.resume({school.organization: 1})
+        assert [message["seq"] for message in missed] == list(range(2, 5002))
+
+
+def test_nobody_hears_of_another_school(server: Server, school: School, operator: Person) -> None:
+    """Neither live nor by naming it in `resume`."""
+    other = make_school()
+    raise_alert(other)
+    with listening(server, operator.token) as listener:
+        assert listener.resume({other.organization: 0, school.organization: 0}) == [
+            {"type": "ready", "organizations": {str(school.organization): 0}}
+        ]
+        raise_alert(other)
+        raise_alert(school)
+        assert listener.next()["organization"] == str(school.organization)
+
+
+def test_a_person_of_two_schools_hears_of_both(server: Server) -> None:
+    """Each in its own order."""
+    schools = [make_school(), make_school()]
+    person = make_person(Role.OPERATOR, *(school.organization for school in schools))
+    raise_alert(schools[0])
+    with listening(server, person.token) as listener:
+        missed, ready = listener.resume({schools[0].organization: 0})
+        assert missed["organization"] == str(schools[0].organization)
+        assert ready["organizations"] == {str(schools[0].organization): 1, str(schools[1].organization): 0}
+        raise_alert(schools[1])
+        assert listener.next()["organization"] == str(schools[1].organization)
+
+
+def test_a_silent_alert_is_for_the_response_team(server: Server, school: School, operator: Person) -> None:
+    """An operator gets the next loud one, and sees only that a number is missing; live and on resume."""
+    admin = make_person(Role.ADMIN, school.organization)
+    with listening(server, operator.token) as below, listening(server, admin.token) as above:
+        below.start()
+        above.start()
+        raise_alert(school, silent=True)
+        raise_alert(school)
+        assert [above.next()["alert"]["is_silent"] for _ in range(2)] == [True, False]
+        message = below.next()
+        assert (message["seq"], message["alert"]["is_silent"]) == (2, False)
+    with listening(server, operator.token) as below, listening(server, admin.token) as above:
+        assert [message.get("seq") for message in below.resume({school.organization: 0})] == [2, None]
+        assert [message.get("seq") for message in above.resume({school.organization: 0})] == [1, 2, None]
+
+
+def test_with_the_relay_gone_the_feed_goes_on(server: Server, school: School, operator: Person) -> None:
+    """The hub compares with the database; slower, and nothing is missing once the relay is back."""
+    with listening(server, operator.token) as listener:
+        listener.start()
+        stop(server.relay)
+        raise_alerts(school, raised(school), raised(school))
+        assert [listener.next()["seq"] for _ in range(2)] == [1, 2]
+        server.relay = start_relay()
+        raise_alert(school)
+        assert listener.next()["seq"] == 3

@@ -1,0 +1,96 @@
+"""`GET /api/v1/alerts/stream`: the same messages as server-sent events, for clients that cannot hold a socket."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from apps.accounts.models import Role
+from contracts.validation import problems
+from tests.cloud.school import Person, School, make_person, raise_alert
+from tests.cloud.server import Server
+
+PATH = "/api/v1/alerts/stream"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of a stream."""
+
+    type: str
+    id: str
+    data: Any
+
+
+@contextmanager
+def streaming(server: Server, person: Person, last: str | None = None) -> Iterator[Iterator[Event]]:
+    headers = {"authorization": f"Bearer {person.token}", **({"last-event-id": last} if last is not None else {})}
+    with httpx.stream("GET", f"{server.url}{PATH}", headers=headers, timeout=10) as answer:
+        assert answer.status_code == httpx.codes.OK
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert answer.headers["cache-control"] == "no-store"
+        yield events(answer.iter_lines())
+
+
+def events(lines: Iterator[str]) -> Iterator[Event]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+            continue
+        assert problems("live", fields["data"].encode()) == []
+        event = Event(fields["event"], fields["id"], json.loads(fields["data"]))
+        assert event.type == event.data["type"]
+        yield event
+        fields = {}
+
+
+def test_a_stream_goes_on_where_it_ended(server: Server, school: School, operator: Person) -> None:
+    """The id of each event is a cursor: what came since is sent once, then what comes."""
+    with streaming(server, operator) as stream:
+        assert next(stream).data == {"type": "ready", "organizations": {str(school.organization): 0}}
+        raise_alert(school)
+        seen = next(stream)
+        assert (seen.type, seen.data["seq"]) == ("alert.created", 1)
+    raise_alert(school)
+    raise_alert(school)
+    with streaming(server, operator, seen.id) as stream:
+        assert [next(stream).data["seq"] for _ in range(2)] == [2, 3]
+        assert next(stream).data == {"type": "ready", "organizations": {str(school.organization): 3}}
+        raise_alert(school)
+        assert next(stream).data["seq"] == 4
+
+
+@pytest.mark.parametrize("last", ["nonsense", "e30", "W10", "bnVsbA", "%00", "A" * 3000])
+def test_a_cursor_that_is_none_of_ours_starts_from_now(
+    server: Server, school: School, operator: Person, last: str
+) -> None:
+    """Never an error: a browser would try the same again for ever."""
+    raise_alert(school)
+    with streaming(server, operator, last) as stream:
+        assert next(stream).data == {"type": "ready", "organizations": {str(school.organization): 1}}
+
+
+def test_who_may_not_listen_is_told_so(server: Server, school: School) -> None:
+    """401 for nobody, 403 for a viewer, as a problem."""
+    viewer = make_person(Role.VIEWER, school.organization)
+    nobody = Person(viewer.id, "", "a.b.c")
+    for person, status in ((viewer, 403), (nobody, 401)):
+        answer = httpx.get(f"{server.url}{PATH}", headers={"authorization": f"Bearer {person.token}"})
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert problems("problem", answer.content) == []
+    assert httpx.get(f"{server.url}{PATH}").status_code == 401
+
+
+def test_a_silent_alert_is_not_in_an_operators_stream(server: Server, school: School, operator: Person) -> None:
+    """The same redaction as on a socket, with the number left out."""
+    with streaming(server, operator) as stream:
+        assert next(stream).type == "ready"
+        raise_alert(school, silent=True)
+        raise_alert(school)
+        assert next(stream).data["seq"] == 2

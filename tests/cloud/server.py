@@ -1,0 +1,82 @@
+"""The programs of the cloud as they run in life: web server and relay, on the engines of this run."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from contracts import ROOT
+
+HOST = "127.0.0.1"
+START_SECONDS = 30
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for what must come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@dataclass
+class Server:
+    """The web server of this run, with the relay beside it."""
+
+    port: int
+    relay: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def socket_url(self) -> str:
+        return f"ws://{HOST}:{self.port}"
+
+
+def start_relay() -> subprocess.Popen[bytes]:
+    return _start("manage.py", "relay")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait()
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """Granian as `./dev up` starts it, on a free port."""
+    port = _free_port()
+    granian = ("-m", "granian", "--interface", "asgi", "--host", HOST, "--port", str(port), "--workers", "1")
+    web = _start(*granian, "safesignal.asgi:application")
+    server = Server(port, start_relay())
+    try:
+        until(lambda: _is_ready(server), START_SECONDS)
+        yield server
+    finally:
+        stop(server.relay)
+        stop(web)
+
+
+def _start(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT.parent, env=dict(os.environ))
+
+
+def _is_ready(server: Server) -> bool:
+    try:
+        return httpx.get(f"{server.url}/health/ready").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
