@@ -30,6 +30,13 @@ def last_for_staff(chain: Chain) -> int:
     return int(seq)
 
 
+def all_right(chain: Chain, presses: Iterable[Pressed]) -> int:
+    """Each press one alert, nothing doubled, every feed whole; the length of the feeds."""
+    each_is_one_row(chain, presses)
+    nothing_is_doubled(chain)
+    return feed_is_whole(chain)
+
+
 def each_is_one_row(chain: Chain, presses: Iterable[Pressed]) -> None:
     """Each press has one key (device, inst, seq), that names one alert, which was raised once and by it alone."""
     names = {press.name for press in presses}

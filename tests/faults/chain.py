@@ -7,8 +7,8 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from unittest.mock import patch
 
@@ -56,6 +56,28 @@ class Chain:
         """Let it run again."""
         self._supervisor.start_process(name)
 
+    @asynccontextmanager
+    async def away(self, name: str, *, frozen: bool) -> AsyncIterator[None]:
+        """Killed and kept down, or frozen with all its children, until the end of the block."""
+        if not frozen:
+            await asyncio.to_thread(self.hold_down, name)
+            try:
+                yield
+            finally:
+                await asyncio.to_thread(self.start, name)
+            return
+        pid = self._info(name).pid
+        assert pid is not None
+        family = [pid, *descendants(pid)]
+        for one in family:
+            os.kill(one, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for one in reversed(family):
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGCONT)
+
     def running(self, name: str, *, but: int | None = None) -> bool:
         """Whether the process manager says that it runs, as another process than `but`."""
         info = self._info(name)
@@ -77,14 +99,23 @@ class Chain:
         answer = engines.psql(self.place, self._secrets, f"\\connect {engines.DATABASE}\n{sql};")
         return [line.split("|") for line in answer.splitlines()]
 
-    def gateway_rows(self, sql: str) -> list[tuple[str | None, ...]]:
-        """What the gateway's file holds."""
+    def gateway_rows(self, sql: str) -> list[tuple[str, str | None]]:
+        """What the gateway's file holds: a name and a text."""
         path = self.place.edge / "gateway.sqlite3"
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             return connection.execute(sql).fetchall()
 
     def _info(self, name: str) -> ProcessInfo:
         return next(one for one in self._supervisor.processes() if one.name == name)
+
+
+def descendants(pid: int) -> list[int]:
+    """The children of a process, and theirs (proc_pid_task_children(5))."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found += [child, *descendants(child)]
+    return found
 
 
 def _layout(home: Path) -> Layout:

@@ -39,7 +39,8 @@ class Journey:
 def journeys(chain: Chain, listener: Listener, presses: Iterable[Pressed]) -> list[Journey]:
     """Of presses that each made an alert; from the buttons, the gateway's file, and the screen."""
     shown = listener.alerts()
-    answered = dict(chain.gateway_rows("SELECT alert_id, min(forwarded_at) FROM outbox GROUP BY alert_id"))
+    rows = chain.gateway_rows("SELECT alert_id, min(forwarded_at) FROM outbox GROUP BY alert_id")
+    answered = dict(rows)
     found = []
     for press in presses:
         heard, answer = shown[press.name], answered[press.name]

@@ -1,8 +1,10 @@
 """What a gateway sends that it should not: each a clear refusal or a reason of its own, and no real press suffers."""
 
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import jwt
@@ -11,7 +13,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -25,6 +26,9 @@ from apps.common.scope import tenant_scope
 from apps.devices import services as devices
 from contracts.validation import problems
 from tests.cloud.school import JsonObject, School, device_name, make_person, make_school, raised, rfc3339
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Response
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -41,9 +45,22 @@ def school() -> School:
     return make_school()
 
 
-def post(token: str | None, body: bytes) -> HttpResponse:
+@dataclass(frozen=True)
+class Answer:
+    """What came back over HTTP."""
+
+    status_code: int
+    content_type: str
+    content: bytes
+
+    @classmethod
+    def of(cls, response: "Response") -> "Answer":
+        return cls(response.status_code, response["content-type"], response.content)
+
+
+def post(token: str | None, body: bytes) -> Answer:
     headers = {"authorization": f"Bearer {token}"} if token is not None else {}
-    return Client(headers=headers).post(EVENTS, body, content_type=JSON)
+    return Answer.of(Client(headers=headers).post(EVENTS, body, content_type=JSON))
 
 
 def send(school: School, *events: JsonObject, sent_at: datetime | None = None) -> EventsAnswer:
@@ -98,8 +115,8 @@ def told(school: School) -> list[str]:
         return [message.envelope.kind for message in feed.since(school.organization, 0, limit=1000)]
 
 
-def refused(answer: HttpResponse, status: HTTPStatus, code: str) -> None:
-    assert (answer.status_code, answer["content-type"]) == (status, PROBLEM), answer.content
+def refused(answer: Answer, status: HTTPStatus, code: str) -> None:
+    assert (answer.status_code, answer.content_type) == (status, PROBLEM), answer.content
     assert problems("problem", answer.content) == []
     assert msgspec.json.decode(answer.content)["code"] == code
 
@@ -108,7 +125,7 @@ def test_bad_neighbours_cost_the_real_presses_nothing(school: School) -> None:
     other = make_school()
     real = [raised(school), raised(school, device=school.device, alert_type="assist")]
     strangers = device_name()
-    events = [
+    events: list[JsonObject] = [
         raised(school, pattern=NUL),
         real[0],
         raised(school, device=strangers),
@@ -222,7 +239,7 @@ def test_tokens_that_open_nothing(school: School) -> None:
     claims = jwt.decode(school.gateway_token, options={"verify_signature": False})
     header = jwt.get_unverified_header(school.gateway_token)
     foreign = jwt.encode(claims, ec.generate_private_key(ec.SECP256R1()), algorithm="ES256", headers=header)
-    unsigned = jwt.encode(claims, None, algorithm="none", headers={"kid": header["kid"], "typ": header["typ"]})
+    unsigned = jwt.encode(claims, "", algorithm="none", headers={"kid": header["kid"], "typ": header["typ"]})
     for token in (expired, nobody, foreign, unsigned, "picnic"):
         refused(post(token, body), HTTPStatus.UNAUTHORIZED, "bad_token")
     refused(post(None, body), HTTPStatus.UNAUTHORIZED, "not_authenticated")
@@ -270,7 +287,7 @@ def test_an_assertion_opens_the_door_once(school: School) -> None:
             actor=None, organization_id=school.organization, name="Second", public_key=public, buildings=[]
         )
 
-    def ask(signer: ec.EllipticCurvePrivateKey, assertion_id: str) -> HttpResponse:
+    def ask(signer: ec.EllipticCurvePrivateKey, assertion_id: str) -> Answer:
         now = int(timezone.now().timestamp())
         claims = {"iss": str(gateway), "sub": str(gateway), "aud": settings.BASE_URL + TOKEN, "jti": assertion_id}
         assertion = jwt.encode({**claims, "iat": now, "exp": now + 60}, signer, algorithm="ES256")
@@ -279,7 +296,7 @@ def test_an_assertion_opens_the_door_once(school: School) -> None:
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "client_assertion": assertion,
         }
-        return Client().post(TOKEN, form)
+        return Answer.of(Client().post(TOKEN, form))
 
     first = secrets.token_hex(16)
     answer = ask(key, first)

@@ -5,7 +5,6 @@ import itertools
 import os
 import random
 import secrets
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,7 +15,7 @@ from tests.faults import books
 from tests.faults.chain import NIGHTLY, Chain, until
 from tests.faults.journeys import PHASES, journeys, kills_by_phase
 from tests.faults.staff import listening
-from tests.faults.wall import Pressed, Wall
+from tests.faults.wall import Pressed, Wall, later
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(3600 if NIGHTLY else 600)]
 
@@ -50,7 +49,7 @@ async def test_nothing_told_stored_is_lost_or_doubled(chain: Chain) -> None:
         for name in _in_turn(chance):
             for hand, device in itertools.islice(work, PRESSES_PER_KILL):
                 delay = chance.uniform(0, WINDOW_SECONDS)
-                pressing.append(group.create_task(_later(delay, wall.press(device, hand))))
+                pressing.append(group.create_task(later(delay, wall.press(device, hand))))
             await asyncio.sleep(chance.uniform(0.2, WINDOW_SECONDS))
             kills.append(await _kill(chain, name))
             print(f"{kills[-1].at:%H:%M:%S.%f} {name:<8} back after {kills[-1].away_seconds:.1f} s", flush=True)
@@ -59,7 +58,7 @@ async def test_nothing_told_stored_is_lost_or_doubled(chain: Chain) -> None:
         assert [press for press in presses if press.told_at is None] == []
         await books.at_rest(chain, listener, lambda: names <= set(listener.alerts()))
 
-    length = await asyncio.to_thread(_books_are_right, chain, presses)
+    length = await asyncio.to_thread(books.all_right, chain, presses)
     books.screen_got_all(chain, listener)
     fell = kills_by_phase([kill.at for kill in kills], journeys(chain, listener, presses))
     print(f"{len(presses)} presses told stored, each one alert; feed of {length} events whole; the screen connected")
@@ -77,11 +76,6 @@ def _in_turn(chance: random.Random) -> list[str]:
     return [name for _ in range(rounds) for name in chance.sample(VICTIMS, len(VICTIMS))][:KILLS]
 
 
-async def _later(seconds: float, pressing: Coroutine[None, None, Pressed]) -> Pressed:
-    await asyncio.sleep(seconds)
-    return await pressing
-
-
 async def _kill(chain: Chain, name: str) -> Kill:
     pid = await asyncio.to_thread(chain.kill, name)
     at = datetime.now(UTC)
@@ -92,9 +86,3 @@ async def _kill(chain: Chain, name: str) -> Kill:
         seconds=2 * BUSY_MACHINE * bar,
     )
     return Kill(name, at, away)
-
-
-def _books_are_right(chain: Chain, presses: list[Pressed]) -> int:
-    books.each_is_one_row(chain, presses)
-    books.nothing_is_doubled(chain)
-    return books.feed_is_whole(chain)

@@ -5,6 +5,8 @@ A button that is not told `stored` sends again, over a new connection when the o
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,6 +41,8 @@ class Wall:
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._free = asyncio.Semaphore(CONNECTIONS)
+        # Each connection that is being made holds a thread of the loop, and needs it while a broker does not answer.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * CONNECTIONS))
         demo = chain.demo
         self._port, self._ca = demo.mqtt.port, chain.place.pki / "root.pem"
 
@@ -61,6 +65,12 @@ class Wall:
             if told_at is None:
                 button.forget(waiting)
             return Pressed(device, button.inst, waiting.press.seq, waiting.press.at, told_at)
+
+
+async def later(seconds: float, press: Coroutine[None, None, Pressed]) -> Pressed:
+    """Press after a while."""
+    await asyncio.sleep(seconds)
+    return await press
 
 
 def _nobody_looks(line: str) -> None:

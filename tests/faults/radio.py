@@ -1,0 +1,93 @@
+"""A button's radio without its patience: says exactly what a test tells it to, as often and in whatever order."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import aiomqtt
+import msgspec
+
+from devstack.button import Hand
+from devstack.pki import button_identity, instance
+from devstack.simulated import CONTRACT, Acknowledgement, PressMessage
+from tests.faults.chain import Chain
+
+BOOT = 900
+"""A start of these buttons that no other test makes, so that no press is a repeat of another test's."""
+FIRST_SEQ = 1_000_000
+STORED_SECONDS = 60.0
+
+
+class Radio:
+    """One connection of one button."""
+
+    def __init__(self, device: str, inst: str, client: aiomqtt.Client) -> None:
+        self.device, self.inst = device, inst
+        self._client = client
+        self._stored: set[int] = set()
+        self._news = asyncio.Event()
+
+    def name(self, seq: int) -> str:
+        """What an alert is called that this press makes."""
+        return f"{self.device}:{self.inst}:{seq}"
+
+    def message(self, seq: int, hand: Hand, *, ago: timedelta = timedelta(0)) -> bytes:
+        """A press that was made so long ago; its facts are the same each time that it is sent."""
+        at = datetime.now(UTC) - ago
+        return msgspec.json.encode(
+            PressMessage(
+                v=CONTRACT,
+                device=self.device,
+                inst=self.inst,
+                seq=seq,
+                boot=BOOT,
+                uptime_ms=seq * 1000,
+                age_ms=int(ago / timedelta(milliseconds=1)),
+                pattern=hand.pattern,
+                at=at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                clock="ntp",
+                key=msgspec.UNSET if hand.key is None else hand.key,
+            )
+        )
+
+    async def say(self, body: bytes) -> None:
+        """Publish, and wait for the broker's puback."""
+        await self._client.publish(f"ss/v1/d/{self.device}/alert", body, qos=1)
+
+    async def told_stored(self, seqs: Iterable[int]) -> None:
+        """Wait until the gateway has said that it stored each of these."""
+        wanted = set(seqs)
+        async with asyncio.timeout(STORED_SECONDS):
+            while not wanted <= self._stored:
+                self._news.clear()
+                await self._news.wait()
+
+    async def hear(self) -> None:
+        """Take answers for as long as the line holds."""
+        async for message in self._client.messages:
+            if isinstance(message.payload, bytes):
+                answer = msgspec.json.decode(message.payload, type=Acknowledgement)
+                if answer.state == "stored":
+                    self._stored.add(answer.seq)
+                    self._news.set()
+
+
+@asynccontextmanager
+async def radio(chain: Chain, device: str) -> AsyncIterator[Radio]:
+    """A connection of this button, until the end of the block."""
+    identity = button_identity(chain.place.pki, device)
+    context = ssl.create_default_context(cafile=str(chain.place.pki / "root.pem"))
+    context.load_cert_chain(identity.certificate, identity.key)
+    port = chain.demo.mqtt.port
+    async with aiomqtt.Client("127.0.0.1", port, identifier=device, tls_context=context, timeout=30) as client:
+        await client.subscribe(f"ss/v1/d/{device}/ack", qos=1)
+        line = Radio(device, instance(identity), client)
+        hearing = asyncio.create_task(line.hear())
+        try:
+            yield line
+        finally:
+            hearing.cancel()
+            with suppress(asyncio.CancelledError, aiomqtt.MqttError):
+                await hearing

@@ -1,0 +1,82 @@
+"""Database, Valkey, broker or web away in the middle of a stream of presses: everything catches up by itself."""
+
+import asyncio
+import itertools
+import os
+import random
+import secrets
+import statistics
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from devstack.button import Hand
+from devstack.press import hand_for
+from tests.faults import books
+from tests.faults.chain import NIGHTLY, Chain
+from tests.faults.staff import listening
+from tests.faults.wall import Pressed, Wall, later
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(600)]
+
+AWAY_SECONDS = 60.0 if NIGHTLY else 8.0
+BEFORE_SECONDS = 2.0
+AFTER_SECONDS = 3.0
+PRESSES_PER_SECOND = 10
+Work = Iterator[tuple[Hand, str]]
+TOLD_SECONDS = 5.0
+"""A button is told `stored` within this, cloud or no cloud: after it, it says "not sent, use another way"."""
+
+# Killed and kept down, its clients are refused; frozen, they wait for an answer that does not come.
+CASES = {
+    "killed": ["postgres", "valkey", "broker", "web"] if NIGHTLY else ["postgres", "broker"],
+    "frozen": ["postgres", "valkey", "broker", "web"] if NIGHTLY else ["valkey", "web"],
+}
+HANDS = [hand_for(name, silent=False) for name in ("hold", "shelter", "weather", "secure", "hazmat")]
+
+
+@pytest.fixture(scope="module")
+def work(chain: Chain) -> Work:
+    """Buttons and keys without an open alert."""
+    return itertools.product(HANDS, chain.demo.devices[1:])
+
+
+@pytest.mark.parametrize(("how", "name"), [(how, name) for how, names in CASES.items() for name in names])
+async def test_nothing_is_lost_and_nothing_doubled(chain: Chain, work: Work, how: str, name: str) -> None:
+    seed = int(os.environ.get("SAFESIGNAL_SEED") or secrets.randbits(32))
+    chance, wall = random.Random(seed), Wall(chain)
+    seconds = BEFORE_SECONDS + AWAY_SECONDS + AFTER_SECONDS
+    async with listening(chain.demo) as listener, asyncio.TaskGroup() as group:
+        stream = [
+            group.create_task(later(chance.uniform(0, seconds), wall.press(device, hand)))
+            for hand, device in itertools.islice(work, int(seconds * PRESSES_PER_SECOND))
+        ]
+        await asyncio.sleep(BEFORE_SECONDS)
+        gone = datetime.now(UTC)
+        async with chain.away(name, frozen=how == "frozen"):
+            await asyncio.sleep(AWAY_SECONDS)
+        back, began = datetime.now(UTC), time.monotonic()
+        presses = [await press for press in stream]
+        names = {press.name for press in presses}
+        assert [press for press in presses if press.told_at is None] == []
+        await books.at_rest(chain, listener, lambda: names <= set(listener.alerts()))
+        caught_up = time.monotonic() - began
+
+    await asyncio.to_thread(books.all_right, chain, presses)
+    books.screen_got_all(chain, listener)
+    meanwhile = [press for press in presses if gone <= press.at <= back]
+    worst = max(_told_seconds(press) for press in meanwhile)
+    print(
+        f"\n{name} {how} for {AWAY_SECONDS:.0f} s (SAFESIGNAL_SEED={seed}): {len(presses)} presses, {len(meanwhile)} of"
+        f" them meanwhile, told stored after {worst * 1000:.0f} ms at most; all on the screen {caught_up:.1f} s after"
+        " its return"
+    )
+    if name != "broker":
+        assert statistics.median(map(_told_seconds, meanwhile)) < TOLD_SECONDS
+
+
+def _told_seconds(press: Pressed) -> float:
+    assert press.told_at is not None
+    return (press.told_at - press.at).total_seconds()
