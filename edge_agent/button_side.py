@@ -57,6 +57,7 @@ class ButtonSide:
             except (aiomqtt.MqttError, OSError) as error:
                 if not told:
                     log.warning("the broker is not there", extra={"reason": str(error)})
+                    self._on_link(False)
                 told = True
             finally:
                 self._linked(None)

@@ -95,23 +95,31 @@ class Gateway:
     def receive(self, topic: str, device: str, body: bytes) -> None:
         """A message on a button's alert topic has arrived."""
         now, started = self.clock(), asyncio.get_running_loop().time()
-        try:
-            found = read_press(topic, device, body)
-            if isinstance(found, Refusal):
-                log.warning("press refused", extra={"device": device, "reason": found.reason})
-                self.tell(troubles.refuse(self.state, found, now))
-                return
-            decision = decide(self.state, found, now)
-            self.state.apply(decision)
-        except Exception:
-            log.exception("a message could not be decided", extra={"device": device})
-            self.trouble("undecided_press", detail=f"device {device[:64]}")
+        found = read_press(topic, device, body)
+        if isinstance(found, Refusal):
+            log.warning("press refused", extra={"device": device, "reason": found.reason})
+            self.tell(troubles.refuse(self.state, found, now))
             return
+        decision = self._decide(found, now)
+        self.state.apply(decision)
         ack = Ack(device=found.device, inst=found.inst, seq=found.seq)
         if decision.repeat:
             self._repeat(decision.press, ack)
         else:
             self._carry_out(decision, ack, body, now, started + DEADLINE_SECONDS)
+
+    def _decide(self, press: Press, now: datetime) -> Decision:
+        """By what is known; should that itself be broken, as if nothing were known: a press never goes unheard."""
+        try:
+            return decide(self.state, press, now)
+        except Exception:
+            log.exception("a press could not be decided by what is known", extra={"device": press.device})
+            self.trouble("undecided_press", detail=f"the press of {press.device} was taken by itself")
+        try:
+            return decide(State(policy=self.state.policy), press, now)
+        except Exception:
+            log.exception("nor by the configuration", extra={"device": press.device})
+            return decide(State(), press, now)
 
     def _repeat(self, press: Press, ack: Ack) -> None:
         """Say `stored` again, unless it is not yet: then the one that waits for the disk will say it."""
@@ -285,7 +293,7 @@ class Gateway:
         """Carry out what was taken, for as long as given; then leave it: a button that was not told asks again."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while waiting := [*self._unstored.values(), *self._effects]:
+                while waiting := [one for one in (*self._unstored.values(), *self._effects) if not one.done()]:
                     await asyncio.wait(waiting)
         for effect in list(self._effects):
             effect.cancel()

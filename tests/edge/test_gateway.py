@@ -65,3 +65,20 @@ async def test_nothing_that_a_button_sends_stops_the_gateway(tmp_path: Path) -> 
         await until(lambda: one.building.acks)
         one.gateway.tick()
         assert one.cloud.kinds().count("press.refused") == 3
+
+
+async def test_a_press_is_heard_even_when_what_is_known_is_broken(tmp_path: Path) -> None:
+    """Should a fault of ours make a room undecidable, its presses are taken as if nothing were known."""
+    async with rig(tmp_path) as one:
+        one.gateway.state._near[ROOMS[0]] = {"an alert that is not there": None}
+        one.press(1)
+        await until(lambda: one.building.acks and one.building.plays)
+        await until(lambda: {"alert.raised", "device.trouble"} <= set(one.cloud.kinds()))
+
+
+async def test_a_stop_does_not_wait_for_what_will_never_be_stored(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.store.submit(("CREATE TRIGGER no BEFORE INSERT ON presses BEGIN SELECT RAISE(ABORT, 'no'); END", ()))
+        one.press(1)
+        await until(lambda: "alert.raised" in one.cloud.kinds())
+        await one.gateway.finish(5)
