@@ -7,7 +7,7 @@ import { Api } from "./api.js";
 import { Announcer } from "./announce.js";
 import { ServerClock } from "./clock.js";
 import { Feed, NO_RIGHT, SIGNED_OUT } from "./feed.js";
-import { Freshness } from "./fresh.js";
+import { Freshness, STALE_MS } from "./fresh.js";
 import { View } from "./render.js";
 import { Sound } from "./sound.js";
 import {
@@ -205,6 +205,9 @@ document.getElementById("alerts").addEventListener("submit", (event) => {
 });
 document.getElementById("sound").addEventListener("click", () => void sound.toggle());
 window.addEventListener("online", () => feed.hurry());
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) feed.hurry(fresh.age > STALE_MS); // a phone that slept
+});
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 setInterval(() => {

@@ -46,9 +46,9 @@ export class Feed {
     });
   }
 
-  /** The network is said to be back: no need to wait out the delay. */
-  hurry() {
-    if (this.state === "waiting") this.open();
+  /** No need to wait out the delay: the network is said to be back, or (`stale`) this line is known to be dead. */
+  hurry(stale = false) {
+    if (this.state === "waiting" || (stale && this.state !== "ended")) this.open();
   }
 
   /** No more coming back. */
