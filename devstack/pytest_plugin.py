@@ -11,14 +11,15 @@ import os
 import pytest
 from _pytest.terminal import TerminalReporter
 
-WHOLE_CHAIN = ("stack", "browser")
+# Names of markers, and of folders (whose conftest.py may add its marker later than this plugin looks).
+WHOLE_CHAIN = ("stack", "browser", "faults")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group them, before xdist reads the groups."""
     for item in items:
-        if any(item.get_closest_marker(name) for name in WHOLE_CHAIN):
+        if any(item.get_closest_marker(name) or name in item.path.parts for name in WHOLE_CHAIN):
             item.add_marker(pytest.mark.xdist_group("chain"))
 
 
