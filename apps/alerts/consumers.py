@@ -33,7 +33,7 @@ class PersonResume(msgspec.Struct, frozen=True):
     """`contracts/live_resume`."""
 
     type: Literal["resume"]
-    organizations: dict[UUID, Seq] = {}
+    organizations: dict[UUID, Seq]
 
     def cursors(self, sees: Mapping[UUID, Sees]) -> dict[UUID, int]:
         """Where to go on, of the organizations that are the caller's."""
@@ -44,7 +44,7 @@ class GatewayResume(msgspec.Struct, frozen=True):
     """`contracts/edge_resume`."""
 
     type: Literal["resume"]
-    cursor: Seq | None = None
+    cursor: Seq | None
 
     def cursors(self, sees: Mapping[UUID, Sees]) -> dict[UUID, int]:
         """Where to go on, in the gateway's organization."""

@@ -39,7 +39,7 @@ class AssertionClaims(msgspec.Struct, frozen=True):
     aud: str
     iat: int
     exp: int
-    jti: Annotated[str, msgspec.Meta(min_length=8, max_length=64)]
+    jti: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{8,64}\Z")]
 
 
 def exchange_assertion(assertion: str, *, now: datetime) -> str:

@@ -1,0 +1,311 @@
+"""What the cloud takes and says is what the contract says: its own types, held against every example."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.conf import settings
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts.tokens import signing_key
+from apps.alerts.consumers import GatewayResume, PersonResume
+from apps.alerts.ingest import service
+from apps.alerts.ingest.messages import decode_event
+from apps.common.ids import new_id
+from apps.common.problems import Problem
+from apps.common.scope import tenant_scope
+from apps.devices import services as devices
+from apps.devices.models import Device, DeviceStatus, GatewayRule
+from contracts import Example, examples
+from contracts.validation import problems
+from tests.cloud.school import School, raised, send
+
+EVENTS, TOKEN, CONFIGURATION = "/api/v1/edge/events", "/api/v1/oauth/token", "/api/v1/edge/config"
+DEMANDS = {"accept": "application/jose"}
+
+
+def label(example: Example) -> str:
+    return example.name
+
+
+def post(school: School, body: bytes) -> Any:
+    headers = {"authorization": f"Bearer {school.gateway_token}"}
+    return Client(headers=headers).post(EVENTS, data=body, content_type="application/json")
+
+
+@pytest.mark.parametrize("example", examples("edge_event", "valid"), ids=label)
+def test_a_valid_event_is_understood(example: Example) -> None:
+    """With its id, its kind and every field that the example has and the type knows."""
+    event = decode_event(example.raw)
+    sent, known = json.loads(example.raw), msgspec.to_builtins(event)
+    assert known["kind"] == sent["kind"] and str(event.event_id) == sent["event_id"]
+    for name in known.keys() & sent.keys() - {"hops", "at", "since"}:
+        assert known[name] == sent[name], name
+
+
+@pytest.mark.parametrize("example", examples("edge_event", "invalid"), ids=label)
+def test_an_invalid_event_is_refused(example: Example) -> None:
+    """What the contract does not allow never reaches the database."""
+    with pytest.raises(msgspec.DecodeError):
+        decode_event(example.raw)
+
+
+def test_every_invalid_event_costs_the_others_nothing(school: School) -> None:
+    """All of them in one batch with a real press: it is stored, each of the others is quarantined with a reason."""
+    bad = [json.loads(example.raw) for example in examples("edge_event", "invalid")]
+    press = raised(school)
+    answer = post(school, msgspec.json.encode({"epoch": uuid4(), "events": [*bad, press]}))
+    assert answer.status_code == 200 and problems("edge_answer", answer.content) == []
+    *quarantined, stored = answer.json()["results"]
+    assert {result["result"] for result in quarantined} == {"quarantined"}
+    assert all(result["reason"] == "undecodable" and result["detail"] for result in quarantined)
+    assert (stored["event_id"], stored["result"]) == (press["event_id"], "stored")
+
+
+@pytest.mark.parametrize("example", examples("edge_event", "valid"), ids=label)
+def test_a_valid_event_is_stored_or_answered_with_a_reason(school: School, example: Example) -> None:
+    """Only what speaks of an alert that is not there is put aside; a repeat is told as one."""
+    event = json.loads(example.raw) | {"event_id": str(new_id())}
+    first, again = send(school, event), send(school, event)
+    about_an_alert = event["kind"].startswith(("action.", "alert.acknowledged", "alert.resolved"))
+    assert [result.result for result in first.results] == ["quarantined" if about_an_alert else "stored"]
+    assert first.results[0].reason == ("unknown_alert" if about_an_alert else None)
+    assert [result.result for result in again.results] == ["repeat"]
+    for answer in (first, again):
+        assert problems("edge_answer", msgspec.json.encode(answer)) == []
+
+
+@pytest.mark.parametrize("example", examples("edge_events", "valid"), ids=label)
+def test_a_valid_batch_is_answered_event_by_event(school: School, example: Example) -> None:
+    """In the order sent, each once."""
+    answer = post(school, example.raw)
+    assert answer.status_code == 200 and problems("edge_answer", answer.content) == []
+    sent = json.loads(example.raw)["events"]
+    ids = [event.get("event_id") if isinstance(event, dict) else None for event in sent]
+    assert [result["event_id"] for result in answer.json()["results"]] == ids
+
+
+@pytest.mark.parametrize("example", examples("edge_events", "invalid"), ids=label)
+def test_an_invalid_batch_is_one_problem(school: School, example: Example) -> None:
+    """The whole request is refused; a gateway halves what is too large."""
+    with pytest.raises(Problem):
+        service.parse(example.raw)
+    answer = post(school, example.raw)
+    code = "too_many_events" if example.name == "events_501" else "invalid"
+    assert (answer.status_code, answer.json()["code"]) == (413 if code == "too_many_events" else 400, code)
+    assert problems("problem", answer.content) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"null", b'{"epoch":"x"}', b'{"epoch":"\\ud800"}', b"[" * 5000])
+def test_a_body_that_is_no_json_is_one_problem(school: School, body: bytes) -> None:
+    """Never a 500, which a gateway would try again for ever."""
+    answer = post(school, body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+    assert problems("problem", answer.content) == []
+
+
+RESUMES = [("live_resume", PersonResume), ("edge_resume", GatewayResume)]
+
+
+def resumes(kind: str) -> Iterator[Any]:
+    for message, type_ in RESUMES:
+        for example in examples(message, "valid" if kind == "valid" else "invalid"):
+            yield pytest.param(example, type_, id=f"{message}/{example.name}")
+
+
+@pytest.mark.parametrize(("example", "type_"), resumes("valid"))
+def test_a_valid_resume_is_understood(example: Example, type_: type[msgspec.Struct]) -> None:
+    """With the cursors that it names."""
+    resume = msgspec.to_builtins(msgspec.json.decode(example.raw, type=type_))
+    sent = json.loads(example.raw)
+    assert resume == {name: sent[name] for name in resume}
+
+
+@pytest.mark.parametrize(("example", "type_"), resumes("invalid"))
+def test_an_invalid_resume_is_refused(example: Example, type_: type[msgspec.Struct]) -> None:
+    """Rather than to be taken for another place."""
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(example.raw, type=type_)
+
+
+@pytest.fixture
+def key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture
+def gateway(school: School, key: ec.EllipticCurvePrivateKey) -> UUID:
+    """A gateway whose key we hold."""
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    with tenant_scope([school.organization]):
+        return devices.register_gateway(
+            actor=None,
+            organization_id=school.organization,
+            name="Gateway",
+            public_key=pem,
+            buildings=[school.building],
+        )
+
+
+def assertion(gateway: UUID, key: ec.EllipticCurvePrivateKey, **changed: object) -> str:
+    now = int(timezone.now().timestamp())
+    claims = {
+        "iss": str(gateway),
+        "sub": str(gateway),
+        "aud": f"{settings.BASE_URL}{TOKEN}",
+        "iat": now,
+        "exp": now + 60,
+        "jti": str(uuid4()),
+    }
+    return jwt.encode(claims | changed, key, algorithm="ES256")
+
+
+def ask(**fields: str) -> Any:
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    }
+    return Client().post(TOKEN, data=form | fields)
+
+
+def test_an_assertion_is_exchanged_for_a_token_once(gateway: UUID, key: ec.EllipticCurvePrivateKey) -> None:
+    """The answer is the contract's, never kept by a cache, and the token opens the gateway's doors."""
+    proof = assertion(gateway, key)
+    assert problems("token_request", msgspec.json.encode(_request(proof))) == []
+    answer = ask(client_assertion=proof)
+    assert answer.status_code == 200 and answer["Cache-Control"] == "no-store"
+    assert problems("token_answer", answer.content) == [] and answer.json()["expires_in"] == 600
+    door = Client(headers={"authorization": f"Bearer {answer.json()['access_token']}"}).get(CONFIGURATION)
+    assert door.status_code == 200
+    again = ask(client_assertion=proof)
+    assert (again.status_code, again.json()["code"]) == (401, "invalid_client")
+
+
+def _request(proof: str) -> dict[str, str]:
+    return {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": proof,
+    }
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"aud": "https://elsewhere.example/api/v1/oauth/token"},
+        {"iss": str(uuid4())},
+        {"sub": str(uuid4())},
+        {"exp": 2**31},
+        {"iat": 0, "exp": 60},
+        {"exp": 0},
+        {"jti": "short"},
+        {"jti": "\x00" * 10},
+        {"jti": "\ud800" * 10},
+        {"jti": None},
+        {"sub": "root"},
+    ],
+    ids=str,
+)
+def test_an_assertion_that_proves_nothing_is_refused(
+    gateway: UUID, key: ec.EllipticCurvePrivateKey, changed: dict[str, object]
+) -> None:
+    """For elsewhere, of somebody else, of another time, or without an id to use once."""
+    answer = ask(client_assertion=assertion(gateway, key, **changed))
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_client")
+    assert problems("problem", answer.content) == []
+
+
+def test_another_key_or_algorithm_proves_nothing(gateway: UUID, key: ec.EllipticCurvePrivateKey) -> None:
+    """Nor an unsigned one, nor one that is signed with the public key as a secret."""
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    claims = jwt.decode(assertion(gateway, key), options={"verify_signature": False})
+    for proof in (
+        assertion(gateway, stranger),
+        jwt.encode(claims, "", algorithm="none"),
+        jwt.encode(claims, "a secret of thirty-two characters", algorithm="HS256"),
+    ):
+        answer = ask(client_assertion=proof)
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_client")
+
+
+def test_a_clock_that_lost_its_time_does_not_lock_the_building_out(
+    gateway: UUID, key: ec.EllipticCurvePrivateKey
+) -> None:
+    """Months off is still the same gateway; the token's own time is the cloud's."""
+    then = int((timezone.now() - timedelta(days=300)).timestamp())
+    assert ask(client_assertion=assertion(gateway, key, iat=then, exp=then + 60)).status_code == 200
+
+
+@pytest.mark.parametrize("example", examples("token_request", "valid"), ids=label)
+def test_a_valid_token_request_is_understood(example: Example) -> None:
+    """The example's assertion is nobody's, and is refused as that."""
+    answer = ask(**{name: str(value) for name, value in json.loads(example.raw).items()})
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("example", examples("token_request", "invalid"), ids=label)
+def test_an_invalid_token_request_is_refused(example: Example) -> None:
+    """As a problem with its own code."""
+    answer = Client().post(TOKEN, data=json.loads(example.raw))
+    about_assertion = example.name.startswith("assertion_") and example.name != "assertion_type_not_known"
+    expected = (401, "invalid_client") if about_assertion else (400, "unsupported_grant_type")
+    assert (answer.status_code, answer.json()["code"]) == expected
+    assert problems("problem", answer.content) == []
+
+
+def fetched(school: School, **headers: str) -> Any:
+    return Client(headers={"authorization": f"Bearer {school.gateway_token}", **headers}).get(CONFIGURATION)
+
+
+def opened(answer: Any) -> Any:
+    """The payload of a configuration, its signature checked as a gateway does."""
+    assert answer.status_code == 200 and answer["Content-Type"] == "application/jose"
+    key = signing_key(Path(settings.CONFIG_KEY_FILE)).private.public_key()
+    whole = jwt.decode_complete(answer.content.decode(), key, algorithms=["ES256"])
+    assert whole["header"]["typ"] == "ss-config+jwt"
+    return whole["payload"]
+
+
+def test_the_configuration_is_the_contract_s(school: School) -> None:
+    """Its buildings' rooms and devices, and no others; signed, and not sent again to who has it."""
+    with tenant_scope([school.organization]):
+        devices.add_rule(
+            actor=None, organization_id=school.organization, key=2, pattern="long", alert_type="assist", is_silent=True
+        )
+        device = Device.objects.get(device_id=school.device)
+        GatewayRule.objects.create(
+            organization_id=school.organization, device=device, pattern="long", alert_type="fire"
+        )
+    answer = fetched(school, **DEMANDS)
+    document = opened(answer)
+    assert problems("configuration", msgspec.json.encode(document)) == []
+    assert (document["organization"], document["gateway"]) == (str(school.organization), str(school.gateway))
+    assert [room["id"] for room in document["rooms"]] == [str(school.room)]
+    assert [one["device"] for one in document["devices"]] == [school.device]
+    assert [(rule["type"], rule.get("device")) for rule in document["rules"]] == [
+        ("fire", school.device),
+        ("assist", None),
+    ]
+    assert datetime.fromisoformat(document["issued_at"]) <= datetime.now(UTC)
+    again = fetched(school, **DEMANDS, **{"if-none-match": answer["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("status", DeviceStatus)
+def test_every_state_of_a_device_can_be_told(school: School, status: DeviceStatus) -> None:
+    """The column also says `offline`, which is no administrative state: the gateway is told `active`."""
+    with tenant_scope([school.organization]):
+        Device.objects.filter(device_id=school.device).update(status=status)
+    document = opened(fetched(school))
+    assert problems("configuration", msgspec.json.encode(document)) == []
+    expected = "active" if status is DeviceStatus.OFFLINE else status.value
+    assert [one["lifecycle"] for one in document["devices"]] == [expected]
