@@ -83,6 +83,15 @@ class Batch(msgspec.Struct, frozen=True):
     clock_offset: timedelta
 
 
+class SeenRow(msgspec.Struct, frozen=True):
+    """One event to be remembered; `body` only of what is kept nowhere else."""
+
+    event_id: UUID
+    kind: str
+    reason: str | None
+    body: str | None
+
+
 class RaiseRow(msgspec.Struct, frozen=True):
     """One alert for `raise_alerts.sql`."""
 
@@ -181,24 +190,24 @@ def _store(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
 
 def _remember(batch: Batch, decoded: Sequence[Decoded]) -> set[UUID]:
     """Write the ids of a batch down; the ids that were not known before."""
-    rows: list[tuple[UUID, str, str | None, str | None]] = []
+    rows: list[SeenRow] = []
     for event in decoded:
         if isinstance(event, Undecodable):
             if event.head.event_id is not None:
                 text = event.body.decode("utf-8", "replace").replace("\x00", "")
-                rows.append((event.head.event_id, event.head.kind, "undecodable", text))
+                rows.append(SeenRow(event.head.event_id, event.head.kind, "undecodable", text))
         else:
             body = None if isinstance(event, PressFacts) else msgspec.json.encode(event).decode()
-            rows.append((event.event_id, str(event.__struct_config__.tag), None, body))
-    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], [], []]
+            rows.append(SeenRow(event.event_id, str(event.__struct_config__.tag), None, body))
+    seen = msgspec.json.encode(rows).decode()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO gateway_events"
             " (organization_id, gateway_id, epoch, received_at, event_id, kind, quarantine_reason, body)"
             " SELECT DISTINCT ON (event_id) %s, %s, %s, %s::timestamptz, event_id, kind, reason, body"
-            " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]) AS e(event_id, kind, reason, body)"
+            " FROM jsonb_to_recordset(%s::jsonb) AS e(event_id uuid, kind text, reason text, body text)"
             " ORDER BY event_id ON CONFLICT DO NOTHING RETURNING event_id",
-            [batch.organization_id, batch.gateway_id, batch.epoch, batch.received_at, *columns],
+            [batch.organization_id, batch.gateway_id, batch.epoch, batch.received_at, seen],
         )
         return {row[0] for row in cursor.fetchall()}
 

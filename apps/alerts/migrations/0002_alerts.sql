@@ -82,17 +82,24 @@ CREATE TRIGGER keep_triggered_at BEFORE UPDATE ON alert_history
 -- The id of an alert: a UUIDv7 (RFC 9562, 5.7) whose random bits are a digest of organization and alert_id, so that
 -- two gateways, two uplinks and a restored archive give the same alert the same id.
 CREATE FUNCTION alert_uuid(organization uuid, alert_id text, triggered_at timestamptz) RETURNS uuid
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT (lpad(to_hex(floor(extract(epoch FROM triggered_at) * 1000)::bigint), 12, '0')
-            || '7' || substr(digest, 1, 3)
-            || substr('89ab', (get_byte(decode(digest, 'hex'), 2) & 3) + 1, 1) || substr(digest, 7, 3)
-            || substr(digest, 10, 12))::uuid
-    FROM (SELECT encode(sha256(convert_to(organization::text || ':' || alert_id, 'UTF8')), 'hex') AS digest) d
-$$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    digest bytea := sha256(convert_to(organization::text || ':' || alert_id, 'UTF8'));
+    hex text := encode(digest, 'hex');
+BEGIN
+    RETURN lpad(to_hex(floor(extract(epoch FROM triggered_at) * 1000)::bigint), 12, '0')
+           || '7' || substr(hex, 1, 3)
+           || substr('89ab', (get_byte(digest, 2) & 3) + 1, 1) || substr(hex, 7, 3)
+           || substr(hex, 10, 12);
+END $$;
 
-CREATE FUNCTION person_reference(person uuid) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE FUNCTION person_reference(person uuid) RETURNS json LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
     SELECT json_build_object('id', u.id, 'name', coalesce(nullif(concat_ws(' ', u.first_name, u.last_name), ''), u.email))
     FROM users u WHERE u.id = person
+$$;
+
+CREATE FUNCTION person_references(people uuid[]) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(json_agg(person_reference(id) ORDER BY n), '[]') FROM unnest(people) WITH ORDINALITY AS person(id, n)
 $$;
 
 -- The one JSON form of an alert, for list, detail, live feed and gateways. `redacted` leaves out who did what.
@@ -125,8 +132,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         'approvals', json_build_object(
             'given', cardinality(a.approvals),
             'required', a.approvals_required,
-            'by', CASE WHEN redacted THEN '[]'::json ELSE
-                (SELECT coalesce(json_agg(person_reference(p)), '[]'::json) FROM unnest(a.approvals) p) END),
+            'by', CASE WHEN redacted OR a.approvals = '{}' THEN '[]'::json ELSE person_references(a.approvals) END),
         'close_reason', a.close_reason,
         'hops', a.hops)
 $$;

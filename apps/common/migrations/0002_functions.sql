@@ -6,23 +6,22 @@ CREATE TYPE feed_item AS (
 -- Appends to the feed of each organization in one go. Called last in a transaction: the head rows stay locked until
 -- COMMIT, so the order of seq is the order of commits and there are no holes. Heads are locked in sorted order.
 CREATE FUNCTION feed_append(items feed_item[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    organizations uuid[] := ARRAY (SELECT DISTINCT organization_id FROM unnest(items) ORDER BY 1);
 BEGIN
     INSERT INTO organization_heads (organization_id, seq)
-        SELECT DISTINCT organization_id, 0 FROM unnest(items) ORDER BY 1
-        ON CONFLICT DO NOTHING;
-    PERFORM 1 FROM organization_heads
-        WHERE organization_id = ANY (SELECT DISTINCT organization_id FROM unnest(items))
+        SELECT unnest(organizations), 0 ON CONFLICT DO NOTHING;
+    PERFORM 1 FROM organization_heads WHERE organization_id = ANY (organizations)
         ORDER BY organization_id FOR UPDATE;
-    WITH numbered AS (
-        SELECT i.*, row_number() OVER (PARTITION BY organization_id ORDER BY ordinality) AS n
-        FROM unnest(items) WITH ORDINALITY AS i
-    ), inserted AS (
+    WITH inserted AS (
         INSERT INTO feed_events (organization_id, seq, kind, audience, site_id, building_id, payload)
-        SELECT n.organization_id, h.seq + n.n, n.kind, n.audience, n.site_id, n.building_id, n.payload
-        FROM numbered n JOIN organization_heads h USING (organization_id)
+        SELECT organization_id, h.seq + row_number() OVER (PARTITION BY organization_id ORDER BY i.ordinality),
+               i.kind, i.audience, i.site_id, i.building_id, i.payload
+        FROM unnest(items) WITH ORDINALITY AS i JOIN organization_heads h USING (organization_id)
+        RETURNING organization_id, seq
     )
-    UPDATE organization_heads h SET seq = h.seq + c.n
-        FROM (SELECT organization_id, count(*) AS n FROM numbered GROUP BY 1) c
+    UPDATE organization_heads h SET seq = c.seq
+        FROM (SELECT organization_id, max(seq) AS seq FROM inserted GROUP BY 1) c
         WHERE h.organization_id = c.organization_id;
 END $$;
 
