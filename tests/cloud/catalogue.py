@@ -21,6 +21,11 @@ class Relation:
     """What `app` may do, to the whole or to a column."""
 
     @property
+    def is_retired(self) -> bool:
+        """A partition whose time is over: in a schema that nobody but the owner may enter."""
+        return self.name.startswith("retired.")
+
+    @property
     def tenant_column(self) -> str | None:
         if self.name == "public.organizations":
             return "id"
@@ -66,8 +71,8 @@ def relations() -> list[Relation]:
 
 
 def tenant_tables() -> list[Relation]:
-    """Tables with rows of tenants, without their partitions."""
-    return [one for one in relations() if one.tenant_column and not one.is_partition]
+    """Tables with rows of tenants, without their partitions and without what was retired."""
+    return [one for one in relations() if one.tenant_column and not one.is_partition and not one.is_retired]
 
 
 def references() -> list[Reference]:

@@ -105,7 +105,9 @@ def test_an_invalid_batch_is_one_problem(school: School, example: Example) -> No
     assert problems("problem", answer.content) == []
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"null", b'{"epoch":"x"}', b'{"epoch":"\\ud800"}', b"[" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff\xfe", b"null", b'{"epoch":"x"}', b'{"epoch":"\\ud800"}', b"[" * 5000]
+)
 def test_a_body_that_is_no_json_is_one_problem(school: School, body: bytes) -> None:
     """Never a 500, which a gateway would try again for ever."""
     answer = post(school, body)

@@ -39,11 +39,11 @@ CREATE FUNCTION rfc3339(at timestamptz) RETURNS text LANGUAGE sql STABLE PARALLE
 $$;
 
 -- Partitions by month. CREATE … PARTITION OF and DETACH need the parent's owner, so these two are the owner's and the
--- partition keeper (system) calls them.
+-- partition keeper (system) calls them. Months are of UTC, whatever zone the caller's session has.
 CREATE SCHEMA retired;
 
 CREATE FUNCTION partition_ensure(parent text, month date) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     first date := date_trunc('month', month);
     next date := first + interval '1 month';
@@ -69,7 +69,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION partition_retire(parent text, month date) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     name text := parent || '_' || to_char(month, 'YYYYMM');
 BEGIN
@@ -83,7 +83,7 @@ END $$;
 
 -- The months that a parent has, and those whose rows wait in its default partition.
 CREATE FUNCTION partition_months(parent text) RETURNS TABLE (month date, in_default boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     key text;
 BEGIN
