@@ -11,3 +11,5 @@ urlpatterns = [
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(permission_classes=[], authentication_classes=[])),
     path("", include("apps.portal.urls")),
 ]
+
+handler500 = "apps.common.problems.server_error"

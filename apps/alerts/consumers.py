@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,7 @@ from apps.common.access import Principal, PrincipalKind
 
 SUBPROTOCOL: Final = "safesignal.v1"
 FIRST_MESSAGE_SECONDS: Final = 0.5
-"""A client that has not said where to resume by then is told what comes from now on."""
+"""A client that has not said where to resume by then is told what comes from now on; it may still say it later."""
 RECHECK_SECONDS: Final = 5.0
 """How often an open connection's rights are read again."""
 
@@ -62,7 +62,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         offered = [name for entry in self.scope["subprotocols"] for name in entry.replace(" ", "").split(",")]
         await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         self._credential = callers.credential(self.scope["headers"], offered)
-        self._first: asyncio.Future[PersonResume | GatewayResume | None] = asyncio.get_running_loop().create_future()
+        self._first: asyncio.Future[PersonResume | GatewayResume] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._serve())
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -103,8 +103,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if not sees:
             await self.close(NO_RIGHT)
             return
-        client = Client(sees)
-        sender = asyncio.create_task(self._send(client, await self._cursors(sees)))
+        sender = asyncio.create_task(self._send(sees))
         guard = asyncio.create_task(self._guard(principal))
         try:
             done, _ = await asyncio.wait({sender, guard}, return_when=asyncio.FIRST_COMPLETED)
@@ -116,16 +115,24 @@ class LiveConsumer(AsyncWebsocketConsumer):
         else:
             sender.result()
 
-    async def _cursors(self, sees: Mapping[UUID, Sees]) -> dict[UUID, int]:
+    async def _send(self, sees: Mapping[UUID, Sees]) -> None:
+        """From the client's cursor on; or from now on, until a slow client says where it was after all."""
         try:
-            first = await asyncio.wait_for(asyncio.shield(self._first), FIRST_MESSAGE_SECONDS)
+            resume = await asyncio.wait_for(asyncio.shield(self._first), FIRST_MESSAGE_SECONDS)
         except TimeoutError:
-            self._first.set_result(None)
-            return {}
-        return first.cursors(sees) if first else {}
+            live = asyncio.create_task(self._stream(sees, {}))
+            either: set[asyncio.Future[Any]] = {live, self._first}
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                live.cancel()
+            if not self._first.done():
+                live.result()
+            resume = self._first.result()
+        await self._stream(sees, resume.cursors(sees))
 
-    async def _send(self, client: Client, cursors: Mapping[UUID, int]) -> None:
-        async for text in session.messages(hub(), client, cursors, self._mark):
+    async def _stream(self, sees: Mapping[UUID, Sees], cursors: Mapping[UUID, int]) -> None:
+        async for text in session.messages(hub(), Client(sees), cursors, self._mark):
             await self.send(text_data=text)
 
     async def _guard(self, principal: Principal) -> int:

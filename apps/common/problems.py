@@ -1,11 +1,13 @@
 """Errors as RFC 9457 problem details, each with a stable `code` that a program can rely on."""
 
+import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.http import Http404, HttpResponse, JsonResponse
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 
@@ -77,6 +79,22 @@ class TooLarge(Problem):
     default_detail = "The body is too large: send it in parts."
 
 
+class Unavailable(Problem):
+    """The cloud itself is not able to answer now; nothing was written."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "unavailable"
+    default_detail = "The service is not able to answer right now: nothing was lost or changed, try again."
+
+
+class InternalError(Problem):
+    """A defect of ours; nothing was written."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    code = "internal_error"
+    default_detail = "Something is wrong on our side: nothing was changed, try again."
+
+
 class ProblemSerializer(serializers.Serializer[object]):
     """A problem as the OpenAPI document shows it (RFC 9457, 3.1); some add members of their own."""
 
@@ -104,6 +122,14 @@ def problem_response(problem: Problem) -> HttpResponse:
     response = JsonResponse(problem.body(), status=problem.status, content_type=CONTENT_TYPE)
     if problem.status == HTTPStatus.UNAUTHORIZED:
         response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's last answer (`handler500`), in the shape of every other refusal."""
+    problem = Unavailable() if isinstance(sys.exc_info()[1], OperationalError) else InternalError()
+    response = problem_response(problem)
+    response["Retry-After"] = "1"
     return response
 
 

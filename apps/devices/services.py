@@ -71,10 +71,21 @@ def clear_trouble(
 
 
 def register_gateway(
-    *, actor: Principal | None, organization_id: UUID, name: str, public_key: str, buildings: Sequence[UUID]
+    *,
+    actor: Principal | None,
+    organization_id: UUID,
+    name: str,
+    public_key: str,
+    buildings: Sequence[UUID],
+    gateway_id: UUID | None = None,
 ) -> UUID:
-    """A gateway that speaks for these buildings, known by its P-256 public key (PEM)."""
-    gateway = Gateway.objects.create(organization_id=organization_id, name=name, public_key=public_key)
+    """A gateway that speaks for these buildings, known by its P-256 public key (PEM).
+
+    `gateway_id` is given where the gateway's certificate, which names it, was made before.
+    """
+    gateway = Gateway.objects.create(
+        id=gateway_id or new_id(), organization_id=organization_id, name=name, public_key=public_key
+    )
     GatewayBuilding.objects.bulk_create(
         GatewayBuilding(organization_id=organization_id, gateway=gateway, building_id=building)
         for building in buildings

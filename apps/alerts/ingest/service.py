@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from django.db import DatabaseError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 
 from apps.alerts import services
 from apps.alerts.ingest.messages import (
@@ -53,6 +53,10 @@ CLOCK_LIMIT: Final = timedelta(days=1)
 OLDEST_PRESS: Final = timedelta(days=90)
 """A press older than the hot history was dated by a clock that lost its time; it is dated by its arrival."""
 TWO_PERSON_TYPES: Final = frozenset({"lockdown"})
+
+REFUSED: Final = (DataError, IntegrityError)
+"""PostgreSQL's refusal of what an event says. Any other error is the cloud's own and passes: the whole request fails,
+nothing of it is kept, and the gateway sends it again."""
 
 _RAISE_SQL: Final = Path(__file__).with_name("raise_alerts.sql").read_text()
 
@@ -219,7 +223,7 @@ def _raise_all(batch: Batch, raised: Sequence[tuple[int, AlertRaised]], results:
     try:
         with transaction.atomic():
             new = _raise_rows(batch, [_row(batch, event, event.alert_id) for _, event in raised])
-    except DatabaseError:
+    except REFUSED:
         for number, event in raised:
             results[number] = _one_by_one(batch, event)
         return
@@ -285,7 +289,7 @@ def _row(batch: Batch, event: PressFacts, alert_id: str) -> RaiseRow:
 
 def _rfc3339(at: datetime | None) -> str | None:
     """In milliseconds, as every time of an alert's document."""
-    return at and at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _dated(batch: Batch, pressed_at: datetime) -> tuple[datetime, datetime | None]:
@@ -303,7 +307,7 @@ def _one_by_one(batch: Batch, event: AnyEvent) -> EventResult:
             known = _apply(event, batch) is False
     except Quarantined as bad:
         return EventResult(event.event_id, "quarantined", bad.reason, bad.detail)
-    except DatabaseError as error:
+    except REFUSED as error:
         return EventResult(event.event_id, "quarantined", "refused_by_database", type(error).__name__)
     return EventResult(event.event_id, "repeat" if known else "stored")
 

@@ -62,6 +62,19 @@ def test_who_resumes_gets_what_came_since_and_nothing_twice(server: Server, scho
         assert listener.next()["seq"] == 5
 
 
+def test_a_slow_phone_says_late_where_it_was(server: Server, school: School, operator: Person) -> None:
+    """A `resume` that comes after the feed has started is taken all the same: what was missed is never left out."""
+    for _ in range(3):
+        raise_alert(school)
+    with listening(server, operator.token) as listener:
+        assert listener.until_ready()[-1]["organizations"] == {str(school.organization): 3}
+        *missed, ready = listener.resume({school.organization: 1})
+        assert [message["seq"] for message in missed] == [2, 3]
+        assert ready["organizations"] == {str(school.organization): 3}
+        raise_alert(school)
+        assert listener.next()["seq"] == 4
+
+
 def test_everything_arrives_in_order_while_many_write(server: Server, school: School, operator: Person) -> None:
     """A client that joined before, and one that joins and resumes in the middle."""
     writers, rounds = 4, 12
