@@ -140,7 +140,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
             try:
-                now = await callers.caller(self._credential)
+                now = await callers.caller_again(self._credential)
             except (DatabaseError, OSError):
                 continue
             if now is None:

@@ -1,7 +1,6 @@
 """One live connection, whatever carries it: what came since the cursor, `ready`, then everything as it comes."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 from uuid import UUID
@@ -70,14 +69,16 @@ async def _since(client: Client, organization: UUID, cursor: int, head: int) -> 
 
 
 async def _live(hub: Hub, client: Client, mark: Mark) -> AsyncIterator[str]:
-    next_ping = time.monotonic() + PING_SECONDS
+    now = asyncio.get_running_loop().time
+    next_ping = now() + PING_SECONDS
     while True:
         if client.too_slow.is_set():
             raise TooSlow
         try:
-            message = await asyncio.wait_for(client.next(), max(0.0, next_ping - time.monotonic()))
+            async with asyncio.timeout_at(next_ping):  # unlike wait_for it makes no task for each message
+                message = await client.next()
         except TimeoutError:
-            next_ping = time.monotonic() + PING_SECONDS
+            next_ping = now() + PING_SECONDS
             if hub.is_current:
                 yield mark("ping", hub.heads(client))
         else:

@@ -42,7 +42,7 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
             event = f"event: {kind}\nid: {_encode(client.positions)}\ndata: {text}\n\n"
             await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
             if kind == "ping":
-                now = await callers.caller(given)
+                now = await callers.caller_again(given)
                 if now is None or now.grants != principal.grants:
                     break
     except session.TooSlow:
