@@ -20,8 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.stack)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Ends with this folder: Playwright keeps an event loop running, beside which no other test could run one."""
     with chromium.started() as browser:
         yield browser
 
@@ -32,7 +33,7 @@ def hall() -> Iterator[gallery.Gallery]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole chain, from simulated buttons to the web server."""
     with running_stack(tmp_path_factory.mktemp("browser") / "home") as running:
