@@ -1,4 +1,4 @@
-"""`./dev bench ingest live`: each benchmark starts engines of its own, and listens on 127.0.0.1 alone."""
+"""`./dev bench ingest live press`: each benchmark starts engines of its own, and listens on 127.0.0.1 alone."""
 
 import sys
 from collections.abc import Callable
@@ -16,6 +16,7 @@ class Name(StrEnum):
 
     INGEST = "ingest"
     LIVE = "live"
+    PRESS = "press"
 
 
 def main(
@@ -29,18 +30,19 @@ def main(
     ] = 200,
     rounds: Annotated[int, typer.Option(min=1, help="ingest: rounds, each of every case and its COPY.")] = 3,
     processes: Annotated[int, typer.Option(min=0, help="ingest: senders side by side; 0: one for each core.")] = 0,
-    clients: Annotated[int, typer.Option(min=1, help="live: sockets of one school.")] = 1000,
-    messages: Annotated[int, typer.Option(min=1, help="live: alerts, one after the other.")] = 50,
+    clients: Annotated[int, typer.Option(min=1, help="live, press: sockets of one school.")] = 1000,
+    messages: Annotated[int, typer.Option(min=1, help="live, press: alerts, one after the other.")] = 50,
 ) -> None:
     """Measure, and print each figure beside its bar."""
     # Imported here: with them come engines in a folder of this run, and Django's settings that point at them.
-    from benchmarks import ingest, live  # noqa: PLC0415
+    from benchmarks import ingest, live, press  # noqa: PLC0415
 
     runs: dict[Name, Callable[[], list[Figure]]] = {
         Name.INGEST: lambda: ingest.run(
             ingest.Sizes(alerts=alerts, batch=batch, schools=schools, rounds=rounds, processes=processes)
         ),
         Name.LIVE: lambda: live.run(live.Sizes(clients=clients, messages=messages)),
+        Name.PRESS: lambda: press.run(press.Sizes(clients=clients, presses=messages)),
     }
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(machine())

@@ -20,6 +20,7 @@ __all__ = ["PLACE", "SECRETS", "started_engines", "web"]
 
 READY_SECONDS = 30.0
 
+os.environ["SAFESIGNAL_LOG_LEVEL"] = "WARNING"
 django.setup()
 
 
@@ -36,7 +37,7 @@ def web() -> Iterator[str]:
 
 @contextmanager
 def _program(*arguments: str) -> Iterator[None]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SAFESIGNAL_LOG_LEVEL": "WARNING"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (PLACE.logs / "benchmark.log").open("ab") as log:
         process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:

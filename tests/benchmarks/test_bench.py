@@ -46,3 +46,10 @@ def test_live_shows_every_alert_on_every_screen() -> None:
     before = "5 screens of one school, 3 alerts: just before COMMIT -> on a screen"
     assert [row[0] for row in table[:2]] == [f"{before}, p50", f"{before}, p99"]
     assert table[1][2] == "≤ 100.0 ms"
+
+
+@pytest.mark.stack
+def test_press_is_shown_while_other_screens_are_connected() -> None:
+    table = rows(bench("press", "--clients", "5", "--messages", "2"))
+    assert table[0][0] == "2 presses, 5 other screens connected: press -> stored at the gateway, p50"
+    assert [row[2] for row in table[1:3]] == ["≤ 100.0 ms", "≤ 300.0 ms"]
