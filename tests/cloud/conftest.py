@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cloud.full_school import make_full_school
 from tests.cloud.school import School, make_school
 
 
@@ -14,3 +15,9 @@ def _database(database: None) -> None:
 def school() -> School:
     """A school that no other test has."""
     return make_school()
+
+
+@pytest.fixture(scope="module")
+def schools(database: None) -> tuple[School, School]:
+    """Ours and another, each with a row in every tenant table."""
+    return make_full_school(), make_full_school()

@@ -1,0 +1,188 @@
+"""The lock of every table, partition, function, foreign key and role, as PostgreSQL's catalogue has it."""
+
+from typing import Final
+
+from django.apps import apps
+from django.db import connections, models
+from psycopg import sql
+
+from tests.cloud.catalogue import ROLES, Reference, references, relations, tenant_tables
+from tests.cloud.raw import DENIED, FOREIGN_KEY, attempt
+from tests.cloud.school import School
+
+READ_WRITE: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
+NOTHING: Final[frozenset[str]] = frozenset()
+
+WITHOUT_TENANT: Final = {
+    # People are read before anyone is known; who belongs where is said by memberships, which have a tenant.
+    "public.users": frozenset({"SELECT", "INSERT", "UPDATE"}),
+    # Found by the digest of a secret that only its owner has.
+    "public.refresh_tokens": READ_WRITE,
+    # Found by a session key that only its owner has.
+    "public.django_session": READ_WRITE,
+    # The same for every tenant, and written by migrations alone.
+    "public.permissions": frozenset({"SELECT"}),
+    "public.django_content_type": frozenset({"SELECT"}),
+    "public.auth_permission": frozenset({"SELECT"}),
+    # Not used: no grant at all.
+    "public.auth_group": NOTHING,
+    "public.auth_group_permissions": NOTHING,
+    "public.django_migrations": NOTHING,
+}
+"""Each table that belongs to no tenant, with all that `app` may do there: its lock."""
+
+NO_FOREIGN_KEY: Final = {
+    # A record of what was true then: it outlives the gateway.
+    ("alert_history", "gateway"),
+    ("gateway_events", "gateway"),
+}
+
+SECURITY_DEFINERS: Final = {
+    # What is asked before a tenant is known: callable by app, and each answers about the one id that it is given.
+    "gateway_credentials(uuid)": ("safesignal_system", "safesignal_app"),
+    "principal_grants(uuid)": ("safesignal_system", "safesignal_app"),
+    # Partitions need their parent's owner: callable by the partition keeper alone.
+    "partition_ensure(text,date)": ("safesignal_owner", "safesignal_system"),
+    "partition_months(text)": ("safesignal_owner", "safesignal_system"),
+    "partition_retire(text,date)": ("safesignal_owner", "safesignal_system"),
+}
+"""Each function that runs with its owner's rights: its owner, and who may call it beside."""
+
+
+def test_every_table_has_a_tenant_or_a_named_lock() -> None:
+    """A new table without `organization_id` fails here until its lock is written down; so does a changed grant."""
+    found = {one.name: one.app_grants for one in relations() if not one.tenant_column and not one.is_partition}
+    assert found == WITHOUT_TENANT
+
+
+def test_only_tables_hold_rows() -> None:
+    """A view reads with its owner's rights, and a materialized one has no policies: there are none."""
+    assert {one.name for one in relations() if one.kind not in {"r", "p"}} == set()
+
+
+def test_row_level_security_is_forced_on_every_tenant_table() -> None:
+    """Forced, since without it the owner of a table passes its policies."""
+    assert [one.name for one in tenant_tables() if not (one.secured and one.forced)] == []
+
+
+def test_every_tenant_table_has_one_policy_for_each_role() -> None:
+    """None is for PUBLIC, and that of the application compares with the scope, in what it reads and what it writes."""
+    query = """
+        SELECT schemaname || '.' || tablename, policyname::text, permissive, roles::text[], cmd, qual, with_check
+        FROM pg_policies
+    """
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(query)
+        found = cursor.fetchall()
+    tables = {table.name: table for table in tenant_tables()}
+    assert {name for name, *_ in found} == set(tables)
+    expected = {
+        (table, policy, role)
+        for table in tables
+        for policy, role in zip(("tenant", "every_tenant", "migrations"), ROLES, strict=True)
+    } | {("public.audit_entries", "no_tenant_yet", "safesignal_app")}
+    assert {(table, policy, role) for table, policy, _, roles, *_ in found for role in roles} == expected
+    for table, policy, _, _, command, using, check in found:
+        if policy == "tenant":
+            condition = f"({tables[table].tenant_column} = ANY (( SELECT (NULLIF(current_setting("
+            assert command == "ALL" and using.startswith(condition) and check == using
+
+
+def test_no_role_passes_row_level_security() -> None:
+    """Nor is a table the property of a role that serves people, nor is one of the roles a member of a greater."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolreplication FROM pg_roles"
+            " WHERE rolname LIKE 'safesignal%'"
+        )
+        assert dict(cursor.fetchall()) == dict.fromkeys(ROLES, False)
+        cursor.execute(
+            "SELECT m.roleid::regrole::text, m.member::regrole::text, m.inherit_option FROM pg_auth_members m"
+            " WHERE m.member::regrole::text = ANY (%s)",
+            [list(ROLES)],
+        )
+        assert cursor.fetchall() == [("safesignal_system", "safesignal_owner", False)]
+        cursor.execute("SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname IN ('public', 'retired')")
+        assert cursor.fetchall() == [("safesignal_owner",)]
+
+
+def test_app_makes_nothing_in_the_database() -> None:
+    """No table, function or schema of its own, so that nobody can put one in front of ours."""
+    for text in (
+        "CREATE TABLE public.trap ()",
+        "CREATE SCHEMA trap",
+        "CREATE TEMP TABLE users ()",
+        "SET ROLE safesignal_system",
+    ):
+        assert attempt(sql.SQL(text)) == DENIED
+
+
+def test_security_definers_are_few_and_named() -> None:
+    """Each has a fixed search_path and is callable by exactly the role that needs it, never by PUBLIC."""
+    query = """
+        SELECT p.oid::regprocedure::text, p.proowner::regrole::text, p.proconfig,
+               ARRAY (SELECT coalesce(nullif(a.grantee, 0)::regrole::text, 'PUBLIC')
+                      FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a)
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE p.prosecdef AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+    """
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(query)
+        found = cursor.fetchall()
+    assert {name for name, *_ in found} == set(SECURITY_DEFINERS)
+    for name, owner, settings, callers in found:
+        expected_owner, caller = SECURITY_DEFINERS[name]
+        assert owner == expected_owner, name
+        assert set(callers) == {expected_owner, caller}, name
+        assert "search_path=public, pg_temp" in (settings or []), name
+
+
+def tenant_references() -> list[Reference]:
+    """Foreign keys from one tenant's row to another row of a tenant."""
+    tables = {table.name for table in tenant_tables()} - {"public.organizations"}
+    return [one for one in references() if one.table in tables and one.target in tables]
+
+
+def test_a_reference_between_rows_of_tenants_names_the_tenant() -> None:
+    """Foreign keys do not see policies: so each holds both rows to one organization."""
+    assert tenant_references()
+    for one in tenant_references():
+        pairs = dict(zip(one.columns, one.target_columns, strict=True))
+        assert pairs.get("organization_id") == "organization_id", one.name
+
+
+def test_a_foreign_key_across_tenants_is_refused(schools: tuple[School, School]) -> None:
+    """Each of them tried with a real row of the other school, as the owner, whom neither grant nor policy stops."""
+    mine, other = schools
+    for one in tenant_references():
+        child, target = (sql.Identifier(*name.split(".")) for name in (one.table, one.target))
+        ((column, target_column),) = (
+            (sql.Identifier(a), sql.Identifier(b))
+            for a, b in zip(one.columns, one.target_columns, strict=True)
+            if a != "organization_id"
+        )
+        statement = sql.SQL(
+            "UPDATE {child} SET {column} = (SELECT {key} FROM {target} WHERE organization_id = %s LIMIT 1)"
+            " WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM {child} WHERE organization_id = %s LIMIT 1)"
+        ).format(child=child, column=column, key=target_column, target=target)
+        assert attempt(statement, other.organization, mine.organization, alias="owner") == FOREIGN_KEY, one.name
+        assert attempt(statement, mine.organization, mine.organization, alias="owner") not in {0, FOREIGN_KEY}, one.name
+
+
+def test_every_reference_of_the_models_is_one_of_the_database() -> None:
+    """Django makes none between tenant tables: each that a model declares was made in SQL, or is named here."""
+    held = {(one.table, column) for one in references() for column in one.columns}
+    missing = {
+        (model._meta.db_table, field.name)
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.ForeignKey) and (f"public.{model._meta.db_table}", field.column) not in held
+    }
+    assert missing == NO_FOREIGN_KEY
+
+
+def test_every_tenant_row_goes_with_its_organization() -> None:
+    """ON DELETE CASCADE from each tenant table, but for the feed's and the audit trail's plain ids."""
+    tables = {table.name for table in tenant_tables()} - {"public.organizations"}
+    cascading = {one.table for one in references() if one.target == "public.organizations" and one.rule == "c"}
+    assert tables - cascading == {"public.organization_heads", "public.feed_events", "public.audit_entries"}
