@@ -20,6 +20,8 @@ def database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     with started_engines(), django_db_blocker.unblock():
         call_command("migrate", database="owner", verbosity=0)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT current_user, (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)")
+            cursor.execute(
+                "SELECT current_user, (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)"
+            )
             assert cursor.fetchone() == ("safesignal_app", False)
         yield
