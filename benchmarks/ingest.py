@@ -50,7 +50,7 @@ class Round:
 def run(sizes: Sizes) -> list[Figure]:
     """Each case, round after round in turn, so that a busy moment of the machine meets them all; medians."""
     processes = sizes.processes or cpu_count() or 1
-    with place.started_engines():
+    with place.running_engines():
         schools.prepare_database()
         with connections["owner"].cursor() as cursor:
             # COPY … FROM is refused where row-level security holds the owner too; the application stays under it.

@@ -68,7 +68,7 @@ class BusTimes(Thread):
 def run(sizes: Sizes) -> list[Figure]:
     """The figures. Raises RuntimeError when a screen missed a message, or was shown one twice or out of order."""
     messages = sizes.messages + WARM_UP
-    with place.started_engines():
+    with place.running_engines():
         schools.prepare_database()
         (school,) = schools.make_schools(1)
         people = _tokens(school, sizes.clients)

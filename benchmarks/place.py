@@ -10,18 +10,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import django
+from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 
+from apps.common import bus
 from devstack.paths import ROOT
 from devstack.ports import HOST
 from devstack.testing import free_ports
 from tests.environment import PLACE, SECRETS, started_engines
 
-__all__ = ["PLACE", "SECRETS", "started_engines", "web"]
+__all__ = ["PLACE", "SECRETS", "running_engines", "web"]
 
 READY_SECONDS = 30.0
 
 os.environ["SAFESIGNAL_LOG_LEVEL"] = "WARNING"
 django.setup()
+
+
+@contextmanager
+def running_engines() -> Iterator[None]:
+    """Both engines. When they go, nothing stays connected: the next benchmark starts them again."""
+    with started_engines():
+        try:
+            yield
+        finally:
+            for connection in connections.all(initialized_only=True):
+                connection.close()
+                if isinstance(connection, DatabaseWrapper):
+                    connection.close_pool()
+            bus.client().close()
 
 
 @contextmanager
