@@ -324,6 +324,6 @@ def test_whatever_several_persons_do_in_any_order() -> None:
     run_state_machine_as_test(
         AlertLife,
         settings=settings(
-            max_examples=20, stateful_step_count=8, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=12, stateful_step_count=8, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )
