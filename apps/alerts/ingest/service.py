@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from django.db import DataError, IntegrityError, connection, transaction
 
+from apps.accounts.grants import person_principal
 from apps.alerts import services
 from apps.alerts.ingest.messages import (
     ActionEvent,
@@ -41,7 +42,7 @@ from apps.alerts.ingest.messages import (
 from apps.alerts.lifecycle import IllegalTransition
 from apps.alerts.models import Alert
 from apps.alerts.services import Step
-from apps.common.access import Principal, PrincipalKind
+from apps.common.access import Principal, PrincipalKind, allows
 from apps.common.problems import Invalid, TooLarge
 from apps.devices.services import clear_trouble, raise_trouble
 
@@ -413,9 +414,15 @@ def _step(batch: Batch, event: Event, at: datetime | None = None, *, by: Buildin
         at=at or event.at + batch.clock_offset,
         actor_kind=PrincipalKind.GATEWAY,
         actor_id=batch.gateway_id,
-        person=by.person if by else None,
+        person=_known_person(batch, by.person) if by and by.person else None,
         via=by.via if by else "gateway",
     )
+
+
+def _known_person(batch: Batch, person: UUID) -> UUID | None:
+    """The person whom a gateway named, if they may act on alerts of its organization; any other counts as no name."""
+    principal = person_principal(person)
+    return person if principal and allows(principal, batch.organization_id, "alerts", "update") else None
 
 
 def _trouble(batch: Batch, device: str | None, kind: str, detail: str | None, *, since: datetime | None = None) -> None:

@@ -93,9 +93,11 @@ BEGIN
            || substr(hex, 10, 12);
 END $$;
 
+-- A person by id and name; one whose row is gone is still somebody.
 CREATE FUNCTION person_reference(person uuid) RETURNS json LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
-    SELECT json_build_object('id', u.id, 'name', coalesce(nullif(concat_ws(' ', u.first_name, u.last_name), ''), u.email))
-    FROM users u WHERE u.id = person
+    SELECT json_build_object('id', person, 'name', coalesce(
+        (SELECT left(coalesce(nullif(trim(concat_ws(' ', u.first_name, u.last_name)), ''), u.email), 200)
+         FROM users u WHERE u.id = person), 'Unknown'))
 $$;
 
 CREATE FUNCTION person_references(people uuid[]) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
