@@ -1,12 +1,14 @@
 """What has just happened and is not yet answered: held in memory, sent ahead of everything that waited longer."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.store.store import Row
 from edge_agent.uplink.sender import EVENTS_AT_ONCE
 
+FRESH_AT_ONCE = 20
+"""What is pressed while such a request is under way waits for its answer, so requests of this lane are small."""
 HELD_AT_MOST = 500
 """More than these wait in the store's backlog, the oldest first; what is not stored yet never leaves memory."""
 
@@ -33,16 +35,28 @@ class Fresh:
         if len(self._held) > HELD_AT_MOST:
             self._make_room()
 
+    def cloud_is_away(self) -> None:
+        """Keep the latest alerts that are held whole; what else is stored waits in the backlog, out of the way of what
+        happens when the cloud is back."""
+        while len(self._held) > FRESH_AT_ONCE and self._make_room():
+            pass
+        for held in list(self._held.values()):
+            if held.row.alert_id in self.lagging and held.stored.done():
+                del self._held[held.row.event_id]
+                self.moved += 1
+
     def settle(self, event_ids: Iterable[str]) -> None:
         """These are answered."""
         for event_id in event_ids:
             self._held.pop(event_id, None)
 
-    def next(self) -> list[Row]:
-        """What goes into the next request: alerts alone, if there are any."""
-        rows = [held.row for held in self._held.values()]
+    def next(self, not_now: Collection[str] = ()) -> list[Row]:
+        """What goes into the next request: alerts alone, if there are any, but none of those in `not_now`."""
+        rows = sorted((held.row for held in self._held.values()), key=lambda row: row.event_id)
         urgent = [row for row in rows if row.alert_id is not None]
-        return sorted(urgent or rows, key=lambda row: row.event_id)[:EVENTS_AT_ONCE]
+        if not urgent:
+            return rows[:EVENTS_AT_ONCE]
+        return latest([row for row in urgent if row.alert_id not in not_now])
 
     @property
     def ids(self) -> frozenset[str]:
@@ -52,7 +66,7 @@ class Fresh:
     def __len__(self) -> int:
         return len(self._held)
 
-    def _make_room(self) -> None:
+    def _make_room(self) -> bool:
         stored = [held.row for held in self._held.values() if held.stored.done()]
         if stored:
             gone = min(stored, key=lambda row: (row.alert_id is not None, row.event_id))
@@ -60,3 +74,18 @@ class Fresh:
             self.moved += 1
             if gone.alert_id is not None:
                 self.lagging.add(gone.alert_id)
+        return bool(stored)
+
+
+def latest(rows: Sequence[Row]) -> list[Row]:
+    """Of these events, in their order, those of the alerts with the latest news, as many as fit into a small request:
+    what has just happened does not wait behind what piled up while the cloud was away. One alert's are all taken."""
+    stories: dict[str | None, list[Row]] = {}
+    for row in rows:
+        stories.setdefault(row.alert_id, []).append(row)
+    chosen: list[Row] = []
+    for story in sorted(stories.values(), key=lambda story: story[-1].event_id, reverse=True):
+        if chosen and len(chosen) + len(story) > FRESH_AT_ONCE:
+            break
+        chosen += story
+    return sorted(chosen, key=lambda row: row.event_id)

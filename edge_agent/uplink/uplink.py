@@ -19,11 +19,13 @@ from edge_agent.store import statements
 from edge_agent.store.statements import Statement
 from edge_agent.store.store import Kept, Row, Store
 from edge_agent.uplink.credentials import Credentials
-from edge_agent.uplink.fresh import Fresh
-from edge_agent.uplink.sender import EVENTS_AT_ONCE, Sender, UnavailableError
+from edge_agent.uplink.fresh import Fresh, latest
+from edge_agent.uplink.sender import Sender, UnavailableError
 
 log = logging.getLogger(__name__)
 
+BACKLOG_AT_ONCE = 100
+"""Few enough that the cloud answers well within the time-out, and that nothing fresh waits long for its locks."""
 LOOK_AGAIN_SECONDS = 30.0
 TRIES_APART_SECONDS = 0.2
 STORY_SECONDS = 1.0
@@ -45,6 +47,10 @@ class Uplink:
         self._sender = Sender(http, credentials, self)
         self._store, self._clock = store, clock
         self._fresh = Fresh()
+        self._under_way: frozenset[str] = frozenset()
+        """The alerts of which the backlog's lane is telling: the other one waits for it, since the cloud would."""
+        self._telling: frozenset[str] = frozenset()
+        """The events that the fresh lane is sending."""
         self._offered, self._due = asyncio.Event(), asyncio.Event()
         self._confirmed: str | None = None
         self._answered: set[str] = set()
@@ -117,12 +123,20 @@ class Uplink:
                 await self._offered.wait()
 
     async def _send_fresh(self) -> None:
-        rows = self._fresh.next()
+        rows = self._fresh.next(self._under_way)
         if not rows:
             self._offered.clear()
             await self._offered.wait()
-            rows = self._fresh.next()
-        await self._sender.send(await self._with_story(rows))
+            return
+        rows = latest(await self._with_story(rows))
+        self._telling = frozenset(row.event_id for row in rows)
+        try:
+            await self._sender.send(rows)
+        except UnavailableError:
+            self._fresh.cloud_is_away()
+            raise
+        finally:
+            self._telling = frozenset()
 
     async def _with_story(self, rows: list[Row]) -> list[Row]:
         """These, and what is still untold of the same alerts, in order."""
@@ -147,9 +161,15 @@ class Uplink:
         if self._lost:
             self._lost = False
             self._fresh.lagging |= await self._store.waiting()
-        rows = await self._store.due(EVENTS_AT_ONCE, self._fresh.ids | self._answered, self._clock())
+        spoken_for = self._fresh.ids | self._telling | self._answered
+        rows = await self._store.due(BACKLOG_AT_ONCE, spoken_for, self._clock())
         if rows:
-            await self._sender.send(rows)
+            self._under_way = frozenset(row.alert_id for row in rows if row.alert_id is not None)
+            try:
+                await self._sender.send(rows)
+            finally:
+                self._under_way = frozenset()
+                self._offered.set()
             return
         if moved == self._fresh.moved:
             self._fresh.lagging.clear()

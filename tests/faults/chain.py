@@ -21,6 +21,8 @@ from devstack.testing import Stack
 
 NIGHTLY = bool(os.environ.get("SAFESIGNAL_NIGHTLY"))
 POLL_SECONDS = 0.1
+Figure = Callable[[str, object], None]
+"""pytest's record_property: `figure` and a text that `./dev test` prints at the end."""
 
 
 class Chain:
@@ -48,8 +50,12 @@ class Chain:
         return pid
 
     def hold_down(self, name: str) -> None:
-        """Kill it, and let nobody start it again."""
-        self.kill(name)
+        """Kill it with all its children, and let nobody start it again."""
+        pid = self._info(name).pid
+        assert pid is not None, f"{name} does not run"
+        for one in [pid, *descendants(pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
         self._supervisor.stop_process(name)
 
     def start(self, name: str) -> None:

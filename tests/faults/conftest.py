@@ -8,7 +8,7 @@ from devstack.testing import running_stack
 from tests.faults.chain import Chain
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A running SafeSignal with its thousand buttons."""
     with running_stack(tmp_path_factory.mktemp("faults") / "home") as stack:

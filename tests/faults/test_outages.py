@@ -15,7 +15,7 @@ import pytest
 from devstack.button import Hand
 from devstack.press import hand_for
 from tests.faults import books
-from tests.faults.chain import NIGHTLY, Chain
+from tests.faults.chain import NIGHTLY, Chain, Figure
 from tests.faults.staff import listening
 from tests.faults.wall import Pressed, Wall, later
 
@@ -44,7 +44,9 @@ def work(chain: Chain) -> Work:
 
 
 @pytest.mark.parametrize(("how", "name"), [(how, name) for how, names in CASES.items() for name in names])
-async def test_nothing_is_lost_and_nothing_doubled(chain: Chain, work: Work, how: str, name: str) -> None:
+async def test_nothing_is_lost_and_nothing_doubled(
+    chain: Chain, work: Work, how: str, name: str, record_property: Figure
+) -> None:
     seed = int(os.environ.get("SAFESIGNAL_SEED") or secrets.randbits(32))
     chance, wall = random.Random(seed), Wall(chain)
     seconds = BEFORE_SECONDS + AWAY_SECONDS + AFTER_SECONDS
@@ -68,10 +70,11 @@ async def test_nothing_is_lost_and_nothing_doubled(chain: Chain, work: Work, how
     books.screen_got_all(chain, listener)
     meanwhile = [press for press in presses if gone <= press.at <= back]
     worst = max(_told_seconds(press) for press in meanwhile)
-    print(
-        f"\n{name} {how} for {AWAY_SECONDS:.0f} s (SAFESIGNAL_SEED={seed}): {len(presses)} presses, {len(meanwhile)} of"
+    record_property(
+        "figure",
+        f"{name} {how} for {AWAY_SECONDS:.0f} s (SAFESIGNAL_SEED={seed}): {len(presses)} presses, {len(meanwhile)} of"
         f" them meanwhile, told stored after {worst * 1000:.0f} ms at most; all on the screen {caught_up:.1f} s after"
-        " its return"
+        " its return",
     )
     if name != "broker":
         assert statistics.median(map(_told_seconds, meanwhile)) < TOLD_SECONDS
