@@ -4,11 +4,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Role, User
+from apps.alerts.ingest import service
 from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
 from contracts.validation import problems
@@ -121,3 +123,19 @@ def test_a_person_who_has_no_name_is_still_somebody(school: School) -> None:
     assert len(shown(long, alert)["acknowledged_by"]["name"]) == 200
     User.objects.filter(pk=long.id).update(first_name=None, last_name="")
     assert shown(long, alert)["acknowledged_by"]["name"].endswith("@school.example")
+
+
+@pytest.mark.parametrize("slow", [timedelta(0), timedelta(minutes=10)], ids=["right", "slow"])
+def test_a_press_after_a_close_made_in_the_cloud_is_a_new_alert(school: School, admin: Person, slow: timedelta) -> None:
+    """Though the gateway did not know of the close, and though its clock is behind that of the cloud."""
+    event = raised(school, at=timezone.now() - timedelta(minutes=1))
+    (alert,) = raise_alerts(school, event)
+    assert admin.client.put(f"/api/v1/alerts/{alert}/resolve").status_code == 200
+    now = timezone.now() - slow
+    again = raised(school, at=now, kind="alert.pressed_again", alert_id=event["alert_id"])
+    body = msgspec.json.encode({"epoch": school.epoch, "sent_at": rfc3339(now), "events": [again]})
+    with tenant_scope([school.organization]):
+        service.ingest(gateway=school.gateway_principal, request=service.parse(body), received_at=timezone.now())
+    (new,) = admin.client.get("/api/v1/alerts", {"status": "open"}).json()["results"]
+    assert new["alert_id"] == f"{again['device']}:{again['inst']}:{again['seq']}"
+    assert shown(admin, alert)["presses"] == 1

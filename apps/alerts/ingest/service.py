@@ -79,13 +79,17 @@ class Quarantined(Exception):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Who sent a batch, when it came, and by how much the sender's clock is off."""
+    """Who sent a batch, when it came, and by how much the sender's clock is off.
+
+    Its times are moved by `clock_offset`; `slow` is by how much, at the most, they are still too early.
+    """
 
     organization_id: UUID
     gateway_id: UUID
     epoch: UUID
     received_at: datetime
     clock_offset: timedelta
+    slow: timedelta
 
 
 class SeenRow(msgspec.Struct, frozen=True):
@@ -135,6 +139,7 @@ def ingest(*, gateway: Principal, request: EventsRequest, received_at: datetime)
         epoch=request.epoch,
         received_at=received_at,
         clock_offset=offset if abs(offset) > CLOCK_LIMIT else timedelta(0),
+        slow=offset if timedelta(0) < offset <= CLOCK_LIMIT else timedelta(0),
     )
     decoded = [_decode(raw) for raw in request.events]
     results = _store(batch, decoded)
@@ -326,10 +331,13 @@ def _(event: AlertRaised, batch: Batch) -> bool:
 
 @_apply.register
 def _(event: AlertPressedAgain, batch: Batch) -> bool:
-    """Joins its alert; an alert that a person closed before this press is joined no more: the press is a new one."""
+    """Joins its alert; an alert that a person closed before this press is joined no more: the press is a new one.
+
+    In doubt, with a gateway's clock that is slow, it is a new one.
+    """
     row = _row(batch, event, event.press_id)
     alert = services.locked_alert(batch.organization_id, event.alert_id)
-    if alert is not None and alert.resolved_at is not None and row.pressed_at > alert.resolved_at:
+    if alert is not None and alert.resolved_at is not None and row.pressed_at + batch.slow > alert.resolved_at:
         alert = services.locked_successor(alert, event.device)
     if alert is None:
         return bool(_raise_rows(batch, [row]))
