@@ -69,15 +69,16 @@ async def test_nothing_is_lost_and_nothing_doubled(
     await asyncio.to_thread(books.all_right, chain, presses)
     books.screen_got_all(chain, listener)
     meanwhile = [press for press in presses if gone <= press.at <= back]
-    worst = max(_told_seconds(press) for press in meanwhile)
+    told = sorted(map(_told_seconds, meanwhile))
+    usual = statistics.median(told)
     record_property(
         "figure",
         f"{name} {how} for {AWAY_SECONDS:.0f} s (SAFESIGNAL_SEED={seed}): {len(presses)} presses, {len(meanwhile)} of"
-        f" them meanwhile, told stored after {worst * 1000:.0f} ms at most; all on the screen {caught_up:.1f} s after"
-        " its return",
+        f" them meanwhile, told stored after p50 {usual * 1000:.0f} ms, {told[-1] * 1000:.0f} ms at most; all on the"
+        f" screen {caught_up:.1f} s after its return",
     )
     if name != "broker":
-        assert statistics.median(map(_told_seconds, meanwhile)) < TOLD_SECONDS
+        assert usual < TOLD_SECONDS
 
 
 def _told_seconds(press: Pressed) -> float:
