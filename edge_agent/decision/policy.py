@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from edge_agent.messages.cloud import Configuration, Rule, Speaker
-from edge_agent.messages.press import Press
+from edge_agent.messages.press import ONLY_KEY, Press
 from edge_agent.messages.words import GRAVEST, AlertType, Severity
 
 DEFAULT_PATTERNS = {"long": AlertType.LOCKDOWN, "triple": AlertType.MEDICAL, "short": AlertType.ASSIST}
@@ -101,7 +101,7 @@ class Policy:
             if (
                 rule.device in (None, press.device)
                 and rule.room in (None, room)
-                and (rule.key is None or rule.key == press.key)
+                and rule.key in (None, press.key or ONLY_KEY)
             ):
                 return rule
         return None

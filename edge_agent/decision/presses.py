@@ -87,9 +87,9 @@ def _seen(state: State, press_id: PressId, fingerprint: str) -> bool:
 
 
 def _bounce(state: State, press: Press, dated: Dated) -> Alert | None:
-    """The alert of the same device's same pattern, less than 800 ms apart. A bounce of a bounce counts from the
+    """The alert of the same device's same pattern and key, less than 800 ms apart. A bounce of a bounce counts from the
     first, so that hammering is heard again."""
-    last = state.last.get((press.device, state.policy.known(press.pattern)))
+    last = state.last.get(state.gesture(press))
     if last is None or abs(dated.pressed_at - last.pressed_at) >= BOUNCE:
         return None
     alert = state.alerts.get(last.alert_id)

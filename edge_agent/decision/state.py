@@ -11,7 +11,7 @@ from edge_agent.decision.lifecycle import Stage
 from edge_agent.decision.policy import Policy
 from edge_agent.messages.building import Play
 from edge_agent.messages.events import Event
-from edge_agent.messages.press import Press, PressId
+from edge_agent.messages.press import ONLY_KEY, Press, PressId
 from edge_agent.messages.words import AlertType, Severity
 
 
@@ -37,9 +37,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         return self.closed_at is None
 
 
+Gesture = tuple[str, str | None, int]
+"""Device, pattern (None: one that means nothing) and key."""
+
+
 @dataclass(frozen=True, slots=True)
 class LastPress:
-    """The latest press of one pattern of a device, which the bounce rule compares with."""
+    """The latest press of one gesture, which the bounce rule compares with."""
 
     pressed_at: datetime
     alert_id: str
@@ -96,7 +100,7 @@ class State:
     policy: Policy = field(default_factory=Policy)
     seen: dict[PressId, str] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
-    last: dict[tuple[str, str | None], LastPress] = field(default_factory=dict)
+    last: dict[Gesture, LastPress] = field(default_factory=dict)
     armed: dict[str, Armed] = field(default_factory=dict)
     sounding: dict[str, Sounding] = field(default_factory=dict)
     troubles: dict[tuple[str | None, str], datetime] = field(default_factory=dict)
@@ -119,6 +123,10 @@ class State:
                 for alert_id in reversed(self._near.get(place, {})):
                     yield self.alerts[alert_id]
 
+    def gesture(self, press: Press) -> Gesture:
+        """What the hand did, as far as it means something: another key or pattern is no bounce."""
+        return press.device, self.policy.known(press.pattern), press.key or ONLY_KEY
+
     def apply(self, decision: Decision) -> None:
         """Take a decision in."""
         press = decision.press
@@ -126,7 +134,7 @@ class State:
         if decision.alert is not None:
             self.put(decision.alert)
         if decision.last is not None:
-            self.last[press.device, self.policy.known(press.pattern)] = decision.last
+            self.last[self.gesture(press)] = decision.last
         if decision.disarms:
             self.armed.pop(press.device, None)
         self.sounding.update(decision.sounding)

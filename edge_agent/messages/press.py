@@ -18,6 +18,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 PressId = tuple[str, str, int]
 """(device, inst, seq): names a press for ever."""
 
+ONLY_KEY = 1
+"""The key of a button that has one and names none."""
+
 
 class _Identity(msgspec.Struct):
     """What must be readable: without it nothing can be told apart or acknowledged. The topic names the device."""

@@ -149,6 +149,13 @@ def test_a_flood_is_collapsed_whatever_patterns_it_invents(state: State) -> None
     assert len(state.seen) == 1000
 
 
+def test_the_same_pattern_on_another_key_is_no_bounce(state: State) -> None:
+    """Another key is another meaning: within 800 ms of the first press it is a press of its own all the same."""
+    take(state, press(1, pattern="short"), 0)
+    assert take(state, press(2, pattern="short", key=2), 0.4).outcome != "bounce"
+    assert take(state, press(3, pattern="short", key=1), 0.5).outcome == "bounce"
+
+
 def test_another_pattern_is_no_bounce(state: State) -> None:
     take(state, press(1, pattern="short"), 0)
     graver = told(take(state, press(2, pattern="long"), 0.3))
