@@ -1,7 +1,7 @@
 """The live bus in Valkey: the poke that wakes the relay, and one channel of feed messages for an organization.
 
-Nothing here is a record. What is lost on the bus is found again in the database: the relay polls, and publishes every
-head again each second.
+Nothing here is a record. What is lost on the bus is found again in the database: the relay polls it, and the hubs
+compare the heads with it.
 """
 
 import logging

@@ -17,7 +17,7 @@ from apps.common.scope import system_scope
 logger = logging.getLogger(__name__)
 
 MONTHS_AHEAD: Final = 3
-LOCK_TIMEOUT: Final = "2s"
+LOCK_TIMEOUT: Final = "200ms"
 """A partition's lock waits no longer than this for ingest, and ingest no longer for it; the next run tries again."""
 
 
