@@ -24,7 +24,7 @@ from edge_agent.uplink.sender import Sender, UnavailableError
 
 log = logging.getLogger(__name__)
 
-BACKLOG_AT_ONCE = 100
+BACKLOG_AT_ONCE = 25
 """Few enough that the cloud answers well within the time-out, and that nothing fresh waits long for its locks."""
 LOOK_AGAIN_SECONDS = 30.0
 TRIES_APART_SECONDS = 0.2

@@ -37,7 +37,7 @@ QUEUED_EACH = 25
 TRIED = 30
 AS_FAST = 3.0
 """How many times as long as on a calm day a press may take behind a backlog, on a machine that also does the rest."""
-MARGIN_SECONDS = 0.7
+MARGIN_SECONDS = 0.3
 
 
 def chance() -> random.Random:
