@@ -1,0 +1,46 @@
+"""A batch as everything in ingest knows it: who sent it, when it came, and how it becomes a trouble."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from apps.devices.services import raise_trouble
+
+CLOCK_LIMIT: Final = timedelta(days=1)
+"""A gateway's clock that is off by more than this is corrected by what it is off."""
+
+
+class Quarantined(Exception):
+    """This one event is kept aside, with a word for programs and a sentence for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Who sent a batch, when it came, and by how much the sender's clock is off.
+
+    Its times are moved by `clock_offset`; `slow` is by how much, at the most, they are still too early.
+    """
+
+    organization_id: UUID
+    gateway_id: UUID
+    epoch: UUID
+    received_at: datetime
+    clock_offset: timedelta
+    slow: timedelta
+
+    def trouble(self, device: str | None, kind: str, detail: str | None, *, since: datetime | None = None) -> None:
+        """Open a trouble of the gateway (None), or of a device that it speaks of."""
+        raise_trouble(
+            organization_id=self.organization_id,
+            gateway_id=self.gateway_id,
+            device=device,
+            kind=kind,
+            detail=detail,
+            since=since or self.received_at,
+        )

@@ -1,0 +1,144 @@
+"""What each kind of event does. `apply` is dispatched by the type of the event."""
+
+from datetime import datetime
+from functools import singledispatch
+from uuid import UUID
+
+from apps.accounts.grants import person_principal
+from apps.alerts import services
+from apps.alerts.ingest.batch import Batch, Quarantined
+from apps.alerts.ingest.messages import (
+    ActionEvent,
+    AlertAcknowledged,
+    AlertPressedAgain,
+    AlertRaised,
+    AlertResolved,
+    BuildingAct,
+    DeviceRecovered,
+    DeviceTrouble,
+    Event,
+    GatewayStatus,
+    PressRefused,
+    SelftestDone,
+)
+from apps.alerts.ingest.raising import raise_alerts, raise_row
+from apps.alerts.lifecycle import IllegalTransition
+from apps.alerts.models import Alert
+from apps.alerts.services import Step
+from apps.common.access import PrincipalKind, allows
+from apps.devices.services import clear_trouble
+
+
+@singledispatch
+def apply(event: Event, batch: Batch) -> bool:
+    """What an event does; False when it had been done before. Raises Quarantined."""
+    raise Quarantined("unknown_kind", f"This cloud does not know events of {type(event).__name__}.")
+
+
+@apply.register
+def _(event: AlertRaised, batch: Batch) -> bool:
+    return bool(raise_alerts(batch, [raise_row(batch, event, event.alert_id)]))
+
+
+@apply.register
+def _(event: AlertPressedAgain, batch: Batch) -> bool:
+    """Joins its alert; an alert that a person closed before this press is joined no more: the press is a new one.
+
+    In doubt, with a gateway's clock that is slow, it is a new one.
+    """
+    row = raise_row(batch, event, event.press_id)
+    alert = services.locked_alert(batch.organization_id, event.alert_id)
+    if alert is not None and alert.resolved_at is not None and row.pressed_at + batch.slow > alert.resolved_at:
+        alert = services.locked_successor(alert, event.device)
+    if alert is None:
+        return bool(raise_alerts(batch, [row]))
+    return services.join_press(alert, _step(batch, event, row.pressed_at), event.press_id)
+
+
+@apply.register
+def _(event: AlertAcknowledged, batch: Batch) -> bool:
+    alert, step = _required_alert(batch, event.alert_id), _step(batch, event, by=event.by)
+    try:
+        services.apply_acknowledge(alert, step)
+    except IllegalTransition:
+        services.tell(alert, step, "alert.acknowledged_too_late")
+    return True
+
+
+@apply.register
+def _(event: AlertResolved, batch: Batch) -> bool:
+    alert, step = _required_alert(batch, event.alert_id), _step(batch, event, by=event.by)
+    try:
+        services.apply_resolve(alert, step, event.reason)
+    except IllegalTransition:
+        services.tell(alert, step, "alert.resolved_too_late")
+    return True
+
+
+@apply.register
+def _(event: ActionEvent, batch: Batch) -> bool:
+    alert = _required_alert(batch, event.alert_id)
+    services.tell(
+        alert,
+        _step(batch, event),
+        str(event.__struct_config__.tag),
+        action=event.action,
+        target=event.target,
+        generation=event.generation,
+    )
+    return True
+
+
+@apply.register
+def _(event: DeviceTrouble, batch: Batch) -> bool:
+    batch.trouble(event.device, event.trouble, event.detail, since=event.since + batch.clock_offset)
+    return True
+
+
+@apply.register
+def _(event: DeviceRecovered, batch: Batch) -> bool:
+    clear_trouble(
+        organization_id=batch.organization_id,
+        gateway_id=batch.gateway_id,
+        device=event.device,
+        kind=event.trouble,
+        at=event.at + batch.clock_offset,
+    )
+    return True
+
+
+@apply.register
+def _(event: PressRefused, batch: Batch) -> bool:
+    batch.trouble(event.device, "press_refused", f"{event.count} messages could not be taken: {event.reason}.")
+    return True
+
+
+@apply.register(SelftestDone)
+@apply.register(GatewayStatus)
+def _(event: Event, batch: Batch) -> bool:
+    """Kept as it came, in gateway_events."""
+    return True
+
+
+def _required_alert(batch: Batch, alert_id: str) -> Alert:
+    alert = services.locked_alert(batch.organization_id, alert_id)
+    if alert is None:
+        raise Quarantined("unknown_alert", "No alert of this organization has this alert_id.")
+    return alert
+
+
+def _step(batch: Batch, event: Event, at: datetime | None = None, *, by: BuildingAct | None = None) -> Step:
+    return Step(
+        event_id=event.event_id,
+        at=at or event.at + batch.clock_offset,
+        actor_kind=PrincipalKind.GATEWAY,
+        actor_id=batch.gateway_id,
+        person=_known_person(batch, by.person) if by and by.person else None,
+        via=by.via if by else "gateway",
+    )
+
+
+def _known_person(batch: Batch, person: UUID) -> UUID | None:
+    """The person whom a gateway named, if they may act on alerts of its organization; any other counts as no name."""
+    principal = person_principal(person)
+    return person if principal and allows(principal, batch.organization_id, "alerts", "update") else None
