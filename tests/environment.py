@@ -14,10 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
+
 from devstack import credentials, engines, environments, paths
 from devstack.ports import Ports
 
 READY_SECONDS = 60
+
+# A busy machine is no defect of the code: no test fails for how long an example took.
+hypothesis.settings.register_profile(
+    "safesignal", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("safesignal")
 
 _folder = Path(tempfile.mkdtemp(prefix="safesignal-tests-"))
 _folder.chmod(0o711)  # the engines run as a user of their own, who must get at their folder
