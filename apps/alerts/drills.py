@@ -18,6 +18,7 @@ from apps.common.access import Principal, PrincipalKind, require
 from apps.common.ids import new_id
 from apps.common.problems import NotFound
 from apps.common.scope import system_scope
+from apps.common.times import rfc3339
 from apps.devices.models import Device
 
 ARMED_FOR: Final = timedelta(seconds=60)
@@ -48,7 +49,7 @@ def arm(*, principal: Principal, organization: UUID, device_id: str, now: dateti
     if device is None:
         raise DeviceNotFound()
     drill = ArmedDrill(device_id, now + ARMED_FOR)
-    expires_at = drill.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    expires_at = rfc3339(drill.expires_at)
     feed.announce(
         organization_id=organization,
         kind="command",

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from apps.accounts.tokens import signing_key
 from apps.common.access import Principal, require
+from apps.common.times import rfc3339
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 from apps.tenancy.models import Room
 
@@ -78,7 +79,7 @@ def signed_configuration(gateway: Principal, *, now: datetime) -> str:
     """The gateway's configuration as a compact JWS (RFC 7515), signed by the configuration key with ES256."""
     version = configuration_version(gateway)
     payload = msgspec.to_builtins(_configuration(next(iter(gateway.grants)), gateway.id, version, now))
-    payload["issued_at"] = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    payload["issued_at"] = rfc3339(now)
     key = signing_key(settings.CONFIG_KEY_FILE)
     return jwt.encode(payload, key.private, algorithm="ES256", headers={"typ": "ss-config+jwt", "kid": key.kid})
 

@@ -12,6 +12,7 @@ from apps.common.access import Principal
 from apps.common.ids import new_id
 from apps.common.problems import Conflict
 from apps.common.scope import current_scope
+from apps.common.times import rfc3339
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 
 
@@ -147,6 +148,6 @@ def add_rule(
 def _announce(
     event: str, organization_id: UUID, device: str | None, kind: str, detail: str | None, since: datetime
 ) -> None:
-    report = TroubleReport(device, kind, detail, since.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+    report = TroubleReport(device, kind, detail, rfc3339(since))
     payload = msgspec.json.encode({"trouble": report}).decode()
     feed.announce(organization_id=organization_id, kind=event, audience=feed.Audience.RESPONSE, payload=payload)

@@ -12,6 +12,7 @@ from django.db import connection
 from apps.alerts import services
 from apps.alerts.ingest.batch import CLOCK_LIMIT, Batch
 from apps.alerts.ingest.messages import AlertRaised, PressFacts
+from apps.common.times import rfc3339
 
 LATE_AFTER: Final = timedelta(seconds=30)
 """A press that took longer than this to arrive is marked late."""
@@ -90,14 +91,9 @@ def raise_row(batch: Batch, event: PressFacts, alert_id: str) -> RaiseRow:
         pressed_at=pressed_at,
         live=event.live,
         approvals=2 if event.type in TWO_PERSON_TYPES else 1,
-        hops={name: _rfc3339(at) for name, at in msgspec.structs.asdict(event.hops).items()},
+        hops={name: at and rfc3339(at) for name, at in msgspec.structs.asdict(event.hops).items()},
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
-
-
-def _rfc3339(at: datetime | None) -> str | None:
-    """In milliseconds, as every time of an alert's document."""
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _dated(batch: Batch, pressed_at: datetime) -> tuple[datetime, datetime | None]:
