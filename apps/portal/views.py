@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.services import WrongCredentials, authenticate
+from apps.accounts.services.sign_in import WrongCredentials, authenticate
 from apps.accounts.throttle import TooManyGuesses, address_of
 from apps.alerts import services
 from apps.common.access import Principal

@@ -4,8 +4,8 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
-from apps.accounts import services
 from apps.accounts.models import Membership, MembershipScope, Role, User, UserStatus
+from apps.accounts.services import people
 from apps.common.ids import new_id
 from apps.common.models import AuditEntry
 from apps.common.scope import system_scope, tenant_scope
@@ -41,10 +41,10 @@ def make_person(
     with tenant_scope([school]):
         if organization is None:
             Organization.objects.create(id=school, name=f"School {name}", slug=f"school-{name}")
-        user = services.create_user(
+        user = people.create_user(
             email=f"Teacher-{name}@Example.edu", password=PASSWORD, first_name="Tess", last_name=name
         )
-        services.add_membership(user=user, organization_id=school, role=role, scope=scope)
+        people.add_membership(user=user, organization_id=school, role=role, scope=scope)
     return Person(user=user, organization=school)
 
 

@@ -16,8 +16,9 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts import principals, services, tokens
+from apps.accounts import principals, tokens
 from apps.accounts.models import User, UserStatus
+from apps.accounts.services import sign_in
 from apps.common.access import Principal, PrincipalKind
 from apps.common.api import organization_of, principal_of
 from apps.common.ids import new_id
@@ -50,7 +51,7 @@ def probe(settings: Settings) -> None:
 
 @pytest.fixture
 def token(person: Person, address: str) -> str:
-    return services.login(email=person.email, password=PASSWORD, address=address).access
+    return sign_in.login(email=person.email, password=PASSWORD, address=address).access
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_a_session_names_the_caller(person: Person, browser: Client) -> None:
 
 def test_a_bearer_token_wins_over_the_session(browser: Client, address: str) -> None:
     other = make_person()
-    token = services.login(email=other.email, password=PASSWORD, address=address).access
+    token = sign_in.login(email=other.email, password=PASSWORD, address=address).access
     assert call(browser, token).json()["id"] == str(other.id)
 
 

@@ -8,9 +8,10 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from apps.accounts import services, tokens
+from apps.accounts import tokens
 from apps.accounts.models import RefreshToken, UserStatus
-from apps.accounts.services import REUSE_GRACE, RefreshRefused, RefreshReused, TokenPair
+from apps.accounts.services import sign_in
+from apps.accounts.services.sign_in import REUSE_GRACE, RefreshRefused, RefreshReused, TokenPair
 from apps.common.access import PrincipalKind
 from tests.accounts.people import PASSWORD, Person, end_membership, set_status, trail
 
@@ -19,18 +20,18 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def sign_in(person: Person, address: str) -> Callable[[], TokenPair]:
-    return lambda: services.login(email=person.email, password=PASSWORD, address=address, now=START)
+def signs_in(person: Person, address: str) -> Callable[[], TokenPair]:
+    return lambda: sign_in.login(email=person.email, password=PASSWORD, address=address, now=START)
 
 
 @pytest.fixture
-def pair(sign_in: Callable[[], TokenPair]) -> TokenPair:
-    return sign_in()
+def pair(signs_in: Callable[[], TokenPair]) -> TokenPair:
+    return signs_in()
 
 
 def refused(token: str, now: datetime) -> bool:
     try:
-        services.refresh(token=token, now=now)
+        sign_in.refresh(token=token, now=now)
     except RefreshRefused:
         return True
     return False
@@ -38,7 +39,7 @@ def refused(token: str, now: datetime) -> bool:
 
 def test_a_refresh_gives_a_new_pair_for_the_same_person(person: Person, pair: TokenPair) -> None:
     later = START + timedelta(minutes=14)
-    fresh = services.refresh(token=pair.refresh, now=later)
+    fresh = sign_in.refresh(token=pair.refresh, now=later)
     assert fresh.refresh != pair.refresh
     claims = tokens.verify(fresh.access, kind=PrincipalKind.PERSON, now=later)
     assert (claims.sub, claims.iat) == (person.id, int(later.timestamp()))
@@ -46,14 +47,14 @@ def test_a_refresh_gives_a_new_pair_for_the_same_person(person: Person, pair: To
 
 def test_the_new_pair_carries_the_memberships_of_now(person: Person, pair: TokenPair) -> None:
     end_membership(person)
-    fresh = services.refresh(token=pair.refresh, now=START + SECOND)
+    fresh = sign_in.refresh(token=pair.refresh, now=START + SECOND)
     assert tokens.verify(fresh.access, now=START + SECOND).organizations == ()
 
 
 def test_a_chain_of_refreshes_is_one_family(person: Person, pair: TokenPair) -> None:
     token = pair.refresh
     for day in range(1, 6):
-        token = services.refresh(token=token, now=START + timedelta(days=day)).refresh
+        token = sign_in.refresh(token=token, now=START + timedelta(days=day)).refresh
     rows = RefreshToken.objects.filter(user_id=person.id)
     assert rows.count() == 6
     assert rows.values("family").distinct().count() == 1
@@ -62,27 +63,27 @@ def test_a_chain_of_refreshes_is_one_family(person: Person, pair: TokenPair) -> 
 
 @pytest.mark.parametrize("after", [timedelta(0), SECOND, REUSE_GRACE])
 def test_a_lost_answer_is_given_again(pair: TokenPair, after: timedelta) -> None:
-    first = services.refresh(token=pair.refresh, now=START)
-    again = services.refresh(token=pair.refresh, now=START + after)
+    first = sign_in.refresh(token=pair.refresh, now=START)
+    again = sign_in.refresh(token=pair.refresh, now=START + after)
     assert again.refresh == first.refresh
     assert not refused(first.refresh, START + after)
 
 
 def test_reuse_after_the_grace_ends_the_whole_family(person: Person, pair: TokenPair) -> None:
-    second = services.refresh(token=pair.refresh, now=START)
-    third = services.refresh(token=second.refresh, now=START + 10 * SECOND)
+    second = sign_in.refresh(token=pair.refresh, now=START)
+    third = sign_in.refresh(token=second.refresh, now=START + 10 * SECOND)
     theft = START + REUSE_GRACE + SECOND
     with pytest.raises(RefreshReused):
-        services.refresh(token=pair.refresh, now=theft)
+        sign_in.refresh(token=pair.refresh, now=theft)
     assert refused(third.refresh, theft)
     assert refused(second.refresh, theft)
     assert not RefreshToken.objects.filter(user_id=person.id, revoked_at=None).exists()
     assert trail(person)[-1] == ("auth.refresh_reused", "refused", person.organization)
 
 
-def test_reuse_leaves_the_persons_other_sign_ins_alone(sign_in: Callable[[], TokenPair]) -> None:
-    stolen, other = sign_in(), sign_in()
-    services.refresh(token=stolen.refresh, now=START)
+def test_reuse_leaves_the_persons_other_sign_ins_alone(signs_in: Callable[[], TokenPair]) -> None:
+    stolen, other = signs_in(), signs_in()
+    sign_in.refresh(token=stolen.refresh, now=START)
     assert refused(stolen.refresh, START + REUSE_GRACE + SECOND)
     assert not refused(other.refresh, START + REUSE_GRACE + SECOND)
 
@@ -93,7 +94,7 @@ def test_an_expired_refresh_token_is_refused_and_swept_at_the_next_sign_in(
     end = START + timedelta(days=settings.REFRESH_TOKEN_DAYS)
     assert refused(pair.refresh, end)
     assert not refused(pair.refresh, end - SECOND)
-    services.login(email=person.email, password=PASSWORD, address=address, now=end + SECOND)
+    sign_in.login(email=person.email, password=PASSWORD, address=address, now=end + SECOND)
     assert not RefreshToken.objects.filter(user_id=person.id, expires_at__lte=end).exists()
 
 
@@ -111,11 +112,11 @@ def test_who_is_suspended_gets_no_new_tokens(person: Person, pair: TokenPair) ->
     assert refused(pair.refresh, START + SECOND)
 
 
-def test_logout_ends_the_family_once(person: Person, sign_in: Callable[[], TokenPair]) -> None:
-    first, other = sign_in(), sign_in()
-    second = services.refresh(token=first.refresh, now=START)
-    services.logout(token=first.refresh)
-    services.logout(token=second.refresh)
+def test_logout_ends_the_family_once(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+    first, other = signs_in(), signs_in()
+    second = sign_in.refresh(token=first.refresh, now=START)
+    sign_in.logout(token=first.refresh)
+    sign_in.logout(token=second.refresh)
     assert refused(first.refresh, START + SECOND)
     assert refused(second.refresh, START + SECOND)
     assert not refused(other.refresh, START + SECOND)
@@ -123,13 +124,13 @@ def test_logout_ends_the_family_once(person: Person, sign_in: Callable[[], Token
 
 
 def test_logout_of_an_unknown_token_is_no_error() -> None:
-    services.logout(token="never given out")
+    sign_in.logout(token="never given out")
 
 
 def test_a_token_used_by_many_at_once_has_one_successor(person: Person, pair: TokenPair) -> None:
     def use(_: int) -> str:
         try:
-            return services.refresh(token=pair.refresh, now=START).refresh
+            return sign_in.refresh(token=pair.refresh, now=START).refresh
         finally:
             connection.close()
 
@@ -139,10 +140,10 @@ def test_a_token_used_by_many_at_once_has_one_successor(person: Person, pair: To
     assert RefreshToken.objects.filter(user_id=person.id).count() == 2
 
 
-def test_a_rotation_and_a_logout_at_once_leave_no_living_token(sign_in: Callable[[], TokenPair]) -> None:
+def test_a_rotation_and_a_logout_at_once_leave_no_living_token(signs_in: Callable[[], TokenPair]) -> None:
     def rotate(token: str) -> str | None:
         try:
-            return services.refresh(token=token, now=START).refresh
+            return sign_in.refresh(token=token, now=START).refresh
         except RefreshRefused:
             return None
         finally:
@@ -150,13 +151,13 @@ def test_a_rotation_and_a_logout_at_once_leave_no_living_token(sign_in: Callable
 
     def leave(token: str) -> None:
         try:
-            services.logout(token=token)
+            sign_in.logout(token=token)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(2) as pool:
         for _ in range(10):
-            token = sign_in().refresh
+            token = signs_in().refresh
             rotated, left = pool.submit(rotate, token), pool.submit(leave, token)
             left.result()
             successor = rotated.result()

@@ -8,8 +8,9 @@ import redis
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from apps.accounts import services, throttle
-from apps.accounts.services import WrongCredentials
+from apps.accounts import throttle
+from apps.accounts.services import sign_in
+from apps.accounts.services.sign_in import WrongCredentials
 from apps.accounts.throttle import Guess, TooManyGuesses, address_of
 from apps.common import bus
 from tests.accounts.people import PASSWORD, Person
@@ -107,9 +108,9 @@ def no_valkey(settings: Settings) -> Iterator[None]:
 def test_people_sign_in_while_valkey_is_away(person: Person, address: str) -> None:
     with pytest.raises(redis.RedisError):
         bus.client().ping()
-    assert services.login(email=person.email, password=PASSWORD, address=address).access
+    assert sign_in.login(email=person.email, password=PASSWORD, address=address).access
     with pytest.raises(WrongCredentials):
-        services.login(email=person.email, password="wrong", address=address)
+        sign_in.login(email=person.email, password="wrong", address=address)
 
 
 def test_the_address_is_the_peers_unless_a_proxy_is_declared(settings: Settings) -> None:

@@ -9,9 +9,9 @@ import msgspec
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts import services as accounts
 from apps.accounts import tokens
 from apps.accounts.models import Role
+from apps.accounts.services import people
 from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.models import AlertKey
@@ -115,11 +115,11 @@ def make_person(role: Role, *organizations: UUID) -> Person:
     name = f"Teacher {secrets.token_hex(4)}"
     first_name, last_name = name.split()
     with tenant_scope(organizations):
-        user = accounts.create_user(
+        user = people.create_user(
             email=f"{secrets.token_hex(8)}@school.example", password=None, first_name=first_name, last_name=last_name
         )
         for organization in organizations:
-            accounts.add_membership(user=user, organization_id=organization, role=role)
+            people.add_membership(user=user, organization_id=organization, role=role)
     token = tokens.mint(
         kind=PrincipalKind.PERSON,
         subject=user.id,

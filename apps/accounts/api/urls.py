@@ -3,7 +3,7 @@
 from django.urls import path
 
 from apps.accounts.api import schema  # noqa: F401 (tells the OpenAPI generator how callers authenticate)
-from apps.accounts.api.views import LoginView, LogoutView, RefreshView
+from apps.accounts.api.auth import LoginView, LogoutView, RefreshView
 from apps.common.doors import open_door
 
 urlpatterns = [

@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts import services
 from apps.accounts.api.serializers import LoginSerializer, RefreshTokenSerializer, TokenPairSerializer
+from apps.accounts.services import sign_in
 from apps.accounts.throttle import TooManyGuesses, address_of
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
 from apps.common.serializers import StrictSerializer
@@ -66,7 +66,7 @@ class LoginView(OpenView):
         credentials = _parse(LoginSerializer, Credentials, request)
         address = address_of(request._request)
         try:
-            pair = services.login(email=credentials.email, password=credentials.password, address=address)
+            pair = sign_in.login(email=credentials.email, password=credentials.password, address=address)
         except TooManyGuesses as problem:
             retry = {"Retry-After": str(problem.retry_after)}
             return Response(problem.body(), status=problem.status, headers=retry, content_type=CONTENT_TYPE)
@@ -93,7 +93,7 @@ class RefreshView(OpenView):
     def post(self, request: Request) -> Response:
         """A new pair of tokens for a refresh token, which is used up by that."""
         body = _parse(RefreshTokenSerializer, Refresh, request)
-        return Response(msgspec.structs.asdict(services.refresh(token=body.refresh)))
+        return Response(msgspec.structs.asdict(sign_in.refresh(token=body.refresh)))
 
 
 class LogoutView(OpenView):
@@ -112,7 +112,7 @@ class LogoutView(OpenView):
     )
     def post(self, request: Request) -> Response:
         """End the sign-in that a refresh token belongs to."""
-        services.logout(token=_parse(RefreshTokenSerializer, Refresh, request).refresh)
+        sign_in.logout(token=_parse(RefreshTokenSerializer, Refresh, request).refresh)
         return Response(status=204)
 
 

@@ -1,7 +1,7 @@
-"""Signing in and out, and who belongs where.
+"""Signing in and out.
 
-Signing in happens before anybody is known: these services open their own transactions, so that what a refusal writes
-stays, though its answer is an error. The others run inside the caller's scope.
+This happens before anybody is known: these services open their own transactions, so that what a refusal writes stays,
+though its answer is an error.
 """
 
 import secrets
@@ -12,21 +12,19 @@ from uuid import UUID
 import msgspec
 from django.conf import settings
 from django.contrib.auth import authenticate as check_credentials
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from apps.accounts import tokens
 from apps.accounts.grants import person_principal
-from apps.accounts.models import Membership, MembershipScope, RefreshToken, Role, User
+from apps.accounts.models import RefreshToken, User
 from apps.accounts.selectors import owner_of_refresh_token, user_by_email
 from apps.accounts.throttle import Guess
 from apps.common import audit
 from apps.common.access import Principal, PrincipalKind
 from apps.common.ids import new_id
-from apps.common.problems import Conflict, Invalid, Unauthenticated
+from apps.common.problems import Unauthenticated
 from apps.common.scope import tenant_scope
 
 REUSE_GRACE = timedelta(seconds=60)
@@ -52,20 +50,6 @@ class RefreshReused(RefreshRefused):
 
     code = "refresh_reused"
     default_detail = "This refresh token was used before: for safety this sign-in has ended. Sign in again."
-
-
-class EmailTaken(Conflict):
-    """A person with this e-mail exists."""
-
-    code = "email_taken"
-    default_detail = "This e-mail address can not be used."
-
-
-class AlreadyMember(Conflict):
-    """The person has a role in this organization."""
-
-    code = "already_member"
-    default_detail = "This person belongs to the organization already."
 
 
 class TokenPair(msgspec.Struct, frozen=True):
@@ -139,63 +123,6 @@ def logout(*, token: str, now: datetime | None = None) -> None:
         if presented:
             _revoke(presented.family, now or timezone.now())
             _record(owner, principal, action="auth.logout", outcome="done")
-
-
-def create_user(
-    *,
-    email: str,
-    password: str | None,
-    first_name: str | None = None,
-    last_name: str | None = None,
-    is_super_admin: bool = False,
-    actor: Principal | None = None,
-) -> User:
-    """A new person, in no organization yet; without a password they can not sign in by one.
-
-    Raises Invalid (the password is too weak), EmailTaken. Runs inside the caller's scope.
-    """
-    user = User(email=email.strip(), first_name=first_name, last_name=last_name, is_super_admin=is_super_admin)
-    if password is not None:
-        try:
-            validate_password(password, user)
-        except ValidationError as error:
-            raise Invalid(errors={"password": error.messages}) from None
-    user.set_password(password)
-    try:
-        with transaction.atomic():
-            user.save(force_insert=True)
-    except IntegrityError:
-        raise EmailTaken() from None
-    audit.record(actor=actor, action="user.created", target_kind="user", target_id=user.id, organization_id=None)
-    return user
-
-
-def add_membership(
-    *,
-    user: User,
-    organization_id: UUID,
-    role: Role,
-    scope: MembershipScope = MembershipScope.ORGANIZATION,
-    actor: Principal | None = None,
-) -> Membership:
-    """Give a person a role in an organization of the caller's scope. Raises AlreadyMember."""
-    try:
-        with transaction.atomic():
-            membership = Membership.objects.create(
-                user=user, organization_id=organization_id, role=role, scope=scope, created_at=timezone.now()
-            )
-    except IntegrityError:
-        raise AlreadyMember() from None
-    audit.record(
-        actor=actor,
-        action="membership.added",
-        target_kind="user",
-        target_id=user.id,
-        organization_id=organization_id,
-        role=role,
-        scope=scope,
-    )
-    return membership
 
 
 def _rotate(token: str, user: User, principal: Principal, now: datetime) -> RefreshRefused | None:
