@@ -7,6 +7,7 @@ as that user, from copies under /var/lib/safesignal. We never widen the rights o
 """
 
 import hashlib
+import itertools
 import os
 import shutil
 import stat
@@ -100,6 +101,8 @@ def prepare(place: Layout) -> None:
     """Make the folders, each 0700; refuse a state folder of another version and a full disk."""
     check_version(place)
     check_room(place.home)
+    if place.engines_elsewhere and not (place.home / "version").exists():
+        _set_aside(place.engine_home)
     private_folder(place.home, place.programs)
     if place.engines_elsewhere:
         shared_parent(place.engine_home.parent)
@@ -115,6 +118,18 @@ def prepare(place: Layout) -> None:
     version = place.home / "version"
     if not version.exists():
         version.write_text(STATE_VERSION + "\n")
+
+
+def _set_aside(folder: Path) -> None:
+    """Keep, under another name, what the engines of a state folder that was deleted by hand have left.
+
+    A new state folder at the same path has other passwords, so it could not open that database anyway.
+    """
+    if not folder.exists():
+        return
+    kept = next(path for number in itertools.count(1) if not (path := folder.with_suffix(f".{number}")).exists())
+    folder.rename(kept)
+    print(f"The state folder at this path was deleted; its database is kept as {kept}.", file=sys.stderr)
 
 
 def remove(place: Layout) -> None:

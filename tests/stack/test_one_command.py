@@ -1,19 +1,21 @@
 """`./dev` as a user meets it."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from devstack import processes
 from devstack.errors import Refusal
-from devstack.paths import STATE_VERSION, check_room
+from devstack.paths import STATE_VERSION, check_room, layout, prepare
 from devstack.testing import Stack, not_started
 
 pytestmark = pytest.mark.stack
@@ -254,6 +256,22 @@ def test_a_folder_that_is_no_state_folder_is_left_alone(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="The disk is full"):
         check_room(tmp_path, needed=1 << 60)
+
+
+def test_the_database_of_a_deleted_state_folder_is_neither_reused_nor_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkout is deleted and cloned again at the same path, while the engines' folder lies elsewhere."""
+    monkeypatch.setenv("SAFESIGNAL_HOME", str(tmp_path / "var"))
+    place = replace(layout(), engine_home=tmp_path / "elsewhere" / "engines", engines_elsewhere=True)
+    prepare(place)
+    (place.engine_home / "record").write_text("precious")
+    prepare(place)
+    assert (place.engine_home / "record").exists(), "an ordinary second start"
+    shutil.rmtree(place.home)
+    prepare(place)
+    assert not (place.engine_home / "record").exists()
+    assert (tmp_path / "elsewhere" / "engines.1" / "record").read_text() == "precious"
 
 
 def test_reset_asks_first(tmp_path: Path) -> None:
