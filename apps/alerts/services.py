@@ -63,11 +63,18 @@ def acknowledge(*, principal: Principal, alert_uuid: UUID, now: datetime) -> Non
 
 
 def resolve(*, principal: Principal, alert_uuid: UUID, reason: str | None, now: datetime) -> Outcome:
-    """A person ends the alert, or is the first of the two that it needs. Raises like `acknowledge`."""
+    """A person ends the alert, or is the first of the two that it needs. Raises like `acknowledge`.
+
+    A reason may be given later, by resolving again: closing is never made slower. One that was given stays.
+    """
     alert = _alert_for(principal, alert_uuid)
-    outcome = apply_resolve(alert, _by_person(principal, now), reason)
+    step = _by_person(principal, now)
+    outcome = apply_resolve(alert, step, reason)
     if outcome.changed:
         _audit(principal, alert, "alert.approve_resolve" if outcome.awaiting_second_person else "alert.resolve")
+    elif reason and alert.status == AlertStatus.RESOLVED and alert.close_reason is None:
+        _give_reason(alert, step, reason)
+        _audit(principal, alert, "alert.give_reason")
     return outcome
 
 
@@ -220,6 +227,12 @@ def _close(alert: Alert, step: Step, reason: str | None) -> None:
         close_reason=reason,
     )
     tell(alert, step, "alert.resolved", reason=reason)
+    announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
+
+
+def _give_reason(alert: Alert, step: Step, reason: str) -> None:
+    _change(alert, close_reason=reason)
+    tell(alert, step, "alert.reason_given", reason=reason)
     announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
 
 
