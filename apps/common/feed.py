@@ -69,6 +69,25 @@ def announce(
     )
 
 
+class Change(msgspec.Struct, frozen=True):
+    """That something is another now: clients that show it read it again."""
+
+    resource: str
+    id: UUID
+
+
+def announce_change(*, organization_id: UUID, resource: str, id: UUID, building_id: UUID | None = None) -> None:
+    """Queue `changed` for the staff: which `resource` (places, people, devices, organization, …), and which of it."""
+    payload = msgspec.json.encode(Change(resource, id)).decode()
+    announce(
+        organization_id=organization_id,
+        kind="changed",
+        audience=Audience.STAFF,
+        payload=payload,
+        building_id=building_id,
+    )
+
+
 def announce_rows(sql: str, params: Sequence[Any]) -> None:
     """Queue the rows of a query: (organization_id, kind, audience, site_id, building_id, payload), read at COMMIT."""
     current_scope().feed.append(FeedRows(sql, list(params)))

@@ -60,8 +60,9 @@ export function applyMessage(state, message) {
       if (message.organization !== state.organization) return unchanged(state);
       // The feed's own history is gone, or was restored to an earlier one: the list is read, then it goes on from here.
       return unchanged({ ...state, cursor: Math.min(state.cursor, message.seq), head: message.seq, gap: true });
-    default:
-      return unchanged(state); // a later server may say more than this page understands
+    default: // `changed` is not shown here, and a later server may say more: it has its place in the order all the same
+      if (message.organization !== state.organization || !(message.seq > state.cursor)) return unchanged(state);
+      return unchanged(received(state, message.seq));
   }
 }
 

@@ -72,6 +72,16 @@ def heads(kind: str, seq: int) -> Document:
     return {"message": {"type": kind, "organizations": {str(ORGANIZATION): seq}}}
 
 
+CHANGED: Document = {
+    "message": {
+        "type": "changed",
+        "organization": str(ORGANIZATION),
+        "seq": 11,
+        "at": "2026-09-01T08:16:10.000Z",
+        "resource": "places",
+        "id": str(ORGANIZATION),
+    }
+}
 A, B, C = alert(1), alert(2), alert(3)
 TAKEN = {"status": "acknowledged", "acknowledged_at": A["received_at"], "acknowledged_by": SOMEBODY}
 ENDED = TAKEN | {"status": "resolved", "resolved_at": A["received_at"], "resolved_by": SOMEBODY}
@@ -117,6 +127,7 @@ def test_other_organizations_are_not_shown(lab: Lab) -> None:
 def test_what_is_not_understood_is_ignored(lab: Lab) -> None:
     result = lab.run({"message": {"type": "weather.report", "organization": str(ORGANIZATION), "seq": 11}}, alerts=[A])
     assert result["open"] == [A["id"]]
+    assert lab.run(CHANGED, alerts=[A])["news"] == []
 
 
 @pytest.mark.parametrize(
@@ -128,6 +139,7 @@ def test_what_is_not_understood_is_ignored(lab: Lab) -> None:
         ([heads("ready", 12)], True),
         ([heads("ready", 12), {"reading": True}, {"list": []}], False),
         ([heads("ping", 11), told(11, A)], False),
+        ([heads("ping", 11), CHANGED], False),
         ([told(13, A)], True),
         ([told(13, A), {"reading": True}, {"list": [A]}], False),
         ([heads("ping", 12), {"reading": True}, {"list": []}], False),

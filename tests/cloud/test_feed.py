@@ -18,6 +18,7 @@ from apps.common.feed import Audience, FeedMessage
 from apps.common.ids import new_id
 from apps.common.relay import ADVISORY_LOCK, Relay, publish_unsent
 from apps.common.scope import system_scope, tenant_scope
+from contracts.validation import problems
 from tests.cloud.connections import at_once
 from tests.cloud.server import start_relay, stop, until
 
@@ -67,6 +68,19 @@ def test_a_message_is_what_was_announced() -> None:
     assert decoded.pop("at").endswith("Z")
     assert decoded == {"type": "test.said", "organization": str(organization), "seq": 1, "text": 'a "quoted" word'}
     assert FeedMessage.decode(organization, message.encode()) == message
+
+
+def test_a_change_is_told_as_the_contract_says() -> None:
+    """Which resource and which of it, for the staff, so that whoever shows it reads it again."""
+    organization, room, building = new_id(), new_id(), new_id()
+    with tenant_scope([organization]):
+        feed.announce_change(organization_id=organization, resource="places", id=room, building_id=building)
+    with tenant_scope([organization]):
+        (message,) = feed.since(organization, 0, limit=10)
+    assert problems("live", message.text.encode()) == []
+    decoded = msgspec.json.decode(message.text)
+    assert (decoded["type"], decoded["resource"], decoded["id"]) == ("changed", "places", str(room))
+    assert (message.envelope.audience, message.envelope.building_id) == (Audience.STAFF, building)
 
 
 def test_one_transaction_keeps_the_order_in_which_it_was_said() -> None:
