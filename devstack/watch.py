@@ -1,13 +1,15 @@
 """A member of staff in front of a screen: a process of its own, signed in, on the live feed.
 
-    python -m devstack.watch        with {"base_url","email","password"} as one line on standard input
+    python -m devstack.watch        with {"base_url","email","password"} as one line on standard input, held open
 
 Each message of an alert becomes a line of JSON with the moment at which it came in. When the connection breaks it
 resumes from where it was, as the board does.
 """
 
 import asyncio
+import os
 import sys
+import threading
 from datetime import UTC, datetime
 
 import msgspec
@@ -78,9 +80,16 @@ async def watch(account: Account) -> None:
         await asyncio.sleep(PAUSE_SECONDS)
 
 
+def _end_with_parent() -> None:
+    """Standard input ends when whoever started this is gone, also when they were killed."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
 def main() -> None:
     """Until it is ended, or whoever started it is gone."""
     account = msgspec.json.decode(sys.stdin.buffer.readline(), type=Account)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         asyncio.run(watch(account))
     except (KeyboardInterrupt, BrokenPipeError):
