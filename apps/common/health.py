@@ -3,18 +3,21 @@
 import redis
 from django.db import DatabaseError, connections
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
 
 from apps.common import bus
 from apps.common.doors import open_door
 
 
 @open_door
+@require_safe
 def live(request: HttpRequest) -> JsonResponse:
     """The process answers."""
     return JsonResponse({"status": "live"})
 
 
 @open_door
+@require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when the database answers. With Valkey gone everything is slower and nothing is refused: still ready."""
     checks = {"database": _database(), "valkey": _valkey()}

@@ -1,0 +1,23 @@
+"""Schools and callers, made once for the tests of this folder."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from django.test import override_settings
+
+from tests.accounts.conftest import FastBcrypt
+from tests.matrix.callers import Caller, World, callers, make_world
+
+
+@pytest.fixture(scope="package")
+def world(database: None) -> Iterator[World]:
+    logging.getLogger("django.request").setLevel(logging.CRITICAL)  # a warning for each refusal hides what failed
+    with override_settings(PASSWORD_HASHERS=[f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]):
+        yield make_world()
+
+
+@pytest.fixture(scope="package")
+def everybody(world: World) -> list[tuple[Caller, str | None]]:
+    """Each caller with a token of theirs."""
+    return [(caller, caller.make_token()) for caller in callers(world)]

@@ -1,0 +1,15 @@
+"""The table of all routes, a file for each app."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tests.matrix.entry import Entry
+from tests.matrix.routes import accounts, alerts, common, devices, portal
+
+ENTRIES: Final[Sequence[Entry]] = [
+    *common.ENTRIES,
+    *accounts.ENTRIES,
+    *devices.ENTRIES,
+    *alerts.ENTRIES,
+    *portal.ENTRIES,
+]

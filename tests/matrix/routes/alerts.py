@@ -1,0 +1,43 @@
+import msgspec
+
+from tests.cloud.school import raised
+from tests.matrix.entry import At, But, Entry
+from tests.matrix.things import Things
+
+CLOSED_ONLY = But(404, "who may read closed alerts only is told of no open one")
+
+
+def one_press(things: Things) -> bytes:
+    return msgspec.json.encode({"epoch": things["epoch"], "events": [raised(things.school)]})
+
+
+ENTRIES = [
+    Entry(
+        "GET",
+        "/api/v1/alerts?organization={organization}",
+        "alerts:read|closed_alerts:read",
+        At.LIST,
+        rows="alert",
+    ),
+    Entry("GET", "/api/v1/alerts/{alert}", "alerts:read", At.BUILDING, but={"viewer of the school": CLOSED_ONLY}),
+    Entry("GET", "/api/v1/alerts/{closed_alert}", "alerts:read|closed_alerts:read", At.BUILDING),
+    Entry("PUT", "/api/v1/alerts/{alert}/acknowledge", "alerts:update", At.BUILDING, changes="alert.acknowledge"),
+    Entry(
+        "PUT",
+        "/api/v1/alerts/{alert}/resolve",
+        "alerts:update",
+        At.BUILDING,
+        body=lambda _: {"reason": "test"},
+        changes="alert.resolve",
+    ),
+    Entry(
+        "POST",
+        "/api/v1/drills?organization={organization}",
+        "drills:create",
+        At.BUILDING,
+        ok=201,
+        body=lambda things: {"device_id": things["device"]},
+        changes="drill.arm",
+    ),
+    Entry("POST", "/api/v1/edge/events", at=At.SELF, kinds=frozenset({"gateway"}), body=one_press),
+]

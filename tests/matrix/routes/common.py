@@ -1,0 +1,7 @@
+from tests.matrix.entry import At, Entry
+
+ENTRIES = [
+    Entry("GET", "/health/live", at=At.OPEN),
+    Entry("GET", "/health/ready", at=At.OPEN),
+    Entry("GET", "/api/v1/openapi.json", at=At.OPEN),
+]

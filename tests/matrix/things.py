@@ -1,0 +1,99 @@
+"""What paths and bodies speak of, by name: made in a school when it is first asked for, and anew once it was used up.
+
+A word that is not in the school itself has a maker here: `@thing` makes its name a word of the table. Ids of the school
+(`organization`, `site`, `building`, `floor`, `room`, `device`, `gateway`, and `other_building`, `other_device`) are
+never used up: what is deleted or closed has a maker.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final, TypeVar
+from uuid import UUID
+
+from apps.accounts.models import Role
+from apps.accounts.services import people, sign_in
+from apps.common.scope import tenant_scope
+from tests.cloud.school import School, make_person, raise_alert
+
+PASSWORD: Final = "correct horse battery staple"
+
+T = TypeVar("T")
+_makers: dict[str, Callable[[School], object]] = {}
+
+
+class Things:
+    """The things of one school."""
+
+    def __init__(self, school: School) -> None:
+        self.school = school
+        self._made: dict[str, object] = {}
+
+    def __getitem__(self, name: str) -> str:
+        """The id (or whatever stands in a path) of the thing of this name."""
+        of_school = asdict(self.school)
+        if name in of_school:
+            return str(of_school[name])
+        if name not in self._made:
+            self._made[name] = _makers[name](self.school)
+        return str(self._made[name])
+
+    def use_up(self) -> None:
+        """A request has changed what it spoke of: the next one gets others."""
+        self._made.clear()
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """What must not be told to a stranger: everything of this school that has a name in the table."""
+        return frozenset(str(value) for value in (*asdict(self.school).values(), *self._made.values()))
+
+
+def thing(maker: Callable[[School], T]) -> Callable[[School], T]:
+    """A word of the table."""
+    _makers[maker.__name__] = maker
+    return maker
+
+
+def number() -> int:
+    """One that was not there before."""
+    return secrets.randbelow(2**31)
+
+
+def word() -> str:
+    """One that was not there before."""
+    return f"word-{secrets.token_hex(6)}"
+
+
+@thing
+def alert(school: School) -> UUID:
+    """An open one in the first building."""
+    return raise_alert(school)
+
+
+@thing
+def closed_alert(school: School) -> UUID:
+    one = raise_alert(school)
+    person = make_person(Role.ADMIN, school.organization)
+    assert person.client.put(f"/api/v1/alerts/{one}/resolve").status_code == 200
+    return one
+
+
+@thing
+def person(school: School) -> UUID:
+    """An operator of the school."""
+    return make_person(Role.OPERATOR, school.organization).id
+
+
+@thing
+def email(school: School) -> str:
+    """Of an operator who signs in with `PASSWORD`."""
+    with tenant_scope([school.organization]):
+        user = people.create_user(email=f"{word()}@school.example", password=PASSWORD)
+        people.add_membership(user=user, organization_id=school.organization, role=Role.OPERATOR)
+    return user.email
+
+
+@thing
+def refresh_token(school: School) -> str:
+    """Of somebody who has just signed in."""
+    return sign_in.login(email=email(school), password=PASSWORD, address="2001:db8::1").refresh
