@@ -1,4 +1,9 @@
-"""Who is calling, and whether they may: a pure check of grants that were resolved once, at the door."""
+"""Who is calling, and whether they may: a pure check of grants that were resolved once, at the door.
+
+A right is a pair (resource, action). Most grants hold it in the whole organization. A narrowed grant (`places`) holds
+it at the sites and buildings that were granted and nowhere else: a check that names no place asks for the whole
+organization, so that one which forgets the place refuses.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +11,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from apps.common.problems import Forbidden, NotFound
+
+Pair = tuple[str, str]
+"""(resource, action); actions are create, read, update, delete."""
+NOTHING: frozenset[Pair] = frozenset()
 
 
 class PrincipalKind(StrEnum):
@@ -17,12 +26,58 @@ class PrincipalKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """What a narrowed grant holds where. Each building of a granted site is in `buildings` too."""
+
+    sites: Mapping[UUID, frozenset[Pair]] = field(default_factory=dict)
+    buildings: Mapping[UUID, frozenset[Pair]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
-    """What a principal may in one organization: pairs of (resource, action)."""
+    """What a principal may in one organization: everywhere in it or, where `places` is given, only there.
+
+    `permissions` holds in the whole organization, so it is empty for a narrowed grant.
+    """
 
     organization_id: UUID
     role: str
-    permissions: frozenset[tuple[str, str]]
+    permissions: frozenset[Pair]
+    places: Places | None = None
+
+    def at(self, building: UUID | None = None, site: UUID | None = None) -> frozenset[Pair]:
+        """The rights held at a building or at a site; with neither, in the whole organization."""
+        if self.places is None:
+            return self.permissions
+        if building is not None:
+            return self.places.buildings.get(building, NOTHING)
+        return self.places.sites.get(site, NOTHING) if site is not None else NOTHING
+
+    def anywhere(self, resource: str, action: str) -> bool:
+        """Whether this right holds in the organization or at any place of it: who may open a list at all."""
+        places = self.places or Places()
+        return any(
+            (resource, action) in held
+            for held in (self.permissions, *places.sites.values(), *places.buildings.values())
+        )
+
+    def buildings(self, resource: str, action: str) -> frozenset[UUID] | None:
+        """The buildings where this right holds, to narrow a list by; None: the whole organization, no narrowing.
+
+        Who has the right nowhere gets the empty set.
+        """
+        return self._narrowed_to(self.places.buildings if self.places else {}, resource, action)
+
+    def sites(self, resource: str, action: str) -> frozenset[UUID] | None:
+        """Like `buildings`. A site of which only a building was granted can be read as a place, and nothing else."""
+        return self._narrowed_to(self.places.sites if self.places else {}, resource, action)
+
+    def _narrowed_to(
+        self, granted: Mapping[UUID, frozenset[Pair]], resource: str, action: str
+    ) -> frozenset[UUID] | None:
+        if (resource, action) in self.permissions:
+            return None
+        return frozenset(place for place, held in granted.items() if (resource, action) in held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +96,17 @@ class Principal:
         return True
 
 
-def allows(principal: Principal, organization: UUID, resource: str, action: str) -> bool:
-    """Whether the principal may do `action` (create, read, update, delete) on `resource` of the organization."""
+def allows(
+    principal: Principal,
+    organization: UUID,
+    resource: str,
+    action: str,
+    building: UUID | None = None,
+    site: UUID | None = None,
+) -> bool:
+    """Whether the principal may do `action` on `resource` at a building, at a site, or in the whole organization."""
     grant = principal.grants.get(organization)
-    return grant is not None and (resource, action) in grant.permissions
+    return grant is not None and (resource, action) in grant.at(building, site)
 
 
 def grant_in(principal: Principal, organization: UUID) -> Grant:
@@ -55,9 +117,41 @@ def grant_in(principal: Principal, organization: UUID) -> Grant:
     return grant
 
 
-def require(principal: Principal, organization: UUID, resource: str, action: str) -> Grant:
-    """The grant that allows it. Raises NotFound for a stranger, else Forbidden."""
+def require(
+    principal: Principal,
+    organization: UUID,
+    resource: str,
+    action: str,
+    building: UUID | None = None,
+    site: UUID | None = None,
+) -> Grant:
+    """The grant that allows it. Raises NotFound for a stranger to the organization or to the place, else Forbidden."""
     grant = grant_in(principal, organization)
-    if (resource, action) not in grant.permissions:
-        raise Forbidden(f"Your role in this organization ({grant.role}) does not include {resource}:{action}.")
+    held = grant.at(building, site)
+    if (resource, action) in held:
+        return grant
+    if grant.places and not held and (building or site):
+        raise NotFound()
+    raise _refusal(grant, resource, action)
+
+
+def require_anywhere(principal: Principal, organization: UUID, resource: str, action: str) -> Grant:
+    """The grant that allows it at some place at least: for a list that `grant.buildings(...)` then narrows.
+
+    Raises NotFound for a stranger, else Forbidden.
+    """
+    grant = grant_in(principal, organization)
+    if not grant.anywhere(resource, action):
+        raise _refusal(grant, resource, action)
     return grant
+
+
+def require_super_admin(principal: Principal) -> None:
+    """For what lies outside schools: who runs the platform. Raises Forbidden."""
+    if not principal.is_super_admin:
+        raise Forbidden("Only operators of the platform may do this.")
+
+
+def _refusal(grant: Grant, resource: str, action: str) -> Forbidden:
+    where = "in the whole organization" if grant.places else "in this organization"
+    return Forbidden(f"Your role ({grant.role}) does not include {resource}:{action} {where}.")

@@ -1,0 +1,120 @@
+"""The check of rights by itself: pure, so that no database is needed to know what it answers."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.common.access import (
+    Grant,
+    Pair,
+    Places,
+    Principal,
+    PrincipalKind,
+    allows,
+    require,
+    require_anywhere,
+    require_super_admin,
+)
+from apps.common.ids import new_id
+from apps.common.problems import Forbidden, NotFound
+
+SCHOOL, ELSEWHERE = new_id(), new_id()
+IDS = [new_id() for _ in range(4)]
+PAIRS: list[Pair] = [
+    (resource, action) for resource in ("alerts", "places") for action in ("create", "read", "update", "delete")
+]
+
+rights = st.frozensets(st.sampled_from(PAIRS))
+places = st.builds(
+    Places,
+    sites=st.dictionaries(st.sampled_from(IDS), rights),
+    buildings=st.dictionaries(st.sampled_from(IDS), rights),
+)
+somewhere = st.none() | st.sampled_from(IDS)
+
+
+def whole(held: frozenset[Pair]) -> Grant:
+    return Grant(SCHOOL, "operator", held)
+
+
+def narrowed(places: Places) -> Grant:
+    return Grant(SCHOOL, "operator", frozenset(), places)
+
+
+def person(grant: Grant, *, is_super_admin: bool = False) -> Principal:
+    return Principal(PrincipalKind.PERSON, new_id(), "Tess", {grant.organization_id: grant}, is_super_admin)
+
+
+@given(rights, st.sampled_from(PAIRS), somewhere, somewhere)
+def test_a_role_in_the_whole_organization_holds_at_each_place_of_it(
+    held: frozenset[Pair], pair: Pair, building: UUID | None, site: UUID | None
+) -> None:
+    grant = whole(held)
+    assert allows(person(grant), SCHOOL, *pair, building, site) is (pair in held)
+    assert grant.anywhere(*pair) is (pair in held)
+    assert grant.buildings(*pair) == grant.sites(*pair) == (None if pair in held else frozenset())
+
+
+@given(places, st.sampled_from(PAIRS), st.sampled_from(IDS))
+def test_a_narrowed_role_holds_at_its_places_and_nowhere_else(granted: Places, pair: Pair, place: UUID) -> None:
+    """Nobody acts on another building without a grant; a check that names no place asks for all of them."""
+    principal = person(narrowed(granted))
+    assert allows(principal, SCHOOL, *pair, place) is (pair in granted.buildings.get(place, frozenset()))
+    assert allows(principal, SCHOOL, *pair, site=place) is (pair in granted.sites.get(place, frozenset()))
+    assert not allows(principal, SCHOOL, *pair)
+
+
+@given(places, st.sampled_from(PAIRS))
+def test_a_list_is_narrowed_to_the_places_where_the_right_holds(granted: Places, pair: Pair) -> None:
+    principal = person(narrowed(granted))
+    grant = principal.grants[SCHOOL]
+    buildings, sites = grant.buildings(*pair), grant.sites(*pair)
+    assert buildings == {place for place in IDS if allows(principal, SCHOOL, *pair, place)}
+    assert sites == {place for place in IDS if allows(principal, SCHOOL, *pair, site=place)}
+    assert grant.anywhere(*pair) is bool(buildings or sites)
+
+
+@given(rights | st.none(), places, st.sampled_from(PAIRS), somewhere, somewhere)
+def test_what_is_required_is_what_is_allowed(
+    held: frozenset[Pair] | None, granted: Places, pair: Pair, building: UUID | None, site: UUID | None
+) -> None:
+    """And a stranger to a place learns no more of it than that there is nothing."""
+    grant = narrowed(granted) if held is None else whole(held)
+    principal = person(grant)
+    if allows(principal, SCHOOL, *pair, building, site):
+        assert require(principal, SCHOOL, *pair, building, site) is grant
+        return
+    stranger = held is None and (building or site) is not None and not grant.at(building, site)
+    with pytest.raises(NotFound if stranger else Forbidden):
+        require(principal, SCHOOL, *pair, building, site)
+
+
+@given(rights, places, st.sampled_from(PAIRS))
+def test_another_organization_is_not_there(held: frozenset[Pair], granted: Places, pair: Pair) -> None:
+    for grant in (whole(held), narrowed(granted)):
+        principal = person(grant)
+        assert not allows(principal, ELSEWHERE, *pair)
+        for check in (require, require_anywhere):
+            with pytest.raises(NotFound):
+                check(principal, ELSEWHERE, *pair)
+
+
+@given(rights | st.none(), places, st.sampled_from(PAIRS))
+def test_a_list_opens_for_who_has_the_right_at_one_place_at_least(
+    held: frozenset[Pair] | None, granted: Places, pair: Pair
+) -> None:
+    grant = narrowed(granted) if held is None else whole(held)
+    if grant.anywhere(*pair):
+        assert require_anywhere(person(grant), SCHOOL, *pair) is grant
+    else:
+        with pytest.raises(Forbidden):
+            require_anywhere(person(grant), SCHOOL, *pair)
+
+
+def test_what_lies_outside_schools_is_for_who_runs_the_platform() -> None:
+    """No role in a school opens it."""
+    require_super_admin(person(whole(frozenset()), is_super_admin=True))
+    with pytest.raises(Forbidden):
+        require_super_admin(person(whole(frozenset(PAIRS))))
