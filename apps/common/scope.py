@@ -67,6 +67,18 @@ def system_scope() -> Iterator[Scope]:
         yield scope
 
 
+def widen_scope(organizations: Iterable[UUID]) -> None:
+    """Let more organizations into the open scope, once its caller has shown a right there that is no grant.
+
+    For the founder of an organization, the holder of an invitation, and a person's own traces in organizations that
+    they belong to no more.
+    """
+    scope = current_scope()
+    if scope.organizations is not None:
+        scope.organizations |= frozenset(organizations)
+        _tell_database(scope)
+
+
 @contextmanager
 def _open(scope: Scope) -> Iterator[Scope]:
     if _current.get() is not None:
@@ -76,9 +88,7 @@ def _open(scope: Scope) -> Iterator[Scope]:
     try:
         with transaction.atomic(using=scope.alias, durable=True):
             if scope.organizations is not None:
-                ids = ",".join(sorted(str(organization) for organization in scope.organizations))
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT set_config('safesignal.organizations', %s, true)", [f"{{{ids}}}"])
+                _tell_database(scope)
             yield scope
             announced = bool(scope.feed) and not connection.get_rollback()
             if announced:
@@ -87,6 +97,13 @@ def _open(scope: Scope) -> Iterator[Scope]:
             bus.poke()
     finally:
         _current.reset(token)
+
+
+def _tell_database(scope: Scope) -> None:
+    """What row-level security lets through from here to the end of the transaction."""
+    ids = ",".join(sorted(str(organization) for organization in scope.organizations or ()))
+    with connections[scope.alias].cursor() as cursor:
+        cursor.execute("SELECT set_config('safesignal.organizations', %s, true)", [f"{{{ids}}}"])
 
 
 def _write_feed(scope: Scope) -> None:
