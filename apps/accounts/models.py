@@ -1,8 +1,9 @@
 """People and what they may do where. Columns are the requirement's ("User Management")."""
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 
 from apps.common.ids import new_id
 from apps.common.scope import TenantManager
@@ -42,6 +43,8 @@ class User(AbstractBaseUser):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     last_login = models.DateTimeField(db_column="last_login_at", null=True)
+    locale = models.CharField(max_length=35, null=True)
+    """A BCP 47 tag, as the person chose it; None: that of their organization."""
 
     USERNAME_FIELD = "email"
     objects = BaseUserManager["User"]()
@@ -77,12 +80,119 @@ class Membership(OwnedByOrganization):
         max_length=20, choices=MembershipScope.choices, default=MembershipScope.ORGANIZATION, db_default="organization"
     )
     created_at = models.DateTimeField(db_default=Now())
+    name = models.CharField(max_length=201, default="", db_default="")
+    """How this organization shows the person: their own name at first, then the organization's to change."""
+    name_key = models.CharField(max_length=402, default="", db_default="", db_collation="C")
+    """`name` folded (`apps.accounts.names`): what lists are ordered and searched by."""
+    title = models.CharField(max_length=100, null=True)
+    """What the person is there: "School nurse"."""
+    trigger_only = models.BooleanField(default=False, db_default=False)
+    """A day account: of its role it holds the right to raise an alarm and to see its own, nothing else."""
+    expires_at = models.DateTimeField(null=True)
+    """From here on it gives no right any more."""
 
     objects = TenantManager["Membership"]()
 
     class Meta:
         db_table = "user_organizations"
-        indexes = [models.Index(name="idx_user_org", fields=["organization"])]
+        indexes = [
+            models.Index(name="idx_user_org", fields=["organization"]),
+            models.Index(name="idx_user_org_name", fields=["organization", "name_key", "user"]),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="user_organizations_day_account",
+                condition=models.Q(trigger_only=False) | models.Q(role="operator", expires_at__isnull=False),
+            )
+        ]
+
+
+class Invitation(OwnedByOrganization):
+    """A role in an organization, offered to whoever reads the mail of an address.
+
+    Its link carries a secret, of which only the SHA-256 digest is kept, and none until the mail is made.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    email = models.EmailField(max_length=255)
+    role = models.CharField(max_length=50, choices=Role.choices)
+    scope = models.CharField(max_length=20, choices=MembershipScope.choices, default=MembershipScope.ORGANIZATION)
+    site_ids = ArrayField(models.UUIDField(), default=list)
+    building_ids = ArrayField(models.UUIDField(), default=list)
+    invited_by = models.UUIDField(null=True)
+    """None: nobody in particular, where an organization is open to registration."""
+    digest = models.BinaryField(max_length=32, null=True, unique=True)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    accepted_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = TenantManager["Invitation"]()
+
+    class Meta:
+        db_table = "invitations"
+        constraints = [
+            models.UniqueConstraint(
+                "organization",
+                Lower("email"),
+                name="invitations_open_email",
+                condition=models.Q(accepted_at__isnull=True, revoked_at__isnull=True),
+            )
+        ]
+
+
+class ProofPurpose(models.TextChoices):
+    """What a sent secret proves, and so allows."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    PASSWORD = "password"  # noqa: S105 (the name of a purpose)
+    SIGN_IN = "sign_in"
+
+
+class Proof(models.Model):
+    """A secret that was sent to `value` (an address or a number), good once: who knows it reads what arrives there.
+
+    Kept as a digest, and without one until the message is made.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user = models.ForeignKey(User, models.CASCADE)
+    purpose = models.CharField(max_length=20, choices=ProofPurpose.choices)
+    value = models.CharField(max_length=255, null=True)
+    digest = models.BinaryField(max_length=32, null=True, unique=True)
+    attempts = models.SmallIntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "proofs"
+        indexes = [models.Index(name="proofs_user_purpose", fields=["user", "purpose"])]
+
+
+class Platform(models.TextChoices):
+    """What a push registration is sent through."""
+
+    IOS = "ios"
+    ANDROID = "android"
+    WEB = "web"
+
+
+class PushRegistration(models.Model):
+    """A phone or browser that is told of alerts; its token belongs to whoever registered it last."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user = models.ForeignKey(User, models.CASCADE)
+    token = models.CharField(max_length=1024, unique=True)
+    platform = models.CharField(max_length=10, choices=Platform.choices)
+    app_version = models.CharField(max_length=50)
+    created_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "push_registrations"
 
 
 class Permission(models.Model):

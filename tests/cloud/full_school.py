@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from django.utils import timezone
 
-from apps.accounts.models import Role
+from apps.accounts.models import Invitation, Role
 from apps.alerts.models import Alert, AlertNote, Incident
 from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
@@ -43,6 +43,12 @@ def make_full_school() -> School:
             gateway_id=school.gateway,
             jti=str(new_id()),
             expires_at=now + timedelta(minutes=1),
+        )
+        Invitation.objects.create(
+            organization_id=organization,
+            email=f"{new_id()}@school.example",
+            role=Role.VIEWER,
+            expires_at=now + timedelta(days=7),
         )
         devices.raise_trouble(
             organization_id=organization,

@@ -18,6 +18,10 @@ WITHOUT_TENANT: Final = {
     "public.users": frozenset({"SELECT", "INSERT", "UPDATE"}),
     # Found by the digest of a secret that only its owner has.
     "public.refresh_tokens": READ_WRITE,
+    # Found by the digest of a secret that was sent to its owner, or through the person whose it is.
+    "public.proofs": READ_WRITE,
+    # A person's own: found through them, and by a token that only their phone has.
+    "public.push_registrations": READ_WRITE,
     # Found by a session key that only its owner has.
     "public.django_session": READ_WRITE,
     # The same for every tenant, and written by migrations alone.
@@ -41,6 +45,8 @@ SECURITY_DEFINERS: Final = {
     # What is asked before a tenant is known: callable by app, and each answers about the one id that it is given.
     "gateway_credentials(uuid)": ("safesignal_system", "safesignal_app"),
     "principal_grants(uuid)": ("safesignal_system", "safesignal_app"),
+    "invitation_by_digest(bytea)": ("safesignal_system", "safesignal_app"),
+    "person_organizations(uuid)": ("safesignal_system", "safesignal_app"),
     # Partitions need their parent's owner: callable by the partition keeper alone.
     "partition_ensure(text,date)": ("safesignal_owner", "safesignal_system"),
     "partition_months(text)": ("safesignal_owner", "safesignal_system"),
