@@ -64,7 +64,7 @@ def layout() -> Layout:
     needed = (home.parent, ROOT, SITE_PACKAGES, Path(os.path.realpath(sys.executable)))
     together = all(service.may_read(path) for path in needed)
     engine_home = home / "engines" if together else Path("/var/lib/safesignal") / digest
-    run = _run_folder(home, digest, service, at_home=together)
+    run = run_folder(home, digest, service, at_home=together)
     return Layout(
         home=home,
         engine_home=engine_home,
@@ -88,9 +88,9 @@ def layout() -> Layout:
     )
 
 
-def _run_folder(home: Path, digest: str, service: Account, *, at_home: bool) -> Path:
-    """A folder whose path is short enough for Unix sockets."""
-    if at_home and len(os.fsencode(home / "run")) <= LONGEST_RUN_FOLDER:
+def run_folder(home: Path, digest: str, service: Account, *, at_home: bool) -> Path:
+    """A folder whose path is short enough for Unix sockets, and one word to PostgreSQL, which reads a list of hosts."""
+    if at_home and len(os.fsencode(home / "run")) <= LONGEST_RUN_FOLDER and "," not in str(home):
         return home / "run"
     if service.name is not None and os.access("/run", os.W_OK):
         return Path("/run/safesignal") / digest

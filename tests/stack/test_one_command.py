@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from devstack import processes
+from devstack.account import myself
 from devstack.errors import Refusal
-from devstack.paths import STATE_VERSION, check_room, layout, prepare
+from devstack.paths import STATE_VERSION, check_room, layout, prepare, run_folder
 from devstack.testing import Stack, not_started
 
 pytestmark = pytest.mark.stack
@@ -272,6 +273,14 @@ def test_the_database_of_a_deleted_state_folder_is_neither_reused_nor_lost(
     prepare(place)
     assert not (place.engine_home / "record").exists()
     assert (tmp_path / "elsewhere" / "engines.1" / "record").read_text() == "precious"
+
+
+def test_sockets_lie_where_postgresql_can_name_them() -> None:
+    """A comma separates hosts for its clients, and a path of a socket is short."""
+    home = Path("/srv/var")
+    assert run_folder(home, "d1", myself(), at_home=True) == home / "run"
+    for unfit in ("a school, safe", "a" * 90):
+        assert not run_folder(home / unfit, "d1", myself(), at_home=True).is_relative_to(home)
 
 
 def test_reset_asks_first(tmp_path: Path) -> None:
