@@ -20,7 +20,7 @@ WEB_THREADS: Final = 8
 NO_SUCH_SOCKET: Final = 4404
 
 _web: Any = WSGIMiddleware(wsgi_application, workers=WEB_THREADS)  # type: ignore[arg-type]
-_sockets: Mapping[str, Any] = {"/ws/alerts": AlertsConsumer.as_asgi(), "/ws/edge": EdgeConsumer.as_asgi()}
+SOCKETS: Mapping[str, Any] = {"/ws/alerts": AlertsConsumer.as_asgi(), "/ws/edge": EdgeConsumer.as_asgi()}
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,7 +29,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":
         socket = ClosingSocket(receive, send)
-        await _sockets.get(scope["path"], _no_such_socket)(dict(scope), socket.receive, socket.send)
+        await SOCKETS.get(scope["path"], _no_such_socket)(dict(scope), socket.receive, socket.send)
     elif scope["path"] == STREAM_PATH and scope["method"] == "GET":
         await stream(scope, receive, send)
     else:

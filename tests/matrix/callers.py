@@ -10,8 +10,8 @@ from apps.accounts.models import Role, User
 from apps.common.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from contracts import ROOT
-from tests.cloud.school import School, make_person, make_school
-from tests.matrix.things import Things
+from tests.cloud.school import School, make_person, make_school, raise_alert
+from tests.matrix.things import Things, alert_elsewhere
 
 ROLE_TABLE: Final[dict[str, frozenset[str]]] = {
     role: frozenset(rights) for role, rights in json.loads((ROOT / "permissions.json").read_text()).items()
@@ -27,16 +27,21 @@ class Caller:
     name: str
     kind: str
     """"person", "gateway", ...; empty for nobody."""
-    school: Things
-    """Which they ask about."""
+    asked: Things
+    """The school that they ask about."""
     make_token: Callable[[], str | None]
-    is_known: bool = False
-    """Whether the school is theirs in any way: whoever else must not learn that it exists."""
+    home: Things | None = None
+    """The school where they belong."""
     rights: frozenset[str] = frozenset()
-    """Held in that school."""
+    """Held there."""
     building: UUID | None = None
-    """Where they hold them; None: everywhere in it."""
+    """Where in it they hold them; None: everywhere."""
     is_super_admin: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the school they ask about is theirs in any way: nobody else must learn that it exists."""
+        return self.home is self.asked
 
     def __str__(self) -> str:
         return self.name
@@ -52,22 +57,24 @@ class World:
 
     def forbidden_ids(self, caller: Caller) -> frozenset[str]:
         """What no answer to this caller may hold."""
-        ids = self.other.ids | self.suspended.ids | self.school.ids
         if caller.is_super_admin:
             return frozenset()
-        if not caller.is_known:
-            return ids - (self.other.ids if "other" in caller.name else frozenset())
-        own = caller.school.school
-        if caller.building == own.building:
-            return ids - caller.school.ids | {str(own.other_building), own.other_device}
-        return ids - caller.school.ids
+        strange = [one for one in (self.school, self.suspended, self.other) if one is not caller.home]
+        ids = frozenset().union(*(one.ids for one in strange))
+        if caller.home and caller.building == caller.home.school.building:
+            ids |= caller.home.elsewhere
+        return ids
 
 
 def make_world() -> World:
-    school, suspended, other = make_school(), make_school(), make_school()
-    with tenant_scope([suspended.organization]):
+    """Three schools, each with an open alert in both of its buildings."""
+    world = World(*(Things(make_school()) for _ in range(3)))
+    for things in (world.school, world.suspended, world.other):
+        raise_alert(things.school)
+        things.elsewhere |= {str(alert_elsewhere(things.school))}
+    with tenant_scope([world.suspended.school.organization]):
         Organization.objects.update(status=OrganizationStatus.SUSPENDED)
-    return World(Things(school), Things(suspended), Things(other))
+    return world
 
 
 def callers(world: World) -> Iterator[Caller]:
@@ -77,25 +84,19 @@ def callers(world: World) -> Iterator[Caller]:
     yield Caller("super admin without a visit", "person", world.school, _super_admin, is_super_admin=True)
     for role in Role:
         yield from _people(world, role)
-    for name, of in (("the school", world.school), ("another school", world.other)):
-        own = of is world.school
-        token = _always(of.school.gateway_token)
-        yield Caller(f"gateway of {name}", "gateway", world.school, token, is_known=own)
+    for name, home in (("the school", world.school), ("another school", world.other)):
+        yield Caller(f"gateway of {name}", "gateway", world.school, _always(home.school.gateway_token), home)
 
 
 def _people(world: World, role: Role) -> Iterator[Caller]:
     rights = ROLE_TABLE[role]
-    ours, theirs, shut = (one.school for one in (world.school, world.other, world.suspended))
-    yield Caller(f"{role} of the school", "person", world.school, _member(role, ours), True, rights)
-    yield Caller(f"{role} of another school", "person", world.school, _member(role, theirs))
-    yield Caller(
-        f"{role} of a suspended school",
-        "person",
-        world.suspended,
-        _member(role, shut),
-        True,
-        rights & WHILE_SUSPENDED,
-    )
+    for name, asked, home in (
+        ("the school", world.school, world.school),
+        ("another school", world.school, world.other),
+        ("a suspended school", world.suspended, world.suspended),
+    ):
+        held = rights & WHILE_SUSPENDED if home is world.suspended else rights
+        yield Caller(f"{role} of {name}", "person", asked, _member(role, home.school), home, held)
 
 
 def _member(role: Role, school: School) -> Callable[[], str]:

@@ -12,7 +12,8 @@ from tests.matrix.callers import Caller, World, callers, make_world
 
 @pytest.fixture(scope="package")
 def world(database: None) -> Iterator[World]:
-    logging.getLogger("django.request").setLevel(logging.CRITICAL)  # a warning for each refusal hides what failed
+    for name in ("django.request", "httpx"):  # a line for each answer hides what failed
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with override_settings(PASSWORD_HASHERS=[f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]):
         yield make_world()
 

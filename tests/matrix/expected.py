@@ -1,9 +1,13 @@
 """What each caller must be answered: computed from what the route asks for and what the caller holds."""
 
 from http import HTTPStatus
+from typing import Final
 
 from tests.matrix.callers import ROLE_TABLE, Caller
 from tests.matrix.entry import At, Entry
+
+SITE_OF_A_BUILDING: Final = frozenset({"places:read"})
+"""What who may act at one building only may do with the site that it stands on."""
 
 
 def expected_status(entry: Entry, caller: Caller) -> int:
@@ -31,16 +35,24 @@ def _refusal(entry: Entry, caller: Caller) -> HTTPStatus | None:
         return HTTPStatus.UNAUTHORIZED
     if entry.at is At.SELF:
         return None if caller.kind in entry.kinds else HTTPStatus.FORBIDDEN
-    is_platform = entry.at is At.PLATFORM and caller.is_super_admin
-    if not (caller.is_known or is_platform) and entry.names_organization:
+    if entry.at is At.PLATFORM:
+        held = ROLE_TABLE["super_admin"] if caller.is_super_admin else frozenset()
+        is_stranger = not (caller.is_super_admin or caller.is_known)
+    else:
+        held = rights_at(entry.at, caller)
+        is_stranger = not caller.is_known or (caller.building is not None and entry.at in PLACES and not held)
+    if is_stranger and entry.names_organization:
         return HTTPStatus.NOT_FOUND
-    return None if entry.rights & _rights_there(entry.at, caller) else HTTPStatus.FORBIDDEN
+    return None if entry.rights & held else HTTPStatus.FORBIDDEN
 
 
-def _rights_there(at: At, caller: Caller) -> frozenset[str]:
-    """What the caller may do at what the route is about."""
-    if at is At.PLATFORM:
-        return ROLE_TABLE["super_admin"] if caller.is_super_admin else frozenset()
-    everywhere = caller.building is None or at is At.LIST
-    there = at is At.BUILDING and caller.building == caller.school.school.building
-    return caller.rights if everywhere or there else frozenset()
+PLACES: Final = frozenset({At.SITE, At.BUILDING})
+
+
+def rights_at(at: At, caller: Caller) -> frozenset[str]:
+    """What the caller may at what a route of the caller's own school is about."""
+    if caller.building is None or at is At.LIST or caller.home is None:
+        return caller.rights
+    if at is At.BUILDING and caller.building == caller.home.school.building:
+        return caller.rights
+    return caller.rights & SITE_OF_A_BUILDING if at is At.SITE else frozenset()

@@ -22,10 +22,10 @@ def test_everybody_is_answered_as_the_role_table_says(
     """
     wrong = []
     for caller, token in everybody:
-        answer = ask(entry, caller.school, caller.make_token() if entry.uses_caller else token)
+        answer = ask(entry, caller.asked, caller.make_token() if entry.uses_caller else token)
         wrong += [f"{caller}: {what}" for what in _defects(entry, caller, answer, world)]
         if answer.changes:
-            caller.school.use_up()
+            caller.asked.use_up()
     if wrong:
         pytest.fail("\n".join([f"{entry}:", *wrong]), pytrace=False)
 
@@ -64,7 +64,7 @@ def _defects(entry: Entry, caller: Caller, answer: Answer, world: World) -> list
     if answer.changes != changes:
         defects.append(f"left {answer.changes} in the audit trail, expected {changes}")
     if entry.at is not At.OPEN:
-        path = entry.path.format_map(caller.school)
+        path = entry.path.format_map(caller.asked)
         told = [one for one in world.forbidden_ids(caller) if one in answer.text and one not in path]
         if told:
             defects.append(f"was told of {told}")

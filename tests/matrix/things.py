@@ -7,13 +7,14 @@ never used up: what is deleted or closed has a maker.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final, TypeVar
 from uuid import UUID
 
 from apps.accounts.models import Role
 from apps.accounts.services import people, sign_in
 from apps.common.scope import tenant_scope
+from apps.devices import services as devices
 from tests.cloud.school import School, make_person, raise_alert
 
 PASSWORD: Final = "correct horse battery staple"
@@ -27,6 +28,8 @@ class Things:
 
     def __init__(self, school: School) -> None:
         self.school = school
+        self.elsewhere = frozenset({str(school.other_building), school.other_device})
+        """What is in the other building."""
         self._made: dict[str, object] = {}
 
     def __getitem__(self, name: str) -> str:
@@ -68,6 +71,20 @@ def word() -> str:
 def alert(school: School) -> UUID:
     """An open one in the first building."""
     return raise_alert(school)
+
+
+@thing
+def alert_elsewhere(school: School) -> UUID:
+    """An open one in the other building, told by the gateway of that one."""
+    with tenant_scope([school.organization]):
+        gateway = devices.register_gateway(
+            actor=None,
+            organization_id=school.organization,
+            name="Annex",
+            public_key="none",
+            buildings=[school.other_building],
+        )
+    return raise_alert(replace(school, gateway=gateway, device=school.other_device))
 
 
 @thing

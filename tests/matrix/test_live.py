@@ -1,0 +1,113 @@
+"""Whoever listens, only what is theirs: every live door with every caller, while alerts are raised in all schools."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import pytest
+
+from apps.alerts.live.stream import PATH as STREAM
+from safesignal.asgi import SOCKETS
+from tests.cloud.school import raise_alert
+from tests.cloud.server import Server, running_server
+from tests.matrix.callers import Caller, World
+from tests.matrix.entry import At
+from tests.matrix.expected import rights_at
+from tests.matrix.listening import Listener, listening
+from tests.matrix.things import Things, alert_elsewhere
+
+PEOPLE, GATEWAYS = ("/ws/alerts", STREAM), ("/ws/edge",)
+"""Who is taken at which live door; a new one belongs in one of the two."""
+NOBODY: Final = {"/ws/": 4401, "/api/": 401}
+NO_RIGHT: Final = {"/ws/": 4403, "/api/": 403}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(world: World) -> Iterator[Server]:
+    with running_server() as running:
+        yield running
+
+
+def test_every_live_door_is_listened_at() -> None:
+    """A socket that is not named here fails."""
+    assert {path for path in (*PEOPLE, *GATEWAYS) if path.startswith("/ws/")} == set(SOCKETS)
+
+
+async def test_everybody_hears_what_the_role_table_lets_them(
+    server: Server, world: World, everybody: list[tuple[Caller, str | None]]
+) -> None:
+    """Without the right a door closes with its code; nobody hears an alert of another school or building, and a silent
+    one reaches only the response team.
+    """
+    listeners = [(Listener(caller, door), token) for door in (*PEOPLE, *GATEWAYS) for caller, token in everybody]
+    async with listening(server, listeners):
+        raised = await asyncio.to_thread(_raise_everywhere, world)
+        await _quiet([listener for listener, _ in listeners])
+    wrong = [f"{listener}: {defect}" for listener, _ in listeners for defect in _defects(listener, raised)]
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An alert of this test."""
+
+    name: str
+    school: Things
+    building: UUID
+    is_silent: bool
+    id: UUID
+
+    def is_for(self, caller: Caller) -> bool:
+        """Whether a caller who listens is told of it."""
+        if caller.home is not self.school or caller.building not in (None, self.building):
+            return False
+        if caller.kind == "gateway":
+            return self.building == self.school.school.building
+        return not self.is_silent or "silent_alerts:read" in caller.rights
+
+
+def _raise_everywhere(world: World) -> list[Raised]:
+    raised = []
+    for things in (world.other, world.suspended, world.school):
+        one = things.school
+        raised += [
+            Raised("an alert", things, one.building, False, raise_alert(one)),
+            Raised("a silent alert", things, one.building, True, raise_alert(one, silent=True)),
+            Raised("an alert elsewhere", things, one.other_building, False, alert_elsewhere(one)),
+        ]
+    return raised
+
+
+def _may_listen(listener: Listener) -> bool:
+    caller = listener.caller
+    if listener.door in GATEWAYS:
+        return caller.kind == "gateway"
+    return caller.kind == "person" and "alerts:read" in rights_at(At.LIST, caller)
+
+
+def _defects(listener: Listener, raised: list[Raised]) -> list[str]:
+    if not _may_listen(listener):
+        codes = NO_RIGHT if listener.caller.kind else NOBODY
+        expected = next(code for start, code in codes.items() if listener.door.startswith(start))
+        return [] if listener.refused == expected else [f"was answered {listener.refused or 'ready'}, not {expected}"]
+    if listener.refused:
+        return [f"was sent away with {listener.refused}"]
+    wrong = []
+    for alert in raised:
+        if listener.heard_of(str(alert.id)) is not alert.is_for(listener.caller):
+            what = "did not hear of" if alert.is_for(listener.caller) else "heard of"
+            wrong.append(f"{what} {alert.name}")
+    return wrong
+
+
+async def _quiet(listeners: list[Listener]) -> None:
+    """Until nothing has come for a while."""
+    before = -1
+    while before != (now := sum(len(listener.texts) for listener in listeners)):
+        before = now
+        await asyncio.sleep(1)
