@@ -38,7 +38,7 @@ class Things:
         if name in of_school:
             return str(of_school[name])
         if name not in self._made:
-            self._made[name] = _makers[name](self.school)
+            self._made[name] = make(name, self.school)
         return str(self._made[name])
 
     def use_up(self) -> None:
@@ -55,6 +55,11 @@ def thing(maker: Callable[[School], T]) -> Callable[[School], T]:
     """A word of the table."""
     _makers[maker.__name__] = maker
     return maker
+
+
+def make(name: str, school: School) -> object:
+    """One more thing of this name."""
+    return _makers[name](school)
 
 
 def number() -> int:
