@@ -34,6 +34,7 @@ class Credentials(msgspec.Struct, frozen=True):
 # One key pair for each purpose: stealing one must not open the others.
 TOKEN_KEY = "token.pem"  # noqa: S105  (the name of a file)
 CONFIGURATION_KEY = "configuration.pem"
+AUDIT_KEY = "audit.pem"
 CONFIGURATION_PUBLIC_KEY = "configuration.public.pem"
 GATEWAY_KEY = "gateway.pem"
 GATEWAY_PUBLIC_KEY = "gateway.public.pem"
@@ -51,9 +52,10 @@ def credentials(place: Layout) -> Credentials:
 
 
 def make_key_pairs(place: Layout) -> None:
-    """Token, configuration and gateway keys (P-256), where missing, each with its public half."""
+    """Token, audit, configuration and gateway keys (P-256), where missing, each with its public half."""
     for private, public in (
         (TOKEN_KEY, None),
+        (AUDIT_KEY, None),
         (CONFIGURATION_KEY, CONFIGURATION_PUBLIC_KEY),
         (GATEWAY_KEY, GATEWAY_PUBLIC_KEY),
     ):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from devstack.credentials import (
+    AUDIT_KEY,
     CONFIGURATION_KEY,
     CONFIGURATION_PUBLIC_KEY,
     GATEWAY_KEY,
@@ -44,6 +45,7 @@ def cloud(place: Layout, secrets: Credentials, ports: Ports, *roles: str) -> Env
         "SAFESIGNAL_SECRET_KEY": secrets.secret_key,
         "SAFESIGNAL_TOKEN_KEY_FILE": str(place.keys / TOKEN_KEY),
         "SAFESIGNAL_CONFIG_KEY_FILE": str(place.keys / CONFIGURATION_KEY),
+        "SAFESIGNAL_AUDIT_KEY_FILE": str(place.keys / AUDIT_KEY),
         "SAFESIGNAL_ALLOWED_HOSTS": f"{HOST},localhost",
         "SAFESIGNAL_BASE_URL": base_url(ports),
         "SAFESIGNAL_OBJECTS_DIR": str(place.home / "objects"),

@@ -2,11 +2,27 @@
 
 import os
 
-from celery import Celery
-from celery.signals import worker_ready
+from celery import Celery, Task
+from celery.signals import before_task_publish, setup_logging, worker_init, worker_ready
+
+from apps.common import request_ids, tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "safesignal.settings")
-app = Celery("safesignal")
+REQUEST_ID = "safesignal_request_id"
+
+
+class RequestTask(Task):  # type: ignore[type-arg]
+    """A task works under the id, and in the trace, of the request that sent it."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Run."""
+        headers: dict[str, str | None] = self.request.headers or {}
+        parent = headers.get(tracing.HEADER)
+        with request_ids.bound(headers.get(REQUEST_ID)), tracing.span(self.name, parent=parent):
+            return super().__call__(*args, **kwargs)
+
+
+app = Celery("safesignal", task_cls=RequestTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
@@ -15,3 +31,22 @@ app.autodiscover_tasks()
 def catch_up(**_: object) -> None:
     """Do at once what came due while no worker ran: beat counts its hour from its own start."""
     app.send_task("apps.alerts.tasks.keep_partitions")
+    app.send_task("apps.common.tasks.store_audit_heads")
+
+
+@before_task_publish.connect
+def pass_on(headers: dict[str, object], **_: object) -> None:
+    """Tell the task which request sent it."""
+    headers[REQUEST_ID] = request_ids.current()
+    headers[tracing.HEADER] = tracing.traceparent()
+
+
+@setup_logging.connect
+def keep_logging(**_: object) -> None:
+    """Django has set up the logs; Celery is to leave them as they are."""
+
+
+@worker_init.connect
+def trace(**_: object) -> None:
+    """Send spans, if anywhere."""
+    tracing.start("worker")

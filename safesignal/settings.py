@@ -31,6 +31,8 @@ CONFIG_KEY_FILE = Path(env.str("SAFESIGNAL_CONFIG_KEY_FILE"))
 """P-256 private key (PEM) that signs gateway configuration; never the token key."""
 ACCESS_TOKEN_SECONDS = env.int("SAFESIGNAL_ACCESS_TOKEN_SECONDS", 15 * 60)
 if not 60 <= ACCESS_TOKEN_SECONDS <= 24 * 3600:
+AUDIT_KEY_FILE = Path(env.str("SAFESIGNAL_AUDIT_KEY_FILE")) if env.str("SAFESIGNAL_AUDIT_KEY_FILE", "") else None
+"""P-256 private key (PEM) that signs the heads of the audit trail; only the worker, and who verifies, need it."""
     raise ImproperlyConfigured("SAFESIGNAL_ACCESS_TOKEN_SECONDS must be between 60 and 86400 (24 h).")
 REFRESH_TOKEN_DAYS = env.int("SAFESIGNAL_REFRESH_TOKEN_DAYS", 30)
 
@@ -72,6 +74,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "safesignal.urls"
 WSGI_APPLICATION = "safesignal.wsgi.application"
 ASGI_APPLICATION = "safesignal.asgi.application"
+    "apps.common.audit_door.AuditMiddleware",
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -140,6 +143,9 @@ LOGIN_REDIRECT_URL = "/board/"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 """Seconds: an office board must not fall back to the sign-in page in the middle of a day."""
 SESSION_COOKIE_HTTPONLY = True
+    "audit heads": {"task": "apps.common.tasks.store_audit_heads", "schedule": 3600.0},
+    "heartbeat": {"task": "apps.common.tasks.beat", "schedule": 30.0},
+    "idempotency keys": {"task": "apps.common.tasks.forget_idempotency_keys", "schedule": 3600.0},
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from apps.accounts.models import Invitation, Role
 from apps.alerts.models import Alert, AlertNote, Incident
 from apps.common.ids import new_id
+from apps.common import audit
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, DeviceMetric, GatewayAssertion, GatewayRule
@@ -23,6 +24,16 @@ def make_full_school() -> School:
     with tenant_scope([organization]):
         device = Device.objects.get(device_id=school.device)
         alert = Alert.objects.get()
+        Membership.objects.update(scope=MembershipScope.PLACES)
+        for place in (Site.objects.get(id=school.site), Building.objects.get(id=school.building)):
+            put_role(membership=Membership.objects.get(user_id=person.id), place=place, role=Role.ADMIN)
+        Visit.objects.create(
+            organization_id=organization, user_id=person.id, reason="A look", started_at=now, ends_at=now
+        )
+        with audit.coming_from("192.0.2.1"):
+            audit.record(
+                actor=None, action="auth.login", target_kind="user", target_id=person.id, organization_id=organization
+            )
         Incident.objects.create(
             organization_id=organization, site_id=school.site, alert_type="medical", opened_at=alert.triggered_at
         )

@@ -54,6 +54,12 @@ SECURITY_DEFINERS: Final = {
 }
 """Each function that runs with its owner's rights: its owner, and who may call it beside."""
 
+    # Writes for who runs the platform, and asks itself whether its caller does.
+    "set_permissions(uuid,text,text[])": ("safesignal_system", "safesignal_app"),
+    # Erases one person's name and addresses beside the trail, in every organization; says how many.
+    "audit_forget(uuid)": ("safesignal_system", "safesignal_app"),
+    # Two numbers of no tenant, for /metrics.
+    "outbox_state()": ("safesignal_system", "safesignal_app"),
 
 def test_every_table_has_a_tenant_or_a_named_lock() -> None:
     """A new table without `organization_id` fails here until its lock is written down; so does a changed grant."""
@@ -86,7 +92,15 @@ def test_every_tenant_table_has_one_policy_for_each_role() -> None:
         (table, policy, role)
         for table in tables
         for policy, role in zip(("tenant", "every_tenant", "migrations"), ROLES, strict=True)
-    } | {("public.audit_entries", "no_tenant_yet", "safesignal_app")}
+    } | {
+        (f"public.{table}", policy, "safesignal_app")
+        for table in ("audit_entries", "audit_personal")
+        for policy in ("no_tenant_yet", "platform_trail")
+    }
+    expected |= {
+        (BY_PRINCIPAL, policy, role)
+        for policy, role in zip(("caller", "every_caller", "migrations"), ROLES, strict=True)
+    }
     assert {(table, policy, role) for table, policy, _, roles, *_ in found for role in roles} == expected
     for table, policy, _, _, command, using, check in found:
         if policy == "tenant":
@@ -191,4 +205,9 @@ def test_every_tenant_row_goes_with_its_organization() -> None:
     """ON DELETE CASCADE from each tenant table, but for the feed's and the audit trail's plain ids."""
     tables = {table.name for table in tenant_tables()} - {"public.organizations"}
     cascading = {one.table for one in references() if one.target == "public.organizations" and one.rule == "c"}
-    assert tables - cascading == {"public.organization_heads", "public.feed_events", "public.audit_entries"}
+    assert tables - cascading == {
+        "public.organization_heads",
+        "public.feed_events",
+        "public.audit_entries",
+        "public.audit_personal",
+    }

@@ -1,21 +1,30 @@
 """The relay process."""
 
 import signal
+from threading import Thread
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from apps.common import audit_chain, tracing
 from apps.common.relay import Relay
 
 
 class Command(BaseCommand):
-    """Carries committed changes to the live feed; runs until it gets SIGTERM or SIGINT."""
+    """Carries committed changes to the live feed, and seals the audit trail beside it, until SIGTERM or SIGINT."""
 
-    help = "Carry committed changes from the database to the live feed. Run one; a second one waits to take over."
+    help = (
+        "Carry committed changes from the database to the live feed, and seal the audit trail. Run one; a second one"
+        " waits to take over."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop."""
         stopped: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: stopped.append(received))
+        tracing.start("relay")
+        sealing = Thread(target=audit_chain.keep_sealing, args=(lambda: bool(stopped),), name="sealing")
+        sealing.start()
         Relay(lambda: bool(stopped)).run()
+        sealing.join()

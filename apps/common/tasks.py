@@ -1,0 +1,26 @@
+"""Celery entry points of what every app stands on."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from apps.common import audit_heads, heartbeats, idempotency
+from apps.common.scope import system_scope
+
+
+@shared_task
+def store_audit_heads() -> None:
+    """Sign the heads of the audit trail into object storage, once a day. Asked for each hour."""
+    audit_heads.store_if_due(timezone.now())
+
+
+@shared_task
+def beat() -> None:
+    """Show that beat sends and a worker works."""
+    heartbeats.show("beat", timezone.now())
+
+
+@shared_task
+def forget_idempotency_keys() -> None:
+    """Thin out answers that are kept no longer."""
+    with system_scope():
+        idempotency.forget_old(now=timezone.now())
