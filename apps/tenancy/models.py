@@ -1,4 +1,4 @@
-"""Organizations and the tree of their places.
+"""Organizations and the tree of their places: organization, sites, buildings, floors, rooms.
 
 Columns are the requirement's ("Multi-Tenancy Model"); every place also carries `organization_id`, held right by
 composite foreign keys, so that a tenant policy is one comparison. Foreign keys and their ON DELETE rules live in the
@@ -35,6 +35,9 @@ class Organization(models.Model):
     status = models.CharField(
         max_length=20, choices=OrganizationStatus.choices, default=OrganizationStatus.ACTIVE, db_default="active"
     )
+    suspension_reason = models.CharField(max_length=500, null=True)
+    settings = models.JSONField(default=dict, db_default={})
+    """Only what differs from the defaults: read it through `organization_settings`."""
     metadata = models.JSONField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
@@ -43,6 +46,7 @@ class Organization(models.Model):
 
     class Meta:
         db_table = "organizations"
+        indexes = [models.Index(name="organizations_name", fields=["name", "id"])]
 
     def __str__(self) -> str:
         return self.name
@@ -55,6 +59,10 @@ class OwnedByOrganization(models.Model):
 
     class Meta:
         abstract = True
+
+
+PLACE_ROLES = tuple((f"as_{role}", f"Is {role} here") for role in ("admin", "manager", "operator", "viewer"))
+"""django-guardian's permissions on a place: which role somebody holds there whose membership is narrowed to places."""
 
 
 class Site(OwnedByOrganization):
@@ -72,7 +80,9 @@ class Site(OwnedByOrganization):
     objects = TenantManager["Site"]()
 
     class Meta:
+        permissions = PLACE_ROLES
         db_table = "sites"
+        indexes = [models.Index(name="sites_organization_name", fields=["organization", "name", "id"])]
 
     def __str__(self) -> str:
         return self.name
@@ -92,7 +102,9 @@ class Building(OwnedByOrganization):
     objects = TenantManager["Building"]()
 
     class Meta:
+        permissions = PLACE_ROLES
         db_table = "buildings"
+        indexes = [models.Index(name="buildings_site_name", fields=["site", "name", "id"])]
 
     def __str__(self) -> str:
         return self.name
@@ -134,3 +146,7 @@ class Room(OwnedByOrganization):
 
     def __str__(self) -> str:
         return self.room_number
+
+
+Place = Site | Building | Floor | Room
+"""Whatever stands in the tree below an organization."""

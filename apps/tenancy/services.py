@@ -1,13 +1,27 @@
-"""Writes of organizations and places; in a scope that holds the organization's id."""
+"""Every write of an organization and of its places. `actor` None is the system itself: a command, or a seed."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone as clock
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
-from apps.common import audit
-from apps.common.access import Principal
-from apps.common.problems import Conflict
-from apps.tenancy.models import Building, Floor, Organization, Room, Site
+from apps.common import audit, feed
+from apps.common.access import Principal, require, require_super_admin
+from apps.common.etags import require_match
+from apps.common.problems import Conflict, NotFound
+from apps.common.scope import widen_scope
+from apps.tenancy import organization_settings, selectors
+from apps.tenancy.documents import organization_document, place_document
+from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Place, Room, Site
+from apps.tenancy.occupancy import require_empty
+from apps.tenancy.organization_settings import OrganizationSettings
+
+P = TypeVar("P", bound=Place)
 
 
 class SlugTaken(Conflict):
@@ -17,58 +31,283 @@ class SlugTaken(Conflict):
     default_detail = "This slug is taken: choose another."
 
 
-def create_organization(*, actor: Principal | None, organization_id: UUID, name: str, slug: str) -> Organization:
-    """A new tenant, in a scope that already holds its id. Raises SlugTaken."""
-    try:
-        with transaction.atomic():
-            organization = Organization.objects.create(id=organization_id, name=name, slug=slug)
-    except IntegrityError:
-        raise SlugTaken() from None
-    _audit(actor, "organization", organization_id, organization_id)
+class PlaceTaken(Conflict):
+    """The building has a floor of this number, or the floor a room of it; `errors` names the field."""
+
+    code = "place_taken"
+    default_detail = "There is one with this number already."
+
+
+class NotInThisStatus(Conflict):
+    """The organization's status does not allow it: only an active one is suspended, only a deleted one undeleted."""
+
+    code = "organization_status"
+
+
+def create_organization(
+    *,
+    actor: Principal | None,
+    organization_id: UUID,
+    name: str,
+    slug: str,
+    metadata: Mapping[str, object] | None = None,
+) -> Organization:
+    """A new tenant. Raises Forbidden, SlugTaken."""
+    if actor is not None:
+        require_super_admin(actor)
+    widen_scope([organization_id])
+    with _conflicts(SlugTaken, "slug"):
+        organization = Organization.objects.create(id=organization_id, name=name, slug=slug.lower(), metadata=metadata)
+    _tell_organization(actor, organization, "created")
     return organization
 
 
-def create_site(*, actor: Principal | None, organization_id: UUID, name: str, address: str, timezone: str) -> Site:
-    """A campus."""
-    site = Site.objects.create(organization_id=organization_id, name=name, address=address, timezone=timezone)
-    _audit(actor, "site", organization_id, site.id)
-    return site
+def update_organization(
+    *, actor: Principal, organization_id: UUID, values: Mapping[str, object], if_match: str | None
+) -> Organization:
+    """Change name, slug or metadata. Raises NotFound, Forbidden, PreconditionFailed, SlugTaken."""
+    organization = _locked_organization(actor, organization_id, "update", if_match)
+    for name, value in values.items():
+        setattr(organization, name, value.lower() if name == "slug" and isinstance(value, str) else value)
+    organization.updated_at = clock.now()
+    with _conflicts(SlugTaken, "slug"):
+        organization.save(update_fields=[*values, "updated_at"])
+    _tell_organization(actor, organization, "updated")
+    return organization
 
 
-def create_building(*, actor: Principal | None, site: Site, name: str, floor_count: int = 1) -> Building:
-    """A building of a site."""
-    building = Building.objects.create(
-        organization_id=site.organization_id, site=site, name=name, floor_count=floor_count
+def delete_organization(*, actor: Principal, organization_id: UUID, if_match: str | None) -> None:
+    """Delete softly: nobody belongs to it any more, its record stays and can be brought back.
+
+    Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus, PlaceInUse (suspend it instead).
+    """
+    organization = _locked_organization(actor, organization_id, "delete", if_match)
+    if organization.status == OrganizationStatus.DELETED:
+        raise NotInThisStatus("This organization is deleted already.")
+    require_empty(selectors.whole_extent(organization_id))
+    _become(actor, organization, OrganizationStatus.DELETED, "deleted")
+
+
+def suspend_organization(*, actor: Principal, organization_id: UUID, reason: str, if_match: str | None) -> Organization:
+    """Take everything from its people but raising and answering alarms; `reason` is what they are told.
+
+    Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus.
+    """
+    organization = _locked_by_platform(actor, organization_id, if_match, OrganizationStatus.ACTIVE)
+    return _become(actor, organization, OrganizationStatus.SUSPENDED, "suspended", reason=reason)
+
+
+def resume_organization(*, actor: Principal, organization_id: UUID, if_match: str | None) -> Organization:
+    """End a suspension. Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus."""
+    organization = _locked_by_platform(actor, organization_id, if_match, OrganizationStatus.SUSPENDED)
+    return _become(actor, organization, OrganizationStatus.ACTIVE, "resumed")
+
+
+def undelete_organization(*, actor: Principal, organization_id: UUID, if_match: str | None) -> Organization:
+    """Bring a deleted organization back as it was. Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus."""
+    organization = _locked_by_platform(actor, organization_id, if_match, OrganizationStatus.DELETED)
+    return _become(actor, organization, OrganizationStatus.ACTIVE, "undeleted")
+
+
+def change_settings(
+    *, actor: Principal, organization_id: UUID, changes: Mapping[str, object], if_match: str | None
+) -> OrganizationSettings:
+    """Change some of an organization's settings. Raises NotFound, Forbidden, PreconditionFailed, Invalid."""
+    require(actor, organization_id, "organizations", "update")
+    organization = selectors.existing_organization(organization_id, lock=True)
+    before = organization_settings.read(organization.settings)
+    require_match(if_match, before.document())
+    after = organization_settings.changed(before, dict(changes))
+    organization.settings = after.stored()
+    organization.updated_at = clock.now()
+    organization.save(update_fields=["settings", "updated_at"])
+    _tell_organization(actor, organization, "settings_changed", settings=", ".join(sorted(changes)))
+    return after
+
+
+def create_site(
+    *,
+    actor: Principal | None,
+    organization_id: UUID,
+    name: str,
+    address: str | None = None,
+    latitude: Decimal | None = None,
+    longitude: Decimal | None = None,
+    timezone: str | None = None,
+) -> Site:
+    """A campus; without a time zone it has the organization's. Raises NotFound, Forbidden."""
+    if actor is not None:
+        require(actor, organization_id, "places", "create")
+    site = Site.objects.create(
+        organization_id=organization_id,
+        name=name,
+        address=address,
+        latitude=latitude,
+        longitude=longitude,
+        timezone=timezone or selectors.settings_of(organization_id).timezone,
     )
-    _audit(actor, "building", site.organization_id, building.id)
-    return building
+    return _told(actor, site, "created")
 
 
-def create_floor(*, actor: Principal | None, building: Building, floor_number: int, name: str | None) -> Floor:
-    """A floor of a building."""
-    floor = Floor.objects.create(
-        organization_id=building.organization_id, building=building, floor_number=floor_number, name=name
-    )
-    _audit(actor, "floor", building.organization_id, floor.id)
-    return floor
+def create_building(
+    *, actor: Principal | None, site: Site, name: str, address: str | None = None, floor_count: int = 1
+) -> Building:
+    """A building of a site. Raises NotFound, Forbidden."""
+    _require_create(actor, site)
+    with _conflicts():
+        building = Building.objects.create(
+            organization_id=site.organization_id, site=site, name=name, address=address, floor_count=floor_count
+        )
+    return _told(actor, building, "created")
+
+
+def create_floor(*, actor: Principal | None, building: Building, floor_number: int, name: str | None = None) -> Floor:
+    """A floor of a building. Raises NotFound, Forbidden, PlaceTaken."""
+    _require_create(actor, building)
+    with _conflicts(PlaceTaken, "floor_number"):
+        floor = Floor.objects.create(
+            organization_id=building.organization_id, building=building, floor_number=floor_number, name=name
+        )
+    return _told(actor, floor, "created")
 
 
 def create_room(
-    *, actor: Principal | None, floor: Floor, room_number: str, name: str | None = None, room_type: str | None = None
+    *,
+    actor: Principal | None,
+    floor: Floor,
+    room_number: str,
+    name: str | None = None,
+    capacity: int | None = None,
+    room_type: str | None = None,
 ) -> Room:
-    """A room of a floor."""
-    room = Room.objects.create(
-        organization_id=floor.organization_id, floor=floor, room_number=room_number, name=name, room_type=room_type
-    )
-    _audit(actor, "room", floor.organization_id, room.id)
-    return room
+    """A room of a floor. Raises NotFound, Forbidden, PlaceTaken."""
+    _require_create(actor, floor)
+    with _conflicts(PlaceTaken, "room_number"):
+        room = Room.objects.create(
+            organization_id=floor.organization_id,
+            floor=floor,
+            room_number=room_number,
+            name=name,
+            capacity=capacity,
+            room_type=room_type,
+        )
+    return _told(actor, room, "created")
 
 
-def _audit(actor: Principal | None, kind: str, organization_id: UUID, target: UUID) -> None:
+def update_place(
+    *, actor: Principal, kind: type[P], place_id: UUID, values: Mapping[str, object], if_match: str | None
+) -> P:
+    """Change fields of a place; where it stands does not change.
+
+    Raises NotFound, Forbidden, PreconditionFailed, PlaceTaken.
+    """
+    place = selectors.place(principal=actor, kind=kind, place_id=place_id, action="update", lock=True)
+    require_match(if_match, place_document(place))
+    changed = {**values}
+    if isinstance(place, Site) and "timezone" in values:
+        changed["timezone"] = values["timezone"] or selectors.settings_of(place.organization_id).timezone
+    if isinstance(place, Site | Building):
+        changed["updated_at"] = clock.now()
+    for name, value in changed.items():
+        setattr(place, name, value)
+    with _conflicts(PlaceTaken, "room_number" if isinstance(place, Room) else "floor_number"):
+        place.save(update_fields=list(changed))
+    return _told(actor, place, "updated")
+
+
+def delete_place(*, actor: Principal, kind: type[P], place_id: UUID, if_match: str | None) -> None:
+    """Delete a place with all that is below it, once no device and no open alert is there.
+
+    Raises NotFound, Forbidden, PreconditionFailed, PlaceInUse.
+    """
+    place = selectors.place(principal=actor, kind=kind, place_id=place_id, action="delete", lock=True)
+    require_match(if_match, place_document(place))
+    extent = selectors.locked_extent(place)
+    require_empty(extent)
+    kind.objects.filter(id=place.id).delete()
+    _told(actor, place, "deleted", rooms=len(extent.rooms))
+
+
+def _locked_organization(actor: Principal, organization_id: UUID, action: str, if_match: str | None) -> Organization:
+    """The organization's row, for its own people with the right and for super admins."""
+    if actor.is_super_admin:
+        widen_scope([organization_id])
+    else:
+        require(actor, organization_id, "organizations", action)
+    organization = selectors.existing_organization(organization_id, lock=True)
+    require_match(if_match, organization_document(organization))
+    return organization
+
+
+def _locked_by_platform(
+    actor: Principal, organization_id: UUID, if_match: str | None, status: OrganizationStatus
+) -> Organization:
+    """The organization's row, in the status from which an act of the platform starts."""
+    organization = _locked_organization(actor, organization_id, "delete", if_match)
+    if organization.status != status:
+        raise NotInThisStatus(f"This organization is {organization.status}, not {status}.")
+    return organization
+
+
+def _become(
+    actor: Principal, organization: Organization, status: OrganizationStatus, done: str, reason: str | None = None
+) -> Organization:
+    organization.status = status
+    organization.suspension_reason = reason
+    organization.updated_at = clock.now()
+    organization.save(update_fields=["status", "suspension_reason", "updated_at"])
+    _tell_organization(actor, organization, done, reason=reason)
+    return organization
+
+
+def _require_create(actor: Principal | None, parent: Place) -> None:
+    if actor is not None:
+        require(actor, parent.organization_id, "places", "create", **selectors.location(parent))
+
+
+@contextmanager
+def _conflicts(taken: type[Conflict] = PlaceTaken, field: str = "name") -> Iterator[None]:
+    """A savepoint: a broken unique key is `taken` at `field`, a parent that has gone meanwhile was never there."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if isinstance(error.__cause__, ForeignKeyViolation):
+            raise NotFound() from None
+        if isinstance(error.__cause__, UniqueViolation):
+            raise taken(errors={field: [taken.default_detail]}) from None
+        raise
+
+
+def _tell_organization(actor: Principal | None, organization: Organization, done: str, **detail: audit.Value) -> None:
     audit.record(
         actor=actor,
-        action=f"{kind}.create",
-        target_kind=kind,
-        target_id=target,
-        organization_id=organization_id,
+        action=f"organization.{done}",
+        target_kind="organization",
+        target_id=organization.id,
+        organization_id=organization.id,
+        outcome=audit.DONE,
+        **detail,
     )
+    if actor is not None:
+        feed.announce_change(organization_id=organization.id, resource="organization", id=organization.id)
+
+
+def _told(actor: Principal | None, place: P, done: str, **detail: audit.Value) -> P:
+    """The place, once the audit trail and the feed have it; what a seed makes has nobody yet to be told."""
+    kind = type(place).__name__.lower()
+    audit.record(
+        actor=actor,
+        action=f"{kind}.{done}",
+        target_kind=kind,
+        target_id=place.id,
+        organization_id=place.organization_id,
+        outcome=audit.DONE,
+        **detail,
+    )
+    if actor is not None:
+        building = selectors.location(place).get("building")
+        feed.announce_change(
+            organization_id=place.organization_id, resource="places", id=place.id, building_id=building
+        )
+    return place

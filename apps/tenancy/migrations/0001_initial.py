@@ -6,6 +6,13 @@ from django.db import migrations, models
 
 import apps.common.ids
 
+PLACE_ROLES = [
+    ("as_admin", "Is admin here"),
+    ("as_manager", "Is manager here"),
+    ("as_operator", "Is operator here"),
+    ("as_viewer", "Is viewer here"),
+]
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -25,6 +32,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "buildings",
+                "permissions": PLACE_ROLES,
             },
         ),
         migrations.CreateModel(
@@ -137,6 +145,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "sites",
+                "permissions": PLACE_ROLES,
             },
         ),
         migrations.AddField(

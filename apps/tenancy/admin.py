@@ -1,0 +1,61 @@
+"""Organizations and places in the admin."""
+
+from django.contrib import admin
+
+from apps.common.scoped_admin import ScopedAdmin
+from apps.tenancy.models import Building, Floor, Organization, Room, Site
+
+
+@admin.register(Organization)
+class OrganizationAdmin(ScopedAdmin):
+    """One's organizations."""
+
+    resource = "organizations"
+    organization = "id"
+    list_display = ("name", "slug", "status", "created_at")
+    search_fields = ("name", "slug")
+    ordering = ("name",)
+
+
+@admin.register(Site)
+class SiteAdmin(ScopedAdmin):
+    """Campuses."""
+
+    resource = "places"
+    building = "building__id"
+    list_display = ("name", "address", "timezone")
+    ordering = ("name",)
+
+
+@admin.register(Building)
+class BuildingAdmin(ScopedAdmin):
+    """Buildings of a site."""
+
+    resource = "places"
+    building = "id"
+    list_display = ("name", "site", "address", "floor_count")
+    list_select_related = ("site",)
+    ordering = ("site__name", "name")
+
+
+@admin.register(Floor)
+class FloorAdmin(ScopedAdmin):
+    """Floors of a building."""
+
+    resource = "places"
+    building = "building_id"
+    list_display = ("building", "floor_number", "name")
+    list_select_related = ("building",)
+    ordering = ("building__name", "floor_number")
+
+
+@admin.register(Room)
+class RoomAdmin(ScopedAdmin):
+    """Rooms: where buttons hang."""
+
+    resource = "places"
+    building = "floor__building_id"
+    list_display = ("room_number", "name", "floor", "room_type", "capacity")
+    list_select_related = ("floor__building",)
+    search_fields = ("room_number", "name")
+    ordering = ("room_number",)

@@ -1,0 +1,23 @@
+"""Routes of organizations and places, under /api/v1/."""
+
+from django.urls import path
+
+from apps.tenancy.api import organizations, places
+
+urlpatterns = [
+    path("organizations", organizations.OrganizationsView.as_view()),
+    path("organizations/<uuid:organization_id>", organizations.OrganizationView.as_view()),
+    path("organizations/<uuid:organization_id>/suspend", organizations.SuspendView.as_view()),
+    path("organizations/<uuid:organization_id>/resume", organizations.ResumeView.as_view()),
+    path("organizations/<uuid:organization_id>/undelete", organizations.UndeleteView.as_view()),
+    path("organizations/<uuid:organization_id>/settings", organizations.SettingsView.as_view()),
+    path("organizations/<uuid:organization_id>/tree", organizations.TreeView.as_view()),
+    path("organizations/<uuid:parent_id>/sites", places.SitesView.as_view()),
+    path("sites/<uuid:place_id>", places.SiteView.as_view()),
+    path("sites/<uuid:parent_id>/buildings", places.BuildingsView.as_view()),
+    path("buildings/<uuid:place_id>", places.BuildingView.as_view()),
+    path("buildings/<uuid:parent_id>/floors", places.FloorsView.as_view()),
+    path("floors/<uuid:place_id>", places.FloorView.as_view()),
+    path("floors/<uuid:parent_id>/rooms", places.RoomsView.as_view()),
+    path("rooms/<uuid:place_id>", places.RoomView.as_view()),
+]

@@ -1,0 +1,61 @@
+"""What stands in the way of deleting a place, or a whole organization: asked of the apps that put things there.
+
+They say it when they start:
+- `devices`, `gateways`: apps.devices
+- `open_alerts`: apps.alerts
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from apps.common.problems import Conflict
+
+NAMES_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What would be gone: these buildings and rooms of an organization."""
+
+    organization_id: UUID
+    buildings: frozenset[UUID]
+    rooms: frozenset[UUID]
+
+
+class Occupants(msgspec.Struct, frozen=True):
+    """What stands there: how many, and the first names."""
+
+    what: str
+    count: int
+    names: list[str]
+
+
+Answer = Callable[[Extent], Sequence[str]]
+"""The names of everything of one kind that stands in an extent."""
+
+_answers: dict[str, Answer] = {}
+
+
+class PlaceInUse(Conflict):
+    """Something stands there that needs the place; `in_the_way` says what, how many, and the first names."""
+
+    code = "place_in_use"
+    default_detail = "Something still stands there: move it, or close it, then delete the place."
+
+
+def register(what: str, answer: Answer) -> None:
+    """Say what of one's own would lose its place. Raises ValueError when somebody else speaks for `what`."""
+    if _answers.setdefault(what, answer) is not answer:
+        raise ValueError(f"Who else knows of {what} is registered already.")
+
+
+def require_empty(extent: Extent) -> None:
+    """Raises PlaceInUse when anything stands in the extent."""
+    found = [(what, answer(extent)) for what, answer in _answers.items()]
+    in_the_way = [Occupants(what, len(names), list(names[:NAMES_SHOWN])) for what, names in found if names]
+    if in_the_way:
+        raise PlaceInUse(in_the_way=msgspec.to_builtins(in_the_way))
