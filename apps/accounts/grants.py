@@ -4,79 +4,130 @@ So a membership that ends, a role that changes or a person who is suspended coun
 their token still says.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from itertools import groupby
 from uuid import UUID
 
 import msgspec
 from django.db import connection
+from django.utils import timezone
 
-from apps.accounts.models import MembershipScope, Role
-from apps.common.access import Grant, Principal, PrincipalKind
+from apps.accounts.models import Role
+from apps.common.access import NOTHING, Grant, Pair, Places, Principal, PrincipalKind
 from apps.tenancy.models import OrganizationStatus
 
-Pair = tuple[str, str]
+SUPER_ADMIN = "super_admin"
+"""The role of a platform operator in an organization, for as long as a visit runs. No membership has it."""
+
+DAY_ACCOUNT = "day_account"
+"""What a membership holds that can trigger only: nothing but FLOOR."""
 
 FLOOR: dict[str, frozenset[Pair]] = {
-    role: frozenset({("alerts", "create")}) for role in (Role.ADMIN, Role.MANAGER, Role.OPERATOR)
+    role: frozenset({("alerts", "create")}) for role in (Role.ADMIN, Role.MANAGER, Role.OPERATOR, DAY_ACCOUNT)
 }
 """Held whatever the permissions table says: no edit takes the right to raise an alarm from staff."""
 
-WHILE_SUSPENDED: frozenset[Pair] = frozenset({("alerts", "create"), ("alerts", "update")})
-"""All that a role keeps in a suspended organization: an unpaid bill stops neither an alarm nor its answer."""
+WHILE_SUSPENDED: frozenset[Pair] = frozenset(
+    {("alerts", "create"), ("alerts", "update"), ("silent_alerts", "read"), ("open_alerts", "read")}
+)
+"""All that a role keeps in a suspended organization: an unpaid bill stops neither an alarm nor its answer, and who
+answers sees what there is to answer. `open_alerts:read` is `alerts:read` as far as it is about open ones."""
 
-_PERSON_AND_GRANTS = """
-    SELECT u.email, u.first_name, u.last_name, u.is_super_admin,
-           g.organization_id, g.organization_status, g.role, g.scope, g.permissions
-    FROM users u LEFT JOIN LATERAL principal_grants(u.id) g ON true
-    WHERE u.id = %s AND u.status = 'active'
+READ_PLACE: frozenset[Pair] = frozenset({("places", "read")})
+"""What a right at a building gives at its site: its name and address."""
+
+_PEOPLE_AND_GRANTS = """
+    SELECT u.id, u.email, u.first_name, u.last_name, u.is_super_admin,
+           g.organization_id, g.organization_status, g.role, g.held, g.sites, g.parents, g.buildings, g.permissions
+    FROM users u LEFT JOIN LATERAL principal_grants(u.id, %s) g ON true
+    WHERE u.id = ANY (%s) AND u.status = 'active'
+    ORDER BY u.id, g.organization_id
 """
 
 
 class _Row(msgspec.Struct, array_like=True, frozen=True):
-    """A person, and one of their memberships if they have any; words that this version does not know grant nothing."""
+    """A person, and one role that they hold in an organization if any; words that are not known here grant nothing.
 
+    `buildings` is None where the role holds in the whole organization.
+    """
+
+    person: UUID
     email: str
     first_name: str | None
     last_name: str | None
     is_super_admin: bool
-    organization_id: UUID | None
-    organization_status: str | None
+    organization: UUID | None
+    status: str | None
     role: str | None
-    scope: str | None
-    permissions: list[str] | None
+    held: str | None
+    sites: list[UUID] | None
+    parents: list[UUID] | None
+    buildings: list[UUID] | None
+    permissions: tuple[str, ...] | None
+
+    @property
+    def rights(self) -> frozenset[Pair]:
+        """The pairs that the role holds."""
+        return effective_permissions(self.held or "", self.permissions or (), self.status or "")
 
 
-def person_principal(user_id: UUID) -> Principal | None:
+def person_principal(user_id: UUID, *, now: datetime | None = None) -> Principal | None:
     """The person with what they may at this moment; None when they are gone or not active. One statement."""
+    return person_principals([user_id], now=now).get(user_id)
+
+
+def person_principals(user_ids: Iterable[UUID], *, now: datetime | None = None) -> dict[UUID, Principal]:
+    """The same for several, whoever of them may speak at all. One statement."""
     with connection.cursor() as cursor:
-        cursor.execute(_PERSON_AND_GRANTS, [user_id])
+        cursor.execute(_PEOPLE_AND_GRANTS, [now or timezone.now(), list(user_ids)])
         rows = msgspec.convert(cursor.fetchall(), list[_Row])
-    if not rows:
-        return None
+    return {person: _principal(list(of_person)) for person, of_person in groupby(rows, lambda row: row.person)}
+
+
+@lru_cache(maxsize=256)
+def effective_permissions(role: str, granted: tuple[str, ...], status: str) -> frozenset[Pair]:
+    """The (resource, action) pairs that a role holds: the table's `resource:action`, with what code adds and takes."""
+    pairs = frozenset((resource, action) for resource, _, action in (pair.partition(":") for pair in granted))
+    pairs |= FLOOR.get(role, NOTHING)
+    if status == OrganizationStatus.ACTIVE or role == SUPER_ADMIN:
+        return pairs
+    if ("alerts", "read") in pairs:
+        pairs |= {("open_alerts", "read")}
+    return pairs & WHILE_SUSPENDED
+
+
+def _principal(rows: Sequence[_Row]) -> Principal:
     person = rows[0]
     name = " ".join(part for part in (person.first_name, person.last_name) if part)
     return Principal(
         kind=PrincipalKind.PERSON,
-        id=user_id,
+        id=person.person,
         name=name or person.email,
-        grants={grant.organization_id: grant for grant in map(_grant, rows) if grant},
+        grants={
+            organization: _grant(organization, list(held))
+            for organization, held in groupby(rows, lambda row: row.organization)
+            if organization
+        },
         is_super_admin=person.is_super_admin,
     )
 
 
-def effective_permissions(role: str, granted: Iterable[str], status: str) -> frozenset[Pair]:
-    """The (resource, action) pairs that a role holds: the table's `resource:action`, with what code adds and takes."""
-    pairs = {(resource, action) for resource, _, action in (pair.partition(":") for pair in granted)}
-    permissions = frozenset(pairs) | FLOOR.get(role, frozenset())
-    return permissions if status == OrganizationStatus.ACTIVE else permissions & WHILE_SUSPENDED
-
-
-def _grant(row: _Row) -> Grant | None:
-    """None for a membership of scope `places`: it holds only where a place was granted, which nothing can do yet."""
-    if row.organization_id is None or row.role is None or row.scope != MembershipScope.ORGANIZATION:
-        return None
-    return Grant(
-        organization_id=row.organization_id,
-        role=row.role,
-        permissions=effective_permissions(row.role, row.permissions or (), row.organization_status or ""),
-    )
+def _grant(organization: UUID, rows: Sequence[_Row]) -> Grant:
+    """All that one person holds in one organization. Who holds a role everywhere is not narrowed."""
+    role = min((row.role or "" for row in rows), key=lambda role: role != SUPER_ADMIN)
+    everywhere = [row.rights for row in rows if row.buildings is None]
+    if everywhere:
+        return Grant(organization, role, NOTHING.union(*everywhere))
+    sites: dict[UUID, frozenset[Pair]] = {}
+    buildings: dict[UUID, frozenset[Pair]] = {}
+    for row in rows:
+        for held_at, places, rights in (
+            (sites, row.sites, row.rights),
+            (sites, row.parents, row.rights & READ_PLACE),
+            (buildings, row.buildings, row.rights),
+        ):
+            for place in places or ():
+                held_at[place] = held_at.get(place, NOTHING) | rights
+    return Grant(organization, role, NOTHING, Places(sites=sites, buildings=buildings))

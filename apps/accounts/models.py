@@ -4,10 +4,12 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower, Now
+from guardian.managers import UserObjectPermissionManager
+from guardian.models import UserObjectPermissionBase
 
 from apps.common.ids import new_id
 from apps.common.scope import TenantManager
-from apps.tenancy.models import OwnedByOrganization
+from apps.tenancy.models import Building, OwnedByOrganization, Site
 
 
 class UserStatus(models.TextChoices):
@@ -193,6 +195,69 @@ class PushRegistration(models.Model):
 
     class Meta:
         db_table = "push_registrations"
+
+
+class PlaceGrantManager(TenantManager[models.Model], UserObjectPermissionManager):
+    """django-guardian's manager, within the scope."""
+
+
+class PlaceGrant(OwnedByOrganization, UserObjectPermissionBase):
+    """The role that a person of membership scope `places` holds at one place: a permission `as_<role>` on it.
+
+    It goes with its place, and with the membership (foreign keys in the migration).
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user = models.ForeignKey(User, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = PlaceGrantManager()  # type: ignore[misc]
+
+    class Meta:
+        abstract = True
+
+    @property
+    def role(self) -> Role:
+        """The role that is held at this place."""
+        return Role(self.permission.codename.removeprefix("as_"))
+
+
+class SiteGrant(PlaceGrant):
+    """Holds at a site and at each building of it, those included that are added later."""
+
+    content_object = models.ForeignKey(Site, models.DO_NOTHING, db_constraint=False, db_column="site_id")
+
+    class Meta:
+        db_table = "site_grants"
+        constraints = [models.UniqueConstraint(fields=["user", "content_object"], name="site_grants_user_site")]
+
+
+class BuildingGrant(PlaceGrant):
+    """Holds at one building."""
+
+    content_object = models.ForeignKey(Building, models.DO_NOTHING, db_constraint=False, db_column="building_id")
+
+    class Meta:
+        db_table = "building_grants"
+        constraints = [models.UniqueConstraint(fields=["user", "content_object"], name="building_grants_user_building")]
+
+
+class Visit(OwnedByOrganization):
+    """A super admin's look into an organization: with a reason and an end, for its admins to see."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    reason = models.CharField(max_length=500)
+    started_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    """Set where it was ended before `ends_at`."""
+    ended_by = models.UUIDField(null=True)
+
+    objects = TenantManager["Visit"]()
+
+    class Meta:
+        db_table = "platform_visits"
 
 
 class Permission(models.Model):

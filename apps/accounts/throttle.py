@@ -9,15 +9,12 @@ The counts live in Valkey; without it people sign in all the same.
 """
 
 import logging
-from http import HTTPStatus
 
 import redis
-from django.conf import settings
-from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from apps.common import bus
-from apps.common.problems import Problem
+from apps.common.problems import TooManyRequests
 
 logger = logging.getLogger(__name__)
 
@@ -28,16 +25,11 @@ PER_ADDRESS = 300
 FAMILIAR_SECONDS = 30 * 24 * 3600
 
 
-class TooManyGuesses(Problem):
+class TooManyGuesses(TooManyRequests):
     """Too many wrong passwords; `retry_after` says in how many seconds to try again."""
 
-    status = HTTPStatus.TOO_MANY_REQUESTS
     code = "too_many_guesses"
     default_detail = "Too many wrong passwords: wait a minute, then try again."
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(retry_after=retry_after)
-        self.retry_after = retry_after
 
 
 class Guess:
@@ -84,16 +76,6 @@ class Guess:
             pipeline.execute()
         except redis.RedisError as error:
             logger.warning("a right password was not uncounted while Valkey is away: %s", error)
-
-
-def address_of(request: HttpRequest) -> str:
-    """The caller's address: what the nearest proxy saw, where one is declared to stand before us, else the peer's."""
-    if getattr(settings, "SECURE_PROXY_SSL_HEADER", None):
-        seen: str = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-        if seen:
-            return seen
-    peer: str = request.META.get("REMOTE_ADDR", "")
-    return peer
 
 
 def _key(kind: str, value: str) -> str:

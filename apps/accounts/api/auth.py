@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.api.serializers import LoginSerializer, RefreshTokenSerializer, TokenPairSerializer
 from apps.accounts.services import sign_in
-from apps.accounts.throttle import TooManyGuesses, address_of
+from apps.common.addresses import address_of
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
 from apps.common.serializers import StrictSerializer
 
@@ -65,11 +65,7 @@ class LoginView(OpenView):
         """A new pair of tokens for an e-mail and a password."""
         credentials = _parse(LoginSerializer, Credentials, request)
         address = address_of(request._request)
-        try:
-            pair = sign_in.login(email=credentials.email, password=credentials.password, address=address)
-        except TooManyGuesses as problem:
-            retry = {"Retry-After": str(problem.retry_after)}
-            return Response(problem.body(), status=problem.status, headers=retry, content_type=CONTENT_TYPE)
+        pair = sign_in.login(email=credentials.email, password=credentials.password, address=address)
         return Response(msgspec.structs.asdict(pair))
 
 

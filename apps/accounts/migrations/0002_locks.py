@@ -1,4 +1,4 @@
-"""Grants of the identity tables, row-level security of memberships, and what is asked before a tenant is known."""
+"""Grants of the identity tables, and row-level security of memberships."""
 
 from django.db import migrations
 
@@ -6,20 +6,7 @@ from apps.common.schema import (
     belongs_to_organization,
     grant_identity_table,
     lock_tenant_table,
-    owned_by_system,
 )
-
-PRINCIPAL_GRANTS = """
--- The memberships of one person, with what each role may: asked at the door, before any tenant is known.
-CREATE FUNCTION principal_grants(person uuid)
-RETURNS TABLE (organization_id uuid, organization_status text, role text, scope text, permissions text[])
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT m.organization_id, o.status::text, m.role::text, m.scope::text,
-           ARRAY (SELECT p.resource || ':' || p.action FROM permissions p WHERE p.role = m.role)
-    FROM user_organizations m JOIN organizations o ON o.id = m.organization_id
-    WHERE m.user_id = person AND o.status <> 'deleted'
-$$;
-"""
 
 
 class Migration(migrations.Migration):
@@ -47,6 +34,4 @@ class Migration(migrations.Migration):
         ),
         belongs_to_organization("user_organizations", key=False),
         lock_tenant_table("user_organizations"),
-        migrations.RunSQL(PRINCIPAL_GRANTS, "DROP FUNCTION principal_grants(uuid)"),
-        owned_by_system("principal_grants(uuid)"),
     ]

@@ -1,0 +1,124 @@
+"""How people are told: the one representation that answers carry and entity tags are made from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from apps.accounts.models import Invitation, Membership, PushRegistration, User
+from apps.common.times import rfc3339
+
+NOWHERE: Final = ".invalid"
+"""The end of an address that stands in for none (RFC 2606, 2): of day accounts and of people who were erased."""
+
+
+class PlacesDocument(msgspec.Struct, frozen=True):
+    """Where a role holds whose scope is `places`."""
+
+    sites: Sequence[UUID] = ()
+    buildings: Sequence[UUID] = ()
+
+
+class PersonDocument(msgspec.Struct, frozen=True):
+    """A person as one organization sees them. `name` and `title` are the organization's to change, the rest is theirs.
+
+    `expires_at` is set for a day account.
+    """
+
+    id: UUID
+    organization: UUID
+    name: str
+    title: str | None
+    role: str
+    scope: str
+    places: PlacesDocument
+    day_account: bool
+    expires_at: str | None
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    email_verified: bool
+    phone: str | None
+    status: str
+    joined_at: str
+
+
+class InvitationDocument(msgspec.Struct, frozen=True):
+    """An open invitation. `sent_at` is null until its e-mail has left."""
+
+    id: UUID
+    organization: UUID
+    email: str
+    role: str
+    scope: str
+    places: PlacesDocument
+    invited_by: UUID | None
+    created_at: str
+    expires_at: str
+    sent_at: str | None
+
+
+class PushDocument(msgspec.Struct, frozen=True):
+    """A phone or browser that is told of alerts. Its token is not told back."""
+
+    id: UUID
+    platform: str
+    app_version: str
+    created_at: str
+    seen_at: str
+
+
+def person_document(membership: Membership, places: Mapping[UUID, PlacesDocument]) -> PersonDocument:
+    """A person of an organization; `places` are those of the memberships that are narrowed, by person."""
+    user = membership.user
+    return PersonDocument(
+        id=user.id,
+        organization=membership.organization_id,
+        name=membership.name,
+        title=membership.title,
+        role=membership.role,
+        scope=membership.scope,
+        places=places.get(user.id, PlacesDocument()),
+        day_account=membership.trigger_only,
+        expires_at=rfc3339(membership.expires_at) if membership.expires_at else None,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        email=address_of(user),
+        email_verified=user.email_verified,
+        phone=user.phone,
+        status=user.status,
+        joined_at=rfc3339(membership.created_at),
+    )
+
+
+def invitation_document(invitation: Invitation) -> InvitationDocument:
+    """An invitation; its secret is in its e-mail alone."""
+    return InvitationDocument(
+        id=invitation.id,
+        organization=invitation.organization_id,
+        email=invitation.email,
+        role=invitation.role,
+        scope=invitation.scope,
+        places=PlacesDocument(sites=invitation.site_ids, buildings=invitation.building_ids),
+        invited_by=invitation.invited_by,
+        created_at=rfc3339(invitation.created_at),
+        expires_at=rfc3339(invitation.expires_at),
+        sent_at=rfc3339(invitation.sent_at) if invitation.sent_at else None,
+    )
+
+
+def push_document(registration: PushRegistration) -> PushDocument:
+    """A push registration."""
+    return PushDocument(
+        id=registration.id,
+        platform=registration.platform,
+        app_version=registration.app_version,
+        created_at=rfc3339(registration.created_at),
+        seen_at=rfc3339(registration.seen_at),
+    )
+
+
+def address_of(user: User) -> str | None:
+    """The person's e-mail address; None where they have none."""
+    return None if user.email.endswith(NOWHERE) else user.email

@@ -1,0 +1,293 @@
+"""Joining an organization: by an invitation to an address, taken up by whoever reads its mail.
+
+An invitation says nothing of whether the address has an account, and its answer neither. Its secret goes by e-mail
+alone; it is made when the mail is.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from django.db import IntegrityError, transaction
+from django.db.models import Value
+from django.db.models.functions import Lower
+
+from apps.accounts import links, messages, post
+from apps.accounts.links import LinkRefused, digest_of
+from apps.accounts.models import Invitation, Membership, MembershipScope, Role, User
+from apps.accounts.selectors import invitation_place, user_by_email
+from apps.accounts.services import people
+from apps.accounts.services.memberships import RoleAt, grant_places, require_places
+from apps.accounts.services.people import AlreadyMember, EmailTaken
+from apps.common import audit, feed
+from apps.common.access import Principal, require
+from apps.common.problems import Conflict, Invalid, NotFound
+from apps.common.scope import system_scope, tenant_scope, widen_scope
+from apps.tenancy import organization_settings
+from apps.tenancy.models import Organization, OrganizationStatus
+
+VALID_FOR: Final = timedelta(days=7)
+LONGEST: Final = timedelta(days=30)
+NOWHERE_YET: Final = RoleAt(Role.VIEWER, MembershipScope.PLACES)
+"""What open registration gives: a name in the list of people, and no right until an administrator gives one."""
+
+
+class AlreadyInvited(Conflict):
+    """There is an open invitation to this address."""
+
+    code = "already_invited"
+    default_detail = "This address is invited already: send the invitation again, or withdraw it first."
+
+
+class AccountExists(Conflict):
+    """The invited address has an account: its owner signs in, then takes up the invitation."""
+
+    code = "account_exists"
+    default_detail = "There is an account with this address: sign in, then take up the invitation."
+
+
+class ForAnotherAddress(Conflict):
+    """The invitation is for another address than that of the account that wants to take it up."""
+
+    code = "invitation_for_another"
+    default_detail = "This invitation is for another e-mail address than yours."
+
+
+class NewAccount(msgspec.Struct, frozen=True):
+    """What somebody chooses who has no account yet."""
+
+    password: str
+    first_name: str
+    last_name: str
+    locale: str | None = None
+
+
+def invite(
+    *,
+    actor: Principal | None,
+    organization_id: UUID,
+    email: str,
+    held: RoleAt,
+    now: datetime,
+    expires_at: datetime | None = None,
+) -> Invitation:
+    """Offer a role to whoever reads the mail of this address; the e-mail leaves after commit.
+
+    `actor` None: a command, or open registration. Raises NotFound, Forbidden, Invalid, AlreadyInvited, AlreadyMember
+    (only of the own organization).
+    """
+    if actor is not None:
+        require(actor, organization_id, "people", "create")
+    require_places(organization_id, held)
+    if expires_at is not None and not now < expires_at <= now + LONGEST:
+        raise Invalid(errors={"expires_at": [f"Within the next {LONGEST.days} days."]})
+    if _is_member(organization_id, email):
+        raise AlreadyMember()
+    try:
+        with transaction.atomic():
+            invitation = Invitation.objects.create(
+                organization_id=organization_id,
+                email=email.strip(),
+                role=held.role,
+                scope=held.scope,
+                site_ids=sorted(held.sites),
+                building_ids=sorted(held.buildings),
+                invited_by=actor.id if actor else None,
+                created_at=now,
+                expires_at=expires_at or now + VALID_FOR,
+            )
+    except IntegrityError:
+        raise AlreadyInvited() from None
+    _tell(actor, invitation, "invitation.created", role=held.role)
+    _send(invitation)
+    return invitation
+
+
+def resend(*, actor: Principal | None, organization_id: UUID, invitation_id: UUID, now: datetime) -> Invitation:
+    """Send it again, with a new link and a new term; the old link ends. Raises NotFound, Forbidden."""
+    if actor is not None:
+        require(actor, organization_id, "people", "create")
+    invitation = _locked(organization_id, invitation_id)
+    invitation.digest, invitation.sent_at, invitation.expires_at = None, None, now + VALID_FOR
+    invitation.save(update_fields=["digest", "sent_at", "expires_at"])
+    _tell(actor, invitation, "invitation.resent")
+    _send(invitation)
+    return invitation
+
+
+def revoke(*, actor: Principal, organization_id: UUID, invitation_id: UUID, now: datetime) -> None:
+    """Withdraw it: its link opens nothing any more. Raises NotFound, Forbidden."""
+    require(actor, organization_id, "people", "delete")
+    invitation = _locked(organization_id, invitation_id)
+    invitation.revoked_at, invitation.digest = now, None
+    invitation.save(update_fields=["revoked_at", "digest"])
+    _tell(actor, invitation, "invitation.revoked")
+
+
+def register(*, token: str, account: NewAccount, now: datetime) -> Membership:
+    """A new account for the invited address, and its membership. Opens its own transaction: nobody is known yet.
+
+    Raises LinkRefused, Invalid (the password is too weak), AccountExists.
+    """
+    place = invitation_place(digest_of(token))
+    if place is None:
+        raise LinkRefused()
+    with tenant_scope([place[0]]):
+        email = _open_invitation(*place, now).email
+    user = User(
+        email=email,
+        first_name=account.first_name,
+        last_name=account.last_name,
+        locale=account.locale,
+        email_verified=True,
+    )
+    people.choose_password(user, account.password)
+    with tenant_scope([place[0]]):
+        invitation = _open_invitation(*place, now)
+        try:
+            people.keep(user)
+        except EmailTaken:
+            raise AccountExists() from None
+        return _join(user, invitation, now)
+
+
+def take_up(*, principal: Principal, token: str, now: datetime) -> Membership:
+    """The membership that an invitation offers, for the account of the invited address, whose owner has signed in.
+
+    Raises LinkRefused, ForAnotherAddress, AlreadyMember.
+    """
+    place = invitation_place(digest_of(token))
+    if place is None:
+        raise LinkRefused()
+    widen_scope([place[0]])
+    invitation = _open_invitation(*place, now)
+    user = user_by_email(invitation.email)
+    if user is None or user.id != principal.id:
+        raise ForAnotherAddress()
+    User.objects.filter(pk=user.pk).update(email_verified=True)
+    return _join(user, invitation, now)
+
+
+def register_openly(*, slug: str, email: str, now: datetime) -> None:
+    """Invite whoever asked for it, where the organization is open to registration; else do nothing.
+
+    For the worker: who asks is told the same in any case, and only the owner of the address learns more.
+    """
+    with system_scope():
+        organization = Organization.objects.filter(slug=slug.lower(), status=OrganizationStatus.ACTIVE).first()
+    if organization is None or not organization_settings.read(organization.settings).open_registration:
+        return
+    if user_by_email(email) is not None:
+        messages.send(messages.has_account(to=email))
+        return
+    with tenant_scope([organization.id]):
+        known = _open_of(organization.id, email)
+        if known is None:
+            invite(actor=None, organization_id=organization.id, email=email, held=NOWHERE_YET, now=now)
+        elif known.invited_by is None and known.created_at < now - timedelta(hours=1):
+            resend(actor=None, organization_id=organization.id, invitation_id=known.id, now=now)
+
+
+def deliver(*, organization_id: UUID, invitation_id: UUID, now: datetime) -> None:
+    """Make the link and send it; nothing to do for an invitation that is no longer open. Raises OSError."""
+    with tenant_scope([organization_id]):
+        invitation = (
+            Invitation.objects.select_for_update(of=["self"])
+            .select_related("organization")
+            .filter(id=invitation_id, accepted_at=None, revoked_at=None, sent_at=None)
+            .first()
+        )
+        if invitation is None:
+            return
+        secret = new_link_secret(invitation)
+        letter = messages.invitation(
+            to=invitation.email,
+            organization=invitation.organization.name,
+            secret=secret,
+            expires_at=invitation.expires_at,
+        )
+    messages.send(letter)
+    with tenant_scope([organization_id]):
+        Invitation.objects.filter(id=invitation_id).update(sent_at=now)
+
+
+def new_link_secret(invitation: Invitation) -> str:
+    """The secret of the invitation's link from now on: whoever has it, joins. Any earlier one ends."""
+    secret = links.new_secret()
+    invitation.digest = digest_of(secret)
+    invitation.save(update_fields=["digest"])
+    return secret
+
+
+def _join(user: User, invitation: Invitation, now: datetime) -> Membership:
+    held = RoleAt(
+        Role(invitation.role),
+        MembershipScope(invitation.scope),
+        frozenset(invitation.site_ids),
+        frozenset(invitation.building_ids),
+    )
+    membership = people.add_membership(
+        user=user, organization_id=invitation.organization_id, role=held.role, scope=held.scope
+    )
+    grant_places(membership, held)
+    invitation.accepted_at, invitation.digest = now, None
+    invitation.save(update_fields=["accepted_at", "digest"])
+    feed.announce_change(organization_id=membership.organization_id, resource="people", id=user.id)
+    return membership
+
+
+def _open_invitation(organization_id: UUID, invitation_id: UUID, now: datetime) -> Invitation:
+    """Locked until commit, so that a link is used once. Raises LinkRefused."""
+    invitation = (
+        Invitation.objects.select_for_update()
+        .filter(
+            organization_id=organization_id,
+            id=invitation_id,
+            accepted_at=None,
+            revoked_at=None,
+            digest__isnull=False,
+            expires_at__gt=now,
+        )
+        .first()
+    )
+    if invitation is None:
+        raise LinkRefused()
+    return invitation
+
+
+def _locked(organization_id: UUID, invitation_id: UUID) -> Invitation:
+    invitation = (
+        Invitation.objects.select_for_update()
+        .filter(organization_id=organization_id, id=invitation_id, accepted_at=None, revoked_at=None)
+        .first()
+    )
+    if invitation is None:
+        raise NotFound()
+    return invitation
+
+
+def _is_member(organization_id: UUID, email: str) -> bool:
+    here = Membership.objects.filter(organization_id=organization_id)
+    return here.alias(address=Lower("user__email")).filter(address=Lower(Value(email.strip()))).exists()
+
+
+def _open_of(organization_id: UUID, email: str) -> Invitation | None:
+    still_open = Invitation.objects.filter(organization_id=organization_id, accepted_at=None, revoked_at=None)
+    return still_open.alias(address=Lower("email")).filter(address=Lower(Value(email.strip()))).first()
+
+
+def _send(invitation: Invitation) -> None:
+    post.after_commit("send_invitation", str(invitation.organization_id), str(invitation.id))
+
+
+def _tell(actor: Principal | None, invitation: Invitation, action: str, **detail: str) -> None:
+    audit.record(
+        actor=actor,
+        action=action,
+        target_kind="invitation",
+        target_id=invitation.id,
+        organization_id=invitation.organization_id,
+        **detail,
+    )
+    feed.announce_change(organization_id=invitation.organization_id, resource="people", id=invitation.id)

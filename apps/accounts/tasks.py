@@ -1,0 +1,36 @@
+"""Celery entry points of accounts: what is sent to people. What the mail server did not take is tried again."""
+
+from uuid import UUID
+
+from celery import shared_task
+from django.utils import timezone
+
+from apps.accounts import messages
+from apps.accounts.services import invitations, proofs
+
+sending = shared_task(autoretry_for=(OSError,), retry_backoff=5, retry_backoff_max=600, max_retries=12)
+"""A task that tries again for somewhat more than an hour, at growing intervals with jitter."""
+
+
+@sending
+def send_invitation(organization: str, invitation: str) -> None:
+    """Send an invitation's link."""
+    invitations.deliver(organization_id=UUID(organization), invitation_id=UUID(invitation), now=timezone.now())
+
+
+@sending
+def send_proof(proof: str) -> None:
+    """Send a link or a code."""
+    proofs.deliver(proof_id=UUID(proof), now=timezone.now())
+
+
+@sending
+def tell_email_changed(old_address: str) -> None:
+    """Tell the old address."""
+    messages.send(messages.email_changed(to=old_address))
+
+
+@sending
+def register_openly(slug: str, email: str) -> None:
+    """Invite whoever asked for it, if the organization is open to that."""
+    invitations.register_openly(slug=slug, email=email, now=timezone.now())
