@@ -10,6 +10,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.common.logs import configuration
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
@@ -29,10 +31,10 @@ TOKEN_KEY_FILE = Path(env.str("SAFESIGNAL_TOKEN_KEY_FILE"))
 """P-256 private key (PEM) that signs access tokens with ES256 (RFC 7518, 3.4)."""
 CONFIG_KEY_FILE = Path(env.str("SAFESIGNAL_CONFIG_KEY_FILE"))
 """P-256 private key (PEM) that signs gateway configuration; never the token key."""
-ACCESS_TOKEN_SECONDS = env.int("SAFESIGNAL_ACCESS_TOKEN_SECONDS", 15 * 60)
-if not 60 <= ACCESS_TOKEN_SECONDS <= 24 * 3600:
 AUDIT_KEY_FILE = Path(env.str("SAFESIGNAL_AUDIT_KEY_FILE")) if env.str("SAFESIGNAL_AUDIT_KEY_FILE", "") else None
 """P-256 private key (PEM) that signs the heads of the audit trail; only the worker, and who verifies, need it."""
+ACCESS_TOKEN_SECONDS = env.int("SAFESIGNAL_ACCESS_TOKEN_SECONDS", 15 * 60)
+if not 60 <= ACCESS_TOKEN_SECONDS <= 24 * 3600:
     raise ImproperlyConfigured("SAFESIGNAL_ACCESS_TOKEN_SECONDS must be between 60 and 86400 (24 h).")
 REFRESH_TOKEN_DAYS = env.int("SAFESIGNAL_REFRESH_TOKEN_DAYS", 30)
 
@@ -42,6 +44,8 @@ if PRODUCTION and len(SECRET_KEY) < 50:
 
 # --- Applications ----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",
+    "safesignal.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -51,6 +55,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "channels",
+    "guardian",
     "apps.common",
     "apps.tenancy",
     "apps.accounts",
@@ -60,6 +65,7 @@ INSTALLED_APPS = [
     "apps.portal",
 ]
 MIDDLEWARE = [
+    "apps.common.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -68,13 +74,15 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.common.audit_door.AuditMiddleware",
     "apps.accounts.middleware.PrincipalMiddleware",
+    "apps.common.rate_limits.RateLimitMiddleware",
     "apps.common.middleware.ScopeMiddleware",
+    "apps.common.idempotency.IdempotencyMiddleware",
 ]
 ROOT_URLCONF = "safesignal.urls"
 WSGI_APPLICATION = "safesignal.wsgi.application"
 ASGI_APPLICATION = "safesignal.asgi.application"
-    "apps.common.audit_door.AuditMiddleware",
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -89,6 +97,14 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     }
 ]
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "SafeSignal",
+    "SITE_HEADER": "SafeSignal",
+    "SITE_URL": "/board/",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+}
 
 # --- PostgreSQL: one alias a role ------------------------------------------------------------------------------------
 POOL_SIZE = env.int("SAFESIGNAL_DB_POOL_SIZE", 8)
@@ -127,6 +143,9 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "apps.alerts.tasks.keep_partitions", "schedule": 3600.0},
     "drills": {"task": "apps.alerts.tasks.end_drills", "schedule": 30.0},
+    "audit heads": {"task": "apps.common.tasks.store_audit_heads", "schedule": 3600.0},
+    "heartbeat": {"task": "apps.common.tasks.beat", "schedule": 30.0},
+    "idempotency keys": {"task": "apps.common.tasks.forget_idempotency_keys", "schedule": 3600.0},
 }
 
 # --- People ----------------------------------------------------------------------------------------------------------
@@ -140,12 +159,17 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/board/"
+# django-guardian keeps the roles of who belongs to some places only (`accounts.SiteGrant`, `accounts.BuildingGrant`).
+# It knows no anonymous user, adds nothing to ours, and is asked through the caller's principal, not as a backend.
+ANONYMOUS_USER_NAME = None
+GUARDIAN_MONKEY_PATCH_USER = False
+GUARDIAN_MONKEY_PATCH_GROUP = False
+SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
+SMS_SENDER = env.str("SAFESIGNAL_SMS_SENDER", "")
+"""Dotted path of a class with `send(to, text)`; empty: no text messages are sent, and phones can not be verified."""
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 """Seconds: an office board must not fall back to the sign-in page in the middle of a day."""
 SESSION_COOKIE_HTTPONLY = True
-    "audit heads": {"task": "apps.common.tasks.store_audit_heads", "schedule": 3600.0},
-    "heartbeat": {"task": "apps.common.tasks.beat", "schedule": 30.0},
-    "idempotency keys": {"task": "apps.common.tasks.forget_idempotency_keys", "schedule": 3600.0},
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 
@@ -154,7 +178,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.PrincipalAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.common.api.HasPrincipal"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["apps.common.parsers.JsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "apps.common.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
@@ -168,6 +192,15 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"CloseReasonEnum": "apps.alerts.api.serializers.CLOSE_REASONS"},
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+"""Bytes of one request; a batch of 500 gateway events stays well below this."""
+RATE_LIMITS = {
+    "user": env.int("SAFESIGNAL_RATE_LIMIT_USER", 600),
+    "organization": env.int("SAFESIGNAL_RATE_LIMIT_ORGANIZATION", 30_000),
+    "address": env.int("SAFESIGNAL_RATE_LIMIT_ADDRESS", 6_000),
+}
+"""Requests of one minute. `address` counts only callers whom nobody knows yet: a whole school sits behind one."""
+METRICS_TOKEN = env.str("SAFESIGNAL_METRICS_TOKEN", "")
+"""Who sends it as a bearer token may read `/metrics`; without one, only this machine may."""
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -209,10 +242,4 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("SAFESIGNAL_LOG_LEVEL", "INFO")},
-}
+LOGGING = configuration(env.str("SAFESIGNAL_LOG_LEVEL", "INFO"))

@@ -1,15 +1,24 @@
 """Every route of the cloud; the live ones are in `asgi.py`."""
 
+from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from apps.common.metrics import metrics
+
 urlpatterns = [
     path("health/", include("apps.common.urls")),
+    path("metrics", metrics),
+    path("api/v1/", include("apps.tenancy.api.urls")),
     path("api/v1/", include("apps.accounts.api.urls")),
     path("api/v1/", include("apps.devices.api.urls")),
     path("api/v1/", include("apps.alerts.api.urls")),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(permission_classes=[], authentication_classes=[])),
+    path("admin/", admin.site.urls),
     path("", include("apps.portal.urls")),
 ]
 
+handler400 = "apps.common.problems.bad_request"
+handler403 = "apps.common.problems.permission_denied"
+handler404 = "apps.common.problems.not_found"
 handler500 = "apps.common.problems.server_error"

@@ -70,7 +70,7 @@ def _refusal(request: HttpRequest, response: HttpResponse) -> tuple[int, str] | 
 
 def _record(request: HttpRequest, principal: Principal, status: int, code: str) -> None:
     route = request.resolver_match.route if request.resolver_match else ""
-    named: Mapping[str, object] = request.resolver_match.captured_kwargs if request.resolver_match else {}
+    named: Mapping[str, object] = getattr(request.resolver_match, "captured_kwargs", {})
     ids = {name: value for name, value in named.items() if isinstance(value, UUID)}
     target = next(reversed(ids.items()), ("request", None))
     try:

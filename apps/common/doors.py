@@ -1,12 +1,13 @@
-"""Doors that stand before anybody is known: signing in, and health."""
+"""What is said of a door itself: that it stands before anybody is known, or that it never turns anybody away."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, resolve
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+Door = TypeVar("Door", bound=Callable[..., Any])
 
 
 def open_door(view: View) -> View:
@@ -19,10 +20,31 @@ def open_door(view: View) -> View:
     return view
 
 
+def never_refused(door: Door) -> Door:
+    """Mark a view, or the class of one, that answers nobody 429: raising an alarm, seeing it, and answering it."""
+    door.is_never_refused = True  # type: ignore[attr-defined]
+    return door
+
+
 def is_open_door(request: HttpRequest) -> bool:
     """Whether the view that will answer this request is marked so."""
+    return bool(getattr(_view(request), "is_open_door", False))
+
+
+def is_never_refused(request: HttpRequest) -> bool:
+    """Whether the view that will answer this request, or its class, is marked so."""
+    view = _view(request)
+    return bool(getattr(getattr(view, "cls", view), "is_never_refused", False))
+
+
+def _view(request: HttpRequest) -> object:
+    """The view that will answer; looked up once for a request."""
     try:
-        view = resolve(request.path_info).func
-    except Resolver404:
-        return False
-    return getattr(view, "is_open_door", False)
+        return request._safesignal_view  # type: ignore[attr-defined]
+    except AttributeError:
+        try:
+            view: object = resolve(request.path_info).func
+        except Resolver404:
+            view = None
+        request._safesignal_view = view  # type: ignore[attr-defined]
+        return view

@@ -33,6 +33,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     audience: Audience
     site_id: UUID | None
     building_id: UUID | None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def announce_rows(sql: str, params: Sequence[Any]) -> None:
     current_scope().feed.append(FeedRows(sql, list(params)))
 
 
-_COLUMNS = "organization_id, seq, kind, audience, site_id, building_id, rfc3339(created_at), payload"
+_COLUMNS = "organization_id, seq, kind, audience, site_id, building_id, traceparent, rfc3339(created_at), payload"
 
 
 def since(organization: UUID, seq: int, *, limit: int) -> list[FeedMessage]:
@@ -140,8 +141,9 @@ def _message(
     audience: str,
     site: UUID | None,
     building: UUID | None,
+    traceparent: str | None,
     at: str,
     payload: str,
 ) -> FeedMessage:
     text = f'{{"type":"{kind}","organization":"{organization}","seq":{seq},"at":"{at}",{payload[1:]}'
-    return FeedMessage(organization, Envelope(seq, kind, Audience(audience), site, building), text)
+    return FeedMessage(organization, Envelope(seq, kind, Audience(audience), site, building, traceparent), text)

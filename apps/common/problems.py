@@ -1,21 +1,31 @@
-"""Errors as RFC 9457 problem details, each with a stable `code` that a program can rely on."""
+"""Errors as RFC 9457 problem details, each with a stable `code` that a program can rely on.
+
+`type` is the address of a page that explains the code; `docs/problems.md` lists them all.
+"""
 
 import sys
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 
-CONTENT_TYPE = "application/problem+json"
+CONTENT_TYPE: Final = "application/problem+json"
+API: Final = "/api/"
+"""Below this every answer is for a program, a refusal of Django's own too."""
 
 
 class Problem(Exception):
-    """An error that a caller is told. Subclasses fix `status` and `code`; `detail` says what to do."""
+    """The request could not be read: a host that is not ours, or a header that cannot be.
+
+    Subclasses fix `status` and `code`; `detail` says what to do.
+    """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     code: ClassVar[str] = "bad_request"
@@ -30,6 +40,11 @@ class Problem(Exception):
         """The members of the problem object (RFC 9457, 3.1), then this problem's own."""
         return problem_body(self.status, self.code, self.detail, **self.extra)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that go with it."""
+        return {}
+
 
 class Unauthenticated(Problem):
     """No credential, or one that is expired, foreign or malformed."""
@@ -37,6 +52,11 @@ class Unauthenticated(Problem):
     status = HTTPStatus.UNAUTHORIZED
     code = "not_authenticated"
     default_detail = "Sign in, or send a valid access token."
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a 401 asks for (RFC 9110, 11.6.1)."""
+        return {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(Problem):
@@ -71,12 +91,60 @@ class Invalid(Problem):
     default_detail = "Some values are not valid."
 
 
+class Malformed(Problem):
+    """The body is not JSON (RFC 8259), or holds text that nobody can store: a NUL or half a character."""
+
+    code = "malformed"
+    default_detail = "The body is not well-formed JSON."
+
+
+class MethodNotAllowed(Problem):
+    """This address does not take this method; `Allow` names those that it takes."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    code = "method_not_allowed"
+    default_detail = "This address does not take this method."
+
+
+class NotAcceptable(Problem):
+    """`Accept` names no format that this address answers in."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+    code = "not_acceptable"
+    default_detail = "Accept application/json."
+
+
+class UnsupportedMediaType(Problem):
+    """The body is of a type that this address does not read."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "unsupported_media_type"
+    default_detail = "Send the body as application/json."
+
+
 class TooLarge(Problem):
     """The body is larger than this call takes."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "too_large"
     default_detail = "The body is too large: send it in parts."
+
+
+class TooManyRequests(Problem):
+    """More requests in a minute than one caller may send; `retry_after` is in seconds."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too_many_requests"
+    default_detail = "Too many requests: wait, then go on more slowly."
+
+    def __init__(self, detail: str = "", *, retry_after: int) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to come back (RFC 9110, 10.2.3)."""
+        return {"Retry-After": str(self.retry_after)}
 
 
 class Unavailable(Problem):
@@ -86,6 +154,11 @@ class Unavailable(Problem):
     code = "unavailable"
     default_detail = "The service is not able to answer right now: nothing was lost or changed, try again."
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Soon: a gateway tries again by itself."""
+        return {"Retry-After": "1"}
+
 
 class InternalError(Problem):
     """A defect of ours; nothing was written."""
@@ -94,21 +167,31 @@ class InternalError(Problem):
     code = "internal_error"
     default_detail = "Something is wrong on our side: nothing was changed, try again."
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Once more, in case that it was a moment's."""
+        return {"Retry-After": "1"}
+
 
 class ProblemSerializer(serializers.Serializer[object]):
     """A problem as the OpenAPI document shows it (RFC 9457, 3.1); some add members of their own."""
 
-    type = serializers.CharField()
+    type = serializers.URLField(help_text="A page that explains `code`.")
     title = serializers.CharField()
     status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField()
+    detail = serializers.CharField(help_text="For people: what is wrong, and what to do.")
+    code = serializers.CharField(help_text="Stable, for programs; `docs/problems.md` lists all.")
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.JSONField(),
+        required=False,
+        help_text="Which fields are at fault, each with a list of reasons.",
+    )
 
 
 def problem_body(status: HTTPStatus, code: str, detail: str, **extra: object) -> dict[str, object]:
     """One problem object."""
     return {
-        "type": "about:blank",
+        "type": f"{settings.BASE_URL}/problems/{code}",
         "title": status.phrase,
         "status": int(status),
         "detail": detail,
@@ -119,47 +202,70 @@ def problem_body(status: HTTPStatus, code: str, detail: str, **extra: object) ->
 
 def problem_response(problem: Problem) -> HttpResponse:
     """The problem as a plain Django answer, for what runs outside of DRF."""
-    response = JsonResponse(problem.body(), status=problem.status, content_type=CONTENT_TYPE)
-    if problem.status == HTTPStatus.UNAUTHORIZED:
-        response["WWW-Authenticate"] = "Bearer"
-    return response
+    return JsonResponse(problem.body(), status=problem.status, content_type=CONTENT_TYPE, headers=problem.headers)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's `handler400`: a host that is not ours, a header that cannot be, and whatever else it suspects."""
+    too_large = isinstance(exception, RequestDataTooBig)
+    return _in_shape(request, TooLarge() if too_large else Problem(), defaults.bad_request(request, exception))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's `handler403`."""
+    return _in_shape(request, Forbidden(), defaults.permission_denied(request, exception))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's `handler404`."""
+    return _in_shape(request, NotFound(), defaults.page_not_found(request, exception))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's last answer (`handler500`), in the shape of every other refusal."""
-    problem = Unavailable() if isinstance(sys.exc_info()[1], OperationalError) else InternalError()
-    response = problem_response(problem)
-    response["Retry-After"] = "1"
-    return response
+    return problem_response(Unavailable() if isinstance(sys.exc_info()[1], OperationalError) else InternalError())
 
 
-_DRF_CODES: Mapping[int, str] = {
-    401: "not_authenticated",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    406: "not_acceptable",
-    415: "unsupported_media_type",
-    429: "too_many_requests",
+def _in_shape(request: HttpRequest, problem: Problem, page: HttpResponse) -> HttpResponse:
+    return problem_response(problem) if request.path_info.startswith(API) else page
+
+
+_DRF: Final[Mapping[type[exceptions.APIException], type[Problem]]] = {
+    exceptions.ParseError: Malformed,
+    exceptions.NotAuthenticated: Unauthenticated,
+    exceptions.AuthenticationFailed: Unauthenticated,
+    exceptions.PermissionDenied: Forbidden,
+    exceptions.NotFound: NotFound,
+    exceptions.MethodNotAllowed: MethodNotAllowed,
+    exceptions.NotAcceptable: NotAcceptable,
+    exceptions.UnsupportedMediaType: UnsupportedMediaType,
 }
+"""What DRF itself refuses, by our names."""
+
+_DJANGO: Final[Mapping[type[Exception], type[Problem]]] = {
+    Http404: NotFound,
+    PermissionDenied: Forbidden,
+    RequestDataTooBig: TooLarge,
+}
+"""What Django itself refuses."""
+
+
+def _problem(error: Exception) -> Problem | None:
+    """The problem that an error means to a caller; None for one that is a defect."""
+    match error:
+        case Problem():
+            return error
+        case exceptions.ValidationError():
+            return Invalid(errors=error.detail)
+        case exceptions.APIException() if type(error) in _DRF:
+            return _DRF[type(error)](str(error.detail))
+        case _:
+            return _DJANGO[type(error)]() if type(error) in _DJANGO else None
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's door to problems: every refusal has the same shape."""
-    if isinstance(error, Http404):
-        error = NotFound()
-    elif isinstance(error, PermissionDenied):
-        error = Forbidden()
-    elif isinstance(error, RequestDataTooBig):
-        error = TooLarge()
-    if isinstance(error, exceptions.ValidationError):
-        error = Invalid(errors=error.detail)
-    if isinstance(error, exceptions.APIException):
-        status = HTTPStatus(error.status_code)
-        body = problem_body(status, _DRF_CODES.get(error.status_code, "bad_request"), str(error.detail))
-    elif isinstance(error, Problem):
-        status, body = error.status, error.body()
-    else:
+    problem = _problem(error)
+    if problem is None:
         return None
-    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
-    return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)
+    return Response(problem.body(), status=problem.status, headers=problem.headers, content_type=CONTENT_TYPE)

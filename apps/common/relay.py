@@ -13,7 +13,7 @@ import redis
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from apps.common import bus, feed
+from apps.common import bus, feed, tracing
 from apps.common.scope import system_scope
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,8 @@ def publish_unsent() -> int:
         if messages:
             with bus.client().pipeline(transaction=False) as pipeline:
                 for message in messages:
-                    pipeline.publish(bus.feed_channel(message.organization_id), message.encode())
+                    with tracing.span("relay", parent=message.envelope.traceparent):
+                        pipeline.publish(bus.feed_channel(message.organization_id), message.encode())
                 pipeline.execute()
             feed.mark_sent(messages, timezone.now())
     return len(messages)

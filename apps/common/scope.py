@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import connections, models, transaction
 
-from apps.common import bus
+from apps.common import bus, request_ids, tracing
 
 
 class ScopeError(RuntimeError):
@@ -112,9 +112,9 @@ def _write_feed(scope: Scope) -> None:
     params = [param for rows in scope.feed for param in rows.params]
     with connections[scope.alias].cursor() as cursor:
         cursor.execute(
-            f"SELECT feed_append(array_agg(ROW({columns})::feed_item ORDER BY number))"
+            f"SELECT feed_append(array_agg(ROW({columns})::feed_item ORDER BY number), %s, %s)"
             f" FROM ({queries}) rows(number, {columns})",
-            params,
+            [request_ids.current(), tracing.traceparent(), *params],
         )
 
 

@@ -16,9 +16,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.services.sign_in import WrongCredentials, authenticate
-from apps.accounts.throttle import TooManyGuesses, address_of
+from apps.accounts.throttle import TooManyGuesses
 from apps.alerts import services
 from apps.common.access import Principal
+from apps.common.addresses import address_of
 from apps.common.doors import open_door
 from apps.common.problems import Conflict, Forbidden, NotFound
 from apps.portal import security, selectors

@@ -8,11 +8,14 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.alerts.ingest import service
+from apps.common import metrics, tracing
 from apps.common.access import PrincipalKind
 from apps.common.api import principal_of
+from apps.common.doors import never_refused
 from apps.common.problems import Forbidden
 
 
+@never_refused
 @extend_schema(exclude=True)
 class EdgeEventsView(APIView):
     """POST /api/v1/edge/events: `contracts/edge_events` in, `contracts/edge_answer` out, after commit."""
@@ -24,7 +27,7 @@ class EdgeEventsView(APIView):
         principal = principal_of(request)
         if principal.kind is not PrincipalKind.GATEWAY:
             raise Forbidden("Only a gateway sends events.")
-        answer = service.ingest(
-            gateway=principal, request=service.parse(request._request.body), received_at=timezone.now()
-        )
+        batch = service.parse(request._request.body)
+        with metrics.ingest_seconds.time(), tracing.span("ingest", events=len(batch.events)):
+            answer = service.ingest(gateway=principal, request=batch, received_at=timezone.now())
         return HttpResponse(msgspec.json.encode(answer), content_type="application/json")

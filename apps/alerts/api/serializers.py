@@ -14,7 +14,7 @@ class NamedSerializer(serializers.Serializer[object]):
     name = serializers.CharField()
 
 
-class RoomSerializer(serializers.Serializer[object]):
+class AlertRoomSerializer(serializers.Serializer[object]):
     """A room as it was named when the alert was raised."""
 
     id = serializers.UUIDField()
@@ -28,7 +28,7 @@ class PlaceSerializer(serializers.Serializer[object]):
     site = NamedSerializer()
     building = NamedSerializer()
     floor = NamedSerializer()
-    room = RoomSerializer()
+    room = AlertRoomSerializer()
 
 
 class AlertDeviceSerializer(serializers.Serializer[object]):

@@ -25,12 +25,14 @@ from apps.alerts.api.serializers import (
 from apps.alerts.lifecycle import IllegalTransition
 from apps.alerts.models import AlertStatus
 from apps.common.api import organization_of, principal_of
+from apps.common.doors import never_refused
 from apps.common.problems import Invalid, ProblemSerializer
 
 DEFAULT_PAGE: Final = 25
 STATUS_FILTERS: Final = {"open": lifecycle.OPEN, **{status.value: (status,) for status in AlertStatus}}
 
 
+@never_refused
 class AlertListView(APIView):
     """Alerts of an organization, newest first."""
 
@@ -64,6 +66,7 @@ class AlertListView(APIView):
         return HttpResponse(body, content_type="application/json")
 
 
+@never_refused
 class AlertView(APIView):
     """One alert."""
 
@@ -76,6 +79,7 @@ class AlertView(APIView):
         return HttpResponse(document, content_type="application/json")
 
 
+@never_refused
 class AcknowledgeView(APIView):
     """Take an alert."""
 
@@ -94,6 +98,7 @@ class AcknowledgeView(APIView):
         return _document(request, alert_uuid)
 
 
+@never_refused
 class ResolveView(APIView):
     """End an alert; a lockdown is ended by two different persons."""
 

@@ -27,6 +27,7 @@ from apps.alerts.ingest.messages import (
     decode_request,
 )
 from apps.alerts.ingest.raising import raise_alerts, raise_row
+from apps.common import metrics
 from apps.common.access import Principal
 from apps.common.problems import Invalid, TooLarge
 
@@ -168,6 +169,8 @@ def _raise_all(batch: Batch, raised: Sequence[tuple[int, AlertRaised]], results:
         return
     for number, event in raised:
         known = event.alert_id not in new
+        if not known:
+            metrics.alerts_raised.labels(event.type, event.drill).inc()
         new.discard(event.alert_id)
         results[number] = EventResult(event.event_id, "repeat" if known else "stored")
 

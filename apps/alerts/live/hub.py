@@ -20,7 +20,7 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 from redis.asyncio.client import PubSub
 
-from apps.common import bus, feed
+from apps.common import bus, feed, metrics, tracing
 from apps.common.feed import Envelope, FeedMessage
 from apps.common.scope import tenant_scope
 
@@ -83,6 +83,7 @@ class Hub:
         self._pubsub: PubSub | None = None
         self._checked_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
+        self._clients: set[Client] = set()
 
     async def join(self, client: Client) -> dict[UUID, int]:
         """Start to queue messages for a client; the head of each of its organizations at that moment."""
@@ -97,6 +98,8 @@ class Hub:
                 await self._subscribe(new)
             for organization in client.sees:
                 self._channels[organization].clients.add(client)
+        self._clients.add(client)
+        metrics.live_clients.set(len(self._clients))
         for organization in client.sees:
             await self._catch_up(self._channels[organization])
         return self.heads(client)
@@ -107,6 +110,8 @@ class Hub:
             channel = self._channels.get(organization)
             if channel is not None:
                 channel.clients.discard(client)
+        self._clients.discard(client)
+        metrics.live_clients.set(len(self._clients))
 
     def heads(self, client: Client) -> dict[UUID, int]:
         """The newest seq known here of each of the client's organizations."""
@@ -192,8 +197,9 @@ class Hub:
     @staticmethod
     def _hand_on(channel: _Channel, message: FeedMessage) -> None:
         channel.seq = message.seq
-        for client in channel.clients:
-            client.offer(message)
+        with tracing.span("hub", parent=message.envelope.traceparent, clients=len(channel.clients)):
+            for client in channel.clients:
+                client.offer(message)
 
 
 @cache

@@ -3,10 +3,9 @@
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
-from apps.common.doors import open_door
-from apps.common.problems import Invalid, Problem, problem_response
+from apps.common.doors import never_refused, open_door
+from apps.common.problems import Invalid, MethodNotAllowed, Problem, problem_response
 from apps.devices import gateways
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -19,12 +18,14 @@ class UnsupportedGrant(Invalid):
     default_detail = f"Send grant_type=client_credentials and client_assertion_type={ASSERTION_TYPE}."
 
 
+@never_refused
 @open_door
 @csrf_exempt
-@require_POST
 def token(request: HttpRequest) -> HttpResponse:
     """A token for a gateway's assertion."""
     try:
+        if request.method != "POST":
+            raise MethodNotAllowed()
         if (
             request.POST.get("grant_type") != "client_credentials"
             or request.POST.get("client_assertion_type") != ASSERTION_TYPE

@@ -1,0 +1,60 @@
+"""Every problem that this cloud can answer with: for the pages that `type` points at, and for `docs/problems.md`."""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from apps.common import etags, idempotency, pagination  # noqa: F401 (problems that no route names itself)
+from apps.common.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One code: what it means, and what to do."""
+
+    code: str
+    status: int
+    meaning: str
+    advice: str
+
+
+PAGE_HEAD: Final = """# Problems
+
+Every refusal is `application/problem+json` (RFC 9457) with a stable `code`; `type` is the address of a page that says
+the same as this list. Programs decide by `code`, people read `detail`. `errors` names the fields that are at fault,
+each with a list of reasons. A refusal changed nothing, so that it is safe to repeat.
+
+Written by `python manage.py problems > docs/problems.md`; a test says when it is stale.
+
+| code | status | means | what to do |
+|---|---|---|---|
+"""
+
+
+def catalogue() -> dict[str, Entry]:
+    """By code. Complete once the routes are loaded: each problem stands beside the service that raises it."""
+    return {entry.code: entry for entry in sorted(map(_entry, _family(Problem)), key=lambda entry: entry.code)}
+
+
+def markdown() -> str:
+    """`docs/problems.md`."""
+    rows = (f"| `{e.code}` | {e.status} | {_cell(e.meaning)} | {_cell(e.advice)} |\n" for e in catalogue().values())
+    return PAGE_HEAD + "".join(rows)
+
+
+def _family(problem: type[Problem]) -> Iterator[type[Problem]]:
+    """A problem that only gathers others has no code of its own: the first to name a code owns it."""
+    if problem.__module__.startswith("apps.") and "code" in vars(problem):
+        yield problem
+    for child in problem.__subclasses__():
+        yield from _family(child)
+
+
+def _entry(problem: type[Problem]) -> Entry:
+    meaning = " ".join(inspect.cleandoc(problem.__doc__ or "").partition("\n\n")[0].split())
+    return Entry(problem.code, int(problem.status), meaning, problem.default_detail)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")

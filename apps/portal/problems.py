@@ -1,0 +1,18 @@
+"""The page that a problem's `type` points at."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from apps.common.doors import open_door
+from apps.common.problem_catalogue import catalogue
+
+
+@open_door
+@require_safe
+def problem(request: HttpRequest, code: str) -> HttpResponse:
+    """What the code means, and what to do; for everybody."""
+    entry = catalogue().get(code)
+    if entry is None:
+        raise Http404
+    return render(request, "portal/problem.html", {"entry": entry})

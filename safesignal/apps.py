@@ -1,0 +1,7 @@
+from django.contrib.admin.apps import AdminConfig
+
+
+class PortalAdminConfig(AdminConfig):
+    """Django's admin, with SafeSignal's site in place of its own."""
+
+    default_site = "apps.common.scoped_admin.PortalSite"
