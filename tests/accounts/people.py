@@ -6,10 +6,11 @@ from uuid import UUID
 
 from apps.accounts.models import Membership, MembershipScope, Role, User, UserStatus
 from apps.accounts.services import people
+from apps.accounts.services.place_grants import put_role
 from apps.common.ids import new_id
 from apps.common.models import AuditEntry
 from apps.common.scope import system_scope, tenant_scope
-from apps.tenancy.models import Organization, OrganizationStatus
+from apps.tenancy.models import Building, Organization, OrganizationStatus, Site
 
 PASSWORD = "correct horse battery staple"
 
@@ -67,3 +68,19 @@ def trail(person: Person) -> list[tuple[str, str, UUID | None]]:
     with system_scope():
         entries = AuditEntry.objects.filter(target_id=person.id, action__startswith="auth.").order_by("at", "id")
         return [(entry.action, entry.outcome, entry.organization_id) for entry in entries]
+
+
+def make_site(organization: UUID, *buildings: str) -> tuple[Site, list[Building]]:
+    """A site with buildings of these names."""
+    with tenant_scope([organization]):
+        site = Site.objects.create(organization_id=organization, name="Campus", address="400 Oak Street")
+        return site, [
+            Building.objects.create(organization_id=organization, site=site, name=building) for building in buildings
+        ]
+
+
+def hold(person: Person, place: Site | Building, role: Role) -> None:
+    """Let a role of the person hold at a place."""
+    with tenant_scope([person.organization]):
+        membership = Membership.objects.get(user_id=person.id, organization_id=person.organization)
+        put_role(membership=membership, place=place, role=role)

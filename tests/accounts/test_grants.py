@@ -1,15 +1,28 @@
 """What a person may at this moment."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from django.utils import timezone
+from guardian.core import ObjectPermissionChecker
 
 from apps.accounts.grants import WHILE_SUSPENDED, effective_permissions, person_principal
-from apps.accounts.models import MembershipScope, Permission, Role, UserStatus
-from apps.common.access import allows
+from apps.accounts.models import Membership, MembershipScope, Permission, Role, UserStatus
+from apps.accounts.services import people
+from apps.common.access import Grant, Places, allows
 from apps.common.ids import new_id
-from apps.tenancy.models import OrganizationStatus
-from tests.accounts.people import Person, end_membership, make_person, set_organization_status, set_status
+from apps.common.scope import tenant_scope
+from apps.tenancy.models import Building, OrganizationStatus
+from tests.accounts.people import (
+    Person,
+    end_membership,
+    hold,
+    make_person,
+    make_site,
+    set_organization_status,
+    set_status,
+)
 
 STAFF = [Role.ADMIN, Role.MANAGER, Role.OPERATOR]
 
@@ -69,21 +82,132 @@ def test_a_role_holds_in_its_own_school_only(person: Person) -> None:
     assert not allows(principal, other.organization, "alerts", "create")
 
 
-def test_a_membership_for_places_grants_nothing_yet() -> None:
-    person = make_person(Role.ADMIN, scope=MembershipScope.PLACES)
+def narrowed(role: Role) -> Person:
+    """A person whose role holds at places only."""
+    return make_person(role, scope=MembershipScope.PLACES)
+
+
+def grant_of(person: Person) -> Grant:
     principal = person_principal(person.id)
     assert principal is not None
-    assert not principal.grants
+    return principal.grants[person.organization]
+
+
+def table(role: Role) -> frozenset[tuple[str, str]]:
+    return frozenset(Permission.objects.filter(role=role).values_list("resource", "action"))
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_a_suspended_school_can_still_raise_and_answer_alarms(role: Role) -> None:
+def test_who_is_narrowed_to_places_has_no_right_before_one_was_granted(role: Role) -> None:
+    """They belong to the organization, and that is all."""
+    person = narrowed(role)
+    assert grant_of(person) == Grant(person.organization, role, frozenset(), Places())
+
+
+def test_a_role_at_a_building_holds_there_and_not_in_the_next_one() -> None:
+    """Nobody acts on another building without a grant. The site can be read as a place, and nothing else."""
+    person = narrowed(Role.OPERATOR)
+    site, (here, there) = make_site(person.organization, "Here", "There")
+    hold(person, here, Role.OPERATOR)
+    grant = grant_of(person)
+    assert grant.at(here.id) == table(Role.OPERATOR)
+    assert grant.at(there.id) == grant.at() == frozenset()
+    assert grant.at(site=site.id) == {("places", "read")}
+    assert grant.buildings("alerts", "update") == frozenset({here.id})
+
+
+def test_a_role_at_a_site_holds_in_its_buildings_also_in_one_that_is_added_later() -> None:
+    person = narrowed(Role.MANAGER)
+    site, (old,) = make_site(person.organization, "Old")
+    elsewhere, (other,) = make_site(person.organization, "Other")
+    hold(person, site, Role.MANAGER)
+    with tenant_scope([person.organization]):
+        new = Building.objects.create(organization_id=person.organization, site=site, name="New")
+    grant = grant_of(person)
+    assert grant.at(site=site.id) == grant.at(old.id) == grant.at(new.id) == table(Role.MANAGER)
+    assert grant.at(site=elsewhere.id) == grant.at(other.id) == frozenset()
+
+
+def test_of_two_roles_at_one_place_the_greater_holds() -> None:
+    person = narrowed(Role.MANAGER)
+    site, (building, other) = make_site(person.organization, "Main", "Annex")
+    hold(person, site, Role.VIEWER)
+    hold(person, building, Role.MANAGER)
+    grant = grant_of(person)
+    assert grant.at(building.id) == table(Role.MANAGER)
+    assert grant.at(other.id) == grant.at(site=site.id) - {("places", "read")} == table(Role.VIEWER)
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("there", list(Role))
+def test_at_a_place_nobody_is_more_than_their_membership_says(role: Role, there: Role) -> None:
+    """So who is made less in the organization is less at each of their places at once."""
+    person = narrowed(role)
+    _, (building,) = make_site(person.organization, "Main")
+    hold(person, building, there)
+    lesser = max(role, there, key=list(Role).index)
+    assert grant_of(person).at(building.id) == table(lesser)
+
+
+def test_the_end_of_a_membership_ends_its_places() -> None:
+    """Who comes back comes back without them."""
+    person = narrowed(Role.ADMIN)
+    _, (building,) = make_site(person.organization, "Main")
+    hold(person, building, Role.ADMIN)
+    end_membership(person)
+    with tenant_scope([person.organization]):
+        people.add_membership(
+            user=person.user, organization_id=person.organization, role=Role.ADMIN, scope=MembershipScope.PLACES
+        )
+    assert grant_of(person).places == Places()
+
+
+def test_a_role_that_holds_everywhere_is_not_narrowed_by_a_place() -> None:
+    person = make_person(Role.OPERATOR)
+    _, (building,) = make_site(person.organization, "Main")
+    hold(person, building, Role.VIEWER)
+    assert grant_of(person) == Grant(person.organization, Role.OPERATOR, table(Role.OPERATOR))
+
+
+def test_the_grants_are_django_guardians() -> None:
+    """What it answers for an object is what was granted there."""
+    person = narrowed(Role.OPERATOR)
+    _, (here, there) = make_site(person.organization, "Here", "There")
+    hold(person, here, Role.OPERATOR)
+    with tenant_scope([person.organization]):
+        checker = ObjectPermissionChecker(person.user)
+        assert checker.get_user_perms(here).get() == "as_operator"
+        assert not checker.get_user_perms(there).exists()
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_suspended_school_can_still_raise_see_and_answer_alarms(role: Role) -> None:
+    """And nothing else: closed alerts are not seen, silent ones by whom they are for."""
     person = make_person(role)
     set_organization_status(person.organization, OrganizationStatus.SUSPENDED)
-    principal = person_principal(person.id)
-    assert principal is not None
-    held = principal.grants[person.organization].permissions
-    assert held == (WHILE_SUSPENDED if role in STAFF else frozenset())
+    kept = {("alerts", "create"), ("alerts", "update"), ("open_alerts", "read")} if role in STAFF else set()
+    kept |= {("silent_alerts", "read")} & table(role)
+    assert grant_of(person).permissions == kept <= WHILE_SUSPENDED
+
+
+def test_a_suspended_school_keeps_the_same_for_who_is_narrowed() -> None:
+    person = narrowed(Role.OPERATOR)
+    _, (building,) = make_site(person.organization, "Main")
+    hold(person, building, Role.OPERATOR)
+    set_organization_status(person.organization, OrganizationStatus.SUSPENDED)
+    grant = grant_of(person)
+    assert grant.at(building.id) == {("alerts", "create"), ("alerts", "update"), ("open_alerts", "read")}
+    assert not grant.anywhere("places", "read")
+
+
+def test_a_day_account_can_trigger_until_it_expires_and_nothing_else() -> None:
+    person = make_person(Role.OPERATOR)
+    now = timezone.now()
+    with tenant_scope([person.organization]):
+        Membership.objects.filter(user_id=person.id).update(trigger_only=True, expires_at=now + timedelta(hours=8))
+    assert grant_of(person) == Grant(person.organization, Role.OPERATOR, frozenset({("alerts", "create")}))
+    later = person_principal(person.id, now=now + timedelta(hours=8))
+    assert later is not None and not later.grants
 
 
 def test_a_deleted_school_grants_nothing(person: Person) -> None:
@@ -96,8 +220,8 @@ def test_a_deleted_school_grants_nothing(person: Person) -> None:
 @pytest.mark.parametrize("role", STAFF)
 @pytest.mark.parametrize("status", [OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED])
 def test_no_edit_of_the_table_takes_the_alarm_from_staff(role: Role, status: OrganizationStatus) -> None:
-    assert ("alerts", "create") in effective_permissions(role, [], status)
-    assert ("alerts", "create") not in effective_permissions(Role.VIEWER, [], status)
+    assert ("alerts", "create") in effective_permissions(role, (), status)
+    assert ("alerts", "create") not in effective_permissions(Role.VIEWER, (), status)
 
 
 def test_a_super_admin_has_no_rights_inside_schools_by_that_alone(person: Person) -> None:

@@ -11,8 +11,9 @@ from pytest_django import Settings
 from apps.accounts import throttle
 from apps.accounts.services import sign_in
 from apps.accounts.services.sign_in import WrongCredentials
-from apps.accounts.throttle import Guess, TooManyGuesses, address_of
+from apps.accounts.throttle import Guess, TooManyGuesses
 from apps.common import bus
+from apps.common.addresses import address_of
 from tests.accounts.people import PASSWORD, Person
 
 

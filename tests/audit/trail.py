@@ -64,8 +64,9 @@ def audit_rows(*organizations: UUID | None) -> Iterator[Written]:
     written.entries = [entry for id_, entry in found().items() if id_ not in before]
 
 
-def tamper(statement: str, *params: object) -> int:
+def tamper(statement: str, *params: int | bytes | str | UUID | list[UUID] | None) -> int:
     """SQL as the owner of the tables, whom no trigger stops."""
     with connections["owner"].cursor() as cursor:
-        cursor.execute(statement, params)
-        return cursor.rowcount
+        cursor.execute(statement, list(params))
+        changed: int = cursor.rowcount
+        return changed

@@ -5,13 +5,15 @@ from uuid import uuid4
 
 from django.utils import timezone
 
-from apps.accounts.models import Invitation, Role
+from apps.accounts.models import Invitation, Membership, MembershipScope, Role, Visit
+from apps.accounts.services.place_grants import put_role
 from apps.alerts.models import Alert, AlertNote, Incident
-from apps.common.ids import new_id
 from apps.common import audit
+from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, DeviceMetric, GatewayAssertion, GatewayRule
+from apps.tenancy.models import Building, Site
 from tests.cloud.school import School, make_person, make_school, raise_alert
 
 
@@ -19,11 +21,9 @@ def make_full_school() -> School:
     school = make_school()
     organization = school.organization
     raise_alert(school)
-    make_person(Role.ADMIN, organization)
+    person = make_person(Role.ADMIN, organization)
     now = timezone.now()
     with tenant_scope([organization]):
-        device = Device.objects.get(device_id=school.device)
-        alert = Alert.objects.get()
         Membership.objects.update(scope=MembershipScope.PLACES)
         for place in (Site.objects.get(id=school.site), Building.objects.get(id=school.building)):
             put_role(membership=Membership.objects.get(user_id=person.id), place=place, role=Role.ADMIN)
@@ -34,6 +34,8 @@ def make_full_school() -> School:
             audit.record(
                 actor=None, action="auth.login", target_kind="user", target_id=person.id, organization_id=organization
             )
+        device = Device.objects.get(device_id=school.device)
+        alert = Alert.objects.get()
         Incident.objects.create(
             organization_id=organization, site_id=school.site, alert_type="medical", opened_at=alert.triggered_at
         )

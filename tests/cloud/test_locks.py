@@ -24,6 +24,8 @@ WITHOUT_TENANT: Final = {
     "public.push_registrations": READ_WRITE,
     # Found by a session key that only its owner has.
     "public.django_session": READ_WRITE,
+    # A principal may have many tenants or none: row-level security shows each its own keys.
+    "public.idempotency_keys": frozenset({"SELECT", "INSERT", "UPDATE"}),
     # The same for every tenant, and written by migrations alone.
     "public.permissions": frozenset({"SELECT"}),
     "public.django_content_type": frozenset({"SELECT"}),
@@ -31,9 +33,14 @@ WITHOUT_TENANT: Final = {
     # Not used: no grant at all.
     "public.auth_group": NOTHING,
     "public.auth_group_permissions": NOTHING,
+    "public.guardian_groupobjectpermission": NOTHING,
+    "public.guardian_userobjectpermission": NOTHING,
     "public.django_migrations": NOTHING,
 }
 """Each table that belongs to no tenant, with all that `app` may do there: its lock."""
+
+BY_PRINCIPAL: Final = "public.idempotency_keys"
+"""The one table whose row-level security compares with the caller, not with the tenant."""
 
 NO_FOREIGN_KEY: Final = {
     # A record of what was true then: it outlives the gateway.
@@ -44,9 +51,15 @@ NO_FOREIGN_KEY: Final = {
 SECURITY_DEFINERS: Final = {
     # What is asked before a tenant is known: callable by app, and each answers about the one id that it is given.
     "gateway_credentials(uuid)": ("safesignal_system", "safesignal_app"),
-    "principal_grants(uuid)": ("safesignal_system", "safesignal_app"),
+    "principal_grants(uuid,timestamp with time zone)": ("safesignal_system", "safesignal_app"),
     "invitation_by_digest(bytea)": ("safesignal_system", "safesignal_app"),
     "person_organizations(uuid)": ("safesignal_system", "safesignal_app"),
+    # Writes for who runs the platform, and asks itself whether its caller does.
+    "set_permissions(uuid,text,text[])": ("safesignal_system", "safesignal_app"),
+    # Erases one person's name and addresses beside the trail, in every organization; says how many.
+    "audit_forget(uuid)": ("safesignal_system", "safesignal_app"),
+    # Two numbers of no tenant, for /metrics.
+    "outbox_state()": ("safesignal_system", "safesignal_app"),
     # Partitions need their parent's owner: callable by the partition keeper alone.
     "partition_ensure(text,date)": ("safesignal_owner", "safesignal_system"),
     "partition_months(text)": ("safesignal_owner", "safesignal_system"),
@@ -54,12 +67,6 @@ SECURITY_DEFINERS: Final = {
 }
 """Each function that runs with its owner's rights: its owner, and who may call it beside."""
 
-    # Writes for who runs the platform, and asks itself whether its caller does.
-    "set_permissions(uuid,text,text[])": ("safesignal_system", "safesignal_app"),
-    # Erases one person's name and addresses beside the trail, in every organization; says how many.
-    "audit_forget(uuid)": ("safesignal_system", "safesignal_app"),
-    # Two numbers of no tenant, for /metrics.
-    "outbox_state()": ("safesignal_system", "safesignal_app"),
 
 def test_every_table_has_a_tenant_or_a_named_lock() -> None:
     """A new table without `organization_id` fails here until its lock is written down; so does a changed grant."""
@@ -87,7 +94,7 @@ def test_every_tenant_table_has_one_policy_for_each_role() -> None:
         cursor.execute(query)
         found = cursor.fetchall()
     tables = {table.name: table for table in tenant_tables()}
-    assert {name for name, *_ in found} == set(tables)
+    assert {name for name, *_ in found} == {*tables, BY_PRINCIPAL}
     expected = {
         (table, policy, role)
         for table in tables

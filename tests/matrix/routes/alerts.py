@@ -19,6 +19,7 @@ ENTRIES = [
         At.LIST,
         rows="alert",
     ),
+    Entry("GET", "/api/v1/alerts?organization={organization}&status=open", "alerts:read", At.LIST, rows="alert"),
     Entry("GET", "/api/v1/alerts/{alert}", "alerts:read", At.BUILDING, but={"viewer of the school": CLOSED_ONLY}),
     Entry("GET", "/api/v1/alerts/{closed_alert}", "alerts:read|closed_alerts:read", At.BUILDING),
     Entry("PUT", "/api/v1/alerts/{alert}/acknowledge", "alerts:update", At.BUILDING, changes="alert.acknowledge"),

@@ -1,0 +1,126 @@
+"""The admin is one more door: the same rights, and nothing of another organization whatever address is typed."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts.models import Role, User
+from apps.common.scope import tenant_scope
+from contracts import permissions
+from tests.cloud.full_school import make_full_school
+from tests.cloud.school import School, make_person, make_school, raise_alert
+
+pytestmark = pytest.mark.usefixtures("database")
+
+WITHOUT_A_PAGE = {
+    "accounts.Invitation": "an act of inviting, and a link: the people's page",
+    "accounts.Membership": "a part of the person's page (Django's admin takes no composite key)",
+    "accounts.RefreshToken": "a secret's digest: one's own sessions are listed by the API",
+    "alerts.AlertKey": "the names of presses: how a repeat is known",
+    "common.AuditPersonal": "personal values beside the trail, for who may see the trail's entry",
+    "common.FeedEvent": "the outbox: what it says is said by the rows themselves",
+    "common.OrganizationHead": "a counter",
+    "devices.GatewayAssertion": "single-use identifiers: how a replay is known",
+    "devices.GatewayBuilding": "a part of the gateway's page (composite key)",
+    "devices.GatewayEvent": "what arrived, word for word: its meaning is in alerts and troubles",
+}
+"""Models of ours that have no page of their own, each with the reason."""
+
+PAGES = sorted(admin.site._registry.values(), key=lambda page: page.opts.label)
+
+
+def address(page: Any, name: str, *args: object) -> str:
+    return reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_{name}", args=args)
+
+
+def browser(school: School, role: Role) -> Client:
+    person = make_person(role, school.organization)
+    client = Client()
+    client.force_login(User.objects.get(pk=person.id))
+    return client
+
+
+def rows(school: School, page: Any) -> Iterator[Model]:
+    with tenant_scope([school.organization]):
+        yield from page.model._default_manager.all()
+
+
+@pytest.fixture(scope="module")
+def foreign(database: None) -> School:
+    return make_full_school()
+
+
+@pytest.fixture(scope="module")
+def own(database: None) -> School:
+    return make_full_school()
+
+
+def test_every_model_has_a_page_or_a_reason() -> None:
+    """A new model fails here until it has one of the two."""
+    ours = {model._meta.label for model in apps.get_models() if model.__module__.startswith("apps.")}
+    assert ours - {page.opts.label for page in PAGES} == WITHOUT_A_PAGE.keys()
+
+
+def test_nobody_is_sent_to_the_sign_in_page_and_comes_back() -> None:
+    answer = Client().get("/admin/alerts/alert/", follow=True)
+    assert answer.redirect_chain[-1][0] == "/login/?next=/admin/alerts/alert/"
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.opts.label)
+def test_a_role_opens_the_pages_that_the_table_gives_it(own: School, role: Role, page: Any) -> None:
+    may = f"{page.resource}:read" in permissions()[role]
+    answer = browser(own, role).get(address(page, "changelist"))
+    assert answer.status_code == (HTTPStatus.OK if may else HTTPStatus.FORBIDDEN)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.opts.label)
+def test_nothing_of_another_organization_is_shown_or_touched(own: School, foreign: School, page: Any) -> None:
+    """Lists, rows, forms and their results; the answer for a foreign row is that for one that is not there."""
+    client = browser(own, Role.ADMIN)
+    listed = client.get(address(page, "changelist")).content.decode()
+    theirs = list(rows(foreign, page))
+    before = [row.__dict__.copy() for row in theirs]
+    assert theirs, "the other school has something to hide"
+    for row in theirs:
+        assert str(row.pk) not in listed
+        for name in ("change", "delete", "history"):
+            for answer in (client.get(address(page, name, row.pk)), client.post(address(page, name, row.pk), {})):
+                assert answer.status_code in {HTTPStatus.FOUND, HTTPStatus.FORBIDDEN}
+                assert answer.headers.get("Location", "/admin/") == "/admin/"
+    for was, row in zip(before, rows(foreign, page), strict=True):
+        assert {**was, "_state": None} == {**row.__dict__, "_state": None}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.opts.label)
+def test_ones_own_rows_are_shown(own: School, page: Any) -> None:
+    client = browser(own, Role.ADMIN)
+    [first, *_] = rows(own, page)
+    assert str(first.pk) in client.get(address(page, "changelist")).content.decode()
+    assert client.get(address(page, "change", first.pk)).status_code == HTTPStatus.OK
+
+
+def test_a_silent_alert_is_not_in_the_list_of_an_operator() -> None:
+    """Nor an open one in a viewer's."""
+    school = make_school()
+    silent, open_alert = raise_alert(school, silent=True), raise_alert(school, alert_type="fire")
+    seen = {
+        role: [
+            str(alert) in browser(school, role).get("/admin/alerts/alert/").content.decode()
+            for alert in (silent, open_alert)
+        ]
+        for role in Role
+    }
+    assert seen == {
+        Role.ADMIN: [True, True],
+        Role.MANAGER: [True, True],
+        Role.OPERATOR: [False, True],
+        Role.VIEWER: [False, False],
+    }

@@ -1,0 +1,16 @@
+"""Every test of this folder uses the database as the application does."""
+
+import pytest
+
+from tests.cloud.school import School, make_school
+
+
+@pytest.fixture(autouse=True)
+def _database(database: None) -> None:
+    """The engines of this run."""
+
+
+@pytest.fixture
+def school() -> School:
+    """A school that no other test has."""
+    return make_school()

@@ -1,0 +1,151 @@
+"""Every list and search at size: an index is used, and what is asked for by its id is looked for in one month only.
+
+What is explained is the very SQL that a request runs, in a database with many schools.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.utils import timezone
+
+from apps.accounts.models import Role
+from apps.alerts.models import Alert, AlertStatus
+from apps.common.scope import tenant_scope
+from tests.cloud.full_school import make_full_school
+from tests.cloud.school import Person, make_person, raise_alert
+from tests.matrix.asking import ask
+from tests.matrix.callers import World
+from tests.matrix.entry import At, Entry
+from tests.matrix.routes import ENTRIES
+from tests.matrix.size import copy_school
+from tests.matrix.test_lists import READS
+from tests.matrix.things import Things, make
+
+pytestmark = pytest.mark.slow
+
+COPIES = 300
+ROWS = 30
+SMALL = 500
+"""Rows of a table that may as well be read whole."""
+VISITED = 300
+"""Rows of one table that a request may look at: a school of this test has fewer of each kind, all together 300 times
+as many. A list that is not bounded by time looks at one row of each month at least."""
+MONTHS = 4
+
+
+@dataclass(frozen=True)
+class District:
+    """A school of thirty of everything, among many like it."""
+
+    things: Things
+    admin: Person
+
+
+@pytest.fixture(scope="module")
+def district(world: World) -> District:
+    """Alerts of the last months, and thirty rows of each list."""
+    school = make_full_school()
+    now = timezone.now()
+    with connections["system"].cursor() as cursor:
+        for table in ("alert_history", "alert_events", "alert_notes"):
+            for month in range(MONTHS):
+                cursor.execute("SELECT partition_ensure(%s, %s)", [table, (now - timedelta(days=30 * month)).date()])
+    for number in range(ROWS):
+        raise_alert(school, at=now - timedelta(days=4 * number))
+    with tenant_scope([school.organization]):
+        old = Alert.objects.filter(triggered_at__lt=now - timedelta(days=1))
+        old.update(status=AlertStatus.RESOLVED, resolved_at=now)
+    for word in {entry.rows for entry in ENTRIES if entry.rows}:
+        for _ in range(ROWS):
+            make(word, school)
+    admin = make_person(Role.ADMIN, school.organization)
+    copy_school(school.organization, COPIES)
+    return District(Things(school), admin)
+
+
+@pytest.mark.parametrize("entry", READS, ids=str)
+def test_a_read_uses_indexes(entry: Entry, district: District) -> None:
+    """No table of many schools is read whole, and no request looks at more rows than its own school has."""
+    if "{" not in entry.path:
+        pytest.skip("it reads nothing of a school")
+    with explained() as plans:
+        answer = ask(entry, district.things, district.admin.token)
+    assert answer.status in {entry.ok, 403}, answer.text
+    wrong = [f"{defect}: {plan.sql}" for plan in plans for defect in plan.defects(is_list=entry.at is At.LIST)]
+    if wrong:
+        pytest.fail("\n".join([f"{entry}:", *wrong]), pytrace=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How PostgreSQL ran one statement."""
+
+    sql: str
+    tree: Any
+
+    def defects(self, *, is_list: bool) -> Iterator[str]:
+        visited: Counter[str] = Counter()
+        months: Counter[str] = Counter()
+        for node in _nodes(self.tree):
+            if "Relation Name" not in node or not node["Actual Loops"]:
+                continue
+            table, parent = node["Relation Name"], _parents().get(node["Relation Name"])
+            if node["Node Type"] == "Seq Scan" and table in _big_tables():
+                yield f"reads all of {table}"
+            rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            visited[parent or table] += rows * node["Actual Loops"]
+            months[parent or table] += parent is not None
+        yield from (f"looks at {rows} rows of {table}" for table, rows in visited.items() if rows > VISITED)
+        if not is_list:
+            yield from (f"looks for it in {number} parts of {table}" for table, number in months.items() if number > 1)
+
+
+@contextmanager
+def explained() -> Iterator[list[Plan]]:
+    """The plans of what is selected meanwhile."""
+    plans: list[Plan] = []
+
+    def explain(execute: Callable[..., Any], statement: str, params: Any, many: bool, context: Any) -> Any:
+        if (
+            statement.lstrip().startswith(("SELECT", "WITH"))
+            and " FOR " not in statement
+            and "set_config" not in statement
+        ):
+            raw = connection.connection.cursor()
+            raw.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", params)
+            plans.append(Plan(statement, raw.fetchone()[0][0]["Plan"]))
+        return execute(statement, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        yield plans
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+@cache
+def _big_tables() -> frozenset[str]:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > %s", [SMALL])
+        return frozenset(row[0] for row in cursor.fetchall())
+
+
+@cache
+def _parents() -> dict[str, str]:
+    """Of each partition."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname, p.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+            " JOIN pg_class p ON p.oid = i.inhparent WHERE c.relkind = 'r'"
+        )
+        return dict(cursor.fetchall())
