@@ -129,8 +129,12 @@ def mark_sent(messages: Sequence[FeedMessage], at: datetime) -> None:
 
 def heads() -> dict[UUID, int]:
     """The head of every organization in scope; one without a feed event yet is left out."""
-    with connections[current_scope().alias].cursor() as cursor:
-        cursor.execute("SELECT organization_id, seq FROM organization_heads")
+    scope = current_scope()
+    mine, params = (
+        ("", []) if scope.organizations is None else (" WHERE organization_id = ANY (%s)", [[*scope.organizations]])
+    )
+    with connections[scope.alias].cursor() as cursor:
+        cursor.execute(f"SELECT organization_id, seq FROM organization_heads{mine}", params)
         return {organization: int(seq) for organization, seq in cursor.fetchall()}
 
 

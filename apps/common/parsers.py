@@ -6,9 +6,10 @@ from typing import IO, Any
 import msgspec
 from rest_framework.parsers import BaseParser
 
-from apps.common.problems import Malformed
+from apps.common.problems import Invalid, Malformed, Problem
 
 NUL = "\x00"
+NO_NUL = "It holds a NUL character, which no text may."
 
 
 class JsonParser(BaseParser):
@@ -22,7 +23,7 @@ class JsonParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The decoded body. Raises Malformed."""
+        """The decoded body. Raises Malformed, Invalid."""
         body: bytes = stream.read()
         try:
             value = msgspec.json.decode(body)
@@ -30,8 +31,15 @@ class JsonParser(BaseParser):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Malformed(f"The body is not well-formed JSON: {error}") from None
         if holds_nul:
-            raise Malformed("The body holds a NUL character, which no text may.")
+            raise _refusal(value)
         return value
+
+
+def _refusal(value: object) -> Problem:
+    """Names the fields that hold a NUL, where there are fields."""
+    if not isinstance(value, dict):
+        return Malformed("The body holds a NUL character, which no text may.")
+    return Invalid(errors={name: [NO_NUL] for name, part in value.items() if _holds_nul([name, part])})
 
 
 def _holds_nul(value: object) -> bool:

@@ -3,9 +3,12 @@
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import Final
 
-from apps.common import etags, idempotency, pagination  # noqa: F401 (problems that no route names itself)
+from django.apps import apps
+
 from apps.common.problems import Problem
 
 
@@ -33,7 +36,8 @@ Written by `python manage.py problems > docs/problems.md`; a test says when it i
 
 
 def catalogue() -> dict[str, Entry]:
-    """By code. Complete once the routes are loaded: each problem stands beside the service that raises it."""
+    """By code."""
+    _load_all()
     return {entry.code: entry for entry in sorted(map(_entry, _family(Problem)), key=lambda entry: entry.code)}
 
 
@@ -41,6 +45,15 @@ def markdown() -> str:
     """`docs/problems.md`."""
     rows = (f"| `{e.code}` | {e.status} | {_cell(e.meaning)} | {_cell(e.advice)} |\n" for e in catalogue().values())
     return PAGE_HEAD + "".join(rows)
+
+
+def _load_all() -> None:
+    """Each problem stands beside the service that raises it, which nobody may have imported yet."""
+    for app in apps.get_app_configs():
+        if app.name.startswith("apps."):
+            for module in walk_packages(app.module.__path__, f"{app.name}.") if app.module else ():
+                if not {"migrations", "management"} & set(module.name.split(".")):
+                    import_module(module.name)
 
 
 def _family(problem: type[Problem]) -> Iterator[type[Problem]]:

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from apps.common import metrics, request_ids, tracing
 from apps.common.access import Principal
+from apps.common.parsers import NO_NUL, NUL
 from apps.common.problems import Invalid, Problem, TooLarge, problem_response
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,9 @@ def _unreadable(request: HttpRequest) -> Problem | None:
     if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         return TooLarge(f"Send at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes in one request.")
     if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
-        return Invalid("The address holds a NUL character, which no text may.")
+        named = [name for name, values in request.GET.lists() if NUL in name or any(NUL in value for value in values)]
+        errors = {name.replace(NUL, ""): [NO_NUL] for name in named}
+        return Invalid("The address holds a NUL character, which no text may.", errors=errors)
     return None
 
 

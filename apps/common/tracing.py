@@ -2,7 +2,8 @@
 
 The context travels as a W3C `traceparent`: in the gateway's header, in the feed event's row, and on the live bus.
 Nothing of OpenTelemetry is loaded, and a span costs a comparison, unless OTEL_EXPORTER_OTLP_ENDPOINT says where traces
-go (with the other variables of https://opentelemetry.io/docs/specs/otel/protocol/exporter/). Spans hold no person, no text.
+go (with the other variables of https://opentelemetry.io/docs/specs/otel/protocol/exporter/). Spans hold no text of
+people.
 """
 
 import os

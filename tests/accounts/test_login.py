@@ -96,7 +96,6 @@ def test_a_person_without_password_can_not_sign_in_by_one(api: Client, person: P
         ({"email": "no address", "password": "x"}, "email"),
         ({"email": "tess@example.edu", "password": "a\x00b"}, "password"),
         ({"email": "te\x00ss@example.edu", "password": "x"}, "email"),
-        ({"email": "tess@example.edu", "password": "\ud800"}, "password"),
         ({"email": "tess@example.edu", "password": ["x"]}, "password"),
         ({"email": "tess@example.edu", "password": "x" * 1025}, "password"),
     ],

@@ -35,6 +35,7 @@ WITHOUT_TENANT: Final = {
     "public.auth_group_permissions": NOTHING,
     "public.guardian_groupobjectpermission": NOTHING,
     "public.guardian_userobjectpermission": NOTHING,
+    "public.django_admin_log": NOTHING,
     "public.django_migrations": NOTHING,
 }
 """Each table that belongs to no tenant, with all that `app` may do there: its lock."""
@@ -58,6 +59,8 @@ SECURITY_DEFINERS: Final = {
     "set_permissions(uuid,text,text[])": ("safesignal_system", "safesignal_app"),
     # Erases one person's name and addresses beside the trail, in every organization; says how many.
     "audit_forget(uuid)": ("safesignal_system", "safesignal_app"),
+    # Lists the names of all organizations for who runs the platform, and asks itself whether its caller does.
+    "platform_organizations(uuid,text[],text,uuid,boolean,integer)": ("safesignal_system", "safesignal_app"),
     # Two numbers of no tenant, for /metrics.
     "outbox_state()": ("safesignal_system", "safesignal_app"),
     # Partitions need their parent's owner: callable by the partition keeper alone.

@@ -31,7 +31,7 @@ def problem(response: object, status: int, code: str) -> dict[str, object]:
         b"\xff\xfe{\x00}\x00",
         b"[" * 100_000,
         b'{"email": "\\ud800 half a character"}',
-        b'{"email": "\\u0000"}',
+        b'["\\u0000"]',
     ],
 )
 def test_what_is_not_json_is_a_400(body: bytes) -> None:
@@ -40,6 +40,12 @@ def test_what_is_not_json_is_a_400(body: bytes) -> None:
         assert problem(answer, 400, "invalid")["errors"]
     else:
         problem(answer, 400, "malformed")
+
+
+def test_a_nul_in_a_field_is_named() -> None:
+    body = b'{"email": "a@school.example", "password": "a\\u0000b"}'
+    answer = Client().post(LOGIN, body, content_type="application/json")
+    assert problem(answer, 400, "invalid")["errors"] == {"password": ["It holds a NUL character, which no text may."]}
 
 
 def test_a_list_where_an_object_belongs_names_no_field() -> None:

@@ -97,6 +97,8 @@ class Plan:
             if "Relation Name" not in node or not node["Actual Loops"]:
                 continue
             table, parent = node["Relation Name"], _parents().get(node["Relation Name"])
+            if parent is None and table not in _big_tables():
+                continue
             if node["Node Type"] == "Seq Scan" and table in _big_tables():
                 yield f"reads all of {table}"
             rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
