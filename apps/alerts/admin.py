@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from apps.alerts.models import Alert, AlertEvent, AlertNote, Incident
-from apps.alerts.selectors import sight
+from apps.alerts.sight import sight
 from apps.common.access import Grant
 from apps.common.scoped_admin import ScopedAdmin, caller
 
@@ -38,9 +38,7 @@ class AlertAdmin(ScopedAdmin):
         return ", ".join(place[kind]["name"] for kind in ("room", "building") if (place.get(kind) or {}).get("name"))
 
     def _readable(self, grant: Grant) -> Q:
-        seen = sight(grant)
-        readable = super()._readable(grant) & Q(status__in=seen.statuses)
-        return readable if seen.silent else readable & Q(is_silent=False)
+        return Q(organization_id=grant.organization_id) & sight(grant).as_filter()
 
 
 class OfAlert(ScopedAdmin):
@@ -87,4 +85,4 @@ class IncidentAdmin(ScopedAdmin):
 
     def _readable(self, grant: Grant) -> Q:
         readable = super()._readable(grant)
-        return readable if sight(grant).silent else readable & Q(is_silent=False)
+        return readable if sight(grant).silent is None else readable & Q(is_silent=False)

@@ -14,7 +14,7 @@ from apps.alerts import lifecycle, services
 from apps.alerts.models import Alert
 from apps.alerts.services import Step
 from apps.common import audit, feed
-from apps.common.access import Principal, PrincipalKind, require
+from apps.common.access import Principal, PrincipalKind, grant_in, require
 from apps.common.ids import new_id
 from apps.common.problems import NotFound
 from apps.common.scope import system_scope
@@ -42,10 +42,14 @@ class ArmedDrill:
 
 def arm(*, principal: Principal, organization: UUID, device_id: str, now: datetime) -> ArmedDrill:
     """Arm one button through its gateway. Raises NotFound or Forbidden."""
-    require(principal, organization, "drills", "create")
     device = (
         Device.objects.filter(organization_id=organization, device_id=device_id).select_related("room__floor").first()
     )
+    building = device.room.floor.building_id if device and device.room else None
+    grant = grant_in(principal, organization)
+    if grant.places and not grant.at(building):
+        raise DeviceNotFound()
+    require(principal, organization, "drills", "create", building)
     if device is None:
         raise DeviceNotFound()
     drill = ArmedDrill(device_id, now + ARMED_FOR)
@@ -54,7 +58,7 @@ def arm(*, principal: Principal, organization: UUID, device_id: str, now: dateti
         organization_id=organization,
         kind="command",
         audience=feed.Audience.GATEWAY,
-        building_id=device.room.floor.building_id if device.room else None,
+        building_id=building,
         payload=msgspec.json.encode({"command": "arm_drill", "device": device_id, "expires_at": expires_at}).decode(),
     )
     audit.record(

@@ -28,7 +28,7 @@ TRANSITIONS: Final[Mapping[tuple[AlertStatus, Act], AlertStatus]] = {
 REPEATS: Final = frozenset({(AlertStatus.ACKNOWLEDGED, Act.ACKNOWLEDGE), (AlertStatus.RESOLVED, Act.RESOLVE)})
 """Already so: answered as the first was, and nothing changes."""
 
-OPEN: Final = (AlertStatus.NEW, AlertStatus.ACKNOWLEDGED)
+OPEN: Final = frozenset({AlertStatus.NEW, AlertStatus.ACKNOWLEDGED})
 
 
 class IllegalTransition(Conflict):

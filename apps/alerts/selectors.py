@@ -1,20 +1,20 @@
 """Reads of alerts: always from the open scope, filtered by organization, and by what the role may see."""
 
-import base64
-import binascii
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from django.db import connection
 
+from apps.alerts.lifecycle import OPEN
 from apps.alerts.models import AlertStatus
-from apps.common.access import Grant, Principal, grant_in
-from apps.common.problems import Forbidden, Invalid, NotFound
+from apps.alerts.sight import CLOSED, NOWHERE, Sight, Where, sight, within
+from apps.common.access import Principal, grant_in
+from apps.common.pagination import Page, PageQuery, cut
+from apps.common.problems import Forbidden, NotFound
 
-MAX_PAGE: Final = 100
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
@@ -25,35 +25,23 @@ class AlertNotFound(NotFound):
     default_detail = "There is no alert here with this id."
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What of an organization's alerts a grant lets its holder see: a pure reading of the permissions table.
+class AlertRow(msgspec.Struct, array_like=True, frozen=True):
+    """An alert of a list: its place in the order, and its finished JSON."""
 
-    `alerts:read` is every alert, live; `silent_alerts:read` the silent ones too; `closed_alerts:read` alone is a
-    viewer's: closed alerts, later, and without who did what.
-    """
-
-    live: bool
-    silent: bool
-    closed: bool
-
-    @property
-    def statuses(self) -> frozenset[str]:
-        """Of which alerts."""
-        return frozenset(AlertStatus) if self.live else _CLOSED if self.closed else frozenset()
+    id: UUID
+    triggered_at: datetime
+    document: str
 
 
-_CLOSED: Final = frozenset({AlertStatus.RESOLVED, AlertStatus.CANCELLED})
+class FoundAlert(msgspec.Struct, array_like=True, frozen=True):
+    """One alert, with its JSON as staff and as a viewer are told it."""
 
-
-def sight(grant: Grant) -> Sight:
-    """What this grant sees."""
-    may = grant.permissions
-    return Sight(
-        live=("alerts", "read") in may,
-        silent=("silent_alerts", "read") in may,
-        closed=("closed_alerts", "read") in may,
-    )
+    organization: UUID
+    building: UUID | None
+    status: str
+    is_silent: bool
+    full: str
+    redacted: str
 
 
 def sight_of(principal: Principal, organization: UUID) -> Sight:
@@ -65,78 +53,55 @@ def sight_of(principal: Principal, organization: UUID) -> Sight:
     return seen
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A place in a list that is ordered newest first; `backwards` looks toward the newer."""
-
-    triggered_at: datetime
-    id: UUID
-    backwards: bool = False
-
-    def encode(self) -> str:
-        """As clients carry it: opaque."""
-        text = f"{'p' if self.backwards else 'n'}|{self.triggered_at.isoformat()}|{self.id}"
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-    @classmethod
-    def decode(cls, text: str) -> "Cursor":
-        """Raises Invalid for anything that this list did not give out."""
-        try:
-            direction, at, id_ = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().split("|")
-            triggered_at = datetime.fromisoformat(at)
-            if direction not in {"n", "p"} or triggered_at.tzinfo is None:
-                raise ValueError
-            return cls(triggered_at, UUID(id_), direction == "p")
-        except (ValueError, binascii.Error):
-            raise Invalid(
-                "This cursor is not one of this list.", errors={"cursor": ["Not a cursor of this list."]}
-            ) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list: finished JSON documents, and where to go on."""
-
-    documents: Sequence[str]
-    next: Cursor | None
-    previous: Cursor | None
-
-
 def alert_page(
-    *, principal: Principal, organization: UUID, statuses: Sequence[AlertStatus], limit: int, cursor: Cursor | None
-) -> Page:
-    """Alerts of an organization, newest first. Raises NotFound or Forbidden."""
+    *, principal: Principal, organization: UUID, statuses: Collection[AlertStatus], query: PageQuery
+) -> Page[AlertRow]:
+    """Alerts of an organization that the principal sees, newest first.
+
+    Raises NotFound, or Forbidden for who sees none of these statuses: an empty list would say that there are none.
+    """
     seen = sight_of(principal, organization)
-    backwards = cursor is not None and cursor.backwards
-    rows = _rows(
-        organization=organization,
-        statuses=[status for status in statuses if status in seen.statuses],
-        seen=seen,
-        limit=limit + 1,
-        cursor=cursor,
-    )
-    more, rows = len(rows) > limit, rows[:limit]
-    if backwards:
-        rows.reverse()
-    first = Cursor(rows[0][1], rows[0][0], backwards=True) if rows else None
-    last = Cursor(rows[-1][1], rows[-1][0]) if rows else None
-    has_next = more if not backwards else True
-    has_previous = more if backwards else cursor is not None
-    return Page([row[2] for row in rows], last if has_next else None, first if has_previous else None)
+    if seen.statuses.isdisjoint(statuses):
+        raise Forbidden("Your role in this organization does not include reading such alerts.")
+    opened, closed, silent = _within(seen.open), _within(seen.closed), _within(seen.silent)
+    named = _within(seen.named)
+    comparison, order = (">", "ASC") if query.backwards else ("<", "DESC")
+    beyond = f"AND (a.triggered_at, a.id) {comparison} (%s::timestamptz, %s::uuid)" if query.position else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT a.id, a.triggered_at, alert_document(a, NOT {named.sql})::text FROM alert_history a"
+            " WHERE a.organization_id = %s"
+            f" AND (a.status = ANY (%s) AND {opened.sql} OR a.status = ANY (%s) AND {closed.sql})"
+            f" AND (NOT a.is_silent OR {silent.sql}) {beyond}"
+            f" ORDER BY a.triggered_at {order}, a.id {order} LIMIT %s",
+            [
+                *named.params,
+                organization,
+                [status for status in statuses if status in OPEN and seen.open != NOWHERE],
+                *opened.params,
+                [status for status in statuses if status in CLOSED and seen.closed != NOWHERE],
+                *closed.params,
+                *silent.params,
+                *(query.position.values if query.position else ()),
+                query.limit + 1,
+            ],
+        )
+        rows = msgspec.convert(cursor.fetchall(), list[AlertRow])
+    return cut(rows, query, key=lambda row: (row.triggered_at, row.id))
 
 
 def alert_document(*, principal: Principal, alert_uuid: UUID) -> str:
     """One alert as JSON. Raises AlertNotFound or Forbidden."""
-    organization, status, is_silent, full, redacted = _document(alert_uuid, list(principal.grants))
-    seen = sight_of(principal, organization)
-    if status not in seen.statuses or (is_silent and not seen.silent):
+    alert = _find(alert_uuid, principal)
+    seen = sight_of(principal, alert.organization)
+    if not seen.shows(alert.status, alert.building, silent=alert.is_silent):
         raise AlertNotFound()
-    return full if seen.live else redacted
+    return alert.full if within(seen.named, alert.building) else alert.redacted
 
 
 def document_after_act(*, principal: Principal, alert_uuid: UUID) -> str:
     """The alert for who has just acted on it, which in a suspended organization is more than they may read."""
-    return _document(alert_uuid, list(principal.grants))[3]
+    return _find(alert_uuid, principal).full
 
 
 def id_window(alert_uuid: UUID) -> tuple[datetime, datetime]:
@@ -150,35 +115,29 @@ def id_window(alert_uuid: UUID) -> tuple[datetime, datetime]:
     return start, start + _MILLISECOND
 
 
-def _rows(
-    *, organization: UUID, statuses: Sequence[AlertStatus], seen: Sight, limit: int, cursor: Cursor | None
-) -> list[tuple[UUID, datetime, str]]:
-    backwards = cursor is not None and cursor.backwards
-    comparison, order = (">", "ASC") if backwards else ("<", "DESC")
-    where = f"AND (a.triggered_at, a.id) {comparison} (%s, %s)" if cursor else ""
-    start: list[datetime | UUID] = [cursor.triggered_at, cursor.id] if cursor else []
-    with connection.cursor() as db:
-        db.execute(
-            "SELECT a.id, a.triggered_at, alert_document(a, %s)::text FROM alert_history a"
-            " WHERE a.organization_id = %s AND a.status = ANY (%s) AND (%s OR NOT a.is_silent)"
-            f" {where} ORDER BY a.triggered_at {order}, a.id {order} LIMIT %s",
-            [not seen.live, organization, list(statuses), seen.silent, *start, limit],
-        )
-        rows: list[tuple[UUID, datetime, str]] = db.fetchall()
-    return rows
+class _Condition(msgspec.Struct, frozen=True):
+    sql: str
+    params: list[list[UUID]] = []
 
 
-def _document(alert_uuid: UUID, organizations: list[UUID]) -> tuple[UUID, str, bool, str, str]:
-    """Organization, status, silence, full and redacted JSON of one alert. Raises AlertNotFound."""
+def _within(where: Where) -> _Condition:
+    """`sight.within` for PostgreSQL; a constant for who is not narrowed, so that nothing is asked of each row."""
+    if where is None or where == NOWHERE:
+        return _Condition("true" if where is None else "false")
+    return _Condition("coalesce(a.building_id = ANY (%s), false)", [list(where)])
+
+
+def _find(alert_uuid: UUID, principal: Principal) -> FoundAlert:
     start, end = id_window(alert_uuid)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT a.organization_id, a.status, a.is_silent, alert_document(a)::text, alert_document(a, true)::text"
+            "SELECT a.organization_id, a.building_id, a.status, a.is_silent,"
+            " alert_document(a)::text, alert_document(a, true)::text"
             " FROM alert_history a WHERE a.organization_id = ANY (%s)"
             " AND a.id = %s AND a.triggered_at >= %s AND a.triggered_at < %s",
-            [organizations, alert_uuid, start, end],
+            [list(principal.grants), alert_uuid, start, end],
         )
-        row: tuple[UUID, str, bool, str, str] | None = cursor.fetchone()
+        row = cursor.fetchone()
     if row is None:
         raise AlertNotFound()
-    return row
+    return msgspec.convert(row, FoundAlert)

@@ -16,7 +16,8 @@ from django.db.models import Q
 from apps.alerts import lifecycle
 from apps.alerts.lifecycle import Act, Outcome
 from apps.alerts.models import Alert, AlertEvent, AlertKey, AlertStatus
-from apps.alerts.selectors import AlertNotFound, id_window, sight
+from apps.alerts.selectors import AlertNotFound, id_window
+from apps.alerts.sight import sight, within
 from apps.common import audit, feed
 from apps.common.access import Principal, PrincipalKind, require
 from apps.common.ids import new_id
@@ -208,8 +209,11 @@ def _alert_for(principal: Principal, alert_uuid: UUID) -> Alert:
     )
     if alert is None:
         raise AlertNotFound()
-    grant = require(principal, alert.organization_id, "alerts", "update")
-    if alert.is_silent and not sight(grant).silent:
+    grant = principal.grants[alert.organization_id]
+    if grant.places and not grant.at(alert.building_id):
+        raise AlertNotFound()
+    require(principal, alert.organization_id, "alerts", "update", alert.building_id)
+    if alert.is_silent and not within(sight(grant).silent, alert.building_id):
         raise AlertNotFound()
     return alert
 

@@ -19,6 +19,8 @@ class Picture:
     organization_id: UUID
     organization_name: str
     person_name: str
+    only: Sequence[str]
+    """The buildings that this person is narrowed to, by name; empty: the whole organization."""
     may_act: bool
     cursor: int
     alerts: Sequence[msgspec.Raw]
@@ -46,6 +48,7 @@ def board_context(picture: Picture, eye: Eye, *, feed_url: str, alerts_url: str,
         "organization": {"id": picture.organization_id, "name": picture.organization_name},
         "me": {"id": eye.person_id, "name": picture.person_name},
         "may_act": picture.may_act,
+        "only": ", ".join(picture.only),
         "title": _title(cards, picture.organization_name),
         "count": _count(len(cards), complete=picture.complete),
         "rendered": moment(eye.now, eye),

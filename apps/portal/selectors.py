@@ -9,13 +9,15 @@ import msgspec
 
 from apps.alerts import lifecycle
 from apps.alerts.models import AlertStatus
-from apps.alerts.selectors import MAX_PAGE, alert_page, sight_of
+from apps.alerts.selectors import AlertRow, alert_page, sight_of
+from apps.alerts.sight import NOWHERE, Where
 from apps.common import feed
-from apps.common.access import Principal, allows
+from apps.common.access import Principal
+from apps.common.pagination import MAX_LIMIT, PageQuery
 from apps.common.problems import Forbidden
 from apps.portal.board import Picture
 from apps.portal.cards import Eye
-from apps.tenancy.models import Organization, Site
+from apps.tenancy.models import Building, Organization, Site
 
 
 def picture(*, principal: Principal, organization: UUID) -> Picture:
@@ -23,24 +25,24 @@ def picture(*, principal: Principal, organization: UUID) -> Picture:
 
     The head of the feed is read before the alerts: what comes between the two is told again, never left out.
     """
-    if not sight_of(principal, organization).live:
+    where = sight_of(principal, organization).open
+    if where == NOWHERE:
         raise Forbidden()
     cursor = feed.heads().get(organization, 0)
     open_alerts = alert_page(
-        principal=principal, organization=organization, statuses=lifecycle.OPEN, limit=MAX_PAGE, cursor=None
+        principal=principal, organization=organization, statuses=lifecycle.OPEN, query=PageQuery(MAX_LIMIT)
     )
-    newest = alert_page(
-        principal=principal, organization=organization, statuses=tuple(AlertStatus), limit=1, cursor=None
-    )
+    newest = alert_page(principal=principal, organization=organization, statuses=list(AlertStatus), query=PageQuery(1))
     return Picture(
         organization_id=organization,
         organization_name=Organization.objects.get(id=organization).name,
         person_name=principal.name,
-        may_act=allows(principal, organization, "alerts", "update"),
+        only=_names(organization, where),
+        may_act=principal.grants[organization].anywhere("alerts", "update"),
         cursor=cursor,
-        alerts=_raw(open_alerts.documents),
+        alerts=_raw(open_alerts.items),
         complete=open_alerts.next is None,
-        last=next(iter(_raw(newest.documents)), None),
+        last=next(iter(_raw(newest.items)), None),
     )
 
 
@@ -61,8 +63,14 @@ def organizations(principal: Principal) -> Sequence[Organization]:
     return list(Organization.objects.filter(id__in=principal.grants).order_by("name"))
 
 
-def _raw(documents: Sequence[str]) -> list[msgspec.Raw]:
-    return [msgspec.Raw(document.encode()) for document in documents]
+def _raw(rows: Sequence[AlertRow]) -> list[msgspec.Raw]:
+    return [msgspec.Raw(row.document.encode()) for row in rows]
+
+
+def _names(organization: UUID, where: Where) -> list[str]:
+    """The buildings that somebody is narrowed to, by name."""
+    mine = Building.objects.filter(organization_id=organization, id__in=where or ())
+    return list(mine.order_by("name").values_list("name", flat=True))
 
 
 def _zone(name: str) -> tzinfo:

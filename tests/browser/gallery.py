@@ -84,6 +84,7 @@ def board_html(alerts: list[Document], *, may_act: bool = True) -> str:
         organization_id=ORGANIZATION,
         organization_name="Lincoln Unified School District",
         person_name="Maria Sanchez",
+        only=(),
         may_act=may_act,
         cursor=41,
         alerts=[msgspec.Raw(msgspec.json.encode(document)) for document in alerts],

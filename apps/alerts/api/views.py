@@ -1,11 +1,12 @@
 """Alerts for people: list, one, acknowledge, resolve."""
 
 import json
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -26,10 +27,13 @@ from apps.alerts.lifecycle import IllegalTransition
 from apps.alerts.models import AlertStatus
 from apps.common.api import organization_of, principal_of
 from apps.common.doors import never_refused
+from apps.common.pagination import PAGE_PARAMETERS, link, page_query
 from apps.common.problems import Invalid, ProblemSerializer
 
-DEFAULT_PAGE: Final = 25
-STATUS_FILTERS: Final = {"open": lifecycle.OPEN, **{status.value: (status,) for status in AlertStatus}}
+STATUS_FILTERS: Final[dict[str, Collection[AlertStatus]]] = {
+    "open": lifecycle.OPEN,
+    **{status.value: (status,) for status in AlertStatus},
+}
 
 
 @never_refused
@@ -43,26 +47,20 @@ class AlertListView(APIView):
             OpenApiParameter(
                 "status", OpenApiTypes.STR, enum=list(STATUS_FILTERS), description="Default: every status."
             ),
-            OpenApiParameter(
-                "limit", OpenApiTypes.INT, description=f"1 to {selectors.MAX_PAGE}, default {DEFAULT_PAGE}."
-            ),
-            OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` or `previous` of a page."),
+            *PAGE_PARAMETERS,
         ],
         responses={200: AlertPageSerializer, (400, "application/problem+json"): ProblemSerializer},
     )
     def get(self, request: Request) -> HttpResponse:
         """One page."""
-        query = request.query_params
-        cursor = query.get("cursor")
         page = selectors.alert_page(
             principal=principal_of(request),
             organization=organization_of(request),
-            statuses=_statuses(query.get("status")),
-            limit=_limit(query.get("limit")),
-            cursor=selectors.Cursor.decode(cursor) if cursor else None,
+            statuses=_statuses(request.query_params.get("status")),
+            query=page_query(request),
         )
-        links = [_link(request, page.next), _link(request, page.previous)]
-        body = f'{{"next":{links[0]},"previous":{links[1]},"results":[{",".join(page.documents)}]}}'
+        ways = (json.dumps(link(request, position)) for position in (page.next, page.previous))
+        body = '{{"next":{},"previous":{},"results":[{}]}}'.format(*ways, ",".join(row.document for row in page.items))
         return HttpResponse(body, content_type="application/json")
 
 
@@ -171,25 +169,9 @@ def _with_current(refusal: IllegalTransition, request: Request, alert_uuid: UUID
     return IllegalTransition(refusal.detail, current=json.loads(document))
 
 
-def _statuses(named: str | None) -> tuple[AlertStatus, ...]:
+def _statuses(named: str | None) -> Collection[AlertStatus]:
     if named is None:
         return tuple(AlertStatus)
     if named not in STATUS_FILTERS:
         raise Invalid("status is not known.", errors={"status": [f"One of {', '.join(STATUS_FILTERS)}."]})
     return STATUS_FILTERS[named]
-
-
-def _limit(named: str | None) -> int:
-    if named is None:
-        return DEFAULT_PAGE
-    if not named.isascii() or not named.isdigit() or not 1 <= int(named) <= selectors.MAX_PAGE:
-        raise Invalid("limit is out of range.", errors={"limit": [f"A number from 1 to {selectors.MAX_PAGE}."]})
-    return int(named)
-
-
-def _link(request: Request, cursor: selectors.Cursor | None) -> str:
-    if cursor is None:
-        return "null"
-    query: QueryDict = request.query_params.copy()
-    query["cursor"] = cursor.encode()
-    return f'"{request.build_absolute_uri(request.path)}?{query.urlencode()}"'

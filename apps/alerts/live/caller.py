@@ -16,7 +16,7 @@ from django.http.request import validate_host
 
 from apps.accounts.principals import principal_from_bearer, principal_from_session
 from apps.alerts.live.hub import Sees
-from apps.alerts.selectors import sight
+from apps.alerts.sight import NOWHERE, Sight, sight, within
 from apps.common.access import Principal, PrincipalKind
 from apps.common.feed import Audience, Envelope
 from apps.common.problems import Unauthenticated
@@ -87,7 +87,7 @@ def _turn() -> asyncio.Lock:
 def person_sees(principal: Principal) -> dict[UUID, Sees]:
     """For each organization whose live feed the person may read: which messages."""
     seen = {organization: sight(grant) for organization, grant in principal.grants.items()}
-    return {organization: _audiences(eyes.silent) for organization, eyes in seen.items() if eyes.live}
+    return {organization: _told(eyes) for organization, eyes in seen.items() if eyes.open != NOWHERE}
 
 
 async def gateway_sees(principal: Principal) -> dict[UUID, Sees]:
@@ -112,6 +112,6 @@ def may_be_gateway(principal: Principal) -> bool:
     return principal.kind is PrincipalKind.GATEWAY
 
 
-def _audiences(silent: bool) -> Sees:
-    audiences = {Audience.STAFF, Audience.RESPONSE} if silent else {Audience.STAFF}
-    return lambda envelope: envelope.audience in audiences
+def _told(eyes: Sight) -> Sees:
+    places = {Audience.STAFF: eyes.open, Audience.RESPONSE: eyes.silent}
+    return lambda envelope: within(places.get(envelope.audience, NOWHERE), envelope.building_id)

@@ -4,6 +4,8 @@ from tests.cloud.school import raised
 from tests.matrix.entry import At, But, Entry
 from tests.matrix.things import Things
 
+READ_OPEN = "alerts:read|open_alerts:read"
+OPEN_ONLY = But(404, "who answers alarms of a suspended school is told of no closed one")
 CLOSED_ONLY = But(404, "who may read closed alerts only is told of no open one")
 
 
@@ -15,13 +17,19 @@ ENTRIES = [
     Entry(
         "GET",
         "/api/v1/alerts?organization={organization}",
-        "alerts:read|closed_alerts:read",
+        "alerts:read|open_alerts:read|closed_alerts:read",
         At.LIST,
         rows="alert",
     ),
-    Entry("GET", "/api/v1/alerts?organization={organization}&status=open", "alerts:read", At.LIST, rows="alert"),
-    Entry("GET", "/api/v1/alerts/{alert}", "alerts:read", At.BUILDING, but={"viewer of the school": CLOSED_ONLY}),
-    Entry("GET", "/api/v1/alerts/{closed_alert}", "alerts:read|closed_alerts:read", At.BUILDING),
+    Entry("GET", "/api/v1/alerts?organization={organization}&status=open", READ_OPEN, At.LIST, rows="alert"),
+    Entry("GET", "/api/v1/alerts/{alert}", READ_OPEN, At.BUILDING, but={"viewer of the school": CLOSED_ONLY}),
+    Entry(
+        "GET",
+        "/api/v1/alerts/{closed_alert}",
+        "alerts:read|closed_alerts:read",
+        At.BUILDING,
+        but=dict.fromkeys(("admin of a susp", "manager of a susp", "operator of a susp"), OPEN_ONLY),
+    ),
     Entry("PUT", "/api/v1/alerts/{alert}/acknowledge", "alerts:update", At.BUILDING, changes="alert.acknowledge"),
     Entry(
         "PUT",

@@ -5,7 +5,7 @@ ENTRIES = [
     Entry("GET", "/login/", at=At.OPEN),
     Entry("POST", "/login/", at=At.OPEN, content_type="application/x-www-form-urlencoded", body=lambda _: "email=x"),
     Entry("POST", "/logout/", at=At.OPEN, ok=302),
-    Entry("GET", "/board/?organization={organization}", "alerts:read", At.LIST, is_page=True),
+    Entry("GET", "/board/?organization={organization}", "alerts:read|open_alerts:read", At.LIST, is_page=True),
     Entry(
         "POST",
         "/board/alerts/{alert}/acknowledge/",
