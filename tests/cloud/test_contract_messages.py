@@ -19,18 +19,21 @@ from django.utils import timezone
 from apps.accounts.tokens import signing_key
 from apps.alerts.consumers import GatewayResume, PersonResume
 from apps.alerts.ingest import service
+from apps.alerts.ingest.core import read_core
 from apps.alerts.ingest.messages import decode_event
+from apps.alerts.models import Alert
 from apps.common.ids import new_id
 from apps.common.problems import Problem
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
-from apps.devices.models import Device, DeviceStatus, GatewayRule
+from apps.devices.models import Device, DeviceStatus, GatewayRule, Trouble
 from contracts import Example, examples
 from contracts.validation import problems
 from tests.cloud.school import School, raised, send
 
 EVENTS, TOKEN, CONFIGURATION = "/api/v1/edge/events", "/api/v1/oauth/token", "/api/v1/edge/config"
 DEMANDS = {"accept": "application/jose"}
+NOW = datetime(2026, 9, 1, 8, 15, 4, tzinfo=UTC)
 NOBODY = "0198f2c4-6a10-7fff-9c41-5d2e8f7a0fff"
 
 
@@ -62,7 +65,8 @@ def test_an_invalid_event_is_refused(example: Example) -> None:
 
 def test_every_invalid_event_costs_the_others_nothing(school: School) -> None:
     """All of them in one batch with a real press: it is stored, each of the others is quarantined with a reason."""
-    bad = [json.loads(example.raw) for example in examples("edge_event", "invalid")]
+    invalid = [example for example in examples("edge_event", "invalid") if read_core(example.raw, NOW) is None]
+    bad = [json.loads(example.raw) for example in invalid]
     press = raised(school)
     answer = post(school, msgspec.json.encode({"epoch": uuid4(), "events": [*bad, press]}))
     assert answer.status_code == 200 and problems("edge_answer", answer.content) == []
@@ -70,6 +74,46 @@ def test_every_invalid_event_costs_the_others_nothing(school: School) -> None:
     assert {result["result"] for result in quarantined} == {"quarantined"}
     assert all(result["reason"] == "undecodable" and result["detail"] for result in quarantined)
     assert (stored["event_id"], stored["result"]) == (press["event_id"], "stored")
+
+
+@pytest.mark.parametrize("example", examples("edge_event", "invalid"), ids=label)
+def test_an_alarm_is_raised_where_the_core_of_the_event_can_be_read(school: School, example: Example) -> None:
+    """As grave as any where its type is not known, and with a trouble; what could be read counts. Once, also if sent
+    again. Nothing else of an invalid event does anything.
+    """
+    sent, alarm = json.loads(example.raw), read_core(example.raw, NOW)
+    if alarm:
+        sent |= {"event_id": str(new_id())}
+    answer = send(school, sent)
+    with tenant_scope([school.organization]):
+        alerts = list(Alert.objects.all())
+        troubles = set(Trouble.objects.values_list("kind", flat=True))
+    if alarm is None:
+        assert (answer.results[0].result, alerts) == ("quarantined", [])
+        return
+    assert answer.results[0].result == "stored", answer.results[0]
+    assert "press_read_in_part" in troubles
+    (alert,) = alerts
+    assert alert.alert_type == ("lockdown" if "type" in alarm.unread else sent["type"])
+    assert alert.is_silent is ("silent" not in alarm.unread and sent["silent"])
+    assert [result.result for result in send(school, sent).results] == ["repeat"]
+
+
+@pytest.mark.parametrize("field", ["event_id", "device", "inst", "seq", "alert_id"])
+def test_without_its_core_a_press_is_none(school: School, field: str) -> None:
+    """Nobody could say which press it was, so a repeat could not be known."""
+    event = raised(school)
+    del event[field]
+    assert send(school, event).results[0].result == "quarantined"
+
+
+@pytest.mark.parametrize("field", ["at", "room", "type", "severity", "silent", "drill", "live", "hops", "policy"])
+@pytest.mark.parametrize("value", [None, 7, "a\x00b", [], {"of": "a newer gateway"}])
+def test_no_other_field_keeps_a_press_from_being_an_alarm(school: School, field: str, value: object) -> None:
+    answer = send(school, raised(school) | {field: value})
+    assert answer.results[0].result == "stored"
+    with tenant_scope([school.organization]):
+        assert Alert.objects.count() == 1
 
 
 @pytest.mark.parametrize("example", examples("edge_event", "valid"), ids=label)

@@ -88,6 +88,7 @@ class Alert(msgspec.Struct):
 
     id: UUID
     alert_id: str
+    alert_type: str
     status: str
     is_unattributed: bool
     is_late: bool
@@ -126,13 +127,14 @@ def test_bad_neighbours_cost_the_real_presses_nothing(school: School) -> None:
     real = [raised(school), raised(school, device=school.device, alert_type="assist")]
     strangers = device_name()
     events: list[JsonObject] = [
-        raised(school, pattern=NUL),
+        raised(school, device=NUL),
         real[0],
         raised(school, device=strangers),
         raised(school, device=other.device),
         raised(school, at=CLOCK_START),
         {"event_id": str(uuid4()), "kind": "alert.danced", "at": rfc3339(timezone.now())},
         real[1],
+        raised(school, pattern=NUL, type="of a newer gateway"),
     ]
     answer = send(school, *events)
     good = ("stored", None)
@@ -143,6 +145,7 @@ def test_bad_neighbours_cost_the_real_presses_nothing(school: School) -> None:
         good,
         good,
         ("quarantined", "undecodable"),
+        good,
         good,
     ]
     assert [result.detail for result in answer.results if result.result == "quarantined"] != [None, None]
@@ -160,8 +163,9 @@ def test_bad_neighbours_cost_the_real_presses_nothing(school: School) -> None:
         assert alert.place is None
     dated = alerts[str(events[4]["alert_id"])]
     assert abs(dated.triggered_at - timezone.now()) < timedelta(minutes=1)
-    assert len(alerts) == 5
-    assert told(school).count("alert.created") == 5
+    assert alerts[str(events[7]["alert_id"])].alert_type == "lockdown"
+    assert len(alerts) == 6
+    assert told(school).count("alert.created") == 6
     assert "device.trouble" in told(school)
     assert (shown(other), told(other)) == ({}, [])
 

@@ -13,6 +13,7 @@ import msgspec
 from django.db import DataError, IntegrityError, connection, transaction
 
 from apps.alerts.ingest.batch import CLOCK_LIMIT, Batch, Quarantined
+from apps.alerts.ingest.core import ReadInPart, read_core
 from apps.alerts.ingest.handlers import apply
 from apps.alerts.ingest.messages import (
     AlertRaised,
@@ -75,7 +76,7 @@ def ingest(*, gateway: Principal, request: EventsRequest, received_at: datetime)
         clock_offset=offset if abs(offset) > CLOCK_LIMIT else timedelta(0),
         slow=offset if timedelta(0) < offset <= CLOCK_LIMIT else timedelta(0),
     )
-    decoded = [_decode(raw) for raw in request.events]
+    decoded = [_decode(raw, received_at) for raw in request.events]
     results = _store(batch, decoded)
     return EventsAnswer(watermark=_watermark(batch), results=results)
 
@@ -90,20 +91,24 @@ class Undecodable(Exception):
         self.detail = detail
 
 
-Decoded = AnyEvent | Undecodable
+Decoded = AnyEvent | ReadInPart | Undecodable
 
 
-def _decode(raw: msgspec.Raw) -> Decoded:
+def _decode(raw: msgspec.Raw, received_at: datetime) -> Decoded:
     body = bytes(raw)
     try:
         event: AnyEvent = decode_event(body)
     except (msgspec.DecodeError, ValueError) as error:
-        try:
-            head = decode_head(body)
-        except msgspec.DecodeError:
-            head = EventHead()
-        return Undecodable(head, body, str(error)[:1000].replace("\x00", ""))
+        return read_core(body, received_at) or _undecodable(body, error)
     return event
+
+
+def _undecodable(body: bytes, error: Exception) -> Undecodable:
+    try:
+        head = decode_head(body)
+    except msgspec.DecodeError:
+        head = EventHead()
+    return Undecodable(head, body, str(error)[:1000].replace("\x00", ""))
 
 
 def _store(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
@@ -112,13 +117,17 @@ def _store(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
     results: list[EventResult | None] = [None] * len(decoded)
     raised: list[tuple[int, AlertRaised]] = []
     others: list[tuple[int, AnyEvent]] = []
-    for number, event in enumerate(decoded):
-        if isinstance(event, Undecodable):
-            results[number] = EventResult(event.head.event_id, "quarantined", "undecodable", event.detail)
-        elif event.event_id not in fresh:
+    for number, one in enumerate(decoded):
+        if isinstance(one, Undecodable):
+            results[number] = EventResult(one.head.event_id, "quarantined", "undecodable", one.detail)
+            continue
+        event = one.event if isinstance(one, ReadInPart) else one
+        if event.event_id not in fresh:
             results[number] = EventResult(event.event_id, "repeat")
         else:
             fresh.discard(event.event_id)
+            if isinstance(one, ReadInPart):
+                _say_what_was_guessed(batch, one)
             if isinstance(event, AlertRaised):
                 raised.append((number, event))
             else:
@@ -138,8 +147,10 @@ def _remember(batch: Batch, decoded: Sequence[Decoded]) -> set[UUID]:
     for event in decoded:
         if isinstance(event, Undecodable):
             if event.head.event_id is not None:
-                text = event.body.decode("utf-8", "replace").replace("\x00", "")
-                rows.append(SeenRow(event.head.event_id, event.head.kind, "undecodable", text))
+                rows.append(SeenRow(event.head.event_id, event.head.kind, "undecodable", _text(event.body)))
+        elif isinstance(event, ReadInPart):
+            kind = str(event.event.__struct_config__.tag)
+            rows.append(SeenRow(event.event.event_id, kind, None, _text(event.body)))
         else:
             body = None if isinstance(event, PressFacts) else msgspec.json.encode(event).decode()
             rows.append(SeenRow(event.event_id, str(event.__struct_config__.tag), None, body))
@@ -154,6 +165,17 @@ def _remember(batch: Batch, decoded: Sequence[Decoded]) -> set[UUID]:
             [batch.organization_id, batch.gateway_id, batch.epoch, batch.received_at, seen],
         )
         return {row[0] for row in cursor.fetchall()}
+
+
+def _say_what_was_guessed(batch: Batch, alarm: ReadInPart) -> None:
+    named = ", ".join(alarm.unread)
+    detail = f"A press could not be read as a whole ({named}), so it counts as grave as any: update the cloud."
+    batch.trouble(alarm.event.device, "press_read_in_part", detail)
+
+
+def _text(body: bytes) -> str:
+    """As PostgreSQL can keep it."""
+    return body.decode("utf-8", "replace").replace("\x00", "")
 
 
 def _raise_all(batch: Batch, raised: Sequence[tuple[int, AlertRaised]], results: list[EventResult | None]) -> None:
