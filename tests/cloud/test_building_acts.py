@@ -1,6 +1,6 @@
 """What is done in the building and told by its gateway: by the same table, and only by persons of this school."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -123,6 +123,21 @@ def test_a_person_who_has_no_name_is_still_somebody(school: School) -> None:
     assert len(shown(long, alert)["acknowledged_by"]["name"]) == 200
     User.objects.filter(pk=long.id).update(first_name=None, last_name="")
     assert shown(long, alert)["acknowledged_by"]["name"].endswith("@school.example")
+
+
+@pytest.mark.parametrize("wrong", [timedelta(hours=20), timedelta(days=400), -timedelta(days=400)], ids=str)
+def test_a_close_of_a_gateway_whose_clock_is_wrong_takes_no_later_press(
+    school: School, admin: Person, wrong: timedelta
+) -> None:
+    """Nobody closes an alert in the future: what is pressed after that is a new alert."""
+    event = raised(school)
+    (alert,) = raise_alerts(school, event)
+    assert act(school, "alert.resolved", event, admin.id, at=rfc3339(timezone.now() + wrong)) == ["stored"]
+    assert datetime.fromisoformat(shown(admin, alert)["resolved_at"]) <= timezone.now()
+    again = raised(school, kind="alert.pressed_again", alert_id=event["alert_id"])
+    assert [result.result for result in send(school, again).results] == ["stored"]
+    assert shown(admin, alert)["presses"] == 1
+    assert admin.client.get("/api/v1/alerts", {"status": "open"}).json()["results"]
 
 
 @pytest.mark.parametrize("slow", [timedelta(0), timedelta(minutes=10)], ids=["right", "slow"])

@@ -1,6 +1,6 @@
 """A batch as everything in ingest knows it: who sent it, when it came, and how it becomes a trouble."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +10,10 @@ from apps.devices.services import raise_trouble
 
 CLOCK_LIMIT: Final = timedelta(days=1)
 """A gateway's clock that is off by more than this is corrected by what it is off."""
+
+
+OLDEST: Final = timedelta(days=90)
+"""What is older than the hot history was dated by a clock that lost its time; it is dated by its arrival."""
 
 
 class Quarantined(Exception):
@@ -33,6 +37,17 @@ class Batch(msgspec.Struct, frozen=True):
     received_at: datetime
     clock_offset: timedelta
     slow: timedelta
+
+    def dated(self, at: datetime) -> tuple[datetime, datetime | None]:
+        """When something was, and what the gateway had said where that could not be believed."""
+        corrected = at.astimezone(UTC) + self.clock_offset
+        if self.received_at - OLDEST <= corrected <= self.received_at + CLOCK_LIMIT:
+            return corrected, at if self.clock_offset else None
+        return self.received_at, at
+
+    def acted_at(self, at: datetime) -> datetime:
+        """When a person acted. Never later than now: what is pressed after this would join what is closed by then."""
+        return min(self.dated(at)[0], self.received_at)
 
     def trouble(self, device: str | None, kind: str, detail: str | None, *, since: datetime | None = None) -> None:
         """Open a trouble of the gateway (None), or of a device that it speaks of."""

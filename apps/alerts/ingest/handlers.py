@@ -1,8 +1,8 @@
 """What each kind of event does. `apply` is dispatched by the type of the event."""
 
+from dataclasses import replace
 from datetime import datetime
 from functools import singledispatch
-from uuid import UUID
 
 from apps.accounts.grants import person_principal
 from apps.alerts import services
@@ -57,7 +57,8 @@ def _(event: AlertPressedAgain, batch: Batch) -> bool:
 
 @apply.register
 def _(event: AlertAcknowledged, batch: Batch) -> bool:
-    alert, step = _required_alert(batch, event.alert_id), _step(batch, event, by=event.by)
+    alert = _required_alert(batch, event.alert_id)
+    step = _act(batch, event, event.by, alert)
     try:
         services.apply_acknowledge(alert, step)
     except IllegalTransition:
@@ -67,7 +68,8 @@ def _(event: AlertAcknowledged, batch: Batch) -> bool:
 
 @apply.register
 def _(event: AlertResolved, batch: Batch) -> bool:
-    alert, step = _required_alert(batch, event.alert_id), _step(batch, event, by=event.by)
+    alert = _required_alert(batch, event.alert_id)
+    step = _act(batch, event, event.by, alert)
     try:
         services.apply_resolve(alert, step, event.reason)
     except IllegalTransition:
@@ -91,7 +93,7 @@ def _(event: ActionEvent, batch: Batch) -> bool:
 
 @apply.register
 def _(event: DeviceTrouble, batch: Batch) -> bool:
-    batch.trouble(event.device, event.trouble, event.detail, since=event.since + batch.clock_offset)
+    batch.trouble(event.device, event.trouble, event.detail, since=batch.acted_at(event.since))
     return True
 
 
@@ -102,7 +104,7 @@ def _(event: DeviceRecovered, batch: Batch) -> bool:
         gateway_id=batch.gateway_id,
         device=event.device,
         kind=event.trouble,
-        at=event.at + batch.clock_offset,
+        at=batch.acted_at(event.at),
     )
     return True
 
@@ -127,18 +129,20 @@ def _required_alert(batch: Batch, alert_id: str) -> Alert:
     return alert
 
 
-def _step(batch: Batch, event: Event, at: datetime | None = None, *, by: BuildingAct | None = None) -> Step:
+def _step(batch: Batch, event: Event, at: datetime | None = None) -> Step:
+    """What the gateway itself did or saw."""
     return Step(
         event_id=event.event_id,
-        at=at or event.at + batch.clock_offset,
+        at=at or batch.acted_at(event.at),
         actor_kind=PrincipalKind.GATEWAY,
         actor_id=batch.gateway_id,
-        person=_known_person(batch, by.person) if by and by.person else None,
-        via=by.via if by else "gateway",
+        person=None,
+        via="gateway",
     )
 
 
-def _known_person(batch: Batch, person: UUID) -> UUID | None:
-    """The person whom a gateway named, if they may act on alerts of its organization; any other counts as no name."""
-    principal = person_principal(person)
-    return person if principal and allows(principal, batch.organization_id, "alerts", "update") else None
+def _act(batch: Batch, event: Event, by: BuildingAct, alert: Alert) -> Step:
+    """What somebody did in the building. A person who may not act on this alert counts as no name."""
+    principal = person_principal(by.person) if by.person else None
+    may = principal is not None and allows(principal, batch.organization_id, "alerts", "update", alert.building_id)
+    return replace(_step(batch, event), person=by.person if may else None, via=by.via)

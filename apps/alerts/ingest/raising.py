@@ -1,7 +1,7 @@
 """Alerts of a batch, as one set: dated once, written by one statement, announced."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -10,14 +10,12 @@ import msgspec
 from django.db import connection
 
 from apps.alerts import services
-from apps.alerts.ingest.batch import CLOCK_LIMIT, Batch
+from apps.alerts.ingest.batch import Batch
 from apps.alerts.ingest.messages import AlertRaised, PressFacts
 from apps.common.times import rfc3339
 
 LATE_AFTER: Final = timedelta(seconds=30)
 """A press that took longer than this to arrive is marked late."""
-OLDEST_PRESS: Final = timedelta(days=90)
-"""A press older than the hot history was dated by a clock that lost its time; it is dated by its arrival."""
 TWO_PERSON_TYPES: Final = frozenset({"lockdown"})
 
 _RAISE_SQL: Final = Path(__file__).with_name("raise_alerts.sql").read_text()
@@ -66,7 +64,7 @@ def raise_alerts(batch: Batch, rows: Sequence[RaiseRow]) -> set[str]:
 
 def raise_row(batch: Batch, event: PressFacts, alert_id: str) -> RaiseRow:
     """What an alert of this press is written from."""
-    pressed_at, original = _dated(batch, event.hops.pressed_at)
+    pressed_at, original = batch.dated(event.hops.pressed_at)
     metadata: dict[str, object] = {
         "policy": event.policy,
         "room": event.room,
@@ -94,11 +92,3 @@ def raise_row(batch: Batch, event: PressFacts, alert_id: str) -> RaiseRow:
         hops={name: at and rfc3339(at) for name, at in msgspec.structs.asdict(event.hops).items()},
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
-
-
-def _dated(batch: Batch, pressed_at: datetime) -> tuple[datetime, datetime | None]:
-    """When the press was, and what the gateway had said where that could not be believed."""
-    corrected = pressed_at.astimezone(UTC) + batch.clock_offset
-    if batch.received_at - OLDEST_PRESS <= corrected <= batch.received_at + CLOCK_LIMIT:
-        return corrected, pressed_at if batch.clock_offset else None
-    return batch.received_at, pressed_at
