@@ -145,6 +145,8 @@ CELERY_BEAT_SCHEDULE = {
     "drills": {"task": "apps.alerts.tasks.end_drills", "schedule": 30.0},
     "audit heads": {"task": "apps.common.tasks.store_audit_heads", "schedule": 3600.0},
     "heartbeat": {"task": "apps.common.tasks.beat", "schedule": 30.0},
+    "feed": {"task": "apps.common.tasks.thin_feed", "schedule": 3600.0},
+    "gateway records": {"task": "apps.devices.tasks.thin_gateway_records", "schedule": 3600.0},
     "idempotency keys": {"task": "apps.common.tasks.forget_idempotency_keys", "schedule": 3600.0},
 }
 

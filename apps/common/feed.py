@@ -6,15 +6,19 @@ The one number is cursor of the live feed, order of the outbox, and version of w
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from django.db import connections
 
 from apps.common.scope import FeedRows, current_scope
+
+RESUME_WINDOW: Final = 5000
+"""A cursor further behind than this reads the list again instead; so many of the newest events are always there."""
+KEEP: Final = timedelta(days=30)
 
 
 class Audience(StrEnum):
@@ -125,6 +129,19 @@ def mark_sent(messages: Sequence[FeedMessage], at: datetime) -> None:
             " WHERE f.organization_id = k.organization_id AND f.seq = k.seq",
             [at, [message.organization_id for message in messages], [message.seq for message in messages]],
         )
+
+
+def forget_old(*, now: datetime, limit: int) -> int:
+    """Delete events that were published, are older than KEEP and that no cursor reaches; how many, at most `limit`."""
+    with connections[current_scope().alias].cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM feed_events WHERE ctid = ANY (ARRAY("
+            " SELECT f.ctid FROM organization_heads h JOIN feed_events f ON f.organization_id = h.organization_id"
+            " AND f.seq <= h.seq - %s WHERE f.sent_at IS NOT NULL AND f.created_at < %s LIMIT %s))",
+            [RESUME_WINDOW, now - KEEP, limit],
+        )
+        deleted: int = cursor.rowcount
+        return deleted
 
 
 def heads() -> dict[UUID, int]:

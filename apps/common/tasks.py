@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.common import audit_heads, heartbeats, idempotency
+from apps.common import audit_heads, feed, heartbeats, idempotency, thinning
 from apps.common.scope import system_scope
 
 
@@ -24,3 +24,9 @@ def forget_idempotency_keys() -> None:
     """Thin out answers that are kept no longer."""
     with system_scope():
         idempotency.forget_old(now=timezone.now())
+
+
+@shared_task
+def thin_feed() -> None:
+    """Thin out the feed behind what any cursor reaches."""
+    thinning.thin("feed", feed.forget_old, now=timezone.now())

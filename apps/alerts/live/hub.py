@@ -31,8 +31,6 @@ QUEUE_SIZE: Final = 512
 CHECK_SECONDS: Final = 2.0
 """How often the heads are compared with the database."""
 PAGE: Final = 500
-RESUME_WINDOW: Final = 5000
-"""A cursor further behind than this reads the list again instead."""
 
 Sees = Callable[[Envelope], bool]
 

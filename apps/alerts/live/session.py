@@ -7,8 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from apps.alerts.live.hub import RESUME_WINDOW, Client, Hub, read_since
-from apps.common.feed import FeedMessage
+from apps.alerts.live.hub import Client, Hub, read_since
+from apps.common.feed import RESUME_WINDOW, FeedMessage
 
 PING_SECONDS: Final = 10.0
 

@@ -1,0 +1,15 @@
+"""Celery entry points of devices."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from apps.common import thinning
+from apps.devices import retention
+
+
+@shared_task
+def thin_gateway_records() -> None:
+    """Thin out what gateways sent, and the identifiers of their assertions."""
+    now = timezone.now()
+    thinning.thin("gateway_events", retention.forget_old_events, now=now)
+    thinning.thin("gateway_assertions", retention.forget_used_assertions, now=now)

@@ -1,0 +1,90 @@
+"""What is kept no longer goes: never an event that a cursor may still reach, and never one that was not published."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from apps.common import feed, thinning
+from apps.common.models import AuditEntry
+from apps.common.scope import system_scope, tenant_scope
+from apps.devices.models import GatewayAssertion, GatewayEvent
+from apps.devices.tasks import thin_gateway_records
+from tests.cloud.school import School, raise_alert, raised, send
+
+
+def owner(statement: str, *params: object) -> None:
+    """Time passes."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(statement, [*params])  # type: ignore[list-item]
+
+
+def fill(organization: UUID, events: int) -> None:
+    owner(
+        "INSERT INTO feed_events (organization_id, seq, kind, audience, payload, created_at, sent_at)"
+        " SELECT %s, n, 'changed', 'staff', '{}', now() - interval '31 days', now() FROM generate_series(1, %s) n",
+        organization,
+        events,
+    )
+    owner("INSERT INTO organization_heads (organization_id, seq) VALUES (%s, %s)", organization, events)
+
+
+def left(organization: UUID) -> list[int]:
+    with tenant_scope([organization]):
+        return [event.seq for event in feed.since(organization, 0, limit=100_000)]
+
+
+def test_a_cursor_within_the_window_never_meets_a_hole(school: School) -> None:
+    """Whoever was away no longer than the window gets everything that came since, however long ago that was."""
+    fill(school.organization, feed.RESUME_WINDOW + 100)
+    thinning.thin("feed", feed.forget_old, now=timezone.now())
+    assert left(school.organization) == list(range(101, feed.RESUME_WINDOW + 101))
+
+
+@pytest.mark.parametrize("change", ["sent_at = NULL", "created_at = now()"])
+def test_what_was_not_published_or_is_young_stays(school: School, change: str) -> None:
+    fill(school.organization, feed.RESUME_WINDOW + 10)
+    owner(f"UPDATE feed_events SET {change} WHERE organization_id = %s AND seq = 3", school.organization)
+    thinning.thin("feed", feed.forget_old, now=timezone.now())
+    assert left(school.organization)[:2] == [3, 11]
+    owner("UPDATE feed_events SET sent_at = now() WHERE organization_id = %s", school.organization)
+
+
+def test_a_purge_is_in_the_audit_trail_with_its_count(school: School) -> None:
+    """A purge writes an audit row with range, count and rule."""
+    fill(school.organization, feed.RESUME_WINDOW + 7)
+    now = timezone.now()
+    deleted = thinning.thin("feed", feed.forget_old, now=now)
+    with system_scope():
+        entry = AuditEntry.objects.filter(action="retention.thinned", target_kind="feed").latest("at")
+    assert entry.detail == {"count": deleted, "before": now.isoformat()} and deleted >= 7
+
+
+def test_an_event_of_a_gateway_is_known_as_a_repeat_for_90_days(school: School) -> None:
+    """Afterwards a press is still known by the names of its alert."""
+    young, old = raised(school), raised(school)
+    send(school, young, old)
+    expire(school, str(old["event_id"]), timezone.now() - timedelta(days=91))
+    thin_gateway_records()
+    with tenant_scope([school.organization]):
+        assert [str(event.event_id) for event in GatewayEvent.objects.all()] == [young["event_id"]]
+    assert [result.result for result in send(school, young, old).results] == ["repeat", "repeat"]
+
+
+def test_an_assertion_that_expired_is_forgotten(school: School) -> None:
+    raise_alert(school)
+    now = timezone.now()
+    with tenant_scope([school.organization]):
+        for jti, expires_at in (("used", now - timedelta(seconds=1)), ("valid", now + timedelta(minutes=1))):
+            GatewayAssertion.objects.create(
+                organization_id=school.organization, gateway_id=school.gateway, jti=jti, expires_at=expires_at
+            )
+    thin_gateway_records()
+    with tenant_scope([school.organization]):
+        assert [one.jti for one in GatewayAssertion.objects.all()] == ["valid"]
+
+
+def expire(school: School, event: str, at: datetime) -> None:
+    owner("UPDATE gateway_events SET received_at = %s WHERE event_id = %s", at, event)
