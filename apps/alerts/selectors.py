@@ -7,13 +7,15 @@ from uuid import UUID
 
 import msgspec
 from django.db import connection
+from django.db.models import Q
 
 from apps.alerts.lifecycle import OPEN
-from apps.alerts.models import AlertStatus
+from apps.alerts.models import Alert, AlertStatus
 from apps.alerts.sight import CLOSED, NOWHERE, Sight, Where, sight, within
 from apps.common.access import Principal, grant_in
 from apps.common.pagination import Page, PageQuery, cut
 from apps.common.problems import Forbidden, NotFound
+from apps.tenancy.occupancy import Extent
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -102,6 +104,14 @@ def alert_document(*, principal: Principal, alert_uuid: UUID) -> str:
 def document_after_act(*, principal: Principal, alert_uuid: UUID) -> str:
     """The alert for who has just acted on it, which in a suspended organization is more than they may read."""
     return _find(alert_uuid, principal).full
+
+
+def open_alerts_in(extent: Extent) -> list[str]:
+    """The ids of the open alerts at a place, newest first. No more than ids, since some are silent."""
+    alerts = Alert.objects.filter(organization_id=extent.organization_id, status__in=OPEN)
+    if not extent.is_everything:
+        alerts = alerts.filter(Q(room_id__in=extent.rooms) | Q(building_id__in=extent.buildings))
+    return [str(id_) for id_ in alerts.order_by("-triggered_at", "-id").values_list("id", flat=True)]
 
 
 def id_window(alert_uuid: UUID) -> tuple[datetime, datetime]:

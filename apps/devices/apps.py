@@ -9,8 +9,12 @@ class DevicesConfig(AppConfig):
     name = "apps.devices"
 
     def ready(self) -> None:
-        """Say how a gateway's token becomes its principal."""
+        """Say how a gateway's token becomes its principal, and what of ours stands at a place."""
         from apps.accounts import principals  # noqa: PLC0415 -- models are there only from here on
         from apps.devices.gateways import principal_for  # noqa: PLC0415
+        from apps.devices.selectors import devices_in, gateways_in  # noqa: PLC0415
+        from apps.tenancy import occupancy  # noqa: PLC0415
 
         principals.register(PrincipalKind.GATEWAY, principal_for)
+        occupancy.register("devices", devices_in)
+        occupancy.register("gateways", gateways_in)

@@ -19,11 +19,12 @@ NAMES_SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What would be gone: these buildings and rooms of an organization."""
+    """What would be gone: these buildings and rooms of an organization, or with `is_everything` all of it."""
 
     organization_id: UUID
-    buildings: frozenset[UUID]
-    rooms: frozenset[UUID]
+    buildings: frozenset[UUID] = frozenset()
+    rooms: frozenset[UUID] = frozenset()
+    is_everything: bool = False
 
 
 class Occupants(msgspec.Struct, frozen=True):

@@ -69,9 +69,12 @@ def organization(*, principal: Principal, organization_id: UUID) -> Organization
 
 
 def existing_organization(organization_id: UUID, *, lock: bool = False) -> Organization:
-    """The organization of this id in scope. Raises NotFound."""
+    """The organization of this id in scope. Raises NotFound.
+
+    With `lock` its row is locked until commit, in a way that no alarm of the organization waits for.
+    """
     queryset = Organization.objects.filter(id=organization_id)
-    found = (queryset.select_for_update() if lock else queryset).first()
+    found = (queryset.select_for_update(no_key=True) if lock else queryset).first()
     if found is None:
         raise NotFound()
     return found
@@ -125,10 +128,10 @@ def room_page(*, principal: Principal, floor_id: UUID, query: PageQuery) -> Page
 def place(*, principal: Principal, kind: type[P], place_id: UUID, action: str = "read", lock: bool = False) -> P:
     """One place at which the principal may do `action`. Raises NotFound, Forbidden.
 
-    With `lock` its row is locked until commit.
+    With `lock` its row is locked until commit: of one that is not to be deleted, so that no alarm waits for it.
     """
     queryset = cast("models.QuerySet[P]", kind.objects.filter(id=place_id))
-    found = (queryset.select_for_update() if lock else queryset).first()
+    found = (queryset.select_for_update(no_key=action != "delete") if lock else queryset).first()
     if found is None:
         raise NotFound()
     require(principal, found.organization_id, "places", action, **location(found))
@@ -153,30 +156,25 @@ def place_tree(*, principal: Principal, organization_id: UUID) -> str:
 
 
 def locked_extent(place: Place) -> Extent:
-    """The buildings and rooms that would go with a place, their rows locked: nothing is put there until commit."""
-    below = {Site: "floor__building__site_id", Building: "floor__building_id", Floor: "floor_id", Room: "id"}[
-        type(place)
-    ]
-    buildings: models.QuerySet[Building] = Building.objects.none()
-    if isinstance(place, Site | Building):
-        mine = {"site_id": place.id} if isinstance(place, Site) else {"id": place.id}
-        buildings = Building.objects.filter(organization_id=place.organization_id, **mine)
-    rooms = Room.objects.filter(organization_id=place.organization_id, **{below: place.id})
-    return _locked(place.organization_id, buildings, rooms)
+    """What would go with a place, every row of it locked: nothing is put or built there until commit."""
+    mine = {"organization_id": place.organization_id}
+    locked = {kind: _lock(kind, {**mine, path: place.id}) for kind, path in _BELOW[type(place)].items()}
+    return Extent(place.organization_id, buildings=locked.get(Building, frozenset()), rooms=locked[Room])
 
 
-def whole_extent(organization_id: UUID) -> Extent:
-    """Everything of an organization, its rows locked."""
-    mine = {"organization_id": organization_id}
-    return _locked(organization_id, Building.objects.filter(**mine), Room.objects.filter(**mine))
+_BELOW: Final[Mapping[type[Place], Mapping[type[Place], str]]] = {
+    Site: {Building: "site_id", Floor: "building__site_id", Room: "floor__building__site_id"},
+    Building: {Building: "id", Floor: "building_id", Room: "floor__building_id"},
+    Floor: {Floor: "id", Room: "floor_id"},
+    Room: {Room: "id"},
+}
+"""How the places that go with a place are found from it, the greater first."""
 
 
-def _locked(organization_id: UUID, buildings: models.QuerySet[Building], rooms: models.QuerySet[Room]) -> Extent:
-    return Extent(
-        organization_id,
-        frozenset(buildings.select_for_update().order_by("id").values_list("id", flat=True)),
-        frozenset(rooms.select_for_update(of=("self",)).order_by("id").values_list("id", flat=True)),
-    )
+def _lock(kind: type[Place], where: Mapping[str, UUID]) -> frozenset[UUID]:
+    """The ids of these places, their rows locked in one order, so that two who delete do not wait for each other."""
+    rows = kind.objects.filter(**where).select_for_update(of=("self",)).order_by("id")
+    return frozenset(rows.values_list("id", flat=True))
 
 
 def _platform_page(

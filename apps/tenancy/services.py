@@ -18,7 +18,7 @@ from apps.common.scope import widen_scope
 from apps.tenancy import organization_settings, selectors
 from apps.tenancy.documents import organization_document, place_document
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Place, Room, Site
-from apps.tenancy.occupancy import require_empty
+from apps.tenancy.occupancy import Extent, require_empty
 from apps.tenancy.organization_settings import OrganizationSettings
 
 P = TypeVar("P", bound=Place)
@@ -84,7 +84,7 @@ def delete_organization(*, actor: Principal, organization_id: UUID, if_match: st
     organization = _locked_organization(actor, organization_id, "delete", if_match)
     if organization.status == OrganizationStatus.DELETED:
         raise NotInThisStatus("This organization is deleted already.")
-    require_empty(selectors.whole_extent(organization_id))
+    require_empty(Extent(organization_id, is_everything=True))
     _become(actor, organization, OrganizationStatus.DELETED, "deleted")
 
 

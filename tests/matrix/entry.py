@@ -22,8 +22,11 @@ class At(Enum):
     ORGANIZATION = "the whole organization: not for who may act at some of its places only"
     SITE = "a site, of which who may act at one of its buildings only has no more than that building"
     BUILDING = "what is in the school's first building: for who may act there"
+    ELSEWHERE = "a place of the school away from its first building: not there for who may act at that building only"
     LIST = "a list that holds what the caller may see: for who may anywhere in the organization"
     PLATFORM = "what super admins do outside of schools: their right counts without a visit"
+    TENANT = "an organization itself: for its own people with the right, and for super admins without a visit"
+    ANOTHER = "an organization that none of the callers belongs to: it is there for super admins alone"
     SELF = "the caller's own things: for everybody of the entry's kinds"
     OPEN = "what asks for no credential"
 

@@ -35,22 +35,28 @@ def _refusal(entry: Entry, caller: Caller) -> HTTPStatus | None:
         return HTTPStatus.UNAUTHORIZED
     if entry.at is At.SELF:
         return None if caller.kind in entry.kinds else HTTPStatus.FORBIDDEN
-    if entry.at is At.PLATFORM:
-        held = ROLE_TABLE["super_admin"] if caller.is_super_admin else frozenset()
-        is_stranger = not (caller.is_super_admin or caller.is_known)
-    else:
-        held = rights_at(entry.at, caller)
-        is_stranger = not caller.is_known or (caller.building is not None and entry.at in PLACES and not held)
-    if is_stranger and entry.names_organization:
+    held = rights_at(entry.at, caller)
+    if entry.names_organization and _is_stranger(entry.at, caller, held):
         return HTTPStatus.NOT_FOUND
     return None if entry.rights & held else HTTPStatus.FORBIDDEN
 
 
-PLACES: Final = frozenset({At.SITE, At.BUILDING})
+PLATFORM: Final = frozenset({At.PLATFORM, At.TENANT, At.ANOTHER})
+PLACES: Final = frozenset({At.SITE, At.BUILDING, At.ELSEWHERE})
+
+
+def _is_stranger(at: At, caller: Caller, held: frozenset[str]) -> bool:
+    if at in PLATFORM and caller.is_super_admin:
+        return False
+    return not caller.is_known or at is At.ANOTHER or (caller.building is not None and at in PLACES and not held)
 
 
 def rights_at(at: At, caller: Caller) -> frozenset[str]:
-    """What the caller may at what a route of the caller's own school is about."""
+    """What the caller may at what a route is about."""
+    if at in PLATFORM and caller.is_super_admin:
+        return ROLE_TABLE["super_admin"]
+    if at is At.PLATFORM:
+        return frozenset()
     if caller.building is None or at is At.LIST or caller.home is None:
         return caller.rights
     if at is At.BUILDING and caller.building == caller.home.school.building:

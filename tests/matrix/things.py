@@ -2,7 +2,7 @@
 
 A word that is not in the school itself has a maker here: `@thing` makes its name a word of the table. Ids of the school
 (`organization`, `site`, `building`, `floor`, `room`, `device`, `gateway`, and `other_building`, `other_device`) are
-never used up: what is deleted or closed has a maker.
+never used up: what is deleted or closed has a maker, and so has an organization that is suspended or deleted.
 """
 
 import secrets
@@ -11,10 +11,13 @@ from dataclasses import asdict, replace
 from typing import Final, TypeVar
 from uuid import UUID
 
-from apps.accounts.models import Role
+from apps.accounts.models import Membership, Role
 from apps.accounts.services import people, sign_in
+from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Site
 from tests.cloud.school import School, make_person, raise_alert
 
 PASSWORD: Final = "correct horse battery staple"
@@ -119,3 +122,71 @@ def email(school: School) -> str:
 def refresh_token(school: School) -> str:
     """Of somebody who has just signed in."""
     return sign_in.login(email=email(school), password=PASSWORD, address="2001:db8::1").refresh
+
+
+@thing
+def sister_organization(school: School) -> UUID:
+    """Another one, to which the administrators of the school belong too."""
+    organization = vacant_organization(school)
+    with tenant_scope([school.organization, organization]):
+        for admin in Membership.objects.filter(organization_id=school.organization, role=Role.ADMIN).select_related(
+            "user"
+        ):
+            people.add_membership(user=admin.user, organization_id=organization, role=Role.ADMIN)
+    return organization
+
+
+@thing
+def vacant_organization(_: School) -> UUID:
+    """One of nobody, with nothing in it."""
+    organization = new_id()
+    with tenant_scope([organization]):
+        tenancy.create_organization(actor=None, organization_id=organization, name="Vacant", slug=word())
+    return organization
+
+
+@thing
+def suspended_organization(school: School) -> UUID:
+    """One of nobody that is suspended."""
+    return _with_status(vacant_organization(school), OrganizationStatus.SUSPENDED)
+
+
+@thing
+def deleted_organization(school: School) -> UUID:
+    """One of nobody that was deleted."""
+    return _with_status(vacant_organization(school), OrganizationStatus.DELETED)
+
+
+def _with_status(organization: UUID, status: OrganizationStatus) -> UUID:
+    with tenant_scope([organization]):
+        Organization.objects.update(status=status)
+    return organization
+
+
+@thing
+def vacant_site(school: School) -> UUID:
+    """One with nothing on it."""
+    with tenant_scope([school.organization]):
+        return tenancy.create_site(actor=None, organization_id=school.organization, name=word()).id
+
+
+@thing
+def vacant_building(school: School) -> UUID:
+    """One of the school's site with nothing in it."""
+    with tenant_scope([school.organization]):
+        return tenancy.create_building(actor=None, site=Site.objects.get(id=school.site), name=word()).id
+
+
+@thing
+def vacant_floor(school: School) -> UUID:
+    """One of the first building with nothing on it."""
+    with tenant_scope([school.organization]):
+        building = Building.objects.get(id=school.building)
+        return tenancy.create_floor(actor=None, building=building, floor_number=number()).id
+
+
+@thing
+def vacant_room(school: School) -> UUID:
+    """One of the first building with nothing in it."""
+    with tenant_scope([school.organization]):
+        return tenancy.create_room(actor=None, floor=Floor.objects.get(id=school.floor), room_number=word()).id

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.matrix.entry import Entry
-from tests.matrix.routes import accounts, alerts, common, devices, portal
+from tests.matrix.routes import accounts, alerts, common, devices, portal, tenancy
 
 ENTRIES: Final[Sequence[Entry]] = [
     *common.ENTRIES,
+    *tenancy.ENTRIES,
     *accounts.ENTRIES,
     *devices.ENTRIES,
     *alerts.ENTRIES,
