@@ -1,6 +1,7 @@
 """Reads of alerts: always from the open scope, filtered by organization, and by what the role may see."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -11,10 +12,11 @@ from django.db.models import Q
 
 from apps.alerts.lifecycle import OPEN
 from apps.alerts.models import Alert, AlertStatus
-from apps.alerts.sight import CLOSED, NOWHERE, Sight, Where, sight, within
+from apps.alerts.sight import CLOSED, NOWHERE, Sight, Where, sight, union, within
 from apps.common.access import Principal, grant_in
 from apps.common.pagination import Page, PageQuery, cut
 from apps.common.problems import Forbidden, NotFound
+from apps.tenancy import selectors as tenancy
 from apps.tenancy.occupancy import Extent
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -47,12 +49,17 @@ class FoundAlert(msgspec.Struct, array_like=True, frozen=True):
 
 
 def sight_of(principal: Principal, organization: UUID) -> Sight:
-    """What the principal sees of an organization. Raises NotFound for a stranger, Forbidden for who sees nothing."""
+    """What the principal sees of an organization: viewers open alerts too, as redacted as others, where it says so.
+
+    Raises NotFound for a stranger, Forbidden for who sees nothing.
+    """
     grant = grant_in(principal, organization)
     seen = sight(grant)
     if not seen.statuses:
         raise Forbidden(f"Your role in this organization ({grant.role}) does not include reading alerts.")
-    return seen
+    if union(seen.open, seen.closed) == seen.open or not tenancy.settings_of(organization).viewers_see_open_alerts:
+        return seen
+    return replace(seen, open=union(seen.open, seen.closed))
 
 
 def alert_page(

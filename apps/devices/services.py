@@ -6,11 +6,12 @@ from uuid import UUID
 
 import msgspec
 from django.db import IntegrityError, connections, transaction
+from psycopg.errors import ForeignKeyViolation
 
 from apps.common import audit, feed
 from apps.common.access import Principal
 from apps.common.ids import new_id
-from apps.common.problems import Conflict
+from apps.common.problems import Conflict, NotFound
 from apps.common.scope import current_scope
 from apps.common.times import rfc3339
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
@@ -104,7 +105,10 @@ def register_gateway(
 def register_devices(
     *, actor: Principal | None, organization_id: UUID, rooms: Mapping[str, UUID], now: datetime
 ) -> None:
-    """Active buttons, each by its hardware id in its room. Raises DeviceTaken when one is known, here or elsewhere."""
+    """Active buttons, each by its hardware id in its room.
+
+    Raises DeviceTaken when one is known, here or elsewhere, and NotFound for a room that is gone meanwhile.
+    """
     try:
         with transaction.atomic():
             devices = Device.objects.bulk_create(
@@ -117,7 +121,9 @@ def register_devices(
                 )
                 for device_id, room in rooms.items()
             )
-    except IntegrityError:
+    except IntegrityError as error:
+        if isinstance(error.__cause__, ForeignKeyViolation):
+            raise NotFound() from None
         raise DeviceTaken() from None
     for device in devices:
         audit.record(

@@ -9,10 +9,10 @@ import msgspec
 
 from apps.alerts import lifecycle
 from apps.alerts.models import AlertStatus
-from apps.alerts.selectors import AlertRow, alert_page, sight_of
-from apps.alerts.sight import NOWHERE, Where
+from apps.alerts.selectors import AlertRow, alert_page
+from apps.alerts.sight import NOWHERE, Where, sight
 from apps.common import feed
-from apps.common.access import Principal
+from apps.common.access import Principal, grant_in
 from apps.common.pagination import MAX_LIMIT, PageQuery
 from apps.common.problems import Forbidden
 from apps.portal.board import Picture
@@ -21,11 +21,11 @@ from apps.tenancy.models import Building, Organization, Site
 
 
 def picture(*, principal: Principal, organization: UUID) -> Picture:
-    """The open alerts of an organization. Raises NotFound, or Forbidden for who would see a quiet that is none.
+    """The open alerts of an organization. Raises NotFound, or Forbidden for who is not told live, and so would see a quiet that is none.
 
     The head of the feed is read before the alerts: what comes between the two is told again, never left out.
     """
-    where = sight_of(principal, organization).open
+    where = sight(grant_in(principal, organization)).open
     if where == NOWHERE:
         raise Forbidden()
     cursor = feed.heads().get(organization, 0)

@@ -18,6 +18,8 @@ AlertType = Literal[
 ]
 ResponderPolicy = Literal["direct", "confirm"]
 
+TIME_ZONES: Final = frozenset(available_timezones())
+"""Of the IANA database; asked of the file system once."""
 ALWAYS_TWO_PERSONS: Final = frozenset({"lockdown"})
 """One person's tap, or one stolen phone, never ends a lockdown."""
 
@@ -44,7 +46,7 @@ class OrganizationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
             ge=0,
             le=30,
             description="For how long who raised an alert on a phone or the web may take it back. 0: not at all. "
-            "A button's press is never taken back.",
+            "A button's press is never taken back. Kept for when phones raise alerts; nothing is taken back yet.",
         ),
     ] = 10
 
@@ -57,12 +59,14 @@ class OrganizationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
         ResponderPolicy,
         Meta(
             description="How police or PSAP are told, since laws differ. direct: at once. confirm: a designated admin "
-            "confirms; when nobody does in time, it is sent anyway."
+            "confirms; when nobody does in time, it is sent anyway. Kept for when responders are told by the cloud: "
+            "until then, call them."
         ),
     ] = "direct"
 
     responder_policy_by_site: Annotated[
-        dict[UUID, ResponderPolicy], Meta(max_length=1000, description="Sites, by id, where it is another.")
+        dict[UUID, ResponderPolicy],
+        Meta(max_length=1000, description="Sites, by id, where `responder_policy` is another."),
     ] = {}
 
     responder_confirm_seconds: Annotated[
@@ -75,13 +79,16 @@ class OrganizationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
             ge=30,
             le=900,
             description="An alert that nobody of the response team has taken climbs after this long: more people, "
-            "then louder channels. It can not be turned off.",
+            "then louder channels. It can not be turned off. Kept for when the cloud calls people; it does not yet.",
         ),
     ] = 120
 
     retention_years: Annotated[
         Annotated[int, Meta(ge=2, le=100)] | None,
-        Meta(description="Years after which an alert may leave the archive. null: it is kept for ever."),
+        Meta(
+            description="Years after which an alert may leave the archive. null: it is kept for ever. "
+            "Nothing is deleted by it yet."
+        ),
     ] = None
 
     legal_hold: Annotated[
@@ -119,8 +126,12 @@ class OrganizationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 def read(stored: dict[str, object]) -> OrganizationSettings:
-    """The settings behind what is stored. A name that this version does not know any more is left out."""
-    known = {name: value for name, value in stored.items() if name in OrganizationSettings.__struct_fields__}
+    """The settings behind what is stored.
+
+    A name or a value that this version does not take any more is left out: whatever another version stored, the alarm
+    that asks for it goes on, with the default.
+    """
+    known = {name: value for name, value in stored.items() if _problem(name, value) is None}
     return msgspec.convert(known, OrganizationSettings)
 
 
@@ -144,7 +155,7 @@ def _problem(name: str, value: object) -> str | None:
         alone = msgspec.convert({name: value}, OrganizationSettings)
     except msgspec.ValidationError as error:
         return str(error).partition(" - at `")[0]
-    if alone.timezone not in available_timezones():
+    if alone.timezone not in TIME_ZONES:
         return "Not a time zone of the IANA database."
     if not alone.two_person_types >= ALWAYS_TWO_PERSONS:
         return "A lockdown is always ended by two persons."

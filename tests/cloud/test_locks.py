@@ -55,8 +55,6 @@ SECURITY_DEFINERS: Final = {
     "principal_grants(uuid,timestamp with time zone)": ("safesignal_system", "safesignal_app"),
     "invitation_by_digest(bytea)": ("safesignal_system", "safesignal_app"),
     "person_organizations(uuid)": ("safesignal_system", "safesignal_app"),
-    # Reads for who runs the platform, and asks itself whether its caller does.
-    "platform_organizations(uuid,text[],text,uuid,boolean,integer)": ("safesignal_system", "safesignal_app"),
     # Writes for who runs the platform, and asks itself whether its caller does.
     "set_permissions(uuid,text,text[])": ("safesignal_system", "safesignal_app"),
     # Erases one person's name and addresses beside the trail, in every organization; says how many.

@@ -4,7 +4,7 @@ WITH input AS MATERIALIZED (
     SELECT DISTINCT ON (e.alert_id) e.*
     FROM jsonb_to_recordset(%(events)s::jsonb) AS e (
         event_id uuid, alert_id text, device text, room uuid, type text, severity text, silent boolean, drill boolean,
-        pressed_at timestamptz, live boolean, approvals smallint, hops jsonb, metadata jsonb)
+        pressed_at timestamptz, live boolean, hops jsonb, metadata jsonb)
     ORDER BY e.alert_id, e.event_id
 ), keys AS (
     INSERT INTO alert_keys (organization_id, alert_id, id, triggered_at)
@@ -39,7 +39,8 @@ WITH input AS MATERIALIZED (
     SELECT id, alert_id, %(organization)s, device_id, room_id, pressed_at, severity, type, 'new', 'button', metadata,
            %(gateway)s, device, site_id, building_id, place, drill, silent,
            NOT live OR pressed_at < %(late_before)s, device_id IS NULL,
-           %(received_at)s, pressed_at, hops || jsonb_build_object('received_at', rfc3339(%(received_at)s)), approvals
+           %(received_at)s, pressed_at, hops || jsonb_build_object('received_at', rfc3339(%(received_at)s)),
+           CASE WHEN type = ANY (%(two_person_types)s) THEN 2 ELSE 1 END
     FROM placed
 ), story AS (
     INSERT INTO alert_events (id, organization_id, alert, triggered_at, kind, at, actor_kind, actor_id, detail)

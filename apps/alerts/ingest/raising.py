@@ -13,10 +13,10 @@ from apps.alerts import services
 from apps.alerts.ingest.batch import Batch
 from apps.alerts.ingest.messages import AlertRaised, PressFacts
 from apps.common.times import rfc3339
+from apps.tenancy import selectors as tenancy
 
 LATE_AFTER: Final = timedelta(seconds=30)
 """A press that took longer than this to arrive is marked late."""
-TWO_PERSON_TYPES: Final = frozenset({"lockdown"})
 
 _RAISE_SQL: Final = Path(__file__).with_name("raise_alerts.sql").read_text()
 
@@ -34,7 +34,6 @@ class RaiseRow(msgspec.Struct, frozen=True):
     drill: bool
     pressed_at: datetime
     live: bool
-    approvals: int
     hops: dict[str, str | None]
     metadata: dict[str, object]
 
@@ -50,6 +49,7 @@ def raise_alerts(batch: Batch, rows: Sequence[RaiseRow]) -> set[str]:
                 "gateway": batch.gateway_id,
                 "received_at": batch.received_at,
                 "late_before": batch.received_at - LATE_AFTER,
+                "two_person_types": list(tenancy.settings_of(batch.organization_id).two_person_types),
             },
         )
         written = cursor.fetchall()
@@ -88,7 +88,6 @@ def raise_row(batch: Batch, event: PressFacts, alert_id: str) -> RaiseRow:
         drill=event.drill,
         pressed_at=pressed_at,
         live=event.live,
-        approvals=2 if event.type in TWO_PERSON_TYPES else 1,
         hops={name: at and rfc3339(at) for name, at in msgspec.structs.asdict(event.hops).items()},
         metadata={key: value for key, value in metadata.items() if value is not None},
     )

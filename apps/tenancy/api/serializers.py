@@ -2,12 +2,12 @@
 
 import json
 from typing import Any, Final
-from zoneinfo import available_timezones
 
 from rest_framework import serializers
 
 from apps.common.serializers import StrictSerializer
 from apps.tenancy.models import OrganizationStatus
+from apps.tenancy.organization_settings import TIME_ZONES
 
 METADATA_BYTES: Final = 16_384
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1
@@ -25,7 +25,7 @@ class TimezoneField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         """The name of the zone. Raises ValidationError."""
         name = super().to_internal_value(data)
-        if name not in available_timezones():
+        if name not in TIME_ZONES:
             self.fail("unknown")
         return name
 

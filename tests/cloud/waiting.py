@@ -1,0 +1,69 @@
+"""Two pieces of work on real connections, of which one waits for the other."""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import connections
+
+from apps.common.scope import tenant_scope
+
+SECONDS = 20
+
+T = TypeVar("T")
+
+
+def in_the_middle_of(
+    first: Callable[[], object], second: Callable[[], T], *, organizations: Iterable[UUID]
+) -> Future[T]:
+    """`second`, begun after all that `first` does and before its commit, and waiting for that; it has ended.
+
+    Each is one transaction over these organizations. Raises what `first` raises; and TimeoutError, when `second` did
+    not have to wait.
+    """
+    done, waited = Event(), Event()
+    scope = list(organizations)
+
+    def hold() -> None:
+        try:
+            with tenant_scope(scope):
+                first()
+                done.set()
+                assert waited.wait(SECONDS)
+        finally:
+            done.set()
+            connections.close_all()
+
+    def follow() -> T:
+        try:
+            with tenant_scope(scope):
+                return second()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as threads:
+        holding = threads.submit(hold)
+        done.wait(SECONDS)
+        following = threads.submit(follow)
+        try:
+            _until_somebody_waits(following)
+        finally:
+            waited.set()
+        holding.result(SECONDS)
+        following.exception(SECONDS)
+    return following
+
+
+def _until_somebody_waits(following: Future[T]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while True:
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone() != (0,):
+                return
+        if following.done() or time.monotonic() > deadline:
+            raise TimeoutError("the second did not wait for the first")
+        time.sleep(0.01)

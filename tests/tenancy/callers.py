@@ -1,0 +1,117 @@
+"""Who calls in these tests, and how their answers are read."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.test import Client
+
+from apps.accounts.models import MembershipScope, Role, User
+from apps.accounts.services import memberships, people
+from apps.accounts.services.memberships import RoleAt
+from apps.common.models import AuditEntry
+from apps.common.scope import system_scope, tenant_scope
+from tests.cloud.school import Person, School, make_person
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Answer
+
+PROBLEM = "application/problem+json"
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A person, asking the API below /api/v1."""
+
+    person: Person
+
+    @property
+    def client(self) -> Client:
+        return self.person.client
+
+    def get(self, path: str, **query: str) -> "Answer":
+        return self.client.get(f"/api/v1/{path}", query)
+
+    def post(self, path: str, body: object = None, **headers: str) -> "Answer":
+        return self._send("post", path, body, headers)
+
+    def put(self, path: str, body: object = None, **headers: str) -> "Answer":
+        return self._send("put", path, body, headers)
+
+    def patch(self, path: str, body: object = None, **headers: str) -> "Answer":
+        return self._send("patch", path, body, headers)
+
+    def delete(self, path: str, **headers: str) -> "Answer":
+        return self._send("delete", path, None, headers)
+
+    def read(self, path: str, **query: str) -> JsonObject:
+        """The document that a GET answers with."""
+        return document(self.get(path, **query))
+
+    def pages(self, path: str, limit: int, **query: str) -> Iterator[list[JsonObject]]:
+        """Each page of a list, from the first to the last."""
+        page = self.read(path, limit=str(limit), **query)
+        yield page["results"]
+        while page["next"]:
+            page = document(self.client.get(page["next"]))
+            yield page["results"]
+
+    def _send(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> "Answer":
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        send = getattr(self.client, method)
+        answer: Answer = send(f"/api/v1/{path}", body, content_type="application/json", headers=named)
+        return answer
+
+
+def document(answer: "Answer", status: int = HTTPStatus.OK) -> JsonObject:
+    """The JSON object of an answer of this status."""
+    assert answer.status_code == status, answer.content
+    body: JsonObject = answer.json()
+    return body
+
+
+def refused(answer: "Answer", status: int, code: str) -> JsonObject:
+    """The problem of a refusal with this code."""
+    assert answer["Content-Type"] == PROBLEM, answer.content
+    body = document(answer, status)
+    assert body["code"] == code, body
+    return body
+
+
+def admin_of(*organizations: UUID) -> Caller:
+    return Caller(make_person(Role.ADMIN, *organizations))
+
+
+def member(role: Role, school: School) -> Caller:
+    return Caller(make_person(role, school.organization))
+
+
+def super_admin() -> Caller:
+    person = make_person(Role.ADMIN)
+    User.objects.filter(pk=person.id).update(is_super_admin=True)
+    return Caller(person)
+
+
+def narrowed(role: Role, school: School, *, buildings: frozenset[UUID]) -> Caller:
+    """Somebody whose role holds in these buildings only."""
+    held = RoleAt(role, MembershipScope.PLACES, buildings=buildings)
+    caller = Caller(make_person(role))
+    with tenant_scope([school.organization]):
+        membership = people.add_membership(
+            user=User.objects.get(pk=caller.person.id),
+            organization_id=school.organization,
+            role=role,
+            scope=MembershipScope.PLACES,
+        )
+        memberships.grant_places(membership, held)
+    return caller
+
+
+def trail(organization: UUID) -> list[str]:
+    """The actions of what was changed in an organization, oldest first."""
+    with system_scope():
+        entries = AuditEntry.objects.filter(organization_id=organization, outcome="done").order_by("at", "id")
+        return list(entries.values_list("action", flat=True))

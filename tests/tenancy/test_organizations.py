@@ -1,0 +1,214 @@
+"""Organizations: made, suspended and deleted by who runs the platform; kept whatever happens to them."""
+
+import secrets
+from uuid import UUID
+
+import pytest
+from django.test import Client
+
+from apps.accounts.models import Role
+from apps.common.scope import tenant_scope
+from apps.tenancy.models import Organization
+from contracts.validation import problems
+from tests.cloud.school import School, make_school, raise_alert
+from tests.tenancy.callers import Caller, JsonObject, admin_of, document, member, refused, trail
+
+
+def slug() -> str:
+    return f"school-{secrets.token_hex(6)}"
+
+
+def created(operator: Caller, **changed: object) -> JsonObject:
+    body = {"name": "Lincoln High School", "slug": slug()} | changed
+    return document(operator.post("organizations", body), 201)
+
+
+def test_a_super_admin_makes_an_organization(operator_of_platform: Caller) -> None:
+    metadata = {"crm": {"number": 17}}
+    answer = operator_of_platform.post("organizations", {"name": "Lincoln", "slug": slug(), "metadata": metadata})
+    made = document(answer, 201)
+    assert (made["status"], made["suspension_reason"], made["metadata"]) == ("active", None, metadata)
+    again = operator_of_platform.get(f"organizations/{made['id']}")
+    assert (document(again), again["ETag"]) == (made, answer["ETag"])
+    assert trail(UUID(made["id"])) == ["organization.created"]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_nobody_else_makes_one(school: School, role: Role) -> None:
+    refused(member(role, school).post("organizations", {"name": "Lincoln", "slug": slug()}), 403, "forbidden")
+
+
+def test_a_slug_is_taken_in_any_case(operator_of_platform: Caller) -> None:
+    taken = created(operator_of_platform)["slug"]
+    body = {"name": "Another", "slug": taken.upper()}
+    assert set(refused(operator_of_platform.post("organizations", body), 409, "slug_taken")["errors"]) == {"slug"}
+    other = created(operator_of_platform)
+    path = f"organizations/{other['id']}"
+    assert set(refused(operator_of_platform.patch(path, {"slug": taken.upper()}), 409, "slug_taken")["errors"]) == {
+        "slug"
+    }
+    assert operator_of_platform.read(path) == other
+
+
+def test_a_refused_slug_leaves_nothing_behind(operator_of_platform: Caller) -> None:
+    taken = created(operator_of_platform)["slug"]
+    name = f"Half written {slug()}"
+    refused(operator_of_platform.post("organizations", {"name": name, "slug": taken}), 409, "slug_taken")
+    pages = operator_of_platform.pages("organizations", limit=100)
+    assert name not in {one["name"] for page in pages for one in page}
+
+
+def test_its_admin_renames_it_and_a_teacher_does_not(school: School, admin: Caller) -> None:
+    path = f"organizations/{school.organization}"
+    assert document(admin.patch(path, {"name": "Lincoln Middle School"}))["name"] == "Lincoln Middle School"
+    refused(member(Role.OPERATOR, school).patch(path, {"name": "Mine"}), 403, "forbidden")
+    assert admin.read(path)["name"] == "Lincoln Middle School"
+
+
+def test_put_resets_what_is_left_out_and_patch_keeps_it(operator_of_platform: Caller) -> None:
+    made = created(operator_of_platform, metadata={"a": 1})
+    path = f"organizations/{made['id']}"
+    assert document(operator_of_platform.patch(path, {"name": "B"}))["metadata"] == {"a": 1}
+    assert document(operator_of_platform.put(path, {"name": "C", "slug": made["slug"]}))["metadata"] is None
+
+
+def test_what_is_only_told_can_be_sent_back(operator_of_platform: Caller) -> None:
+    """A client reads, changes a name, and sends the whole: its status is not what decides."""
+    made = created(operator_of_platform)
+    path = f"organizations/{made['id']}"
+    answer = document(operator_of_platform.put(path, made | {"name": "B", "status": "deleted"}))
+    assert (answer["name"], answer["status"]) == ("B", "active")
+
+
+def test_a_deleted_organization_is_kept_and_comes_back_whole(operator_of_platform: Caller) -> None:
+    made = created(operator_of_platform)
+    id_, path = UUID(made["id"]), f"organizations/{made['id']}"
+    admin = admin_of(id_)
+    site = document(admin.post(f"{path}/sites", {"name": "Campus"}), 201)
+    assert operator_of_platform.delete(path).status_code == 204
+    refused(admin.get(path), 404, "not_found")
+    refused(admin.get(f"sites/{site['id']}"), 404, "not_found")
+    assert operator_of_platform.read(path)["status"] == "deleted"
+    refused(operator_of_platform.delete(path), 409, "organization_status")
+    refused(operator_of_platform.post(f"{path}/suspend", {"reason": "x"}), 409, "organization_status")
+    assert document(operator_of_platform.post(f"{path}/undelete"))["status"] == "active"
+    assert admin.read(f"sites/{site['id']}") == site
+    assert trail(id_)[-2:] == ["organization.deleted", "organization.undeleted"]
+
+
+def test_an_organization_with_devices_or_an_open_alert_is_not_deleted(
+    school: School, operator_of_platform: Caller
+) -> None:
+    raise_alert(school)
+    answer = operator_of_platform.delete(f"organizations/{school.organization}")
+    in_the_way = {one["what"]: one["count"] for one in refused(answer, 409, "place_in_use")["in_the_way"]}
+    assert in_the_way == {"devices": 2, "gateways": 1, "open_alerts": 1}
+
+
+def test_an_admin_neither_suspends_nor_deletes(school: School, admin: Caller) -> None:
+    path = f"organizations/{school.organization}"
+    refused(admin.delete(path), 403, "forbidden")
+    for act in ("suspend", "resume", "undelete"):
+        refused(admin.post(f"{path}/{act}", {"reason": "x"} if act == "suspend" else None), 403, "forbidden")
+
+
+def suspended(school: School, operator: Caller, reason: str = "The bill of May is not paid.") -> None:
+    document(operator.post(f"organizations/{school.organization}/suspend", {"reason": reason}))
+
+
+def test_in_a_suspended_school_people_answer_alarms_and_do_nothing_else(
+    school: School, admin: Caller, operator_of_platform: Caller
+) -> None:
+    suspended(school, operator_of_platform)
+    alert = raise_alert(school)
+    assert admin.put(f"alerts/{alert}/acknowledge").status_code == 200
+    assert admin.put(f"alerts/{alert}/resolve", {"reason": "real"}).status_code == 200
+    path = f"organizations/{school.organization}"
+    for answer in (
+        admin.get(path),
+        admin.get(f"{path}/tree"),
+        admin.get(f"{path}/sites"),
+        admin.get(f"{path}/settings"),
+        admin.patch(path, {"name": "B"}),
+        admin.patch(f"{path}/settings", {"locale": "de-DE"}),
+        admin.post(f"{path}/sites", {"name": "B"}),
+        admin.get(f"rooms/{school.room}"),
+        admin.delete(f"rooms/{school.room}"),
+    ):
+        refused(answer, 403, "forbidden")
+
+
+def test_a_press_in_a_suspended_school_is_an_alert(school: School, operator_of_platform: Caller) -> None:
+    """No unpaid bill blocks a press: the gateway's door stays open and the alert is in the record."""
+    suspended(school, operator_of_platform)
+    answer = Client(headers={"authorization": f"Bearer {school.gateway_token}"}).get("/api/v1/edge/config")
+    assert answer.status_code == 200
+    assert raise_alert(school, alert_type="lockdown")
+
+
+def test_a_suspension_keeps_the_data_and_ends(school: School, admin: Caller, operator_of_platform: Caller) -> None:
+    path = f"organizations/{school.organization}"
+    tree = admin.read(f"{path}/tree")
+    suspended(school, operator_of_platform)
+    assert operator_of_platform.read(path)["suspension_reason"] == "The bill of May is not paid."
+    refused(operator_of_platform.post(f"{path}/suspend", {"reason": "twice"}), 409, "organization_status")
+    resumed = document(operator_of_platform.post(f"{path}/resume"))
+    assert (resumed["status"], resumed["suspension_reason"]) == ("active", None)
+    assert admin.read(f"{path}/tree") == tree
+    assert trail(school.organization)[-2:] == ["organization.suspended", "organization.resumed"]
+
+
+def test_a_suspension_needs_a_reason(school: School, operator_of_platform: Caller) -> None:
+    path = f"organizations/{school.organization}/suspend"
+    for body in ({}, {"reason": ""}, {"reason": "x" * 501}, {"reason": None}):
+        assert set(refused(operator_of_platform.post(path, body), 400, "invalid")["errors"]) == {"reason"}
+
+
+def test_each_sees_their_own_organizations_and_the_platform_all(operator_of_platform: Caller) -> None:
+    schools = [make_school() for _ in range(3)]
+    mine = {str(school.organization) for school in schools[:2]}
+    admin = admin_of(*(school.organization for school in schools[:2]))
+    assert {one["id"] for one in admin.read("organizations")["results"]} == mine
+    found = [one["id"] for page in operator_of_platform.pages("organizations", limit=100) for one in page]
+    assert len(found) == len(set(found))
+    assert set(found) >= {str(school.organization) for school in schools}
+
+
+def test_deleted_organizations_are_listed_only_when_asked_for(operator_of_platform: Caller) -> None:
+    kept, deleted = created(operator_of_platform), created(operator_of_platform)
+    operator_of_platform.delete(f"organizations/{deleted['id']}")
+
+    def listed(status: str) -> set[str]:
+        pages = operator_of_platform.pages("organizations", limit=100, status=status)
+        return {one["id"] for page in pages for one in page}
+
+    assert deleted["id"] not in listed("present") and kept["id"] in listed("present")
+    assert deleted["id"] in listed("deleted") and kept["id"] not in listed("deleted")
+    refused(operator_of_platform.get("organizations", status="gone"), 400, "invalid")
+
+
+def test_a_super_admin_without_a_visit_sees_no_place_of_a_school(school: School, operator_of_platform: Caller) -> None:
+    """The platform keeps its list of tenants; what is inside a school is the school's."""
+    for path in (
+        f"organizations/{school.organization}/tree",
+        f"organizations/{school.organization}/sites",
+        f"organizations/{school.organization}/settings",
+        f"sites/{school.site}",
+    ):
+        refused(operator_of_platform.get(path), 404, "not_found")
+
+
+def test_the_database_itself_holds_a_slug_unique_in_any_case() -> None:
+    """Also for what does not come through the service."""
+    name = slug()
+    ids = [make_school().organization for _ in range(2)]
+    with tenant_scope(ids):
+        Organization.objects.filter(id=ids[0]).update(slug=name)
+    with pytest.raises(Exception, match="organizations_slug_folded"), tenant_scope(ids):
+        Organization.objects.filter(id=ids[1]).update(slug=name.upper())
+
+
+def test_what_stands_in_the_way_is_told_in_the_contracts_words(school: School, operator_of_platform: Caller) -> None:
+    answer = operator_of_platform.delete(f"organizations/{school.organization}")
+    refused(answer, 409, "place_in_use")
+    assert problems("problem", answer.content) == []

@@ -1,0 +1,239 @@
+"""What an organization decides for itself: within limits that no value can silence an alarm with."""
+
+from typing import Any, get_args
+from uuid import uuid4
+from zoneinfo import available_timezones
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.accounts.models import Role
+from apps.alerts.ingest.messages import AlertRaised
+from apps.common.problems import Invalid
+from apps.common.scope import tenant_scope
+from apps.tenancy import organization_settings
+from apps.tenancy.models import Organization
+from apps.tenancy.organization_settings import AlertType, OrganizationSettings
+from tests.cloud.school import School, make_person, raise_alert
+from tests.tenancy.callers import Caller, JsonObject, document, member, refused, trail
+
+DEFAULTS: JsonObject = {
+    "timezone": "UTC",
+    "locale": "en-US",
+    "cancel_window_seconds": 10,
+    "two_person_types": ["lockdown"],
+    "responder_policy": "direct",
+    "responder_policy_by_site": {},
+    "responder_confirm_seconds": 30,
+    "escalate_after_seconds": 120,
+    "retention_years": None,
+    "legal_hold": False,
+    "viewers_see_open_alerts": False,
+    "open_registration": False,
+    "mfa_required_for_admins": False,
+}
+ALLOWED: dict[str, st.SearchStrategy[Any]] = {
+    "timezone": st.sampled_from(sorted(available_timezones())),
+    "locale": st.sampled_from(["en", "en-US", "es-US", "de-DE", "pt-BR"]),
+    "cancel_window_seconds": st.integers(0, 30),
+    "two_person_types": st.sets(st.sampled_from(get_args(AlertType))).map(lambda types: sorted(types | {"lockdown"})),
+    "responder_policy": st.sampled_from(["direct", "confirm"]),
+    "responder_policy_by_site": st.dictionaries(
+        st.uuids().map(str), st.sampled_from(["direct", "confirm"]), max_size=5
+    ),
+    "responder_confirm_seconds": st.integers(5, 120),
+    "escalate_after_seconds": st.integers(30, 900),
+    "retention_years": st.none() | st.integers(2, 100),
+    "legal_hold": st.booleans(),
+    "viewers_see_open_alerts": st.booleans(),
+    "open_registration": st.booleans(),
+    "mfa_required_for_admins": st.booleans(),
+}
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+changes_within_limits = st.fixed_dictionaries({}, optional=ALLOWED)
+attempt = st.fixed_dictionaries({}, optional={name: values | anything for name, values in ALLOWED.items()})
+
+
+def path_of(school: School) -> str:
+    return f"organizations/{school.organization}/settings"
+
+
+def test_a_school_that_decided_nothing_has_the_defaults(school: School, admin: Caller) -> None:
+    assert admin.read(path_of(school)) == DEFAULTS
+
+
+def test_each_setting_says_what_it_means_and_its_default() -> None:
+    """In the OpenAPI document, made from the one typed place; so does a setting that is added later."""
+    ((_, schema),) = msgspec.json.schema_components([OrganizationSettings])[1].items()
+    assert schema["properties"].keys() == DEFAULTS.keys() == ALLOWED.keys()
+    for name, setting in schema["properties"].items():
+        assert setting["description"], name
+        assert setting["default"] == DEFAULTS[name], name
+
+
+def test_a_change_keeps_the_others_and_is_in_the_trail(school: School, admin: Caller) -> None:
+    changed = document(admin.patch(path_of(school), {"timezone": "America/Chicago", "legal_hold": True}))
+    assert changed == DEFAULTS | {"timezone": "America/Chicago", "legal_hold": True}
+    assert admin.read(path_of(school)) == changed
+    assert trail(school.organization)[-1] == "organization.settings_changed"
+
+
+def test_a_setting_goes_back_to_its_default(school: School, admin: Caller) -> None:
+    admin.patch(path_of(school), {"retention_years": 7})
+    assert document(admin.patch(path_of(school), {"retention_years": None})) == DEFAULTS
+    with tenant_scope([school.organization]):
+        assert Organization.objects.get().settings == {}
+
+
+@pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR, Role.VIEWER])
+def test_only_an_admin_changes_them(school: School, role: Role) -> None:
+    caller = member(role, school)
+    refused(caller.patch(path_of(school), {"legal_hold": True}), 403, "forbidden")
+    assert caller.read(path_of(school)) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timezone", "America/Springfield"),
+        ("timezone", 5),
+        ("timezone", "x" * 51),
+        ("locale", "english"),
+        ("locale", "en-us"),
+        ("cancel_window_seconds", -1),
+        ("cancel_window_seconds", 31),
+        ("cancel_window_seconds", "10"),
+        ("cancel_window_seconds", True),
+        ("two_person_types", []),
+        ("two_person_types", ["fire"]),
+        ("two_person_types", ["lockdown", "earthquake"]),
+        ("two_person_types", None),
+        ("responder_policy", "never"),
+        ("responder_policy_by_site", {"not an id": "direct"}),
+        ("responder_policy_by_site", {str(uuid4()): "never"}),
+        ("responder_confirm_seconds", 4),
+        ("responder_confirm_seconds", 121),
+        ("escalate_after_seconds", 29),
+        ("escalate_after_seconds", 901),
+        ("escalate_after_seconds", None),
+        ("retention_years", 1),
+        ("legal_hold", "yes"),
+        ("legal_hold", 1),
+        ("silence_everything", True),
+    ],
+)
+def test_a_value_beyond_its_limits_is_refused_by_name(school: School, admin: Caller, name: str, value: object) -> None:
+    """With the good values beside it: nothing of such a change is kept."""
+    answer = admin.patch(path_of(school), {"locale": "de-DE"} | {name: value})
+    assert set(refused(answer, 400, "invalid")["errors"]) == {name}
+    assert admin.read(path_of(school)) == DEFAULTS
+
+
+@pytest.mark.parametrize("body", [[], "x", 5, None])
+def test_what_is_no_object_changes_nothing(school: School, admin: Caller, body: object) -> None:
+    assert admin.patch(path_of(school), body).status_code == 400
+    assert admin.read(path_of(school)) == DEFAULTS
+
+
+def test_a_change_of_what_was_seen_before_another_is_refused(school: School, admin: Caller) -> None:
+    seen = admin.get(path_of(school))["ETag"]
+    document(admin.patch(path_of(school), {"legal_hold": True}, if_match=seen))
+    refused(admin.patch(path_of(school), {"legal_hold": False}, if_match=seen), 412, "precondition_failed")
+    assert admin.read(path_of(school))["legal_hold"] is True
+
+
+@given(changes_within_limits)
+def test_whatever_is_allowed_is_read_back_as_it_was_set(changes: JsonObject) -> None:
+    after = organization_settings.changed(OrganizationSettings(), changes)
+    assert organization_settings.read(after.stored()) == after
+    assert {name: after.document()[name] for name in changes} == changes
+
+
+@given(st.lists(attempt, max_size=4))
+def test_no_change_silences_an_alarm(attempts: list[JsonObject]) -> None:
+    """After whatever is tried, in any order: a lockdown needs two persons, an alert that nobody took climbs within 15
+    minutes, responders are told within two, and what was raised can be taken back for half a minute at the most.
+    """
+    held = OrganizationSettings()
+    for changes in attempts:
+        try:
+            held = organization_settings.changed(held, changes)
+        except Invalid:
+            continue
+        assert_floors(held)
+    assert_floors(organization_settings.read(held.stored()))
+
+
+@given(st.dictionaries(st.sampled_from([*sorted(DEFAULTS), "of an older version"]), anything))
+def test_whatever_is_stored_can_be_read(stored: JsonObject) -> None:
+    """What another version stored, or a limit that has become narrower, never stands between a press and its alert."""
+    assert_floors(organization_settings.read(stored))
+
+
+def assert_floors(held: OrganizationSettings) -> None:
+    assert "lockdown" in held.two_person_types
+    assert held.escalate_after_seconds <= 900
+    assert held.responder_confirm_seconds <= 120
+    assert held.cancel_window_seconds <= 30
+    assert held.timezone in available_timezones()
+
+
+def test_a_site_without_a_time_zone_has_the_schools(school: School, admin: Caller) -> None:
+    admin.patch(path_of(school), {"timezone": "America/Chicago"})
+    sites = f"organizations/{school.organization}/sites"
+    made = document(admin.post(sites, {"name": "East"}), 201)
+    assert made["timezone"] == "America/Chicago"
+    assert document(admin.post(sites, {"name": "West", "timezone": "America/Denver"}), 201)["timezone"] == (
+        "America/Denver"
+    )
+    path = f"sites/{made['id']}"
+    assert document(admin.patch(path, {"timezone": "America/Denver"}))["timezone"] == "America/Denver"
+    assert document(admin.put(path, {"name": "East"}))["timezone"] == "America/Chicago"
+
+
+def approvals_needed(school: School, alert_type: str) -> int:
+    """How many persons a resolve asks for."""
+    alert = raise_alert(school, alert_type=alert_type)
+    people = [make_person(Role.ADMIN, school.organization) for _ in range(2)]
+    for count, person in enumerate(people, start=1):
+        answer = person.client.put(f"/api/v1/alerts/{alert}/resolve")
+        if answer.status_code == 200:
+            return count
+        assert answer.status_code == 202, answer.content
+    raise AssertionError("two persons do not end it")
+
+
+def test_types_that_a_school_names_are_ended_by_two_persons(school: School, admin: Caller) -> None:
+    assert (approvals_needed(school, "fire"), approvals_needed(school, "lockdown")) == (1, 2)
+    document(admin.patch(path_of(school), {"two_person_types": ["fire", "lockdown"]}))
+    assert (approvals_needed(school, "fire"), approvals_needed(school, "medical")) == (2, 1)
+    document(admin.patch(path_of(school), {"two_person_types": ["lockdown"]}))
+    assert (approvals_needed(school, "fire"), approvals_needed(school, "lockdown")) == (1, 2)
+
+
+def test_every_type_of_the_contract_can_be_named() -> None:
+    known = msgspec.json.schema(AlertRaised)["$defs"]["AlertRaised"]["properties"]["type"]["enum"]
+    assert set(get_args(AlertType)) == set(known)
+
+
+def test_viewers_see_open_alerts_where_the_school_says_so(school: School, admin: Caller) -> None:
+    """As redacted as closed ones, and no silent one."""
+    viewer = member(Role.VIEWER, school)
+    alert, silent = raise_alert(school), raise_alert(school, silent=True)
+    admin.put(f"alerts/{alert}/acknowledge")
+    assert viewer.read("alerts")["results"] == []
+    refused(viewer.get(f"alerts/{alert}"), 404, "alert_not_found")
+    document(admin.patch(path_of(school), {"viewers_see_open_alerts": True}))
+    assert [one["id"] for one in viewer.read("alerts")["results"]] == [str(alert)]
+    answer = viewer.get(f"alerts/{alert}")
+    assert document(answer)["status"] == "acknowledged"
+    assert admin.person.name not in answer.content.decode()
+    refused(viewer.get(f"alerts/{silent}"), 404, "alert_not_found")
+    document(admin.patch(path_of(school), {"viewers_see_open_alerts": False}))
+    assert viewer.read("alerts")["results"] == []
