@@ -80,6 +80,18 @@ def widen_scope(organizations: Iterable[UUID]) -> None:
 
 
 @contextmanager
+def rehearsed(*, only: bool) -> Iterator[None]:
+    """With `only`, undo what is done inside, in the open scope: by then everything that checks it has checked it."""
+    scope = current_scope()
+    queued = len(scope.feed)
+    with transaction.atomic(using=scope.alias):
+        yield
+        if only:
+            transaction.set_rollback(True, using=scope.alias)
+            del scope.feed[queued:]
+
+
+@contextmanager
 def _open(scope: Scope) -> Iterator[Scope]:
     if _current.get() is not None:
         raise ScopeError("A scope is already open here: scopes do not nest.")

@@ -56,7 +56,7 @@ def create_organization(
     if actor is not None:
         require_super_admin(actor)
     widen_scope([organization_id])
-    with _conflicts(SlugTaken, "slug"):
+    with conflicts(SlugTaken, "slug"):
         organization = Organization.objects.create(id=organization_id, name=name, slug=slug.lower(), metadata=metadata)
     _tell_organization(actor, organization, "created")
     return organization
@@ -70,7 +70,7 @@ def update_organization(
     for name, value in values.items():
         setattr(organization, name, value.lower() if name == "slug" and isinstance(value, str) else value)
     organization.updated_at = clock.now()
-    with _conflicts(SlugTaken, "slug"):
+    with conflicts(SlugTaken, "slug"):
         organization.save(update_fields=[*values, "updated_at"])
     _tell_organization(actor, organization, "updated")
     return organization
@@ -154,7 +154,7 @@ def create_building(
 ) -> Building:
     """A building of a site. Raises NotFound, Forbidden."""
     _require_create(actor, site)
-    with _conflicts():
+    with conflicts():
         building = Building.objects.create(
             organization_id=site.organization_id, site=site, name=name, address=address, floor_count=floor_count
         )
@@ -164,7 +164,7 @@ def create_building(
 def create_floor(*, actor: Principal | None, building: Building, floor_number: int, name: str | None = None) -> Floor:
     """A floor of a building. Raises NotFound, Forbidden, PlaceTaken."""
     _require_create(actor, building)
-    with _conflicts(PlaceTaken, "floor_number"):
+    with conflicts(PlaceTaken, "floor_number"):
         floor = Floor.objects.create(
             organization_id=building.organization_id, building=building, floor_number=floor_number, name=name
         )
@@ -182,7 +182,7 @@ def create_room(
 ) -> Room:
     """A room of a floor. Raises NotFound, Forbidden, PlaceTaken."""
     _require_create(actor, floor)
-    with _conflicts(PlaceTaken, "room_number"):
+    with conflicts(PlaceTaken, "room_number"):
         room = Room.objects.create(
             organization_id=floor.organization_id,
             floor=floor,
@@ -210,7 +210,7 @@ def update_place(
         changed["updated_at"] = clock.now()
     for name, value in changed.items():
         setattr(place, name, value)
-    with _conflicts(PlaceTaken, "room_number" if isinstance(place, Room) else "floor_number"):
+    with conflicts(PlaceTaken, "room_number" if isinstance(place, Room) else "floor_number"):
         place.save(update_fields=list(changed))
     return _told(actor, place, "updated")
 
@@ -266,7 +266,7 @@ def _require_create(actor: Principal | None, parent: Place) -> None:
 
 
 @contextmanager
-def _conflicts(taken: type[Conflict] = PlaceTaken, field: str = "name") -> Iterator[None]:
+def conflicts(taken: type[Conflict] = PlaceTaken, field: str = "name") -> Iterator[None]:
     """A savepoint: a broken unique key is `taken` at `field`, a parent that has gone meanwhile was never there."""
     try:
         with transaction.atomic():

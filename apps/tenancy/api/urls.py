@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.tenancy.api import organizations, places
+from apps.tenancy.api import organizations, places, transfer
 
 urlpatterns = [
     path("organizations", organizations.OrganizationsView.as_view()),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("organizations/<uuid:organization_id>/undelete", organizations.UndeleteView.as_view()),
     path("organizations/<uuid:organization_id>/settings", organizations.SettingsView.as_view()),
     path("organizations/<uuid:organization_id>/tree", organizations.TreeView.as_view()),
+    path("organizations/<uuid:organization_id>/imports/places", transfer.ImportPlacesView.as_view()),
+    path("organizations/<uuid:organization_id>/exports/places", transfer.ExportPlacesView.as_view()),
     path("organizations/<uuid:parent_id>/sites", places.SitesView.as_view()),
     path("sites/<uuid:place_id>", places.SiteView.as_view()),
     path("sites/<uuid:parent_id>/buildings", places.BuildingsView.as_view()),

@@ -198,4 +198,16 @@ PLACES = [
     Entry("DELETE", "/api/v1/rooms/{vacant_room}", "places:delete", At.BUILDING, ok=204, changes="room.deleted"),
 ]
 
-ENTRIES = [*ORGANIZATIONS, *PLACES]
+TABLES = [
+    Entry(
+        "POST",
+        "/api/v1/organizations/{organization}/imports/places",
+        "places:create",
+        body=lambda _: f"site,building\n{word()},Main\n",
+        content_type="text/csv",
+        changes="places.imported",
+    ),
+    Entry("GET", "/api/v1/organizations/{organization}/exports/places", "exports:read"),
+]
+
+ENTRIES = [*ORGANIZATIONS, *PLACES, *TABLES]

@@ -1,0 +1,77 @@
+"""What the doors of imports and exports share: text/csv in, text/csv out, and counts of what an import did."""
+
+from collections.abc import Iterable, Mapping
+from typing import IO, Any, Final
+
+import msgspec
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.common.problems import Invalid
+
+MEDIA_TYPE: Final = "text/csv"
+DRY_RUN: Final = OpenApiParameter(
+    "dry_run",
+    OpenApiTypes.BOOL,
+    description="`true`: check every line and tell what would be done; nothing is changed.",
+)
+
+
+class CsvParser(BaseParser):
+    """The body as it came; `csv_tables.py` reads it."""
+
+    media_type = MEDIA_TYPE
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """All of it."""
+        return stream.read()
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What an import did, or with `dry_run` would do, with the things that its lines speak of."""
+
+    created: int
+    updated: int
+    unchanged: int
+
+
+class ImportedSerializer(serializers.Serializer[object]):
+    """What an import did, or with `dry_run` would do."""
+
+    dry_run = serializers.BooleanField()
+    created = serializers.IntegerField()
+    updated = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+
+
+def body_of(request: Request) -> bytes:
+    """The table that was sent; empty where there is none."""
+    return request.data if isinstance(request.data, bytes) else b""
+
+
+def is_dry_run(request: Request) -> bool:
+    """What `?dry_run=` says. Raises Invalid for anything but true and false."""
+    named = request.query_params.get("dry_run", "false")
+    if named not in {"true", "false"}:
+        raise Invalid("dry_run is true or false.", errors={"dry_run": ["true or false."]})
+    return named == "true"
+
+
+def imported(result: Imported, *, dry_run: bool) -> Response:
+    """The answer of an import."""
+    return Response({"dry_run": dry_run, **msgspec.structs.asdict(result)})
+
+
+def exported(name: str, lines: Iterable[str]) -> StreamingHttpResponse:
+    """A table as a file to save. `lines` opens a scope of its own: it is read when that of the request has ended."""
+    response = StreamingHttpResponse(lines, content_type=f"{MEDIA_TYPE}; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    response["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,259 @@
+"""Tables as CSV (RFC 4180, UTF-8), for spreadsheets: read strictly, and written so that no cell is taken for a formula.
+
+A cell that begins like a formula is written with an apostrophe before it, which is taken away again when it is read; a
+file in which one begins so without it is refused. A plain number, `-1` for a basement, is no formula.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from apps.common.problems import Invalid
+
+MAX_LINES: Final = 10_000
+SHOWN: Final = 100
+"""Of the lines that are at fault, as many are told."""
+
+_FORMULA: Final = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
+"""How a cell begins that a spreadsheet calculates, or one that was written with an apostrophe before it."""
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+Parse = Callable[[str], object]
+"""From a cell that is not empty to its value. Raises ValueError, which says what is asked for."""
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+class LineProblem(msgspec.Struct, frozen=True):
+    """What is wrong in one line; the header is line 1. Without a column it is the whole line."""
+
+    line: int
+    column: str | None
+    problem: str
+
+
+class CsvRefused(Invalid):
+    """The table holds lines that are at fault; `lines` names each, with its column, the first hundred of them."""
+
+    code = "csv_refused"
+    default_detail = "Nothing was changed: correct the lines that `lines` names, then send the whole table again."
+
+
+class Faults:
+    """What is wrong with a table, gathered so that it can be told at once."""
+
+    def __init__(self) -> None:
+        self._found: list[LineProblem] = []
+
+    def add(self, line: int, column: str | None, problem: str) -> None:
+        """One more."""
+        self._found.append(LineProblem(line, column, problem))
+
+    def refuse(self) -> None:
+        """Raises CsvRefused where there are any."""
+        if self._found:
+            found = sorted(self._found, key=lambda one: one.line)
+            raise CsvRefused(lines=msgspec.to_builtins(found[:SHOWN]), more=max(0, len(found) - SHOWN))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: how a cell of it is read, and whether each line must have one."""
+
+    name: str
+    parse: Parse
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line(Generic[R]):
+    """A row, and the line of the file in which it begins."""
+
+    number: int
+    row: R
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Generic[R]):
+    """A format: its columns, whose names are the fields of `row`.
+
+    An empty cell is null. A column that a file leaves out leaves its field unset, so that what it says stays as it is.
+    """
+
+    columns: Sequence[Column]
+    row: type[R]
+    max_lines: int = MAX_LINES
+
+    def read(self, body: bytes) -> list[Line[R]]:
+        """The rows of a file. Raises CsvRefused."""
+        faults = Faults()
+        decoded = _decoded(body, faults)
+        faults.refuse()
+        records = _records(decoded, faults)
+        header = self._header(next(records, None), faults)
+        faults.refuse()
+        lines = [
+            Line(number, msgspec.convert(values, self.row))
+            for number, cells in self._counted(records, faults)
+            if (values := _values(number, cells, header, faults)) is not None
+        ]
+        faults.refuse()
+        return lines
+
+    def write(self, rows: Iterable[R]) -> Iterator[str]:
+        """Rows as the text of a file without its header, line by line."""
+        for row in rows:
+            yield _text([_cell(getattr(row, column.name)) for column in self.columns])
+
+    @property
+    def head(self) -> str:
+        """The header's line."""
+        return _text([column.name for column in self.columns])
+
+    def _header(self, first: tuple[int, list[str]] | None, faults: Faults) -> list[Column]:
+        known = {column.name: column for column in self.columns}
+        names = [name.strip().lower() for name in first[1]] if first else []
+        if len(names) == 1 and re.search(r"[;\t]", names[0]):
+            faults.add(1, None, "The columns are separated by another character than a comma.")
+            return []
+        for name in dict.fromkeys(name for name in names if name not in known):
+            faults.add(1, name, f"There is no such column. There are: {', '.join(known)}.")
+        for name in dict.fromkeys(name for name in names if name in known and names.count(name) > 1):
+            faults.add(1, name, "This column is there twice.")
+        for column in self.columns:
+            if column.is_required and column.name not in names:
+                faults.add(1, column.name, "This column is missing.")
+        return [known[name] for name in names if name in known]
+
+    def _counted(self, records: Iterator[tuple[int, list[str]]], faults: Faults) -> Iterator[tuple[int, list[str]]]:
+        for count, record in enumerate(records):
+            if count == self.max_lines:
+                faults.add(record[0], None, f"More than {self.max_lines} lines: send it in parts.")
+                return
+            yield record
+
+
+def text(most: int) -> Parse:
+    """A text of so many characters at the most."""
+
+    def parse(cell: str) -> str:
+        if len(cell) > most:
+            raise ValueError(f"Longer than {most} characters.")
+        return cell
+
+    return parse
+
+
+def whole(least: int, most: int) -> Parse:
+    """A whole number within limits."""
+
+    def parse(cell: str) -> int:
+        if not re.fullmatch(r"[+-]?\d{1,10}", cell, re.ASCII) or not least <= int(cell) <= most:
+            raise ValueError(f"Not a whole number from {least} to {most}.")
+        return int(cell)
+
+    return parse
+
+
+def degrees(most: int) -> Parse:
+    """An angle with eight decimals at the most."""
+
+    def parse(cell: str) -> Decimal:
+        if not re.fullmatch(r"[+-]?\d{1,3}(\.\d{1,8})?", cell, re.ASCII) or abs(Decimal(cell)) > most:
+            raise ValueError(f"Not a number from -{most} to {most} with eight decimals at the most.")
+        return Decimal(cell)
+
+    return parse
+
+
+def one_of(values: Sequence[str]) -> Parse:
+    """One of some words."""
+
+    def parse(cell: str) -> str:
+        if cell not in values:
+            raise ValueError(f"Not one of {', '.join(values)}.")
+        return cell
+
+    return parse
+
+
+def _records(decoded: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
+    """Each record that is not empty, with the line in which it begins."""
+    reader = csv.reader(io.StringIO(decoded, newline=""), strict=True)
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            faults.add(number, None, f"This line can not be read: {error}.")
+            return
+        if any(cell.strip() for cell in cells):
+            yield number, cells
+
+
+def _decoded(body: bytes, faults: Faults) -> str:
+    if body.startswith(_UTF16):
+        faults.add(1, None, "The file is in UTF-16: save it as CSV in UTF-8.")
+        return ""
+    try:
+        decoded = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        faults.add(line, None, "The file is not in UTF-8: save it as CSV in UTF-8.")
+        return ""
+    if "\x00" in decoded:
+        faults.add(decoded.count("\n", 0, decoded.index("\x00")) + 1, None, "It holds a NUL character.")
+        return ""
+    if not decoded.strip():
+        faults.add(1, None, "The file is empty: its first line names the columns.")
+    return decoded
+
+
+def _values(number: int, cells: Sequence[str], header: Sequence[Column], faults: Faults) -> Mapping[str, object] | None:
+    """The values of a record by column; None where something of it is at fault."""
+    if len(cells) != len(header):
+        faults.add(number, None, f"There are {len(cells)} cells, and {len(header)} columns.")
+        return None
+    values: dict[str, object] = {}
+    for column, raw in zip(header, cells, strict=True):
+        try:
+            values[column.name] = _value(column, raw.strip())
+        except ValueError as error:
+            faults.add(number, column.name, str(error))
+    return values if len(values) == len(header) else None
+
+
+def _value(column: Column, cell: str) -> object:
+    if not cell:
+        if column.is_required:
+            raise ValueError("This cell must not be empty.")
+        return None
+    if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        if not cell.startswith("'"):
+            raise ValueError("This cell begins like a formula. If it is meant as text, put an apostrophe before it.")
+        cell = cell[1:]
+    return column.parse(cell)
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None | msgspec.UNSET:
+            return ""
+        case Decimal():
+            return f"{value.normalize():f}"
+    cell = str(value)
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def _text(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()

@@ -1,0 +1,65 @@
+"""Imports and exports of places."""
+
+from uuid import UUID
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.common.api import principal_of
+from apps.common.csv_doors import (
+    DRY_RUN,
+    MEDIA_TYPE,
+    CsvParser,
+    ImportedSerializer,
+    body_of,
+    exported,
+    imported,
+    is_dry_run,
+)
+from apps.tenancy.api.organizations import READ, WRITE, refusals
+from apps.tenancy.place_import import import_places
+from apps.tenancy.place_table import exported_places
+
+
+class ImportPlacesView(APIView):
+    """POST /organizations/{id}/imports/places."""
+
+    parser_classes = [CsvParser]
+
+    @extend_schema(
+        operation_id="importPlaces",
+        summary="Import places from a table",
+        tags=["places"],
+        parameters=[DRY_RUN],
+        request={MEDIA_TYPE: OpenApiTypes.STR},
+        responses={
+            200: ImportedSerializer,
+            **WRITE,
+            **refusals(_400="`csv_refused`: `lines` says which, each with its column.", _409="`place_taken`"),
+        },
+    )
+    def post(self, request: Request, organization_id: UUID) -> Response:
+        """All lines or none. A place that is not there is made, one that is there gets the values of its line."""
+        dry_run = is_dry_run(request)
+        result = import_places(
+            actor=principal_of(request), organization_id=organization_id, body=body_of(request), dry_run=dry_run
+        )
+        return imported(result, dry_run=dry_run)
+
+
+class ExportPlacesView(APIView):
+    """GET /organizations/{id}/exports/places."""
+
+    @extend_schema(
+        operation_id="exportPlaces",
+        summary="Export all places as a table",
+        tags=["places"],
+        responses={(200, MEDIA_TYPE): OpenApiTypes.STR, **READ},
+    )
+    def get(self, request: Request, organization_id: UUID) -> StreamingHttpResponse:
+        """In the form that an import takes."""
+        return exported("places", exported_places(principal=principal_of(request), organization_id=organization_id))

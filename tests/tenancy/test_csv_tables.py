@@ -1,0 +1,135 @@
+"""Tables as CSV by themselves: whatever is written is read again, and no cell of it is a formula."""
+
+import contextlib
+import csv
+import io
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.common.csv_tables import SHOWN, Column, CsvRefused, Line, Table, text, whole
+
+
+class Row(msgspec.Struct, frozen=True):
+    name: str
+    note: str | msgspec.UnsetType | None = msgspec.UNSET
+    number: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+TABLE = Table(
+    [Column("name", text(50), is_required=True), Column("note", text(2000)), Column("number", whole(-5, 5))], Row, 1000
+)
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=50)
+kept = cells.filter(lambda cell: cell == cell.strip())
+like_formulas = st.builds(str.__add__, st.sampled_from(["=", "+", "-", "@", "'", "'=", "''-", "\uff1d"]), kept)
+written = st.builds(
+    Row, (kept | like_formulas.map(lambda cell: cell[:50].strip())), st.none() | kept, st.none() | st.integers(-5, 5)
+)
+
+
+def refused(body: bytes, table: Table[Row] = TABLE) -> list[tuple[int, str | None]]:
+    with pytest.raises(CsvRefused) as refusal:
+        table.read(body)
+    lines = refusal.value.extra["lines"]
+    assert isinstance(lines, list)
+    assert all(line["problem"] for line in lines)
+    return [(line["line"], line["column"]) for line in lines]
+
+
+@given(st.lists(written, max_size=8))
+def test_what_is_written_is_read_again(rows: list[Row]) -> None:
+    body = TABLE.head + "".join(TABLE.write(rows))
+    assert [line.row for line in TABLE.read(body.encode())] == rows
+
+
+@given(st.lists(written, max_size=8))
+def test_no_cell_of_what_is_written_is_a_formula(rows: list[Row]) -> None:
+    """As OWASP has it ("CSV Injection"): none begins with = + - or @, but for a plain number."""
+    for record in csv.reader(io.StringIO("".join(TABLE.write(rows)), newline="")):
+        for cell in record:
+            assert (
+                cell[:1] not in set("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+                or cell.removeprefix("-").isdecimal()
+                or (cell.lstrip("+-").replace(".", "", 1).isdecimal())
+            )
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    with contextlib.suppress(CsvRefused):
+        TABLE.read(body)
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\uff1d1", "--1", "-"])
+def test_a_formula_is_refused_and_kept_out_by_an_apostrophe(formula: str) -> None:
+    assert refused(f"name,note\na,b\nc,{formula}\n".encode()) == [(3, "note")]
+    assert [line.row for line in TABLE.read(f"name,note\nc,'{formula}\n".encode())] == [Row("c", formula)]
+
+
+@pytest.mark.parametrize("number", ["-1", "+1", "1", "0"])
+def test_a_plain_number_is_no_formula(number: str) -> None:
+    assert [line.row.number for line in TABLE.read(f"name,number\nx,{number}\n".encode())] == [int(number)]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("name,note\nx,y\n".encode("utf-16"), [(1, None)]),
+        ("name,note\nx,y\n".encode("utf-16-le"), [(1, None)]),
+        ("name,note\na,b\nZürich,y\n".encode("latin-1"), [(3, None)]),
+        (b"name;note\nx;y\n", [(1, None)]),
+        (b"name\tnote\nx\ty\n", [(1, None)]),
+        (b"", [(1, None)]),
+        (b"\n\n", [(1, None)]),
+        (b"name,note\na,b\nx,a\x00b\n", [(3, None)]),
+        (b"note\ny\n", [(1, "name")]),
+        (b"name,colour,taste\nx,red,sweet\n", [(1, "colour"), (1, "taste")]),
+        (b"name,note,note\nx,y,z\n", [(1, "note")]),
+        (b"name,note\nx\ny,z\n", [(2, None)]),
+        (b"name,note\nx,y,z\n", [(2, None)]),
+        (b'name,note\nx,"open\n', [(2, None)]),
+        (b'name,note\nx,"a"b\n', [(2, None)]),
+        (b"name,number\n,1\nx,many\ny,6\nz,1.5\n", [(2, "name"), (3, "number"), (4, "number"), (5, "number")]),
+        (b"name,number\n" + b"x" * 51 + b",6\n", [(2, "name"), (2, "number")]),
+        (b'name,note\n"two\nlines",y\nz,=1\n', [(4, "note")]),
+        ("name,number\nx,\u0664\n".encode(), [(2, "number")]),
+    ],
+)
+def test_what_is_wrong_is_told_by_line_and_column(body: bytes, expected: list[tuple[int, str | None]]) -> None:
+    assert refused(body) == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbfname,note\r\nx,y\r\n",
+        b"name,note\rx,y\r",
+        b" Name , NOTE \n x , y \n",
+        b"note,name\ny,x\n",
+        b"\n\nname,note\n\n,\nx,y\n\n",
+        b'"name","note"\n"x","y"\n',
+    ],
+)
+def test_a_file_as_spreadsheets_save_it_is_read(body: bytes) -> None:
+    """With a byte order mark, line ends of other systems, spaces, empty lines, columns in another order."""
+    assert [line.row for line in TABLE.read(body)] == [Row("x", "y")]
+
+
+def test_an_empty_cell_is_null_and_a_column_that_is_left_out_is_unset() -> None:
+    assert TABLE.read(b"name,note\nx,\n") == [Line(2, Row("x", None, msgspec.UNSET))]
+
+
+def test_too_many_lines_are_refused_where_they_begin() -> None:
+    short = Table(TABLE.columns, Row, 2)
+    assert len(short.read(b"name\na\nb\n")) == 2
+    assert refused(b"name\na\nb\nc\nd\n", short) == [(4, None)]
+
+
+def test_of_many_faults_the_first_hundred_are_told() -> None:
+    body = b"name,number\n" + b"x,many\n" * (SHOWN + 7)
+    with pytest.raises(CsvRefused) as refusal:
+        TABLE.read(body)
+    assert refusal.value.extra["more"] == 7
+    assert len(refused(body)) == SHOWN

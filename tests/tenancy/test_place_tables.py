@@ -1,0 +1,317 @@
+"""Places from a table and into one: all lines or none, and what goes out comes in again without a change."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from apps.accounts.models import Role
+from apps.common import csv_tables
+from apps.common.csv_doors import Imported
+from apps.common.scope import ScopeError, current_scope, tenant_scope
+from apps.tenancy import place_import, services
+from apps.tenancy.models import Building, Floor, Room, Site
+from apps.tenancy.place_table import PLACES
+from tests.cloud.school import School, make_school
+from tests.cloud.waiting import in_the_middle_of
+from tests.tenancy.callers import Caller, member, narrowed, refused, trail
+from tests.tenancy.tables import counts, exported, faults, rows, sent
+
+DISTRICT = """\
+site,building,floor_number,room_number,name,address,timezone,capacity,room_type
+North,,,,,12 Elm Street,America/Chicago,,
+North,Main,,,,14 Elm Street,,,
+North,Main,-1,,Basement,,,,
+North,Main,-1,B1,Boiler room,,,2,utility
+North,Main,0,101,Art,,,30,classroom
+South,Gym,0,1,Hall,,,,
+"""
+
+
+def imports(school: School) -> str:
+    return f"organizations/{school.organization}/imports/places"
+
+
+def exports(school: School) -> str:
+    return f"organizations/{school.organization}/exports/places"
+
+
+def tree(caller: Caller, school: School) -> Any:
+    return caller.read(f"organizations/{school.organization}/tree")
+
+
+def test_a_table_makes_places_and_what_holds_them(school: School, admin: Caller) -> None:
+    """Two sites, two buildings, three floors, three rooms: of them four are named by no line of their own."""
+    assert counts(sent(admin, imports(school), DISTRICT)) == (10, 0, 0)
+    north, south = [site for site in tree(admin, school)["sites"] if site["name"] in {"North", "South"}]
+    assert (north["address"], north["timezone"], south["timezone"]) == ("12 Elm Street", "America/Chicago", "UTC")
+    (main,) = north["buildings"]
+    assert [(floor["floor_number"], floor["name"]) for floor in main["floors"]] == [(-1, "Basement"), (0, None)]
+    (boiler,) = main["floors"][0]["rooms"]
+    assert (boiler["room_number"], boiler["name"], boiler["capacity"]) == ("B1", "Boiler room", 2)
+    assert trail(school.organization)[-1] == "places.imported"
+
+
+def test_the_same_table_again_changes_nothing(school: School, admin: Caller) -> None:
+    sent(admin, imports(school), DISTRICT)
+    before = tree(admin, school)
+    assert counts(sent(admin, imports(school), DISTRICT)) == (0, 0, 6)
+    assert tree(admin, school) == before
+
+
+def test_a_line_of_what_is_there_gives_it_the_lines_values(school: School, admin: Caller) -> None:
+    """An empty cell takes a value away; a column that is left out keeps it; nothing else is touched."""
+    sent(admin, imports(school), DISTRICT)
+    change = "site,building,floor_number,room_number,name\nNorth,Main,0,101,\nSouth,Gym,0,1,Hall\n"
+    assert counts(sent(admin, imports(school), change)) == (0, 1, 1)
+    with tenant_scope([school.organization]):
+        art = Room.objects.get(room_number="101")
+        assert (art.name, art.capacity, art.room_type) == (None, 30, "classroom")
+    assert counts(sent(admin, imports(school), "site,timezone\nNorth,\n")) == (0, 1, 0)
+    (north,) = [site for site in tree(admin, school)["sites"] if site["name"] == "North"]
+    assert (north["timezone"], north["address"]) == ("UTC", "12 Elm Street")
+
+
+def test_a_dry_run_tells_the_same_and_changes_nothing(school: School, admin: Caller) -> None:
+    before, trail_before = tree(admin, school), trail(school.organization)
+    answer = sent(admin, imports(school), DISTRICT, dry_run="true")
+    assert (counts(answer), answer.json()["dry_run"]) == ((10, 0, 0), True)
+    assert tree(admin, school) == before
+    assert trail(school.organization) == trail_before
+    assert counts(sent(admin, imports(school), DISTRICT, dry_run="false")) == (10, 0, 0)
+    assert set(refused(sent(admin, imports(school), DISTRICT, dry_run="maybe"), 400, "invalid")["errors"]) == {
+        "dry_run"
+    }
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["East,,,101,x,"], [(2, "building"), (2, "floor_number")]),
+        (["East,Main,,101,x,"], [(2, "floor_number")]),
+        (["East,,0,,x,"], [(2, "building")]),
+        ([",Main,0,101,x,"], [(2, "site")]),
+        (["East,Main,0,101,x,1", "East,Main,0,102,x,many"], [(3, "capacity")]),
+        (["East,Main,0,101,x,1", "East,Main,0,102,y,2", "East,Main,0,101,z,3"], [(4, None)]),
+        (["East,Main,0,,x,", "East,Main,+0,,x,"], [(3, None)]),
+        (["East,Main,,,x,"], [(2, "name")]),
+        (["East,,,,,30"], [(2, "capacity")]),
+        ([f"East,Main,0,,{'x' * 101},"], [(2, "name")]),
+        (["East,Main,0,101,=HYPERLINK(1),"], [(2, "name")]),
+        (["East,Main,ground,101,x,"], [(2, "floor_number")]),
+        (["East,Main,2147483648,101,x,"], [(2, "floor_number")]),
+        (["East,Main,0,101,x"], [(2, None)]),
+    ],
+)
+def test_a_bad_line_keeps_every_line_out(
+    school: School, admin: Caller, lines: list[str], expected: list[tuple[int, str | None]], dry_run: str
+) -> None:
+    """With good ones before and after it; a dry run answers the same."""
+    header = "site,building,floor_number,room_number,name,capacity"
+    table = "\n".join([header, *lines, "West,Main,0,101,Good,30"])
+    before, trail_before = tree(admin, school), trail(school.organization)
+    assert faults(sent(admin, imports(school), table, dry_run=dry_run)) == expected
+    assert tree(admin, school) == before
+    assert trail(school.organization) == trail_before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DISTRICT.encode("utf-16"),
+        DISTRICT.replace(",", ";").encode(),
+        b"",
+        DISTRICT.replace("capacity", "seats").encode(),
+        b"site\n" + b"x\n" * (csv_tables.MAX_LINES + 1),
+        "site\nSchüle\n".encode("latin-1"),
+    ],
+    ids=["UTF-16", "semicolons", "nothing", "unknown column", "too many lines", "Latin-1"],
+)
+def test_a_file_that_is_no_such_table_is_a_problem(school: School, admin: Caller, body: bytes) -> None:
+    before = tree(admin, school)
+    assert faults(sent(admin, imports(school), body))
+    assert tree(admin, school) == before
+
+
+def test_what_is_not_csv_is_not_taken(school: School, admin: Caller) -> None:
+    refused(admin.post(imports(school), {"site": "North"}), 415, "unsupported_media_type")
+    refused(sent(admin, imports(school), b"x" * (3 * 2**20)), 413, "too_large")
+
+
+def test_a_name_that_several_places_have_is_told(school: School, admin: Caller) -> None:
+    with tenant_scope([school.organization]):
+        services.create_site(actor=None, organization_id=school.organization, name="Campus")
+    assert faults(sent(admin, imports(school), "site,building\nEast,Main\nCampus,Gym\n")) == [(3, "site")]
+
+
+def test_only_who_administers_the_whole_school_imports_and_exports(school: School) -> None:
+    for caller in (
+        member(Role.MANAGER, school),
+        member(Role.OPERATOR, school),
+        member(Role.VIEWER, school),
+        narrowed(Role.ADMIN, school, buildings=frozenset({school.building})),
+    ):
+        refused(sent(caller, imports(school), DISTRICT), 403, "forbidden")
+        refused(caller.get(exports(school)), 403, "forbidden")
+
+
+def test_a_table_reaches_no_other_school(school: School, admin: Caller) -> None:
+    """The same names lead to places of the own school, and another's import is not there."""
+    other = make_school()
+    refused(sent(admin, imports(other), DISTRICT), 404, "not_found")
+    refused(admin.get(exports(other)), 404, "not_found")
+    sent(admin, imports(school), "site,building,address\nCampus,Main,Changed\n")
+    with tenant_scope([other.organization]):
+        assert set(Building.objects.values_list("address", flat=True)) == {None}
+
+
+def test_an_export_is_read_again_without_a_change(school: School, admin: Caller) -> None:
+    sent(admin, imports(school), DISTRICT)
+    table = exported(admin, exports(school))
+    before = tree(admin, school)
+    assert len(rows(table)) == 17
+    assert counts(sent(admin, imports(school), table)) == (0, 0, 17)
+    assert tree(admin, school) == before
+
+
+def test_a_formula_leaves_as_text(school: School, admin: Caller) -> None:
+    """As OWASP has it ("CSV Injection"): what somebody has typed as a name is not calculated by who opens the file."""
+    admin.patch(f"rooms/{school.room}", {"name": '=HYPERLINK("http://evil.example","Art")'})
+    names = {row["name"] for row in rows(exported(admin, exports(school)))}
+    assert """'=HYPERLINK("http://evil.example","Art")""" in names
+    assert not any(name.startswith("=") for name in names)
+
+
+names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).map(
+    lambda name: f"{name.strip()}x"
+)
+any_text = st.none() | st.builds(str.__add__, st.sampled_from(["", "=", "'", "-", "@", "'="]), names)
+room = st.fixed_dictionaries(
+    {"name": any_text, "capacity": st.none() | st.integers(0, 2**31 - 1), "room_type": any_text}
+)
+floor = st.tuples(any_text, st.dictionaries(names, room, max_size=3))
+building = st.tuples(
+    any_text, st.integers(0, 500), st.dictionaries(st.integers(-(2**31), 2**31 - 1), floor, max_size=2)
+)
+site = st.tuples(
+    any_text,
+    st.none() | st.decimals(-90, 90, places=8),
+    st.none() | st.decimals(-180, 180, places=8),
+    st.sampled_from(["UTC", "America/Denver"]),
+    st.dictionaries(names, building, max_size=2),
+)
+
+
+@given(sites=st.dictionaries(names, site, max_size=3))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_places_come_back_as_they_went(sites: dict[str, Any], admin: Caller, school: School) -> None:
+    """Into the same school, where nothing changes; and into an empty one, which then exports the same file."""
+    twin = make_school()
+    organizations = [school.organization, twin.organization]
+    with tenant_scope(organizations):
+        Site.objects.all().delete()
+    with tenant_scope([school.organization]):
+        make(school, sites)
+    table = exported(admin, exports(school))
+    lines = len(PLACES.read(table.encode()))
+    assert counts(sent(admin, imports(school), table)) == (0, 0, lines)
+    with tenant_scope([twin.organization]):
+        done = place_import.import_places(actor=None, organization_id=twin.organization, body=table.encode())
+    assert (done.created, done.updated, done.unchanged) == (lines, 0, 0)
+    there = member(Role.ADMIN, twin)
+    assert exported(there, exports(twin)) == table
+
+
+def make(school: School, sites: dict[str, Any]) -> None:
+    for name, (address, latitude, longitude, timezone, buildings) in sites.items():
+        one = services.create_site(
+            actor=None,
+            organization_id=school.organization,
+            name=name,
+            address=address,
+            latitude=latitude,
+            longitude=longitude,
+            timezone=timezone,
+        )
+        for building_name, (building_address, count, floors) in buildings.items():
+            two = services.create_building(
+                actor=None, site=one, name=building_name, address=building_address, floor_count=count
+            )
+            for number, (floor_name, rooms_of) in floors.items():
+                three = services.create_floor(actor=None, building=two, floor_number=number, name=floor_name)
+                for room_number, values in rooms_of.items():
+                    services.create_room(actor=None, floor=three, room_number=room_number, **values)
+
+
+def test_an_export_holds_no_transaction_while_it_is_read(school: School, admin: Caller) -> None:
+    """A reader who stops in the middle keeps no connection from an alarm; and what is read is the caller's alone."""
+    with tenant_scope([school.organization]):
+        for number in range(3):
+            services.create_site(actor=None, organization_id=school.organization, name=f"Site {number}")
+    answer: Any = admin.get(exports(school))
+    parts = iter(answer)
+    assert next(parts).startswith(b"site,building,")
+    for part in parts:
+        assert b"\r\n" in part
+        with pytest.raises(ScopeError):
+            current_scope()
+        assert not connection.in_atomic_block
+
+
+def test_an_export_costs_no_query_for_each_room(school: School, admin: Caller) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            exported(admin, exports(school))
+        return len(captured)
+
+    before = queries()
+    with tenant_scope([school.organization]):
+        there = Floor.objects.get(id=school.floor)
+        for number in range(20):
+            services.create_room(actor=None, floor=there, room_number=f"x{number}")
+    assert queries() == before
+
+
+def test_an_import_costs_no_query_for_each_line(school: School, admin: Caller) -> None:
+    def queries(lines: int, floor_number: int) -> int:
+        table = "site,building,floor_number,room_number\n" + "".join(
+            f"Campus,Main,{floor_number},{number}\n" for number in range(lines)
+        )
+        with CaptureQueriesContext(connection) as captured:
+            assert counts(sent(admin, imports(school), table)) == (lines + 1, 0, 0)
+        return len(captured)
+
+    assert queries(200, 2_000_001) == queries(2, 2_000_002)
+
+
+def test_two_imports_at_once_make_each_place_once(school: School) -> None:
+    def run() -> Callable[[], object]:
+        return lambda: place_import.import_places(
+            actor=None, organization_id=school.organization, body=DISTRICT.encode()
+        )
+
+    second = in_the_middle_of(run(), run(), organizations=[school.organization])
+    assert second.result() == Imported(0, 0, 6)
+    with tenant_scope([school.organization]):
+        assert Site.objects.filter(name="North").count() == 1
+
+
+def test_a_room_that_is_built_meanwhile_is_a_conflict(school: School) -> None:
+    """Not a half import."""
+    with tenant_scope([school.organization]):
+        there = Floor.objects.select_related("building").get(id=school.floor)
+    table = f"site,building,floor_number,room_number\nEast,,,\nCampus,Main,{there.floor_number},9x\n"
+    imported = in_the_middle_of(
+        lambda: services.create_room(actor=None, floor=there, room_number="9x"),
+        lambda: place_import.import_places(actor=None, organization_id=school.organization, body=table.encode()),
+        organizations=[school.organization],
+    )
+    with pytest.raises(services.PlaceTaken):
+        imported.result()
+    with tenant_scope([school.organization]):
+        assert not Site.objects.filter(name="East").exists()
