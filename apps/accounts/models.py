@@ -202,9 +202,10 @@ class PlaceGrantManager(TenantManager[models.Model], UserObjectPermissionManager
 
 
 class PlaceGrant(OwnedByOrganization, UserObjectPermissionBase):
-    """The role that a person of membership scope `places` holds at one place: a permission `as_<role>` on it.
+    """A place where the role of a membership of scope `places` holds: a permission `as_<role>` on it.
 
-    It goes with its place, and with the membership (foreign keys in the migration).
+    Written together with the membership (`services.memberships.grant_places`), and always as its role. It goes with its
+    place, and with the membership (foreign keys in the migration).
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -215,11 +216,6 @@ class PlaceGrant(OwnedByOrganization, UserObjectPermissionBase):
 
     class Meta:
         abstract = True
-
-    @property
-    def role(self) -> Role:
-        """The role that is held at this place."""
-        return Role(self.permission.codename.removeprefix("as_"))
 
 
 class SiteGrant(PlaceGrant):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from apps.accounts.models import Membership, MembershipScope, Role, User, UserStatus
 from apps.accounts.services import people
-from apps.accounts.services.place_grants import put_role
+from apps.accounts.services.memberships import RoleAt, grant_places
 from apps.common.ids import new_id
 from apps.common.models import AuditEntry
 from apps.common.scope import system_scope, tenant_scope
@@ -79,8 +79,16 @@ def make_site(organization: UUID, *buildings: str) -> tuple[Site, list[Building]
         ]
 
 
-def hold(person: Person, place: Site | Building, role: Role) -> None:
-    """Let a role of the person hold at a place."""
+def hold(person: Person, *places: Site | Building) -> None:
+    """Let the role of a person who is narrowed to places hold at these."""
     with tenant_scope([person.organization]):
         membership = Membership.objects.get(user_id=person.id, organization_id=person.organization)
-        put_role(membership=membership, place=place, role=role)
+        grant_places(
+            membership,
+            RoleAt(
+                Role(membership.role),
+                MembershipScope.PLACES,
+                sites=frozenset(place.id for place in places if isinstance(place, Site)),
+                buildings=frozenset(place.id for place in places if isinstance(place, Building)),
+            ),
+        )

@@ -6,14 +6,13 @@ from uuid import uuid4
 from django.utils import timezone
 
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role, Visit
-from apps.accounts.services.place_grants import put_role
+from apps.accounts.services.memberships import RoleAt, grant_places
 from apps.alerts.models import Alert, AlertNote, Incident
 from apps.common import audit
 from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, DeviceMetric, GatewayAssertion, GatewayRule
-from apps.tenancy.models import Building, Site
 from tests.cloud.school import School, make_person, make_school, raise_alert
 
 
@@ -25,8 +24,10 @@ def make_full_school() -> School:
     now = timezone.now()
     with tenant_scope([organization]):
         Membership.objects.update(scope=MembershipScope.PLACES)
-        for place in (Site.objects.get(id=school.site), Building.objects.get(id=school.building)):
-            put_role(membership=Membership.objects.get(user_id=person.id), place=place, role=Role.ADMIN)
+        somewhere = RoleAt(
+            Role.ADMIN, MembershipScope.PLACES, sites=frozenset({school.site}), buildings=frozenset({school.building})
+        )
+        grant_places(Membership.objects.get(user_id=person.id), somewhere)
         Visit.objects.create(
             organization_id=organization, user_id=person.id, reason="A look", started_at=now, ends_at=now
         )

@@ -13,17 +13,17 @@ from apps.common.schema import belongs_to_organization, lock_tenant_table, owned
 PRINCIPAL_GRANTS = """
 -- What one person holds at a moment, asked at the door before any tenant is known: a row for each role (`held`) that
 -- they have in an organization, with what it may. `buildings` and `sites` say where; NULL is everywhere. `parents` are
--- the sites of buildings that were granted by themselves. At a place nobody is more than their membership says, and a
--- day account is less. (The columns of day accounts are the next migration's, so the body is not checked before that.)
+-- the sites of buildings that were granted by themselves. A place is granted to the role of the membership, and says
+-- nothing of any other; a day account is less than its role. (The columns of day accounts are the next migration's, so
+-- the body is not checked before that.)
 SET LOCAL check_function_bodies = off;
 CREATE FUNCTION principal_grants(person uuid, at timestamptz)
 RETURNS TABLE (organization_id uuid, organization_status text, role text, held text,
                sites uuid[], parents uuid[], buildings uuid[], permissions text[])
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    WITH ranked (role, rank) AS (
-        VALUES ('admin', 1), ('manager', 2), ('operator', 3), ('viewer', 4)
-    ), member AS (
-        SELECT m.organization_id, o.status::text AS status, m.role::text AS role, m.scope::text AS scope, m.trigger_only
+    WITH member AS (
+        SELECT m.organization_id, o.status::text AS status, m.role::text AS role, m.scope::text AS scope,
+               CASE WHEN m.trigger_only THEN 'day_account' ELSE m.role END AS held
         FROM user_organizations m JOIN organizations o ON o.id = m.organization_id
         WHERE m.user_id = person AND o.status <> 'deleted' AND (m.expires_at IS NULL OR at < m.expires_at)
     ), place AS (
@@ -35,8 +35,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         FROM building_grants g JOIN buildings b ON b.id = g.building_id
         WHERE g.user_id = person
     ), placed AS (
-        SELECT p.organization_id, r.role, r.rank, p.site, p.parent, p.building
-        FROM place p JOIN auth_permission a ON a.id = p.permission_id JOIN ranked r ON a.codename = 'as_' || r.role
+        SELECT p.organization_id, a.codename, p.site, p.parent, p.building
+        FROM place p JOIN auth_permission a ON a.id = p.permission_id
     ), holding AS (
         SELECT v.organization_id, o.status::text AS status, 'super_admin' AS role, 'super_admin' AS held,
                NULL::uuid[] AS sites, NULL::uuid[] AS parents, NULL::uuid[] AS buildings
@@ -45,16 +45,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         WHERE v.user_id = person AND o.status <> 'deleted'
           AND v.ended_at IS NULL AND v.started_at <= at AND at < v.ends_at
         UNION ALL
-        SELECT m.organization_id, m.status, m.role, CASE WHEN m.trigger_only THEN 'day_account' ELSE m.role END,
-               NULL, NULL, NULL
+        SELECT m.organization_id, m.status, m.role, m.held, NULL, NULL, NULL
         FROM member m WHERE m.scope = 'organization'
         UNION ALL
-        SELECT m.organization_id, m.status, m.role,
-               CASE WHEN m.trigger_only THEN 'day_account' WHEN p.rank > r.rank THEN p.role ELSE m.role END,
+        SELECT m.organization_id, m.status, m.role, m.held,
                coalesce(array_agg(p.site) FILTER (WHERE p.site IS NOT NULL), '{}'),
                coalesce(array_agg(p.parent) FILTER (WHERE p.parent IS NOT NULL), '{}'),
                coalesce(array_agg(p.building) FILTER (WHERE p.building IS NOT NULL), '{}')
-        FROM member m JOIN ranked r ON r.role = m.role LEFT JOIN placed p ON p.organization_id = m.organization_id
+        FROM member m LEFT JOIN placed p ON p.organization_id = m.organization_id AND p.codename = 'as_' || m.role
         WHERE m.scope = 'places' GROUP BY 1, 2, 3, 4
     )
     SELECT h.*, ARRAY (SELECT p.resource || ':' || p.action FROM permissions p WHERE p.role = h.held) FROM holding h
