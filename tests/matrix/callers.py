@@ -3,14 +3,18 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from apps.accounts.models import Role, User
+from django.utils import timezone
+
+from apps.accounts.models import Membership, MembershipScope, Role, User, Visit
+from apps.accounts.services.memberships import RoleAt, grant_places
 from apps.common.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from contracts import ROOT
-from tests.cloud.school import School, make_person, make_school, raise_alert
+from tests.cloud.school import Person, School, make_person, make_school, raise_alert
 from tests.matrix.things import Things, alert_elsewhere
 
 ROLE_TABLE: Final[dict[str, frozenset[str]]] = {
@@ -18,6 +22,8 @@ ROLE_TABLE: Final[dict[str, frozenset[str]]] = {
 }
 WHILE_SUSPENDED: Final = frozenset({"alerts:create", "alerts:update", "silent_alerts:read", "open_alerts:read"})
 """What a role keeps in a suspended organization, as far as it had it."""
+DAY_ACCOUNT: Final = frozenset({"alerts:create"})
+"""What a day account may, whatever the role table says."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,11 @@ def callers(world: World) -> Iterator[Caller]:
     yield Caller("nobody", "", world.school, lambda: None)
     yield Caller("a person of no organization", "person", world.school, lambda: make_person(Role.ADMIN).token)
     yield Caller("super admin without a visit", "person", world.school, _super_admin, is_super_admin=True)
+    yield _visitor(world.school)
     for role in Role:
         yield from _people(world, role)
+    for name, home in (("the school", world.school), ("a suspended school", world.suspended)):
+        yield Caller(f"day account of {name}", "person", home, _day_account(home.school), home, DAY_ACCOUNT)
     for name, home in (("the school", world.school), ("another school", world.other)):
         yield Caller(f"gateway of {name}", "gateway", world.school, _always(home.school.gateway_token), home)
 
@@ -97,6 +106,12 @@ def _people(world: World, role: Role) -> Iterator[Caller]:
     ):
         held = while_suspended(rights) if home is world.suspended else rights
         yield Caller(f"{role} of {name}", "person", asked, _member(role, home.school), home, held)
+    school = world.school.school
+    for name, building in (("first", school.building), ("other", school.other_building)):
+        token = _narrowed(role, school, building)
+        yield Caller(
+            f"{role} of the school's {name} building", "person", world.school, token, world.school, rights, building
+        )
 
 
 def while_suspended(rights: frozenset[str]) -> frozenset[str]:
@@ -109,10 +124,58 @@ def _member(role: Role, school: School) -> Callable[[], str]:
     return lambda: make_person(role, school.organization).token
 
 
+def _narrowed(role: Role, school: School, building: UUID) -> Callable[[], str]:
+    """Somebody whose role holds at one building."""
+
+    def make() -> str:
+        person = make_person(role, school.organization)
+        with tenant_scope([school.organization]):
+            Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
+            held = RoleAt(role, MembershipScope.PLACES, buildings=frozenset({building}))
+            grant_places(Membership.objects.get(user_id=person.id), held)
+        return person.token
+
+    return make
+
+
+def _day_account(school: School) -> Callable[[], str]:
+    def make() -> str:
+        person = make_person(Role.OPERATOR, school.organization)
+        with tenant_scope([school.organization]):
+            in_an_hour = timezone.now() + timedelta(hours=1)
+            Membership.objects.filter(user_id=person.id).update(trigger_only=True, expires_at=in_an_hour)
+        return person.token
+
+    return make
+
+
 def _super_admin() -> str:
+    return _platform_person().token
+
+
+def _visitor(home: Things) -> Caller:
+    """Who runs the platform, while they look into the school."""
+
+    def make() -> str:
+        person, now = _platform_person(), timezone.now()
+        with tenant_scope([home.school.organization]):
+            Visit.objects.create(
+                organization_id=home.school.organization,
+                user_id=person.id,
+                reason="Asked by the school.",
+                started_at=now,
+                ends_at=now + timedelta(hours=1),
+            )
+        return person.token
+
+    rights = ROLE_TABLE["super_admin"]
+    return Caller("super admin with a visit", "person", home, make, home, rights, is_super_admin=True)
+
+
+def _platform_person() -> Person:
     person = make_person(Role.ADMIN)
     User.objects.filter(pk=person.id).update(is_super_admin=True)
-    return person.token
+    return person
 
 
 def _always(token: str) -> Callable[[], str]:
