@@ -1,15 +1,23 @@
-"""Alerts in the admin: the record, as far as a role sees it. Acknowledging and resolving is the board's."""
+"""Alerts in the admin: the record, as far as a role sees it."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 
 from apps.alerts.models import Alert, AlertEvent, AlertNote, Incident
-from apps.alerts.sight import sight
+from apps.alerts.selectors import AlertNotFound, id_window
+from apps.alerts.sight import sight, within
 from apps.common.access import Grant
 from apps.common.scoped_admin import ScopedAdmin, caller
+
+WHAT: Final = ("alert_type", "severity", "status", "source", "place_name", "hardware_id", "presses", "close_reason")
+MARKS: Final = ("is_drill", "is_silent", "is_late", "is_unattributed")
+TIMES: Final = ("triggered_at", "received_at", "last_pressed_at", "acknowledged_at", "resolved_at")
+PEOPLE: Final = ("acknowledged_by", "resolved_by", "approvals", "approvals_required", "story", "notes")
+"""Who did what: not for who reads closed alerts only."""
 
 
 @admin.register(Alert)
@@ -28,50 +36,47 @@ class AlertAdmin(ScopedAdmin):
         "is_silent",
         "presses",
     )
-    list_filter = ("status", "alert_type", "is_drill")
+    list_filter = ("status", "is_drill")
     ordering = ("-triggered_at", "-id")
-    exclude = ("metadata",)
+    readonly_fields = ("place_name", "story", "notes")
+
+    def granted(self, grant: Grant, resource: str, action: str) -> Q:
+        """As far as the grant sees alerts."""
+        return super().granted(grant, resource, action) & sight(grant).as_filter()
+
+    def lookup(self, rows: QuerySet[Any], object_id: str) -> Any:
+        """In the one partition that the id names."""
+        try:
+            start, end = id_window(self.opts.pk.to_python(object_id))
+        except (AlertNotFound, ValueError, TypeError):
+            return None
+        return super().lookup(rows.filter(triggered_at__gte=start, triggered_at__lt=end), object_id)
+
+    def get_fields(self, request: HttpRequest, obj: Alert | None = None) -> tuple[str, ...]:
+        """All of it, for who sees alerts while they are open."""
+        grant = caller(request).grants.get(obj.organization_id) if obj else None
+        return (*WHAT, *MARKS, *TIMES, *(PEOPLE if grant and obj and within(sight(grant).named, obj.building_id) else ()))
 
     def place_name(self, alert: Alert) -> str:
         """Room and building, as they were called then."""
         place = alert.place or {}
         return ", ".join(place[kind]["name"] for kind in ("room", "building") if (place.get(kind) or {}).get("name"))
 
-    def _readable(self, grant: Grant) -> Q:
-        return Q(organization_id=grant.organization_id) & sight(grant).as_filter()
-
-
-class OfAlert(ScopedAdmin):
-    """What stands beside an alert is read by whoever sees the alert."""
-
-    ordering = ("-triggered_at", "-created_at")
-    list_filter = ("alert",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Of alerts that are seen."""
-        seen = AlertAdmin(Alert, self.admin_site).get_queryset(request)
-        of = seen.filter(
-            id=OuterRef("alert"), triggered_at=OuterRef("triggered_at"), organization_id=OuterRef("organization_id")
+    def story(self, alert: Alert) -> str:
+        """Step by step."""
+        steps = AlertEvent.objects.filter(
+            organization_id=alert.organization_id, alert=alert.id, triggered_at=alert.triggered_at
         )
-        organizations = caller(request).grants
-        every: QuerySet[Any] = super(ScopedAdmin, self).get_queryset(request)
-        return every.filter(Exists(of), organization_id__in=organizations)
+        rows = steps.order_by("at", "id").values_list("at", "kind", "actor_kind")
+        return format_html_join("", "<div>{:%H:%M:%S} UTC: {} by {}</div>", rows)
 
-
-@admin.register(AlertEvent)
-class AlertEventAdmin(OfAlert):
-    """The story of an alert, step by step; with who did what, so not for a viewer."""
-
-    resource = "alerts"
-    list_display = ("at", "kind", "actor_kind", "actor_id", "alert")
-
-
-@admin.register(AlertNote)
-class AlertNoteAdmin(OfAlert):
-    """What people wrote to an alert."""
-
-    resource = "alert_notes"
-    list_display = ("created_at", "author_id", "body", "alert")
+    def notes(self, alert: Alert) -> str:
+        """What people wrote to it."""
+        notes = AlertNote.objects.filter(
+            organization_id=alert.organization_id, alert=alert.id, triggered_at=alert.triggered_at
+        )
+        rows = notes.order_by("created_at", "id").values_list("created_at", "body")
+        return format_html_join("", "<div>{:%H:%M:%S} UTC: {}</div>", rows)
 
 
 @admin.register(Incident)
@@ -81,8 +86,9 @@ class IncidentAdmin(ScopedAdmin):
     resource = "alerts"
     list_display = ("opened_at", "alert_type", "site", "is_drill", "closed_at")
     list_select_related = ("site",)
-    ordering = ("-opened_at",)
+    ordering = ("-opened_at", "-id")
 
-    def _readable(self, grant: Grant) -> Q:
-        readable = super()._readable(grant)
-        return readable if sight(grant).silent is None else readable & Q(is_silent=False)
+    def granted(self, grant: Grant, resource: str, action: str) -> Q:
+        """Silent ones for the response team."""
+        granted = super().granted(grant, resource, action)
+        return granted if sight(grant).silent is None else granted & Q(is_silent=False)

@@ -12,6 +12,7 @@ class AuditEntryAdmin(ScopedAdmin):
 
     resource = "audit"
     list_display = ("at", "action", "outcome", "actor_kind", "actor_id", "target_kind", "target_id", "seq")
-    list_filter = ("action", "outcome", "target_kind", "target_id")
+    list_filter = ("outcome",)
+    filtered_by = frozenset({"target_id", "actor_id", "action", "target_kind"})
     ordering = ("-at", "-id")
     exclude = ("hash", "personal_digest")

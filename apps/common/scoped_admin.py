@@ -1,35 +1,26 @@
-"""The Django admin as one more door: only rows that the caller may read, and writes through services alone.
+"""The Django admin as one more door: only rows that the caller may read, where their role holds.
 
-Row-level security and the managers hold the organization; `ScopedAdmin` adds the rights of the role and of the place.
-Nothing is written by the admin itself: a form hands what was typed to a service, whose refusal is shown at the form.
-The audit trail is the record, so Django's own log of changes is not kept.
+Row-level security and the managers hold the organization; `ScopedAdmin` adds the rights of the role and of the place,
+and answers as the API does: 404 for what is not the caller's to know of, 403 without the right. What writes is in
+`service_admin.py`. The audit trail is the record, so Django's own log of changes is not kept.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar, NoReturn
 from uuid import UUID
 
-from django import forms
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.db import models, transaction
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import models
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, resolve_url
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils.http import urlencode
 from unfold.admin import ModelAdmin
-from unfold.sites import UnfoldAdminSite
+from unfold.paginator import InfinitePaginator
 
-from apps.common.access import Grant, Principal
-from apps.common.problems import Problem
-
-if TYPE_CHECKING:
-    _ModelForm = forms.ModelForm[Any]
-else:
-    _ModelForm = forms.ModelForm
-Values = Mapping[str, Any]
-"""What was typed, cleaned by the form, by the name of the field."""
+from apps.common.access import Grant, Principal, require
+from apps.common.problems import Forbidden, NotFound
 
 
 def caller(request: HttpRequest) -> Principal:
@@ -40,64 +31,82 @@ def caller(request: HttpRequest) -> Principal:
     return principal
 
 
-class PortalSite(UnfoldAdminSite):  # type: ignore[misc]
-    """The admin of SafeSignal: signing in and out is the portal's, and nothing here knows Django's own passwords."""
-
-    site_title = site_header = "SafeSignal"
-    index_title = "Your organization"
-    LEFT_OUT: ClassVar = frozenset({"password_change", "password_change_done", "view_on_site"})
-    """Views of Django's that have no place here; the last looks up rows of any kind."""
-
-    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Pages of `ScopedAdmin` only: those that libraries bring along know nothing of scopes."""
-        if admin_class is not None and issubclass(admin_class, ScopedAdmin):
-            super().register(model_or_iterable, admin_class, **options)
-
-    def has_permission(self, request: HttpRequest) -> bool:
-        """Whoever belongs to an organization; what they find is decided by each model's page."""
-        principal: Principal | None = getattr(request, "principal", None)
-        return principal is not None and (principal.is_super_admin or bool(principal.grants))
-
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The portal's page to sign in, which comes back here."""
-        if getattr(request, "principal", None) is not None and not self.has_permission(request):
-            raise PermissionDenied
-        target = request.GET.get("next") or reverse("admin:index")
-        return redirect(f"{resolve_url('portal:login')}?{urlencode({'next': target})}")
-
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The portal's, which also ends the session's record."""
-        return redirect("portal:logout", preserve_request=True)
-
-    def get_urls(self) -> list[URLPattern]:
-        """Django's, but for those left out."""
-        return [url for url in super().get_urls() if getattr(url, "name", None) not in self.LEFT_OUT]
-
-
 class ScopedAdmin(ModelAdmin):  # type: ignore[misc]
     """Rows that the caller's role may read, where it holds. Read-only; see `ServiceAdmin`."""
 
     resource: ClassVar[str]
     """What the permissions table calls these rows."""
     organization: ClassVar[str] = "organization_id"
-    """The column that says whose row it is."""
+    """The look-up from a row to the organization whose it is."""
+    site: ClassVar[str | None] = None
+    """The look-up to its site, for what concerns a whole site."""
     building: ClassVar[str | None] = None
-    """The look-up from a row to its building; None: these rows concern the whole organization."""
+    """The look-up to its building; neither: these rows concern the whole organization."""
+    pages: ClassVar[frozenset[str]] = frozenset({"changelist", "change", "history"})
+    """What there is an address for."""
+    posted: ClassVar[frozenset[str]] = frozenset()
+    """The views that take a POST."""
+    filtered_by: ClassVar[frozenset[str]] = frozenset()
+    """Look-ups that a link to the list may carry, beside `list_filter`."""
     actions_on_top = True
     list_per_page = 50
     show_full_result_count = False
+    paginator = InfinitePaginator
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Rows that may be read: whole organizations, or the buildings of who is narrowed."""
-        readable = Q(pk__in=())
-        for grant in caller(request).grants.values():
-            readable |= self._readable(grant)
+        """Rows that may be read: whole organizations, or the places of who is narrowed."""
         queryset: QuerySet[Any] = super().get_queryset(request)
-        return queryset.filter(readable)
+        return queryset.filter(self.where(caller(request), self.resource, "read"))
+
+    def where(self, principal: Principal, resource: str, action: str) -> Q:
+        """The rows at which the caller has a right."""
+        allowed = Q(pk__in=())
+        for grant in principal.grants.values():
+            allowed |= self.granted(grant, resource, action)
+        return allowed
+
+    def granted(self, grant: Grant, resource: str, action: str) -> Q:
+        """The rows of one organization at which a right is held."""
+        within = Q(**{self.organization: grant.organization_id})
+        if (resource, action) in grant.permissions:
+            return within
+        if self.site:
+            return within & Q(**{f"{self.site}__in": grant.sites(resource, action)})
+        return (
+            within & Q(**{f"{self.building}__in": grant.buildings(resource, action)}) if self.building else Q(pk__in=())
+        )
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row, for who may read it. Raises Http404 or PermissionDenied, as the API would answer 404 or 403."""
+        found = self.lookup(self.get_queryset(request), object_id)
+        if found is None:
+            self.refuse(request, object_id, self.resource, "read")
+        return found
+
+    def lookup(self, rows: QuerySet[Any], object_id: str) -> Any:
+        """The row of this id, if it is among them."""
+        try:
+            return rows.filter(pk=self.opts.pk.to_python(object_id)).first()
+        except (ValidationError, ValueError):
+            return None
+
+    def refuse(self, request: HttpRequest, object_id: str, resource: str, action: str) -> NoReturn:
+        """Say why a row is not among those at which the caller has this right."""
+        row = self.lookup(super().get_queryset(request), object_id)
+        if row is None:
+            raise Http404
+        for owner in self.owners(row):
+            try:
+                require(caller(request), owner, resource, action, **self.place_of(row))
+            except Forbidden as refusal:
+                raise PermissionDenied from refusal
+            except NotFound:
+                continue
+        raise Http404
 
     def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """Whether the role may read such rows anywhere; which ones, the queryset says."""
-        return self._may(request, "read", obj)
+        return self.may(request, "read", obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nothing is made here."""
@@ -115,11 +124,52 @@ class ScopedAdmin(ModelAdmin):  # type: ignore[misc]
         """Whether the menu shows it."""
         return self.has_view_permission(request)
 
+    def may(self, request: HttpRequest, action: str, obj: models.Model | None) -> bool:
+        """Whether the caller may do it with this row; with none, with any."""
+        grants: Iterable[Grant] = caller(request).grants.values()
+        if obj is None or obj._state.adding:
+            return any(grant.anywhere(self.resource, action) for grant in grants)
+        owners, place = self.owners(obj), self.place_of(obj)
+        return any((self.resource, action) in grant.at(**place) for grant in grants if grant.organization_id in owners)
+
+    def owners(self, row: models.Model) -> list[UUID]:
+        """Whose row it is."""
+        return [self.value(row, self.organization)]
+
+    def place_of(self, row: models.Model) -> dict[str, UUID]:
+        """The site or the building that a row is in, for `access.require`; empty: the whole organization."""
+        places = {"site": self.site, "building": self.building}
+        return {kind: value for kind, path in places.items() if path and (value := self.value(row, path))}
+
+    @staticmethod
+    def value(row: models.Model, path: str) -> Any:
+        """What a look-up from a row leads to; None where the way ends before."""
+        value: Any = row
+        for name in path.split("__"):
+            value = getattr(value, name, None)
+        return value
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Only what a link of a page carries: others would tell of columns that no page shows."""
+        fields = {one if isinstance(one, str) else one[0] for one in self.get_list_filter(request)}
+        return lookup.partition("__")[0] in {*fields, *self.filtered_by}
+
+    def get_urls(self) -> list[URLPattern]:
+        """Addresses of what there is to do here, and no others."""
+        prefix = f"{self.opts.app_label}_{self.opts.model_name}_"
+        return [url for url in super().get_urls() if (url.name or "").removeprefix(prefix) in self.pages]
+
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """The audit trail of the row."""
-        if self.get_object(request, object_id) is None:
-            raise PermissionDenied
-        return redirect(f"{reverse('admin:common_auditentry_changelist')}?{urlencode({'target_id': object_id})}")
+        row = self.get_object(request, object_id)
+        return redirect(f"{reverse('admin:common_auditentry_changelist')}?{urlencode({'target_id': row.pk})}")
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """Django's, with a link to the audit trail for who may read it."""
+        shows = any(grant.anywhere("audit", "read") for grant in caller(request).grants.values())
+        return super().changeform_view(request, object_id, form_url, {"show_history": shows, **(extra_context or {})})
 
     def log_addition(self, request: HttpRequest, obj: models.Model, message: Any) -> None:
         """The service wrote its audit row."""
@@ -129,116 +179,3 @@ class ScopedAdmin(ModelAdmin):  # type: ignore[misc]
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """The service wrote its audit row."""
-
-    def _readable(self, grant: Grant) -> Q:
-        buildings = grant.buildings(self.resource, "read")
-        within = Q(**{self.organization: grant.organization_id})
-        if buildings is None:
-            return within
-        return within & Q(**{f"{self.building}__in": buildings}) if self.building else Q(pk__in=())
-
-    def _may(self, request: HttpRequest, action: str, obj: models.Model | None) -> bool:
-        grants: Iterable[Grant] = caller(request).grants.values()
-        if obj is None:
-            return any(grant.anywhere(self.resource, action) for grant in grants)
-        owner = getattr(obj, self.organization)
-        building = self.building_of(obj)
-        return any((self.resource, action) in grant.at(building) for grant in grants if grant.organization_id == owner)
-
-    def building_of(self, obj: models.Model) -> UUID | None:
-        """The building that a row is in; None where it concerns the whole organization."""
-        value: Any = obj
-        for name in self.building.split("__") if self.building else ("",):
-            value = getattr(value, name, None)
-        return value if isinstance(value, UUID) else None
-
-
-class ServiceForm(_ModelForm):
-    """A form whose result is what a service made of it; a refusal is an error of the form, nothing typed is lost."""
-
-    apply: ClassVar[Any]
-
-    def _post_clean(self) -> None:
-        super()._post_clean()  # type: ignore[misc]
-        if self.errors:
-            return
-        try:
-            with transaction.atomic():
-                self.instance = self.apply(self)
-        except Problem as problem:
-            for field, complaints in _complaints(problem):
-                self.add_error(field if field in self.fields else None, complaints)
-
-    def validate_unique(self) -> None:
-        """The service and the database say it: what the caller can see is not all there is."""
-
-    def save(self, commit: bool = True) -> Any:
-        """What the service returned: it is saved."""
-        self.save_m2m = lambda: None  # type: ignore[method-assign]
-        return self.instance
-
-
-class ServiceAdmin(ScopedAdmin):
-    """Rows that the caller may also make, change or remove, each through the service named in a subclass."""
-
-    def create(self, principal: Principal, values: Values) -> models.Model:
-        """Call the service that makes one. Raises Problem."""
-        raise NotImplementedError
-
-    def update(self, principal: Principal, obj: Any, values: Values) -> models.Model:
-        """Call the service that changes one. Raises Problem."""
-        raise NotImplementedError
-
-    def remove(self, principal: Principal, obj: Any) -> None:
-        """Call the service that removes one. Raises Problem."""
-        raise NotImplementedError
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """By the role, where there is a service for it."""
-        return self._has("create") and self._may(request, "create", None)
-
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """By the role, where there is a service for it."""
-        return self._has("update") and self._may(request, "update", obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """By the role, where there is a service for it."""
-        return self._has("remove") and self._may(request, "delete", obj)
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """A form that ends in the service."""
-        principal = caller(request)
-
-        def apply(form: ServiceForm) -> models.Model:
-            values = form.cleaned_data
-            return self.update(principal, obj, values) if change else self.create(principal, values)
-
-        kwargs["form"] = type("Form", (ServiceForm, self.form), {"apply": apply})
-        return super().get_form(request, obj, change, **kwargs)
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
-        """The form's service has saved it."""
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
-        """There is nothing related that a form here edits."""
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Through the service."""
-        self.remove(caller(request), obj)
-
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponseBase:
-        """As Django's; what stands in the way is said, and nothing is removed."""
-        try:
-            answer: HttpResponseBase = super().delete_view(request, object_id, extra_context)
-        except Problem as problem:
-            messages.error(request, problem.detail)
-            return redirect(request.path)
-        return answer
-
-    def _has(self, verb: str) -> bool:
-        return getattr(type(self), verb) is not getattr(ServiceAdmin, verb)
-
-
-def _complaints(problem: Problem) -> Iterable[tuple[str, Any]]:
-    errors = problem.extra.get("errors")
-    return errors.items() if isinstance(errors, Mapping) and errors else [("", problem.detail)]

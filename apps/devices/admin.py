@@ -1,34 +1,36 @@
 """Buttons and gateways in the admin: to look at. They are registered and provisioned by services of their own."""
 
+from typing import Final
+
 from django.contrib import admin
 from django.utils.html import format_html_join
 
 from apps.common.scoped_admin import ScopedAdmin
 from apps.devices.models import Device, DeviceMetric, Gateway, GatewayBuilding, GatewayRule, Trouble
 
+READINGS: Final = 10
+"""How many of the newest a device's page shows."""
+
 
 @admin.register(Device)
 class DeviceAdmin(ScopedAdmin):
-    """Buttons and sensors."""
+    """Buttons and sensors, with their newest readings."""
 
     resource = "devices"
     building = "room__floor__building_id"
     list_display = ("device_id", "room", "device_type", "power", "status", "firmware_version", "last_seen_at")
-    list_filter = ("status", "device_type", "power")
+    list_filter = ("status", "power")
     list_select_related = ("room__floor",)
     search_fields = ("device_id", "serial_number")
     ordering = ("device_id",)
+    exclude = ("metadata",)
+    readonly_fields = ("readings",)
 
-
-@admin.register(DeviceMetric)
-class DeviceMetricAdmin(ScopedAdmin):
-    """Readings of health, newest first."""
-
-    resource = "devices"
-    building = "device__room__floor__building_id"
-    list_display = ("timestamp", "device", "rssi", "battery_voltage", "uptime_seconds", "alert_count")
-    list_select_related = ("device__room__floor",)
-    ordering = ("-timestamp",)
+    def readings(self, device: Device) -> str:
+        """Of its health, the newest first."""
+        rows = DeviceMetric.objects.filter(organization_id=device.organization_id, device=device)
+        newest = rows.order_by("-timestamp").values_list("timestamp", "rssi", "battery_voltage")[:READINGS]
+        return format_html_join("", "<div>{:%d %b %Y %H:%M} UTC: signal {} dBm, battery {} V</div>", newest)
 
 
 @admin.register(Gateway)
@@ -37,7 +39,7 @@ class GatewayAdmin(ScopedAdmin):
 
     resource = "gateways"
     list_display = ("name", "status", "configuration_version", "last_seen_at")
-    ordering = ("name",)
+    ordering = ("name", "id")
     fields = ("name", "status", "buildings", "configuration_version", "last_seen_at", "created_at", "public_key")
     readonly_fields = ("buildings",)
 
@@ -55,7 +57,7 @@ class GatewayRuleAdmin(ScopedAdmin):
     resource = "configuration"
     list_display = ("pattern", "key", "alert_type", "is_silent", "device", "room")
     list_select_related = ("device", "room__floor")
-    ordering = ("pattern", "key")
+    ordering = ("pattern", "key", "id")
 
 
 @admin.register(Trouble)
@@ -64,6 +66,5 @@ class TroubleAdmin(ScopedAdmin):
 
     resource = "devices"
     list_display = ("since", "kind", "device_id_text", "gateway", "detail", "ended_at")
-    list_filter = ("kind",)
     list_select_related = ("gateway",)
-    ordering = ("-since",)
+    ordering = ("-since", "-id")

@@ -1,7 +1,9 @@
 """Organizations and places in the admin."""
 
 from django.contrib import admin
+from django.db.models import Q
 
+from apps.common.access import Grant
 from apps.common.scoped_admin import ScopedAdmin
 from apps.tenancy.models import Building, Floor, Organization, Room, Site
 
@@ -14,7 +16,12 @@ class OrganizationAdmin(ScopedAdmin):
     organization = "id"
     list_display = ("name", "slug", "status", "created_at")
     search_fields = ("name", "slug")
-    ordering = ("name",)
+    ordering = ("name", "id")
+
+    def granted(self, grant: Grant, resource: str, action: str) -> Q:
+        """Who may act at some of its places only reads of the organization too."""
+        reads = resource == self.resource and action == "read" and grant.anywhere(resource, action)
+        return Q(id=grant.organization_id) if reads else super().granted(grant, resource, action)
 
 
 @admin.register(Site)
@@ -22,9 +29,9 @@ class SiteAdmin(ScopedAdmin):
     """Campuses."""
 
     resource = "places"
-    building = "building__id"
+    site = "id"
     list_display = ("name", "address", "timezone")
-    ordering = ("name",)
+    ordering = ("name", "id")
 
 
 @admin.register(Building)
@@ -35,7 +42,7 @@ class BuildingAdmin(ScopedAdmin):
     building = "id"
     list_display = ("name", "site", "address", "floor_count")
     list_select_related = ("site",)
-    ordering = ("site__name", "name")
+    ordering = ("name", "id")
 
 
 @admin.register(Floor)
@@ -58,4 +65,4 @@ class RoomAdmin(ScopedAdmin):
     list_display = ("room_number", "name", "floor", "room_type", "capacity")
     list_select_related = ("floor__building",)
     search_fields = ("room_number", "name")
-    ordering = ("room_number",)
+    ordering = ("room_number", "id")

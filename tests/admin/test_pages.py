@@ -20,13 +20,21 @@ from tests.cloud.school import School, make_person, make_school, raise_alert
 pytestmark = pytest.mark.usefixtures("database")
 
 WITHOUT_A_PAGE = {
-    "accounts.Invitation": "an act of inviting, and a link: the people's page",
-    "accounts.Membership": "a part of the person's page (Django's admin takes no composite key)",
+    "accounts.BuildingGrant": "a part of the person's page: where their role holds",
+    "accounts.Membership": "what the person's page shows and changes (Django's admin takes no composite key)",
+    "accounts.Permission": "the table of roles belongs to no organization: who runs the platform edits it by the API",
+    "accounts.Proof": "a secret's digest: only its owner has to do with it",
+    "accounts.PushRegistration": "a person's own: where they are told of alerts is not their school's to see",
     "accounts.RefreshToken": "a secret's digest: one's own sessions are listed by the API",
+    "accounts.SiteGrant": "a part of the person's page: where their role holds",
+    "alerts.AlertEvent": "the story on the alert's page",
     "alerts.AlertKey": "the names of presses: how a repeat is known",
+    "alerts.AlertNote": "the notes on the alert's page",
     "common.AuditPersonal": "personal values beside the trail, for who may see the trail's entry",
     "common.FeedEvent": "the outbox: what it says is said by the rows themselves",
+    "common.IdempotencyKey": "the answer to a write, for its sender alone",
     "common.OrganizationHead": "a counter",
+    "devices.DeviceMetric": "the readings on the device's page",
     "devices.GatewayAssertion": "single-use identifiers: how a replay is known",
     "devices.GatewayBuilding": "a part of the gateway's page (composite key)",
     "devices.GatewayEvent": "what arrived, word for word: its meaning is in alerts and troubles",
@@ -48,8 +56,12 @@ def browser(school: School, role: Role) -> Client:
 
 
 def rows(school: School, page: Any) -> Iterator[Model]:
+    """Of the school, the newest last."""
     with tenant_scope([school.organization]):
-        yield from page.model._default_manager.all()
+        found = page.model._default_manager.order_by("pk")
+        if page.model is User:
+            found = found.filter(memberships__organization_id=school.organization)
+        yield from found
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +103,9 @@ def test_nothing_of_another_organization_is_shown_or_touched(own: School, foreig
     assert theirs, "the other school has something to hide"
     for row in theirs:
         assert str(row.pk) not in listed
-        for name in ("change", "delete", "history"):
+        for name in page.pages & {"change", "delete", "history"}:
             for answer in (client.get(address(page, name, row.pk)), client.post(address(page, name, row.pk), {})):
-                assert answer.status_code in {HTTPStatus.FOUND, HTTPStatus.FORBIDDEN}
-                assert answer.headers.get("Location", "/admin/") == "/admin/"
+                assert answer.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
     for was, row in zip(before, rows(foreign, page), strict=True):
         assert {**was, "_state": None} == {**row.__dict__, "_state": None}
 
@@ -102,9 +113,9 @@ def test_nothing_of_another_organization_is_shown_or_touched(own: School, foreig
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.opts.label)
 def test_ones_own_rows_are_shown(own: School, page: Any) -> None:
     client = browser(own, Role.ADMIN)
-    [first, *_] = rows(own, page)
-    assert str(first.pk) in client.get(address(page, "changelist")).content.decode()
-    assert client.get(address(page, "change", first.pk)).status_code == HTTPStatus.OK
+    [*_, newest] = rows(own, page)
+    assert str(newest.pk) in client.get(address(page, "changelist")).content.decode()
+    assert client.get(address(page, "change", newest.pk)).status_code == HTTPStatus.OK
 
 
 def test_a_silent_alert_is_not_in_the_list_of_an_operator() -> None:

@@ -79,6 +79,11 @@ class Entry:
         return [self.changes] if isinstance(self.changes, str) else sorted(self.changes)
 
     @property
+    def is_admin(self) -> bool:
+        """A page of Django's admin: refused like the API, in words, but that nobody is sent to the sign-in."""
+        return self.path.startswith("/admin/")
+
+    @property
     def names_organization(self) -> bool:
         """Whether the path leads into a school, so that a stranger must not learn that it is there."""
         return "{" in self.path

@@ -18,6 +18,8 @@ def expected_status(entry: Entry, caller: Caller) -> int:
     refusal = _refusal(entry, caller)
     if refusal is None:
         return entry.ok
+    if entry.is_admin and refusal is HTTPStatus.UNAUTHORIZED:
+        return HTTPStatus.FOUND
     if entry.is_page:
         return HTTPStatus.FOUND if refusal is HTTPStatus.UNAUTHORIZED else entry.ok
     return refusal
@@ -33,6 +35,8 @@ def _refusal(entry: Entry, caller: Caller) -> HTTPStatus | None:
         return None
     if not caller.kind:
         return HTTPStatus.UNAUTHORIZED
+    if entry.is_admin and caller.kind != "person":
+        return HTTPStatus.FORBIDDEN
     if entry.at is At.SELF:
         return None if caller.kind in entry.kinds else HTTPStatus.FORBIDDEN
     held = rights_at(entry.at, caller)

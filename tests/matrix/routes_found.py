@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PARAMETER = re.compile(r"<[^>]+>|\{[^}]+\}")
+_CHOICE = re.compile(r"\(\?P<\w+>(\w+)[^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,16 @@ def shape(path: str) -> str:
 
 def _walk(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Callable[..., Any]]]:
     for pattern in resolver.url_patterns:
-        path = prefix + str(pattern.pattern)
+        path = prefix + _readable(str(pattern.pattern))
         if isinstance(pattern, URLResolver):
             yield from _walk(pattern, path)
         elif isinstance(pattern, URLPattern):
             yield path, pattern.callback
+
+
+def _readable(pattern: str) -> str:
+    """A regular expression of Django's own as a path: of words to choose from it has the first."""
+    return _CHOICE.sub(r"\1", pattern).removeprefix("^").removesuffix("$")
 
 
 def _methods(view: Any) -> frozenset[str] | None:

@@ -73,7 +73,7 @@ def district(world: World) -> District:
 @pytest.mark.parametrize("entry", READS, ids=str)
 def test_a_read_uses_indexes(entry: Entry, district: District) -> None:
     """No table of many schools is read whole, and no request looks at more rows than its own school has."""
-    if "{" not in entry.path:
+    if not (entry.names_organization or entry.rows):
         pytest.skip("it reads nothing of a school")
     with explained() as plans:
         answer = ask(entry, district.things, district.admin.token)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.matrix.entry import Entry
-from tests.matrix.routes import accounts, alerts, common, devices, portal, tenancy
+from tests.matrix.routes import accounts, admin, alerts, common, devices, portal, tenancy
 
 ENTRIES: Final[Sequence[Entry]] = [
     *common.ENTRIES,
@@ -13,4 +13,5 @@ ENTRIES: Final[Sequence[Entry]] = [
     *devices.ENTRIES,
     *alerts.ENTRIES,
     *portal.ENTRIES,
+    *admin.ENTRIES,
 ]

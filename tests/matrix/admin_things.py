@@ -1,0 +1,124 @@
+"""A row for each page of the admin that speaks of what no other route of the table does."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.accounts.models import Invitation, Role, Visit
+from apps.accounts.services import invitations
+from apps.accounts.services.memberships import RoleAt
+from apps.alerts.models import Incident
+from apps.common import audit
+from apps.common.ids import new_id
+from apps.common.models import AuditEntry
+from apps.common.scope import tenant_scope
+from apps.devices import services as devices
+from apps.devices.models import Device, GatewayRule, Trouble
+from tests.cloud.school import School, device_name, make_person, raise_alert
+from tests.matrix.things import thing, word
+
+ROWS: Final[Mapping[str, str]] = {
+    "accounts.Invitation": "invitation_row",
+    "accounts.User": "person",
+    "accounts.Visit": "visit_row",
+    "alerts.Alert": "closed_alert",
+    "alerts.Incident": "incident_row",
+    "common.AuditEntry": "audit_row",
+    "devices.Device": "device_row",
+    "devices.Gateway": "gateway",
+    "devices.GatewayRule": "rule_row",
+    "devices.Trouble": "trouble_row",
+    "tenancy.Building": "building",
+    "tenancy.Floor": "floor",
+    "tenancy.Organization": "organization",
+    "tenancy.Room": "room",
+    "tenancy.Site": "site",
+}
+"""The word of `things.py` for a row, by the label of its model."""
+
+
+@thing
+def invitation_row(school: School) -> UUID:
+    with tenant_scope([school.organization]):
+        invitation: Invitation = invitations.invite(
+            actor=None,
+            organization_id=school.organization,
+            email=f"{word()}@school.example",
+            held=RoleAt(Role.VIEWER),
+            now=timezone.now(),
+        )
+    return invitation.id
+
+
+@thing
+def visit_row(school: School) -> UUID:
+    now = timezone.now()
+    person = make_person(Role.VIEWER)
+    with tenant_scope([school.organization]):
+        visit = Visit.objects.create(
+            organization_id=school.organization, user_id=person.id, reason="A look", started_at=now, ends_at=now
+        )
+    return visit.id
+
+
+@thing
+def incident_row(school: School) -> UUID:
+    raise_alert(school)
+    with tenant_scope([school.organization]):
+        incident = Incident.objects.create(
+            organization_id=school.organization,
+            site_id=school.site,
+            alert_type="medical",
+            opened_at=timezone.now(),
+            closed_at=timezone.now(),
+        )
+    return incident.id
+
+
+@thing
+def audit_row(school: School) -> UUID:
+    target = new_id()
+    with tenant_scope([school.organization]):
+        audit.record(
+            actor=None, action="test.row", target_kind="user", target_id=target, organization_id=school.organization
+        )
+        return AuditEntry.objects.get(target_id=target).id
+
+
+@thing
+def device_row(school: School) -> UUID:
+    """In the first building."""
+    name = device_name()
+    with tenant_scope([school.organization]):
+        devices.register_devices(
+            actor=None, organization_id=school.organization, rooms={name: school.room}, now=timezone.now()
+        )
+        return Device.objects.get(device_id=name).id
+
+
+@thing
+def rule_row(school: School) -> UUID:
+    key = secrets.randbelow(2**15)
+    with tenant_scope([school.organization]):
+        devices.add_rule(
+            actor=None, organization_id=school.organization, key=key, pattern=word()[:20], alert_type="assist"
+        )
+        return GatewayRule.objects.filter(key=key).latest("id").id
+
+
+@thing
+def trouble_row(school: School) -> UUID:
+    name = device_name()
+    with tenant_scope([school.organization]):
+        devices.raise_trouble(
+            organization_id=school.organization,
+            gateway_id=school.gateway,
+            device=name,
+            kind="battery_low",
+            detail=None,
+            since=timezone.now(),
+        )
+        return Trouble.objects.get(device_id_text=name).id
