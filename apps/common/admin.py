@@ -1,9 +1,27 @@
 """The audit trail in the admin."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
+from apps.common import audit
 from apps.common.models import AuditEntry
 from apps.common.scoped_admin import ScopedAdmin
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    """What was done, or what was only tried."""
+
+    title = parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        """In words."""
+        return [(audit.DONE, "Done"), (audit.REFUSED, "Refused")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        """The chosen ones."""
+        chosen = self.value()
+        return queryset.filter(outcome=chosen) if chosen else queryset
 
 
 @admin.register(AuditEntry)
@@ -12,7 +30,7 @@ class AuditEntryAdmin(ScopedAdmin):
 
     resource = "audit"
     list_display = ("at", "action", "outcome", "actor_kind", "actor_id", "target_kind", "target_id", "seq")
-    list_filter = ("outcome",)
+    list_filter = (OutcomeFilter,)
     filtered_by = frozenset({"target_id", "actor_id", "action", "target_kind"})
     ordering = ("-at", "-id")
     exclude = ("hash", "personal_digest")

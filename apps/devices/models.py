@@ -122,6 +122,7 @@ class GatewayRule(OwnedByOrganization):
 
     class Meta:
         db_table = "gateway_rules"
+        indexes = [models.Index(name="gateway_rules_pattern", fields=["organization", "pattern", "key", "id"])]
 
 
 class GatewayAssertion(OwnedByOrganization):
@@ -171,3 +172,4 @@ class Trouble(OwnedByOrganization):
 
     class Meta:
         db_table = "troubles"
+        indexes = [models.Index(name="troubles_since", fields=["organization", "-since", "-id"])]

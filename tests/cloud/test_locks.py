@@ -31,7 +31,6 @@ WITHOUT_TENANT: Final = {
     "public.django_content_type": frozenset({"SELECT"}),
     "public.auth_permission": frozenset({"SELECT"}),
     # Not used: no grant at all.
-    "public.django_admin_log": NOTHING,
     "public.auth_group": NOTHING,
     "public.auth_group_permissions": NOTHING,
     "public.guardian_groupobjectpermission": NOTHING,

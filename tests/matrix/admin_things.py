@@ -17,8 +17,10 @@ from apps.common.models import AuditEntry
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, GatewayRule, Trouble
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import Building, Floor, Site
 from tests.cloud.school import School, device_name, make_person, raise_alert
-from tests.matrix.things import thing, word
+from tests.matrix.things import number, thing, word
 
 ROWS: Final[Mapping[str, str]] = {
     "accounts.Invitation": "invitation_row",
@@ -39,6 +41,54 @@ ROWS: Final[Mapping[str, str]] = {
 }
 """The word of `things.py` for a row, by the label of its model."""
 
+ONE_MORE: Final[Mapping[str, str]] = {
+    "building": "building_row",
+    "floor": "floor_row",
+    "gateway": "gateway_row",
+    "organization": "",
+    "room": "room_row",
+    "site": "site_row",
+}
+"""What makes one more, where the row itself is a part of the school, of which there is one organization."""
+
+
+@thing
+def site_row(school: School) -> UUID:
+    with tenant_scope([school.organization]):
+        return tenancy.create_site(actor=None, organization_id=school.organization, name=word()).id
+
+
+@thing
+def building_row(school: School) -> UUID:
+    with tenant_scope([school.organization]):
+        return tenancy.create_building(actor=None, site=Site.objects.get(id=school.site), name=word()).id
+
+
+@thing
+def floor_row(school: School) -> UUID:
+    with tenant_scope([school.organization]):
+        building = Building.objects.get(id=school.building)
+        return tenancy.create_floor(actor=None, building=building, floor_number=number()).id
+
+
+@thing
+def room_row(school: School) -> UUID:
+    with tenant_scope([school.organization]):
+        floor = Floor.objects.get(id=school.floor)
+        return tenancy.create_room(actor=None, floor=floor, room_number=word()).id
+
+
+@thing
+def gateway_row(school: School) -> UUID:
+    with tenant_scope([school.organization]):
+        return devices.register_gateway(
+            actor=None,
+            organization_id=school.organization,
+            name=word(),
+            public_key="none",
+            buildings=[school.other_building],
+        )
+
 
 @thing
 def invitation_row(school: School) -> UUID:
@@ -56,7 +106,7 @@ def invitation_row(school: School) -> UUID:
 @thing
 def visit_row(school: School) -> UUID:
     now = timezone.now()
-    person = make_person(Role.VIEWER)
+    person = make_person(Role.VIEWER, school.organization)
     with tenant_scope([school.organization]):
         visit = Visit.objects.create(
             organization_id=school.organization, user_id=person.id, reason="A look", started_at=now, ends_at=now

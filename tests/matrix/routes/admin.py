@@ -9,7 +9,7 @@ from typing import Final
 from django.contrib import admin
 
 from apps.common.scoped_admin import ScopedAdmin
-from tests.matrix.admin_things import ROWS
+from tests.matrix.admin_things import ONE_MORE, ROWS
 from tests.matrix.entry import At, Entry
 
 FOR_EVERYBODY_OF_IT: Final = frozenset({"tenancy.Organization"})
@@ -25,7 +25,7 @@ def entries(page: ScopedAdmin) -> Iterator[Entry]:
     row, right = ROWS[label], f"{page.resource}:read"
     at = At.BUILDING if page.building else At.SITE if page.site else At.ORGANIZATION
     at = At.LIST if label in FOR_EVERYBODY_OF_IT else at
-    yield Entry("GET", f"{name}/", right, At.LIST, rows=row)
+    yield Entry("GET", f"{name}/", right, At.LIST, rows=ONE_MORE.get(row, row))
     yield Entry("GET", f"{name}/{{{row}}}/change/", right, at)
     yield Entry("GET", f"{name}/{{{row}}}/history/", right, at, ok=302)
 
