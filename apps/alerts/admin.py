@@ -55,7 +55,12 @@ class AlertAdmin(ScopedAdmin):
     def get_fields(self, request: HttpRequest, obj: Alert | None = None) -> tuple[str, ...]:
         """All of it, for who sees alerts while they are open."""
         grant = caller(request).grants.get(obj.organization_id) if obj else None
-        return (*WHAT, *MARKS, *TIMES, *(PEOPLE if grant and obj and within(sight(grant).named, obj.building_id) else ()))
+        return (
+            *WHAT,
+            *MARKS,
+            *TIMES,
+            *(PEOPLE if grant and obj and within(sight(grant).named, obj.building_id) else ()),
+        )
 
     def place_name(self, alert: Alert) -> str:
         """Room and building, as they were called then."""
