@@ -4,7 +4,9 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from apps.common.doors import open_door
 from apps.common.metrics import metrics
+from apps.portal import reference
 
 urlpatterns = [
     path("health/", include("apps.common.urls")),
@@ -13,7 +15,13 @@ urlpatterns = [
     path("api/v1/", include("apps.accounts.api.urls")),
     path("api/v1/", include("apps.devices.api.urls")),
     path("api/v1/", include("apps.alerts.api.urls")),
-    path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(permission_classes=[], authentication_classes=[])),
+    path(
+        "api/v1/openapi.json",
+        open_door(SpectacularJSONAPIView.as_view(permission_classes=[], authentication_classes=[])),
+        name="openapi",
+    ),
+    path("api/v1/docs", reference.swagger),
+    path("api/v1/redoc", reference.redoc),
     path("admin/", admin.site.urls),
     path("", include("apps.portal.urls")),
 ]

@@ -5,3 +5,7 @@ class CommonConfig(AppConfig):
     """What every other app stands on."""
 
     name = "apps.common"
+
+    def ready(self) -> None:
+        """Tell drf-spectacular how our bodies differ from DRF's, before it reads the first route."""
+        from apps.common import openapi_bodies  # noqa: F401, PLC0415

@@ -20,6 +20,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.common.examples import shown, told_by
 from apps.common.problems import Invalid
 
 DEFAULT_LIMIT: Final = 25
@@ -123,7 +124,7 @@ def link(request: Request, position: Position | None) -> str | None:
 
 def page_of(item: type[serializers.BaseSerializer[T]]) -> serializers.Serializer[object]:
     """How the OpenAPI document shows a page of such items."""
-    return inline_serializer(
+    page = inline_serializer(
         f"{item.__name__.removesuffix('Serializer')}Page",
         {
             "next": serializers.URLField(allow_null=True),
@@ -131,6 +132,8 @@ def page_of(item: type[serializers.BaseSerializer[T]]) -> serializers.Serializer
             "results": item(many=True),
         },
     )
+    shown(told={"next": None, "previous": None, "results": told_by(item)})(type(page))
+    return page
 
 
 def _limit(named: str | None) -> int:

@@ -12,11 +12,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
+from csp.utils import build_policy
 from django.template.loader import render_to_string
 
 from apps.portal.board import Picture, board_context
 from apps.portal.cards import Eye
-from apps.portal.security import CONTENT_SECURITY_POLICY
 from contracts import examples
 
 ROOT: Final = Path(__file__).parents[2]
@@ -112,7 +112,7 @@ def opened() -> Iterator[Gallery]:
             body = gallery.pages[self.path.removeprefix("/page/")]().encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+            self.send_header("Content-Security-Policy", build_policy())
             self.end_headers()
             self.wfile.write(body)
 

@@ -190,3 +190,8 @@ def vacant_room(school: School) -> UUID:
     """One of the first building with nothing in it."""
     with tenant_scope([school.organization]):
         return tenancy.create_room(actor=None, floor=Floor.objects.get(id=school.floor), room_number=word()).id
+
+
+def problem(school: School) -> str:
+    """A code that has a page."""
+    return "not_found"

@@ -1,12 +1,17 @@
 """Bodies of /api/v1/auth/."""
 
-from typing import Any
+from typing import Any, Final
 
 from rest_framework import serializers
 
+from apps.common.examples import shown
 from apps.common.serializers import StrictSerializer
 
+ACCESS: Final = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl"
+REFRESH: Final = "Qm9va3MgYXJlIGEgdW5pcXVlbHkgcG9ydGFibGUgbWFnaWM"
 
+
+@shown(sent={"email": "maria.sanchez@school.example", "password": "correct horse battery staple"})
 class LoginSerializer(StrictSerializer):
     """What one signs in with."""
 
@@ -14,12 +19,14 @@ class LoginSerializer(StrictSerializer):
     password = serializers.CharField(max_length=1024, trim_whitespace=False, write_only=True)
 
 
+@shown(sent={"refresh": REFRESH})
 class RefreshTokenSerializer(StrictSerializer):
     """A refresh token that was given out by login or refresh."""
 
     refresh = serializers.CharField(max_length=200)
 
 
+@shown(told={"access": ACCESS, "refresh": REFRESH, "expires_in": 900})
 class TokenPairSerializer(serializers.Serializer[Any]):
     """What login and refresh answer."""
 

@@ -1,9 +1,18 @@
 """What alerts look like in the OpenAPI document; the bytes themselves come from the database, finished."""
 
+from typing import Final
+
+import msgspec
 from rest_framework import serializers
 
+from apps.common.examples import shown
 from apps.common.serializers import StrictSerializer
+from contracts import examples
 
+ALERTS: Final[dict[str, dict[str, object]]] = {
+    one.name: msgspec.json.decode(one.raw) for one in examples("alert", "valid")
+}
+"""Of the contract, by the name of each."""
 CLOSE_REASONS = ["real", "drill", "test", "mistake", "fault"]
 
 
@@ -56,6 +65,7 @@ class HopsSerializer(serializers.Serializer[object]):
     received_at = serializers.DateTimeField()
 
 
+@shown(told=ALERTS["acknowledged"])
 class AlertSerializer(serializers.Serializer[object]):
     """One alert."""
 
@@ -88,6 +98,7 @@ class AlertSerializer(serializers.Serializer[object]):
     hops = HopsSerializer()
 
 
+@shown(told={"next": None, "previous": None, "results": [ALERTS["acknowledged"]]})
 class AlertPageSerializer(serializers.Serializer[object]):
     """A page of a list."""
 
@@ -96,6 +107,7 @@ class AlertPageSerializer(serializers.Serializer[object]):
     results = AlertSerializer(many=True)
 
 
+@shown(told={"code": "awaiting_second_person", "alert": ALERTS["one_of_two_approvals"]})
 class AwaitingSerializer(serializers.Serializer[object]):
     """The first of two persons has agreed."""
 
@@ -103,18 +115,21 @@ class AwaitingSerializer(serializers.Serializer[object]):
     alert = AlertSerializer()
 
 
+@shown(sent={"reason": "mistake"})
 class ResolveSerializer(StrictSerializer):
     """Why it ends; it may be given later."""
 
     reason = serializers.ChoiceField(CLOSE_REASONS, required=False, allow_null=True)
 
 
+@shown(sent={"device_id": "ss-7c9ebd12f0a4"})
 class ArmDrillSerializer(StrictSerializer):
     """Which button starts the drill."""
 
     device_id = serializers.CharField(max_length=100)
 
 
+@shown(told={"device_id": "ss-7c9ebd12f0a4", "expires_at": "2026-09-01T08:16:03.120Z"})
 class ArmedDrillSerializer(serializers.Serializer[object]):
     """A press of this button until `expires_at` starts a drill; every other press is real."""
 

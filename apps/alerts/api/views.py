@@ -42,6 +42,8 @@ class AlertListView(APIView):
 
     @extend_schema(
         operation_id="listAlerts",
+        summary="List alerts",
+        tags=["alerts"],
         parameters=[
             OpenApiParameter("organization", OpenApiTypes.UUID, description="Needed when you belong to several."),
             OpenApiParameter(
@@ -69,7 +71,10 @@ class AlertView(APIView):
     """One alert."""
 
     @extend_schema(
-        operation_id="getAlert", responses={200: AlertSerializer, (404, "application/problem+json"): ProblemSerializer}
+        operation_id="getAlert",
+        summary="Read an alert",
+        tags=["alerts"],
+        responses={200: AlertSerializer, (404, "application/problem+json"): ProblemSerializer},
     )
     def get(self, request: Request, alert_uuid: UUID) -> HttpResponse:
         """The alert as it is now."""
@@ -83,6 +88,8 @@ class AcknowledgeView(APIView):
 
     @extend_schema(
         operation_id="acknowledgeAlert",
+        summary="Acknowledge an alert",
+        tags=["alerts"],
         request=None,
         responses={200: AlertSerializer, (409, "application/problem+json"): ProblemSerializer},
     )
@@ -102,6 +109,8 @@ class ResolveView(APIView):
 
     @extend_schema(
         operation_id="resolveAlert",
+        summary="Resolve an alert",
+        tags=["alerts"],
         request=ResolveSerializer,
         responses={
             200: AlertSerializer,
@@ -137,6 +146,8 @@ class DrillsView(APIView):
 
     @extend_schema(
         operation_id="armDrill",
+        summary="Arm a button for a drill",
+        tags=["drills"],
         parameters=[OpenApiParameter("organization", OpenApiTypes.UUID)],
         request=ArmDrillSerializer,
         responses={

@@ -15,10 +15,12 @@ from rest_framework.views import APIView
 
 from apps.common.api import principal_of
 from apps.common.etags import IF_MATCH, if_match_of, tagged
+from apps.common.examples import examples
 from apps.common.ids import new_id
 from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.common.problems import CONTENT_TYPE, Invalid, Malformed, ProblemSerializer
 from apps.tenancy import selectors, services
+from apps.tenancy.api.examples import SETTINGS_SENT
 from apps.tenancy.api.serializers import OrganizationSerializer, SuspendSerializer, TreeSerializer
 from apps.tenancy.documents import organization_document
 from apps.tenancy.models import Organization, OrganizationStatus
@@ -221,6 +223,7 @@ class SettingsView(APIView):
         summary="Read an organization's settings",
         tags=TAGS,
         responses={200: settings_schema(partial=False), **READ},
+        examples=examples(told=OrganizationSettings().document()),
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
         """Every setting, the defaults too."""
@@ -234,6 +237,7 @@ class SettingsView(APIView):
         parameters=[IF_MATCH],
         request={"application/json": settings_schema(partial=True)},
         responses={200: settings_schema(partial=False), **WRITE},
+        examples=examples(told=OrganizationSettings().document() | SETTINGS_SENT, sent=SETTINGS_SENT),
     )
     def patch(self, request: Request, organization_id: UUID) -> Response:
         """What is left out stays; each setting has its limits, and none of them can silence an alarm."""

@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
+from apps.common.examples import shown
 from apps.common.serializers import StrictSerializer
+from apps.tenancy.api import examples
 from apps.tenancy.models import OrganizationStatus
 from apps.tenancy.organization_settings import TIME_ZONES
 
@@ -54,6 +56,7 @@ def text(most: int) -> serializers.CharField:
     return serializers.CharField(max_length=most, allow_null=True, default=None)
 
 
+@shown(told=examples.ORGANIZATION, sent=examples.ORGANIZATION_SENT)
 class OrganizationSerializer(StrictSerializer):
     """An organization."""
 
@@ -71,12 +74,14 @@ class OrganizationSerializer(StrictSerializer):
     updated_at = serializers.DateTimeField(read_only=True)
 
 
+@shown(sent=examples.SUSPENSION)
 class SuspendSerializer(StrictSerializer):
     """Why; its people are told so when they sign in."""
 
     reason = serializers.CharField(max_length=500)
 
 
+@shown(told=examples.SITE, sent=examples.SITE_SENT)
 class SiteSerializer(StrictSerializer):
     """A campus."""
 
@@ -109,6 +114,7 @@ class SiteSerializer(StrictSerializer):
     updated_at = serializers.DateTimeField(read_only=True)
 
 
+@shown(told=examples.BUILDING, sent=examples.BUILDING_SENT)
 class BuildingSerializer(StrictSerializer):
     """A building of a site."""
 
@@ -122,6 +128,7 @@ class BuildingSerializer(StrictSerializer):
     updated_at = serializers.DateTimeField(read_only=True)
 
 
+@shown(told=examples.FLOOR, sent=examples.FLOOR_SENT)
 class FloorSerializer(StrictSerializer):
     """A floor of a building."""
 
@@ -132,6 +139,7 @@ class FloorSerializer(StrictSerializer):
     name = text(100)
 
 
+@shown(told=examples.ROOM, sent=examples.ROOM_SENT)
 class RoomSerializer(StrictSerializer):
     """A room of a floor."""
 
@@ -185,6 +193,7 @@ class TreeSiteSerializer(serializers.Serializer[object]):
     buildings = TreeBuildingSerializer(many=True)
 
 
+@shown(told=examples.TREE)
 class TreeSerializer(serializers.Serializer[object]):
     """All places of an organization, sites by name."""
 

@@ -1,0 +1,25 @@
+"""The OpenAPI document as pages for people: Swagger UI and Redoc, from files of our own."""
+
+from csp.constants import NONCE, SELF
+from csp.decorators import csp_update
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from apps.common.doors import open_door
+
+
+@open_door
+@require_safe
+@csp_update({"img-src": [SELF, "data:"]})  # type: ignore[arg-type]
+def swagger(request: HttpRequest) -> HttpResponse:
+    """To try calls out."""
+    return render(request, "portal/swagger.html")
+
+
+@open_door
+@require_safe
+@csp_update({"img-src": [SELF, "data:"], "style-src": [SELF, NONCE], "worker-src": [SELF, "blob:"]})  # type: ignore[arg-type]
+def redoc(request: HttpRequest) -> HttpResponse:
+    """To read."""
+    return render(request, "portal/redoc.html")

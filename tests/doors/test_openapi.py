@@ -1,0 +1,158 @@
+"""The document that a client is built from: whole, with an example of everything, and true to the codes that exist."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from apps.common.problem_catalogue import catalogue
+from tests.matrix.routes_found import found_routes, shape
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+HERE = "urn:document"
+OF_GATEWAYS = {"/api/v1/oauth/token", "/api/v1/edge/config", "/api/v1/edge/events"}
+"""Described message by message in `contracts/`."""
+PAGES = {"/api/v1/openapi.json", "/api/v1/docs", "/api/v1/redoc"}
+
+Json = Any
+
+
+def generate() -> Json:
+    return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+
+
+DOCUMENT = generate()
+CALLS = [(path, method, call) for path, calls in DOCUMENT["paths"].items() for method, call in calls.items()]
+each_call = pytest.mark.parametrize(
+    ("path", "method", "call"), CALLS, ids=[f"{method.upper()} {path}" for path, method, _ in CALLS]
+)
+
+
+def test_it_is_valid_and_made_without_a_guess() -> None:
+    GENERATOR_STATS.reset()
+    document = generate()
+    validate_schema(document)  # type: ignore[no-untyped-call]
+    assert [*GENERATOR_STATS._error_cache, *GENERATOR_STATS._warn_cache] == []
+    assert document["openapi"] == "3.1.0"
+
+
+def test_what_is_served_is_this_document() -> None:
+    assert Client().get("/api/v1/openapi.json").json() == DOCUMENT
+
+
+def test_every_route_of_the_api_is_in_it() -> None:
+    described = {shape(path) for path in DOCUMENT["paths"]}
+    routes = {route.path for route in found_routes() if route.path.startswith("/api/")} - OF_GATEWAYS - PAGES
+    assert sorted(path for path in routes if shape(path) not in described) == []
+
+
+def test_no_two_calls_have_the_same_name() -> None:
+    names = [call["operationId"] for _, _, call in CALLS]
+    assert len(names) == len(set(names))
+
+
+@each_call
+def test_a_call_says_what_it_is(path: str, method: str, call: Json) -> None:
+    assert call["summary"] and len(call["tags"]) == 1 and call["description"]
+    assert re.fullmatch(r"[a-z]+([A-Z][a-z0-9]*)*", call["operationId"])
+
+
+@each_call
+def test_a_call_says_every_refusal_as_a_problem_with_a_code_that_exists(path: str, method: str, call: Json) -> None:
+    refusals = {status: resolved(answer) for status, answer in call["responses"].items() if status >= "400"}
+    assert {"400", "406", "500", "503"} <= set(refusals)
+    assert ("401" in refusals) or not call.get("security")
+    assert ("413" in refusals and "415" in refusals) or "requestBody" not in call
+    for status, answer in refusals.items():
+        assert list(answer["content"]) == [PROBLEM], status
+        assert "X-Request-ID" in answer["headers"]
+        codes = {code for code in re.findall(r"`([a-z_]+)`", answer["description"]) if code in catalogue()}
+        assert codes, f"{status} names no code"
+        assert {catalogue()[code].status for code in codes} == {int(status)}, codes
+
+
+@each_call
+def test_a_call_shows_an_example_of_what_is_sent_and_told(path: str, method: str, call: Json) -> None:
+    """To add one: `@shown(told=…, sent=…)` of `apps.common.examples` above the serializer."""
+    for where, content in [("body", call.get("requestBody")), *well(call)]:
+        media = (content or {}).get("content", {}).get(JSON)
+        if media is None:
+            continue
+        assert media.get("examples"), f"{where} shows no example"
+        for example in media["examples"].values():
+            wrong = [error.message for error in validator(media["schema"]).iter_errors(example["value"])]
+            assert wrong == [], f"{where}: {wrong}"
+
+
+@each_call
+def test_a_write_takes_a_key_and_a_call_behind_the_door_names_its_credential(
+    path: str, method: str, call: Json
+) -> None:
+    parameters = {parameter["name"] for parameter in map(resolved, call.get("parameters", ()))}
+    behind = call.get("security") is not None
+    assert ("Idempotency-Key" in parameters) is (behind and method != "get")
+    assert not behind or all(set(one) <= set(DOCUMENT["components"]["securitySchemes"]) for one in call["security"])
+
+
+def test_what_is_told_with_an_etag_says_so() -> None:
+    calls = {call["operationId"]: call["responses"] for _, _, call in CALLS}
+    for name, status in [("getSite", "200"), ("createSite", "201"), ("updateOrganizationSettings", "200")]:
+        assert "ETag" in calls[name][status]["headers"], name
+    assert "ETag" not in calls["listSites"]["200"]["headers"]
+
+
+def test_what_is_never_refused_for_its_number_says_nothing_of_limits() -> None:
+    calls = {call["operationId"]: call["responses"] for _, _, call in CALLS}
+    assert "429" in calls["createSite"] and "RateLimit" in calls["createSite"]["201"]["headers"]
+    for name in ("listAlerts", "getAlert", "acknowledgeAlert", "resolveAlert"):
+        assert "429" not in calls[name] and "RateLimit" not in calls[name]["200"]["headers"], name
+
+
+def test_patterns_are_those_of_json_schema() -> None:
+    patterns = list(found(DOCUMENT, "pattern"))
+    assert patterns
+    assert [pattern for pattern in patterns if r"\Z" in pattern or r"\A" in pattern] == []
+
+
+def resolved(part: Json) -> Json:
+    """What a reference points at."""
+    while "$ref" in part:
+        _, _, kind, name = part["$ref"].split("/")
+        part = DOCUMENT["components"][kind][name]
+    return part
+
+
+def well(call: Json) -> Iterator[tuple[str, Json]]:
+    return ((status, answer) for status, answer in call["responses"].items() if status < "300")
+
+
+def validator(schema: Json) -> Draft202012Validator:
+    registry: Registry[Json] = Registry().with_resource(HERE, Resource(DOCUMENT, DRAFT202012))
+    return Draft202012Validator(absolute(schema), registry=registry, format_checker=FormatChecker())
+
+
+def absolute(part: Json) -> Json:
+    """The same schema, its references led into the document."""
+    if isinstance(part, dict):
+        return {name: f"{HERE}{value}" if name == "$ref" else absolute(value) for name, value in part.items()}
+    return [absolute(value) for value in part] if isinstance(part, list) else part
+
+
+def found(part: Json, name: str) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get(name), str):
+            yield part[name]
+        for value in part.values():
+            yield from found(value, name)
+    elif isinstance(part, list):
+        for value in part:
+            yield from found(value, name)

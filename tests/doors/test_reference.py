@@ -1,0 +1,59 @@
+"""The OpenAPI document as pages: whole under a strict policy, and nothing of them comes from elsewhere."""
+
+from collections.abc import Iterator
+
+import pytest
+from csp.utils import build_policy
+from django.test import Client
+from playwright.sync_api import Page, expect
+
+from tests.browser import chromium
+from tests.cloud.server import Server, running_server
+
+
+@pytest.fixture(scope="module")
+def server(database: None) -> Iterator[Server]:
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with chromium.started() as browser:
+        yield browser.new_page()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("path", ["/api/v1/docs", "/api/v1/redoc"])
+def test_the_page_shows_the_calls_and_asks_nobody_else(server: Server, page: Page, path: str) -> None:
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{server.url}{path}")
+    call = page.get_by_text("Read all places of an organization", exact=True)
+    expect(call.filter(visible=True).first).to_be_visible(timeout=30_000)
+    assert complaints == []
+    elsewhere = [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]
+    assert elsewhere == []
+
+
+@pytest.mark.parametrize("path", ["/api/v1/docs", "/api/v1/redoc", "/login/", "/api/v1/alerts", "/problems/invalid"])
+def test_every_answer_says_that_nothing_inline_and_nothing_foreign_runs(path: str) -> None:
+    policy = directives(Client().get(path)["Content-Security-Policy"])
+    assert policy.get("script-src", policy["default-src"]) == {"'self'"}
+    for name in ("object-src", "base-uri", "frame-ancestors"):
+        assert policy[name] == {"'none'"}, name
+    assert not any("unsafe" in source or "http" in source for sources in policy.values() for source in sources)
+
+
+def test_only_the_admin_may_evaluate_its_own_pages() -> None:
+    strict, admin = directives(build_policy()), directives(Client().get("/admin/login/")["Content-Security-Policy"])
+    assert "script-src" not in strict
+    assert admin["script-src"] == {"'self'", "'unsafe-inline'", "'unsafe-eval'"}
+    assert {name: sources for name, sources in admin.items() if name in strict} == strict
+
+
+def directives(policy: str) -> dict[str, set[str]]:
+    return {name: set(sources) for name, *sources in (part.split() for part in policy.split(";"))}
