@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from apps.common.problem_catalogue import catalogue
+from tests.doors.document import Json, document, generate
 from tests.matrix.routes_found import found_routes, shape
 
 JSON = "application/json"
@@ -23,14 +22,7 @@ OF_GATEWAYS = {"/api/v1/oauth/token", "/api/v1/edge/config", "/api/v1/edge/event
 """Described message by message in `contracts/`."""
 PAGES = {"/api/v1/openapi.json", "/api/v1/docs", "/api/v1/redoc"}
 
-Json = Any
-
-
-def generate() -> Json:
-    return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-
-
-DOCUMENT = generate()
+DOCUMENT = document()
 CALLS = [(path, method, call) for path, calls in DOCUMENT["paths"].items() for method, call in calls.items()]
 each_call = pytest.mark.parametrize(
     ("path", "method", "call"), CALLS, ids=[f"{method.upper()} {path}" for path, method, _ in CALLS]
@@ -39,10 +31,9 @@ each_call = pytest.mark.parametrize(
 
 def test_it_is_valid_and_made_without_a_guess() -> None:
     GENERATOR_STATS.reset()
-    document = generate()
-    validate_schema(document)  # type: ignore[no-untyped-call]
+    validate_schema(generate())  # type: ignore[no-untyped-call]
     assert [*GENERATOR_STATS._error_cache, *GENERATOR_STATS._warn_cache] == []
-    assert document["openapi"] == "3.1.0"
+    assert DOCUMENT["openapi"] == "3.1.0"
 
 
 def test_what_is_served_is_this_document() -> None:
