@@ -104,6 +104,12 @@ def closed_alert(school: School) -> UUID:
 
 
 @thing
+def problem(school: School) -> str:
+    """A code that has a page."""
+    return "not_found"
+
+
+@thing
 def person(school: School) -> UUID:
     """An operator of the school."""
     return make_person(Role.OPERATOR, school.organization).id
