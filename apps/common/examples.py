@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from drf_spectacular.drainage import get_override
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-S = TypeVar("S", bound=type[serializers.BaseSerializer[object]])
+S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
 
 TOLD: Final = "told"
 SENT: Final = "sent"
@@ -33,6 +33,6 @@ def examples(
     return found
 
 
-def told_by(serializer: type[serializers.BaseSerializer[object]]) -> list[object]:
+def told_by(serializer: type[serializers.BaseSerializer[Any]]) -> list[object]:
     """What a serializer shows as told: at most one."""
     return [example.value for example in get_override(serializer, "examples", []) if example.name == TOLD]

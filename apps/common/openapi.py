@@ -82,7 +82,8 @@ def complete(result: Json, generator: SchemaGenerator, request: object, public: 
     components["headers"] = dict(HEADERS)
     components["parameters"] = {IDEMPOTENCY_KEY: KEY_PARAMETER}
     components["responses"] = {}
-    views = {(path, method.lower()): view for path, _, method, view in generator.endpoints}
+    endpoints: list[tuple[str, str, str, Any]] = generator.endpoints  # type: ignore[assignment]
+    views = {(path, method.lower()): view for path, _, method, view in endpoints}
     for path, operations in result["paths"].items():
         has_etag = any(_takes_if_match(operation) for operation in operations.values())
         for method, operation in operations.items():

@@ -12,5 +12,7 @@ class StrictBody(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
 
     def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, object]:
         """The schema of a serializer, or a reference to it."""
-        schema: dict[str, object] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        schema: dict[str, object] = auto_schema._map_serializer(  # type: ignore[no-untyped-call]
+            self.target, direction, bypass_extensions=True
+        )
         return schema | {"additionalProperties": False} if direction == "request" else schema

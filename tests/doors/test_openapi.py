@@ -8,7 +8,7 @@ from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator, FormatChecker
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from apps.common.problem_catalogue import catalogue
@@ -127,7 +127,7 @@ def well(call: Json) -> Iterator[tuple[str, Json]]:
 
 
 def validator(schema: Json) -> Draft202012Validator:
-    registry: Registry[Json] = Registry().with_resource(HERE, Resource(DOCUMENT, DRAFT202012))
+    registry: Registry[Json] = Registry().with_resource(HERE, DRAFT202012.create_resource(DOCUMENT))
     return Draft202012Validator(absolute(schema), registry=registry, format_checker=FormatChecker())
 
 

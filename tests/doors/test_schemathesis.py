@@ -16,6 +16,7 @@ from django.test import override_settings
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 from schemathesis.schemas import APIOperation
 
@@ -34,7 +35,7 @@ ASK: Final = ("nobody", "super admin", "admin", "manager", "operator", "viewer",
 """The beginnings of names of callers, each of whom asks about their own school."""
 SCHEMA: Final = schemathesis.openapi.from_dict(document())
 SCHEMA.app = application
-OPERATIONS: Final = [result.ok() for result in SCHEMA.get_all_operations()]
+OPERATIONS: Final = [result.ok() for result in SCHEMA.get_all_operations() if isinstance(result, Ok)]
 
 load_all_checks()
 AS_DOCUMENTED: Final = CHECKS.get_by_names(
@@ -76,7 +77,7 @@ def test_what_the_matrix_asks_is_answered_as_documented(
     assert entries, f"{operation.label} has no entry in tests/matrix/routes/"
     for entry in entries:
         for caller, token in everybody:
-            case = operation.Case(path_parameters=path_parameters(operation, entry, caller))
+            case: Any = operation.Case(path_parameters=path_parameters(operation, entry, caller))
             case.query.update(parse_qsl(entry.path.format_map(caller.asked).partition("?")[2]))
             sent = dict(entry.headers(caller.asked)) if entry.headers else {}
             if entry.body:
