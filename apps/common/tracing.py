@@ -1,7 +1,7 @@
 """OpenTelemetry traces from press to screen: a gateway's request, ingest, the feed event, the relay, the hub.
 
 The context travels as a W3C `traceparent`: in the gateway's header, in the feed event's row, and on the live bus.
-Nothing of OpenTelemetry is loaded, and a span costs a comparison, unless OTEL_EXPORTER_OTLP_ENDPOINT says where traces
+No exporter is loaded, and a span costs a comparison, unless OTEL_EXPORTER_OTLP_ENDPOINT says where traces
 go (with the other variables of https://opentelemetry.io/docs/specs/otel/protocol/exporter/). Spans hold no text of
 people.
 """

@@ -1,8 +1,12 @@
 """Every test of this folder uses the database as the application does."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from tests.cloud.school import School, make_school
+from tests.doors.log_lines import Lines
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +18,15 @@ def _database(database: None) -> None:
 def school() -> School:
     """A school that no other test has."""
     return make_school()
+
+
+@pytest.fixture
+def log() -> Iterator[Lines]:
+    """Every line of the log, however unimportant."""
+    root, lines = logging.getLogger(), Lines()
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    root.addHandler(lines)
+    yield lines
+    root.removeHandler(lines)
+    root.setLevel(level)

@@ -192,7 +192,7 @@ def _raise_all(batch: Batch, raised: Sequence[tuple[int, AlertRaised]], results:
     for number, event in raised:
         known = event.alert_id not in new
         if not known:
-            metrics.alerts_raised.labels(event.type, event.drill).inc()
+            metrics.alerts_raised.labels(event.type, "true" if event.drill else "false").inc()
         new.discard(event.alert_id)
         results[number] = EventResult(event.event_id, "repeat" if known else "stored")
 

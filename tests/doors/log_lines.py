@@ -1,0 +1,18 @@
+"""The log of a test, as it would be written."""
+
+import json
+import logging
+
+from apps.common.logs import JsonLines
+
+
+class Lines(logging.Handler):
+    """A handler of everything that is logged, each line decoded again."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(JsonLines())
+        self.lines: list[dict[str, object]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(json.loads(self.format(record)))

@@ -1,0 +1,61 @@
+"""Whether a process is alive and can serve is said by what it can do at that moment."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from django.test import Client
+
+from contracts import ROOT
+
+ASK = """
+import django; django.setup()
+from django.test import Client
+for path in ("live", "ready"):
+    answer = Client().get(f"/health/{path}", headers={"host": "localhost"})
+    print(answer.status_code, answer.content.decode())
+"""
+NOWHERE = {
+    "database": {"DATABASE_URL": "postgres://safesignal_app:none@/safesignal?host=%2Fnowhere"},
+    "valkey": {"VALKEY_URL": "unix:///nowhere/valkey?db=0"},
+}
+
+
+def asked_without(engine: str) -> list[tuple[int, dict[str, object]]]:
+    """What a process says whose engine is not there."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASK],
+        cwd=ROOT.parent,
+        env={**os.environ, **NOWHERE[engine]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
+    return [(int(status), json.loads(body)) for status, body in lines]
+
+
+def test_all_is_well() -> None:
+    assert Client().get("/health/live").json() == {"status": "live"}
+    answer = Client().get("/health/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "database": True, "valkey": True})
+
+
+@pytest.mark.slow
+def test_without_the_database_a_process_lives_and_is_not_ready() -> None:
+    live, ready = asked_without("database")
+    assert live == (200, {"status": "live"})
+    assert ready == (503, {"status": "not ready", "database": False, "valkey": True})
+
+
+@pytest.mark.slow
+def test_without_valkey_it_is_slower_and_still_ready() -> None:
+    assert asked_without("valkey")[1] == (200, {"status": "ready", "database": True, "valkey": False})
+
+
+@pytest.mark.parametrize("path", ["live", "ready"])
+def test_it_is_asked_without_a_credential_and_with_any(path: str) -> None:
+    assert Client(headers={"authorization": "Bearer expired"}).get(f"/health/{path}").status_code == 200
+    assert Client().post(f"/health/{path}").status_code == 405

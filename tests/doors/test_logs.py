@@ -1,0 +1,101 @@
+"""What is logged helps to find a defect, and tells nobody who anybody is."""
+
+import json
+import logging
+import sys
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from apps.accounts.models import Role
+from apps.common.logs import JsonLines, redact
+from tests.accounts.conftest import FastBcrypt
+from tests.accounts.people import PASSWORD, make_person
+from tests.cloud.school import make_school, raise_alert
+from tests.doors.log_lines import Lines
+
+JSON = "application/json"
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = [f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]
+
+
+def test_nobody_is_found_in_the_log_of_a_day(log: Lines) -> None:
+    """Sign in, rightly and wrongly, look around, act, press the wrong thing, sign out: by API and in the browser."""
+    school = make_school()
+    person = make_person(Role.ADMIN, organization=school.organization)
+    alert = raise_alert(school)
+    client = Client(headers={"user-agent": "Secret Phone 7"}, REMOTE_ADDR="203.0.113.77")
+
+    def post(path: str, **body: str) -> dict[str, str]:
+        answer = client.post(f"/api/v1/auth/{path}", body, content_type=JSON)
+        return answer.json() if answer.content else {}
+
+    post("login", email=person.email, password="not the password")
+    pair = post("login", email=person.email, password=PASSWORD)
+    newer = post("refresh", refresh=pair["refresh"])
+    behind = {"authorization": f"Bearer {newer['access']}"}
+    for path in ("alerts", f"alerts/{alert}", "organizations", f"organizations/{school.organization}/tree", "nothing"):
+        client.get(f"/api/v1/{path}?search={person.email}", headers=behind)
+    client.put(f"/api/v1/alerts/{alert}/acknowledge", headers=behind)
+    client.put(f"/api/v1/alerts/{alert}/resolve", {"reason": person.email}, content_type=JSON, headers=behind)
+    client.get("/api/v1/alerts", headers={"authorization": f"Bearer {newer['access']}x"})
+    client.get("/login/")
+    client.post("/login/", {"email": person.email, "password": PASSWORD})
+    client.get("/board/")
+    client.post("/logout/")
+    post("logout", refresh=newer["refresh"])
+
+    text = json.dumps(log.lines, ensure_ascii=False).lower()
+    told = [
+        str(person.email),
+        f"{person.user.first_name} ",
+        str(person.user.last_name),
+        PASSWORD,
+        "not the password",
+        pair["access"],
+        pair["refresh"],
+        newer["refresh"],
+        "203.0.113.77",
+        "secret phone",
+    ]
+    assert [one for one in told if one.lower() in text] == []
+    assert {line["route"] for line in log.lines if line["event"] == "request"} >= {"api/v1/auth/login", "board/"}
+
+
+def test_a_line_is_one_object_with_what_is_asked_of_it(log: Lines) -> None:
+    Client().get("/api/v1/alerts", headers={"x-request-id": "a-request-1"})
+    (line,) = [line for line in log.lines if line["event"] == "request"]
+    assert list(line)[:5] == ["at", "level", "event", "from", "request_id"]
+    assert (line["method"], line["route"], line["status"]) == ("GET", "api/v1/alerts", 401)
+    assert str(line["at"]).endswith("Z")
+
+
+def test_an_exception_is_told_without_what_it_quotes() -> None:
+    try:
+        raise ValueError("tess@school.example sent Bearer abc.def to postgres://app:hunter2@db/x")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "broken\nin two", None, sys.exc_info())
+    text = JsonLines().format(record)
+    assert "\n" not in text
+    line = json.loads(text)
+    assert "ValueError" in line["error"]
+    for secret in ("tess@", "abc.def", "hunter2"):
+        assert secret not in line["error"], secret
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "new_password", "access", "refresh_token", "Authorization", "cookie", "sessionid", "api_key",
+     "private_key", "otp", "recovery_codes", "email", "phone", "first_name", "address", "ip"],
+)  # fmt: skip
+def test_a_field_that_holds_a_secret_or_a_person_is_never_written(name: str) -> None:
+    assert redact("", {"outer": [{name: "Tess"}]}) == {"outer": [{name: "[redacted]"}]}
+
+
+def test_what_says_nothing_of_anybody_is_written_as_it_is() -> None:
+    kept = {"status": 200, "route": "api/v1/alerts", "ms": 1.5, "principal": "person:0198f2c4", "event_id": None}
+    assert redact("", kept) == kept

@@ -1,0 +1,70 @@
+"""One name for a request, wherever it leads: its answer, its log lines, its audit row, its feed event, its tasks."""
+
+from queue import Queue
+from uuid import uuid4
+
+import pytest
+from celery.contrib.testing.worker import start_worker
+from django.db import connections
+from django.test import Client
+
+from apps.accounts.models import Role
+from apps.common import request_ids
+from apps.common.models import AuditEntry
+from apps.common.scope import tenant_scope
+from safesignal.celery import app
+from tests.cloud.school import School, make_person, raise_alert
+from tests.doors.log_lines import Lines
+
+ACKNOWLEDGE = "/api/v1/alerts/{}/acknowledge"
+SECONDS = 20
+
+seen_by_the_task: Queue[str | None] = Queue()
+
+
+@app.task(name="tests.tell_request_id")
+def tell_request_id() -> None:
+    seen_by_the_task.put(request_ids.current())
+
+
+def test_the_callers_name_is_in_all_that_its_request_leaves_behind(school: School, log: Lines) -> None:
+    alert, request_id = raise_alert(school), f"phone-{uuid4()}"
+    client = make_person(Role.OPERATOR, school.organization).client
+    answer = client.put(ACKNOWLEDGE.format(alert), headers={"x-request-id": request_id})
+    assert answer.status_code == 200
+    assert answer["X-Request-ID"] == request_id
+    with tenant_scope([school.organization]):
+        entry = AuditEntry.objects.get(action="alert.acknowledge", organization_id=school.organization)
+    assert entry.request_id == request_id
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT kind FROM feed_events WHERE request_id = %s", [request_id])
+        assert cursor.fetchall() == [("alert.updated",)]
+    assert [line["event"] for line in log.lines if line.get("request_id") == request_id] == ["request"]
+
+
+def test_without_one_each_request_gets_its_own() -> None:
+    answers = [Client().get("/health/live")["X-Request-ID"] for _ in range(2)]
+    assert len(set(answers)) == 2 and all(len(one) == 36 for one in answers)
+
+
+@pytest.mark.parametrize("sent", ["", "short", "x" * 65, "with space 12", "new\tline-1234", "ü" * 10, '"quoted-name"'])
+def test_what_can_be_no_name_is_replaced(sent: str) -> None:
+    answer = Client().get("/health/live", headers={"x-request-id": sent})["X-Request-ID"]
+    assert answer != sent and len(answer) == 36
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/alerts%00", "/api/v1/alerts"])
+def test_a_refusal_has_one_too(path: str) -> None:
+    answer = Client().get(path, headers={"x-request-id": "refused-0001"})
+    assert answer.status_code >= 400 and answer["X-Request-ID"] == "refused-0001"
+
+
+@pytest.mark.slow
+def test_a_task_works_under_the_name_of_the_request_that_sent_it(database: None) -> None:
+    """Through the real queue; the next task, which nobody sent, has none."""
+    with start_worker(app, pool="solo", perform_ping_check=False):  # type: ignore[arg-type]
+        with request_ids.bound("sent-by-0001"):
+            tell_request_id.delay()
+        assert seen_by_the_task.get(timeout=SECONDS) == "sent-by-0001"
+        tell_request_id.delay()
+        assert seen_by_the_task.get(timeout=SECONDS) is None

@@ -1,0 +1,89 @@
+"""One trace from the gateway's press to the screens that were told of it, through three programs."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from apps.accounts.models import Role
+from contracts import ROOT
+from tests.cloud.live.listener import listening
+from tests.cloud.school import School, make_person, raised
+from tests.cloud.server import Server, running_server, until
+from tests.doors.collector import Collector, collecting
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with collecting() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server(database: None, collector: Collector) -> Iterator[Server]:
+    """The programs of the cloud, told where traces go as an operator tells them."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+        with running_server() as running:
+            yield running
+
+
+def test_a_press_is_one_trace_from_the_gateway_to_the_screen(
+    server: Server, collector: Collector, school: School
+) -> None:
+    person = make_person(Role.OPERATOR, school.organization)
+    trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
+    with listening(server, person.token) as listener:
+        listener.start()
+        answer = httpx.post(
+            f"{server.url}/api/v1/edge/events",
+            json={"epoch": str(school.epoch), "events": [raised(school)]},
+            headers={
+                "Authorization": f"Bearer {school.gateway_token}",
+                "traceparent": f"00-{trace_id}-{span_id}-01",
+            },
+        )
+        assert answer.status_code == httpx.codes.OK
+        assert listener.next()["type"] == "alert.created"
+    until(lambda: len(collector.of(trace_id)) >= 4, SECONDS)
+    spans = {span.name: span for span in collector.of(trace_id)}
+    request = spans["POST api/v1/edge/events"]
+    ingest, relay, hub = spans["ingest"], spans["relay"], spans["hub"]
+    assert request.parent_id == span_id
+    assert ingest.parent_id == request.span_id
+    assert relay.parent_id == hub.parent_id == request.span_id
+    assert [span.service for span in (request, ingest, relay, hub)] == [
+        "safesignal-web",
+        "safesignal-web",
+        "safesignal-relay",
+        "safesignal-web",
+    ]
+
+
+def test_no_span_tells_of_a_person_or_of_what_was_typed(server: Server, collector: Collector, school: School) -> None:
+    person, before = make_person(Role.OPERATOR, school.organization), len(collector.spans)
+    headers = {"Authorization": f"Bearer {person.token}"}
+    httpx.get(f"{server.url}/api/v1/alerts?search=typed-by-tess", headers=headers)
+    httpx.post(f"{server.url}/api/v1/auth/login", json={"email": "tess@school.example", "password": "hunter2hunter2"})
+    until(lambda: len(collector.spans) >= before + 2, SECONDS)
+    for told in (b"typed-by-tess", b"tess@", b"hunter2", person.token.encode(), person.name.encode()):
+        assert told not in collector.raw
+
+
+def test_without_an_endpoint_nothing_that_exports_is_loaded() -> None:
+    """It costs memory and start-up time, and starts a thread, that a school without a collector need not pay for."""
+    ask = "import safesignal.wsgi, sys; print([name for name in sys.modules if 'opentelemetry.exporter' in name])"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run(
+        [sys.executable, "-c", ask], cwd=ROOT.parent, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
