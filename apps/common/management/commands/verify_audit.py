@@ -1,0 +1,88 @@
+"""`manage.py verify_audit`: whether the audit trail is as it was written."""
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from apps.common import audit_heads, audit_verify
+from apps.common.audit_verify import Verdict
+
+BROKEN: Final = 1
+PLATFORM: Final = "platform"
+
+
+class Command(BaseCommand):
+    """Reads every chain, or those that are named, and names the first broken link of each."""
+
+    help = (
+        "Read the audit trail from its start and name the first broken link of each organization's chain: changed, "
+        "removed, inserted, reordered, cut off at its end, or rewritten as a whole (seen from the signed heads in "
+        "object storage). Changes nothing. Exit code 0: whole; 1: a link is broken or a stored head is forged; "
+        "2: it could not be read. Needs DATABASE_SYSTEM_URL, and SAFESIGNAL_AUDIT_KEY_FILE or --public-key."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Which chains, held against whose heads."""
+        parser.add_argument(
+            "--organization",
+            action="append",
+            type=_organization,
+            metavar="ID",
+            help=f"Only this one's chain; `{PLATFORM}` for what belongs to no organization. May be repeated.",
+        )
+        parser.add_argument(
+            "--public-key",
+            action="append",
+            type=Path,
+            default=[],
+            metavar="PEM",
+            help="A key that signed heads before the present one. May be repeated.",
+        )
+        parser.add_argument("--json", action="store_true", help="One JSON object for each chain, a line each.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Verify, print, and exit with 1 where anything is broken."""
+        try:
+            chains = options["organization"] or audit_verify.chains()
+            files = list(audit_heads.stored(options["public_key"]))
+            verdicts = self._verify(chains, files)
+        except (OSError, ValueError) as error:
+            raise CommandError(f"The trail could not be read: {error}", returncode=2) from None
+        forged = audit_verify.forged(files)
+        write = self._write_json if options["json"] else self._write_text
+        write(verdicts, forged)
+        if forged or any(verdict.broken for verdict in verdicts):
+            sys.exit(BROKEN)
+
+    def _verify(self, chains: list[UUID | None], files: list[audit_heads.HeadsFile]) -> list[Verdict]:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            bar = progress.add_task("audit entries", total=audit_verify.count(chains))
+            return [audit_verify.verify(chain, files, lambda read: progress.advance(bar, read)) for chain in chains]
+
+    def _write_text(self, verdicts: list[Verdict], forged: list[str]) -> None:
+        for verdict in verdicts:
+            name = verdict.organization_id or PLATFORM
+            if verdict.broken is None:
+                self.stdout.write(f"{name}: whole, {verdict.length} entries, {verdict.unsealed} not sealed yet")
+                continue
+            broken = verdict.broken
+            entry = f", entry {broken.entry}" if broken.entry else ""
+            self.stdout.write(f"{name}: BROKEN at {broken.position}{entry}: {broken.fault}: {broken.explanation}")
+        for file in forged:
+            self.stdout.write(f"{file}: FORGED: no known key signed this stored head")
+
+    def _write_json(self, verdicts: list[Verdict], forged: list[str]) -> None:
+        for line in (*verdicts, *({"forged": name} for name in forged)):
+            self.stdout.write(msgspec.json.encode(line).decode())
+
+
+def _organization(text: str) -> UUID | None:
+    return None if text == PLATFORM else UUID(text)
