@@ -21,8 +21,9 @@ from apps.tenancy.models import Building, Organization, Site
 
 
 def picture(*, principal: Principal, organization: UUID) -> Picture:
-    """The open alerts of an organization. Raises NotFound, or Forbidden for who is not told live, and so would see a quiet that is none.
+    """The open alerts of an organization.
 
+    Raises NotFound, or Forbidden for who is not told live, and so would see a quiet that is none.
     The head of the feed is read before the alerts: what comes between the two is told again, never left out.
     """
     where = sight(grant_in(principal, organization)).open

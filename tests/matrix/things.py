@@ -104,6 +104,7 @@ def closed_alert(school: School) -> UUID:
 
 
 @thing
+@thing
 def problem(school: School) -> str:
     """A code that has a page."""
     return "not_found"
@@ -196,8 +197,3 @@ def vacant_room(school: School) -> UUID:
     """One of the first building with nothing in it."""
     with tenant_scope([school.organization]):
         return tenancy.create_room(actor=None, floor=Floor.objects.get(id=school.floor), room_number=word()).id
-
-
-def problem(school: School) -> str:
-    """A code that has a page."""
-    return "not_found"
