@@ -6,13 +6,13 @@ from typing import IO, Any, Final
 import msgspec
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.common.problems import Invalid
+from apps.common.problems import CONTENT_TYPE, Invalid, ProblemSerializer
 
 MEDIA_TYPE: Final = "text/csv"
 DRY_RUN: Final = OpenApiParameter(
@@ -49,6 +49,28 @@ class ImportedSerializer(serializers.Serializer[object]):
     created = serializers.IntegerField()
     updated = serializers.IntegerField()
     unchanged = serializers.IntegerField()
+
+
+def _refusals(described: Mapping[int, str]) -> dict[Any, Any]:
+    return {
+        (status, CONTENT_TYPE): OpenApiResponse(ProblemSerializer, description=description)
+        for status, description in described.items()
+    }
+
+
+_NOT_HERE: Final = {401: "`not_authenticated`", 403: "`forbidden`", 404: "`not_found`"}
+EXPORT_ANSWERS: Final = {(200, MEDIA_TYPE): OpenApiTypes.STR, **_refusals(_NOT_HERE)}
+IMPORT_ANSWERS: Final = {
+    200: ImportedSerializer,
+    **_refusals(
+        _NOT_HERE
+        | {
+            400: "`csv_refused`: `lines` says which, each with its column.",
+            409: "Something of it was changed or taken meanwhile: nothing was imported.",
+        }
+    ),
+}
+"""For `@extend_schema`."""
 
 
 def body_of(request: Request) -> bytes:

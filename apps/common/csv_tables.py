@@ -45,6 +45,14 @@ class CsvRefused(Invalid):
     default_detail = "Nothing was changed: correct the lines that `lines` names, then send the whole table again."
 
 
+class BadCell(ValueError):
+    """A line that can be read and does not fit what is there; `column` is the one at fault."""
+
+    def __init__(self, column: str, problem: str) -> None:
+        super().__init__(problem)
+        self.column = column
+
+
 class Faults:
     """What is wrong with a table, gathered so that it can be told at once."""
 

@@ -5,17 +5,14 @@ from collections.abc import Iterable
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from apps.common.csv_tables import BadCell
 from apps.tenancy.models import Building, Floor, Place, Room, Site
 
 P = TypeVar("P", bound=Place)
 
 
-class NoSuchPlace(ValueError):
+class NoSuchPlace(BadCell):
     """The names lead to no place, or to several; `column` is the one that does not lead on."""
-
-    def __init__(self, column: str, problem: str) -> None:
-        super().__init__(problem)
-        self.column = column
 
 
 class Named(Generic[P]):

@@ -12,15 +12,15 @@ from rest_framework.views import APIView
 from apps.common.api import principal_of
 from apps.common.csv_doors import (
     DRY_RUN,
+    EXPORT_ANSWERS,
+    IMPORT_ANSWERS,
     MEDIA_TYPE,
     CsvParser,
-    ImportedSerializer,
     body_of,
     exported,
     imported,
     is_dry_run,
 )
-from apps.tenancy.api.organizations import READ, WRITE, refusals
 from apps.tenancy.place_import import import_places
 from apps.tenancy.place_table import exported_places
 
@@ -36,11 +36,7 @@ class ImportPlacesView(APIView):
         tags=["places"],
         parameters=[DRY_RUN],
         request={MEDIA_TYPE: OpenApiTypes.STR},
-        responses={
-            200: ImportedSerializer,
-            **WRITE,
-            **refusals(_400="`csv_refused`: `lines` says which, each with its column.", _409="`place_taken`"),
-        },
+        responses=IMPORT_ANSWERS,
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
         """All lines or none. A place that is not there is made, one that is there gets the values of its line."""
@@ -58,7 +54,7 @@ class ExportPlacesView(APIView):
         operation_id="exportPlaces",
         summary="Export all places as a table",
         tags=["places"],
-        responses={(200, MEDIA_TYPE): OpenApiTypes.STR, **READ},
+        responses=EXPORT_ANSWERS,
     )
     def get(self, request: Request, organization_id: UUID) -> StreamingHttpResponse:
         """In the form that an import takes."""

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 
+from tests.cloud.school import device_name
 from tests.matrix.entry import At, Entry
 from tests.matrix.things import Things, number, word
 
@@ -208,6 +209,24 @@ TABLES = [
         changes="places.imported",
     ),
     Entry("GET", "/api/v1/organizations/{organization}/exports/places", "exports:read"),
+    Entry(
+        "POST",
+        "/api/v1/organizations/{organization}/imports/people",
+        "people:create",
+        body=lambda _: f"email,role\n{word()}@school.example,operator\n",
+        content_type="text/csv",
+        changes=("invitation.created", "people.imported"),
+    ),
+    Entry("GET", "/api/v1/organizations/{organization}/exports/people", "exports:read"),
+    Entry(
+        "POST",
+        "/api/v1/organizations/{organization}/imports/devices",
+        "devices:create",
+        body=lambda _: f"device_id\n{device_name()}\n",
+        content_type="text/csv",
+        changes="devices.imported",
+    ),
+    Entry("GET", "/api/v1/organizations/{organization}/exports/devices", "exports:read"),
 ]
 
 ENTRIES = [*ORGANIZATIONS, *PLACES, *TABLES]

@@ -1,0 +1,61 @@
+"""Imports and exports of devices."""
+
+from uuid import UUID
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.common.api import principal_of
+from apps.common.csv_doors import (
+    DRY_RUN,
+    EXPORT_ANSWERS,
+    IMPORT_ANSWERS,
+    MEDIA_TYPE,
+    CsvParser,
+    body_of,
+    exported,
+    imported,
+    is_dry_run,
+)
+from apps.devices.device_import import import_devices
+from apps.devices.device_table import exported_devices
+
+
+class ImportDevicesView(APIView):
+    """POST /organizations/{id}/imports/devices."""
+
+    parser_classes = [CsvParser]
+
+    @extend_schema(
+        operation_id="importDevices",
+        summary="Import devices from a table",
+        tags=["devices"],
+        parameters=[DRY_RUN],
+        request={MEDIA_TYPE: OpenApiTypes.STR},
+        responses=IMPORT_ANSWERS,
+    )
+    def post(self, request: Request, organization_id: UUID) -> Response:
+        """All lines or none. A device that is not known is registered, one that is gets the values of its line."""
+        dry_run = is_dry_run(request)
+        result = import_devices(
+            actor=principal_of(request), organization_id=organization_id, body=body_of(request), dry_run=dry_run
+        )
+        return imported(result, dry_run=dry_run)
+
+
+class ExportDevicesView(APIView):
+    """GET /organizations/{id}/exports/devices."""
+
+    @extend_schema(
+        operation_id="exportDevices",
+        summary="Export all devices as a table",
+        tags=["devices"],
+        responses=EXPORT_ANSWERS,
+    )
+    def get(self, request: Request, organization_id: UUID) -> StreamingHttpResponse:
+        """In the form that an import takes."""
+        return exported("devices", exported_devices(principal=principal_of(request), organization_id=organization_id))

@@ -1,0 +1,162 @@
+"""The import of devices from a table: all of it or nothing.
+
+A device that is not known is registered, one that is known gets the values of its line; none is taken away. The audit
+trail has one row for the whole import, with counts.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+from uuid import UUID
+
+from django.db import IntegrityError
+from django.db.models import F
+from django.utils import timezone
+from msgspec import UNSET
+from psycopg.errors import ForeignKeyViolation
+
+from apps.common import audit, feed
+from apps.common.access import Principal, require
+from apps.common.csv_doors import Imported
+from apps.common.csv_tables import BadCell, Faults, Line
+from apps.common.problems import NotFound
+from apps.common.scope import rehearsed
+from apps.devices.device_table import DEVICES, VALUES, DeviceLine
+from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding
+from apps.devices.services import DeviceTaken
+from apps.tenancy import selectors as tenancy
+from apps.tenancy.models import Room
+from apps.tenancy.place_index import PlaceIndex
+
+BATCH: Final = 500
+"""Rows of one UPDATE."""
+DEFAULTS: Final[Mapping[str, object]] = {"device_type": "button", "power": "mains"}
+
+
+def import_devices(*, actor: Principal | None, organization_id: UUID, body: bytes, dry_run: bool = False) -> Imported:
+    """Bring the devices of an organization to what a table says.
+
+    Raises NotFound (a room that goes meanwhile), Forbidden, CsvRefused, DeviceTaken (a serial number that is in use).
+    """
+    if actor is not None:
+        for action in ("create", "update"):
+            require(actor, organization_id, "devices", action)
+    lines = DEVICES.read(body)
+    tenancy.existing_organization(organization_id, lock=True)  # one import at a time
+    work = _Import(organization_id)
+    work.take(lines)
+    done = work.done
+    with rehearsed(only=dry_run):
+        try:
+            work.write()
+        except IntegrityError as error:
+            raise (NotFound if isinstance(error.__cause__, ForeignKeyViolation) else DeviceTaken)() from None
+        audit.record(
+            actor=actor,
+            action="devices.imported",
+            target_kind="organization",
+            target_id=organization_id,
+            organization_id=organization_id,
+            created=done.created,
+            updated=done.updated,
+            unchanged=done.unchanged,
+        )
+        feed.announce_change(organization_id=organization_id, resource="devices", id=organization_id)
+    return done
+
+
+class _Import:
+    """What the lines of one table lead to, before anything is written."""
+
+    def __init__(self, organization_id: UUID) -> None:
+        self._organization = organization_id
+        self._places = PlaceIndex(organization_id)
+        self._known = {one.device_id: one for one in Device.objects.filter(organization_id=organization_id)}
+        self._serials = {one.serial_number: one.device_id for one in self._known.values() if one.serial_number}
+        self._faults = Faults()
+        self._lines: dict[str, int] = {}
+        self._created: dict[UUID, Device] = {}
+        self._updated: list[Device] = []
+        self._unchanged = 0
+        self._rooms: set[UUID] = set()
+
+    def take(self, lines: Iterable[Line[DeviceLine]]) -> None:
+        """Each line. Raises CsvRefused."""
+        for line in lines:
+            first = self._lines.setdefault(line.row.device_id, line.number)
+            if first != line.number:
+                self._faults.add(line.number, "device_id", f"The same device as in line {first}.")
+                continue
+            try:
+                self._take(line.row)
+            except BadCell as error:
+                self._faults.add(line.number, error.column, str(error))
+        self._faults.refuse()
+
+    def write(self) -> None:
+        """What was taken. Raises CsvRefused for a device that belongs to somebody else."""
+        Device.objects.bulk_create(self._created.values(), ignore_conflicts=True)
+        there = set(Device.objects.filter(id__in=self._created).values_list("id", flat=True))
+        for id_, device in self._created.items():
+            if id_ not in there:
+                problem = f"{DeviceTaken.default_detail} Its serial number may be in use too."
+                self._faults.add(self._lines[device.device_id], "device_id", problem)
+        self._faults.refuse()
+        now = timezone.now()
+        for device in self._updated:
+            device.updated_at = now
+        Device.objects.bulk_update(self._updated, [*VALUES, "room", "updated_at"], batch_size=BATCH)
+        self._tell_gateways()
+
+    @property
+    def done(self) -> Imported:
+        """What becomes of the devices of the lines."""
+        return Imported(len(self._created), len(self._updated), self._unchanged)
+
+    def _take(self, row: DeviceLine) -> None:
+        """One line. Raises BadCell."""
+        device = self._known.get(row.device_id)
+        is_new = device is None
+        if device is None:
+            device = Device(organization_id=self._organization, device_id=row.device_id, status=DeviceStatus.INACTIVE)
+        elif device.status == DeviceStatus.DECOMMISSIONED:
+            raise BadCell("device_id", "This device is decommissioned.")
+        before = (device.room_id, *(getattr(device, name) for name in VALUES))
+        for name, value in row.values.items():
+            setattr(device, name, DEFAULTS.get(name) if value is None else value)
+        if device.serial_number and self._serials.setdefault(device.serial_number, row.device_id) != row.device_id:
+            raise BadCell("serial_number", "Another device has this serial number.")
+        if row.site is not UNSET:
+            device.room = self._room(row)
+        elif any(getattr(row, column) not in (None, UNSET) for column in ("building", "floor_number", "room_number")):
+            raise BadCell("site", "Name the site too.")
+        if is_new:
+            self._created[device.id] = device
+        elif before != (device.room_id, *(getattr(device, name) for name in VALUES)):
+            self._updated.append(device)
+        else:
+            self._unchanged += 1
+            return
+        self._rooms |= {room for room in (before[0], device.room_id) if isinstance(room, UUID)}
+
+    def _room(self, row: DeviceLine) -> Room | None:
+        """The room that a line names; None where its cells are empty. Raises BadCell."""
+        names = {"site": row.site, "building": row.building, "floor_number": row.floor_number}
+        given = {name: None if value is UNSET else value for name, value in names.items()}
+        room_number = None if row.room_number is UNSET else row.room_number
+        if room_number is None and all(value is None for value in given.values()):
+            return None
+        site, building, floor_number = given.values()
+        if not isinstance(site, str):
+            raise BadCell("site", "Name the site too.")
+        building = building if isinstance(building, str) else None
+        return self._places.room(site, building, floor_number if isinstance(floor_number, int) else None, room_number)
+
+    def _tell_gateways(self) -> None:
+        """The gateways of buildings in which a device hangs or hung have a new configuration."""
+        rooms = Room.objects.filter(organization_id=self._organization, id__in=self._rooms)
+        speaking = GatewayBuilding.objects.filter(
+            organization_id=self._organization, building_id__in=rooms.values("floor__building_id")
+        )
+        Gateway.objects.filter(organization_id=self._organization, id__in=speaking.values("gateway_id")).update(
+            configuration_version=F("configuration_version") + 1
+        )

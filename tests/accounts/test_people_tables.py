@@ -1,0 +1,231 @@
+"""People from a table and into one: who is new is invited, who is known gets the role of their lines."""
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from apps.accounts.models import BuildingGrant, Invitation, Membership, MembershipScope, Role, SiteGrant, User
+from apps.accounts.services import memberships, people
+from apps.accounts.services.memberships import RoleAt
+from apps.common.scope import tenant_scope
+from tests.cloud.school import School, make_school
+from tests.tenancy.callers import Caller, admin_of, member, refused, trail
+from tests.tenancy.tables import counts, exported, faults, rows, sent
+
+
+@pytest.fixture
+def school() -> School:
+    return make_school()
+
+
+@pytest.fixture
+def admin(school: School) -> Caller:
+    return admin_of(school.organization)
+
+
+def imports(school: School) -> str:
+    return f"organizations/{school.organization}/imports/people"
+
+
+def exports(school: School) -> str:
+    return f"organizations/{school.organization}/exports/people"
+
+
+def address() -> str:
+    return f"{secrets.token_hex(6)}@school.example"
+
+
+def email_of(caller: Caller) -> str:
+    return User.objects.get(pk=caller.person.id).email
+
+
+def state(school: School) -> list[list[Any]]:
+    """All that says who belongs to the school, and where."""
+    with tenant_scope([school.organization]):
+        return [
+            sorted(map(str, model.objects.values_list(*fields)))
+            for model, fields in (
+                (Membership, ("user_id", "role", "scope")),
+                (Invitation, ("id", "email", "role", "scope", "site_ids", "building_ids", "revoked_at")),
+                (SiteGrant, ("user_id", "content_object_id")),
+                (BuildingGrant, ("user_id", "content_object_id")),
+            )
+        ]
+
+
+def test_who_is_new_is_invited_with_role_and_places(school: School, admin: Caller) -> None:
+    whole, some, nowhere = address(), address(), address()
+    table = (
+        "email,role,scope,site,building\n"
+        f"{whole},manager,,,\n{some},operator,,Campus,Main\n{some.upper()},operator,places,Campus,Annex\n"
+        f"{nowhere},viewer,places,,\n"
+    )
+    assert counts(sent(admin, imports(school), table)) == (3, 0, 0)
+    with tenant_scope([school.organization]):
+        invited = {one.email: one for one in Invitation.objects.all()}
+    assert (invited[whole].role, invited[whole].scope) == (Role.MANAGER, MembershipScope.ORGANIZATION)
+    assert sorted(invited[some].building_ids) == sorted([school.building, school.other_building])
+    assert (invited[nowhere].scope, invited[nowhere].site_ids, invited[nowhere].building_ids) == ("places", [], [])
+    assert trail(school.organization)[-4:] == ["invitation.created"] * 3 + ["people.imported"]
+
+
+def test_who_is_known_gets_the_role_of_the_table(school: School, admin: Caller) -> None:
+    """Their account stays their own; what does not differ is not touched."""
+    teacher, same = member(Role.OPERATOR, school), member(Role.VIEWER, school)
+    table = f"email,role,site\n{email_of(teacher).upper()},manager,Campus\n{email_of(same)},viewer,\n"
+    assert counts(sent(admin, imports(school), table)) == (0, 1, 1)
+    with tenant_scope([school.organization]):
+        changed = Membership.objects.get(user_id=teacher.person.id)
+        assert (changed.role, changed.scope) == (Role.MANAGER, MembershipScope.PLACES)
+        assert list(SiteGrant.objects.values_list("user_id", "content_object_id")) == [(teacher.person.id, school.site)]
+    assert trail(school.organization)[-2:] == ["membership.changed", "people.imported"]
+
+
+def test_an_open_invitation_gets_the_role_of_the_table(school: School, admin: Caller) -> None:
+    email = address()
+    sent(admin, imports(school), f"email,role\n{email},viewer\n")
+    assert counts(sent(admin, imports(school), f"email,role\n{email},viewer\n")) == (0, 0, 1)
+    assert counts(sent(admin, imports(school), f"email,role\n{email},operator\n")) == (0, 1, 0)
+    with tenant_scope([school.organization]):
+        assert Invitation.objects.get(revoked_at=None).role == Role.OPERATOR
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["nobody,operator,,,"], [(2, "email")]),
+        (["{new},teacher,,,"], [(2, "role")]),
+        (["{new},,,,"], [(2, "role")]),
+        (["{new},super_admin,,,"], [(2, "role")]),
+        (["{new},operator,here,,"], [(2, "scope")]),
+        (["{new},operator,organization,Campus,"], [(2, "scope")]),
+        (["{new},operator,,Nowhere,"], [(2, "site")]),
+        (["{new},operator,,Campus,Nowhere"], [(2, "building")]),
+        (["{new},operator,,,Main"], [(2, "site")]),
+        (["{new},operator,,,", "{new},operator,,,"], [(3, "email")]),
+        (["{new},operator,,Campus,Main", "{new},operator,,Campus,Main"], [(3, "email")]),
+        (["{new},operator,,Campus,Main", "{new},viewer,,Campus,Annex"], [(3, "role")]),
+        (["{new},operator,,Campus,Main", "{new},operator,organization,,"], [(3, "scope")]),
+        (["{new},operator,places,,", "{new},operator,,Campus,Main"], [(3, "email")]),
+        (["{admin},operator,,,"], [(2, "role")]),
+        (["{day},operator,,,"], [(2, "role")]),
+        (["=1+1@school.example,operator,,,"], [(2, "email")]),
+    ],
+)
+def test_a_bad_line_keeps_every_line_out(
+    school: School, admin: Caller, lines: list[str], expected: list[tuple[int, str | None]], dry_run: str
+) -> None:
+    """The last administrator stays one, a day account is no person, and no mail leaves."""
+    now = timezone.now()
+    with tenant_scope([school.organization]):
+        day = people.create_user(email=address(), password=None)
+        people.add_membership(
+            user=day,
+            organization_id=school.organization,
+            role=Role.OPERATOR,
+            trigger_only=True,
+            expires_at=now + timedelta(hours=8),
+        )
+    names = {"new": address(), "admin": email_of(admin), "day": day.email}
+    table = "\n".join(
+        ["email,role,scope,site,building", *(line.format_map(names) for line in lines), f"{address()},viewer,,,"]
+    )
+    before, trail_before = state(school), trail(school.organization)
+    assert faults(sent(admin, imports(school), table, dry_run=dry_run)) == expected
+    assert (state(school), trail(school.organization)) == (before, trail_before)
+
+
+def test_a_dry_run_invites_nobody(school: School, admin: Caller) -> None:
+    table = f"email,role\n{address()},operator\n{email_of(member(Role.VIEWER, school))},manager\n"
+    before, trail_before = state(school), trail(school.organization)
+    assert counts(sent(admin, imports(school), table, dry_run="true")) == (1, 1, 0)
+    assert (state(school), trail(school.organization)) == (before, trail_before)
+
+
+def test_an_administrator_is_followed_by_another_in_one_table(school: School, admin: Caller) -> None:
+    """In whatever order their lines stand."""
+    heir = member(Role.OPERATOR, school)
+    table = f"email,role\n{email_of(admin)},viewer\n{email_of(heir)},admin\n"
+    assert counts(sent(admin, imports(school), table)) == (0, 2, 0)
+
+
+@pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR, Role.VIEWER])
+def test_only_an_administrator_imports_and_exports_people(school: School, role: Role) -> None:
+    caller = member(role, school)
+    refused(sent(caller, imports(school), f"email,role\n{address()},admin\n"), 403, "forbidden")
+    refused(caller.get(exports(school)), 403, "forbidden")
+
+
+def test_no_person_of_another_school_is_told_or_changed(school: School, admin: Caller) -> None:
+    """Who has an account elsewhere is invited like anybody: the answer does not say that there is one."""
+    stranger = member(Role.ADMIN, make_school())
+    known = sent(admin, imports(school), f"email,role\n{email_of(stranger)},viewer\n", dry_run="true")
+    unknown = sent(admin, imports(school), f"email,role\n{address()},viewer\n", dry_run="true")
+    assert known.content == unknown.content
+    assert email_of(stranger) not in exported(admin, exports(school))
+
+
+def test_day_accounts_are_not_exported(school: School, admin: Caller) -> None:
+    with tenant_scope([school.organization]):
+        day = people.create_user(email=address(), password=None)
+        people.add_membership(
+            user=day,
+            organization_id=school.organization,
+            role=Role.OPERATOR,
+            trigger_only=True,
+            expires_at=timezone.now() + timedelta(hours=8),
+        )
+    assert [row["email"] for row in rows(exported(admin, exports(school)))] == [email_of(admin)]
+
+
+held: st.SearchStrategy[Any] = st.one_of(
+    st.sampled_from(list(Role)).map(lambda role: (role, "organization", False, [])),
+    st.tuples(
+        st.sampled_from(list(Role)), st.just("places"), st.booleans(), st.lists(st.sampled_from([0, 1]), unique=True)
+    ),
+)
+
+
+@given(members=st.lists(held, max_size=3), invited=st.lists(held, max_size=3))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_export_is_read_again_without_a_change(
+    admin: Caller, school: School, members: list[Any], invited: list[Any]
+) -> None:
+    """Also of who acts nowhere yet: an empty place is not read as every place."""
+
+    def role_at(role: Role, scope: str, at_site: bool, at: list[int]) -> RoleAt:
+        buildings = [school.building, school.other_building]
+        sites = frozenset({school.site} if at_site else ())
+        return RoleAt(role, MembershipScope(scope), sites, frozenset(buildings[number] for number in at))
+
+    for one in members:
+        role = role_at(*one)
+        caller = member(role.role, school)
+        with tenant_scope([school.organization]):
+            Membership.objects.filter(user_id=caller.person.id).update(scope=role.scope)
+            memberships.grant_places(Membership.objects.get(user_id=caller.person.id), role)
+    now = timezone.now()
+    with tenant_scope([school.organization]):
+        for one in invited:
+            role = role_at(*one)
+            Invitation.objects.create(
+                organization_id=school.organization,
+                email=address(),
+                role=role.role,
+                scope=role.scope,
+                site_ids=sorted(role.sites),
+                building_ids=sorted(role.buildings),
+                expires_at=now + timedelta(days=1),
+            )
+    before = state(school)
+    table = exported(admin, exports(school))
+    people_in_it = {row["email"] for row in rows(table)}
+    assert counts(sent(admin, imports(school), table)) == (0, 0, len(people_in_it))
+    assert state(school) == before
+    assert len(people_in_it) == len(before[0]) + len(before[1])
