@@ -1,44 +1,176 @@
 """People of one's organizations in the admin: who they are there. Their account is their own."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Model, Q
+from django.db.models import Model, Prefetch, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
 
-from apps.accounts.models import Invitation, Membership, User, Visit
-from apps.common.access import Grant
-from apps.common.scoped_admin import ScopedAdmin
+from apps.accounts.documents import person_document
+from apps.accounts.models import Invitation, Membership, MembershipScope, User, Visit
+from apps.accounts.people_forms import EVERYWHERE, HeldForm, PersonForm
+from apps.accounts.selectors import places_of
+from apps.accounts.services import invitations, memberships
+from apps.common.access import Grant, Principal
+from apps.common.etags import etag_of
+from apps.common.scoped_admin import ScopedAdmin, caller
+from apps.common.service_admin import Act, ServiceAdmin, Values
 
 
 @admin.register(User)
-class PersonAdmin(ScopedAdmin):
-    """Who belongs to one of the caller's organizations."""
+class PersonAdmin(ServiceAdmin):
+    """Who belongs to the caller's organizations; of somebody in several, `?organization=` says which is meant."""
 
     resource = "people"
-    list_display = ("full_name", "email")
-    fields = ("first_name", "last_name", "email")
+    form = PersonForm
+    removal = "End the membership of"
+    list_display = ("shown_as", "title", "role_here", "belongs_to", "email")
+    fields = ("organizations", "email", "name", "title", "role", "scope", "sites", "buildings")
+    read_fields = ("organizations", "email", "shown_as", "title", "role_here", "holds")
+    readonly_fields = ("organizations", "email")
+    search_fields = ("email",)
     ordering = ("email",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """With those of their memberships that the caller may read, in one query more."""
+        read = [one for one, grant in caller(request).grants.items() if ("people", "read") in grant.permissions]
+        here = Membership.objects.filter(organization_id__in=read).select_related("organization", "user")
+        ordered = here.order_by("organization__name", "organization_id")
+        people: QuerySet[User] = super().get_queryset(request)
+        return people.prefetch_related(Prefetch("memberships", queryset=ordered, to_attr="here"))
+
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
-        """By membership."""
+        """By a membership that has not run out."""
         if (resource, action) not in grant.permissions:
             return Q(pk__in=())
         here = Membership.objects.filter(organization_id=grant.organization_id)
-        return Q(pk__in=here.values("user_id"))
+        return Q(pk__in=here.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now())).values("user_id"))
 
     def owners(self, row: Model) -> list[UUID]:
         """Every organization of the scope that the person belongs to."""
         return list(Membership.objects.filter(user_id=row.pk).values_list("organization_id", flat=True))
 
+    @admin.display(description="Name")
+    def shown_as(self, person: Any) -> str:
+        """The name that the organization gave them."""
+        return str(person.here[0].name)
+
+    def title(self, person: Any) -> str:
+        """What they are there."""
+        return str(person.here[0].title or "")
+
+    @admin.display(description="Role")
+    def role_here(self, person: Any) -> str:
+        """In each of the organizations."""
+        return ", ".join("Day account" if one.trigger_only else one.get_role_display() for one in person.here)
+
+    @admin.display(description="Belongs to")
+    def belongs_to(self, person: Any) -> str:
+        """Organizations of the caller's."""
+        return ", ".join(one.organization.name for one in person.here)
+
+    @admin.display(description="Belongs to")
+    def organizations(self, person: Any) -> str:
+        """The same, each with the way to what the person is there."""
+        links = ((one.organization_id, one.organization.name) for one in person.here)
+        return format_html_join(", ", '<a href="?organization={}">{}</a>', links)
+
+    @admin.display(description="Where the role holds")
+    def holds(self, person: Any) -> str:
+        """In words."""
+        narrowed = person.here[0].scope == MembershipScope.PLACES
+        return "at some places only" if narrowed else EVERYWHERE
+
+    def form_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """The membership that is meant."""
+        membership = self._membership(request, obj)
+        return {"membership": membership, "organizations": frozenset({membership.organization_id})}
+
+    def update(self, principal: Principal, obj: Any, values: Values, seen: str | None) -> User:
+        """How they are shown by one service, what they hold by another: two things to the API too."""
+        membership: Membership = obj.meant
+        one = {"actor": principal, "user_id": obj.pk, "organization_id": membership.organization_id}
+        shown = {name: values[name] for name in ("name", "title") if name in values}
+        if shown:
+            memberships.show(**one, changes=shown, if_match=seen)
+        if "held" in values:
+            memberships.change_role(**one, held=values["held"], if_match=None if shown else seen)
+        return membership.user
+
+    def remove(self, request: HttpRequest, obj: Any) -> None:
+        """They belong to the organization no more; their account is left alone."""
+        organization = self._membership(request, obj).organization_id
+        memberships.end(actor=caller(request), user_id=obj.pk, organization_id=organization)
+
+    def seen(self, obj: Any) -> str:
+        """As the organization sees them."""
+        return etag_of(person_document(obj.meant, places_of([obj.meant])))
+
+    def _membership(self, request: HttpRequest, person: Any) -> Membership:
+        """In the organization that the address names, or the first."""
+        named = request.GET.get("organization")
+        person.meant = next((one for one in person.here if str(one.organization_id) == named), person.here[0])
+        membership: Membership = person.meant
+        return membership
+
+
+def _resend(principal: Principal, invitation: Invitation) -> str:
+    invitations.resend(
+        actor=principal,
+        organization_id=invitation.organization_id,
+        invitation_id=invitation.id,
+        now=timezone.now(),
+    )
+    return "sent again, with a new link"
+
+
+def _revoke(principal: Principal, invitation: Invitation) -> str:
+    invitations.revoke(
+        actor=principal,
+        organization_id=invitation.organization_id,
+        invitation_id=invitation.id,
+        now=timezone.now(),
+    )
+    return "withdrawn"
+
+
+def _is_open(invitation: Invitation) -> bool:
+    return invitation.accepted_at is None and invitation.revoked_at is None
+
 
 @admin.register(Invitation)
-class InvitationAdmin(ScopedAdmin):
+class InvitationAdmin(ServiceAdmin):
     """Who was invited, and what became of it."""
 
     resource = "people"
-    list_display = ("email", "role", "created_at", "expires_at", "sent_at", "accepted_at", "revoked_at")
-    exclude = ("digest",)
+    parent = "organization"
+    form = HeldForm
+    list_display = ("email", "role", "organization", "created_at", "expires_at", "accepted_at", "revoked_at")
+    list_select_related = ("organization",)
+    fields = ("email", "role", "scope", "sites", "buildings")
+    read_fields = ("email", "role", "scope", "created_at", "expires_at", "sent_at", "accepted_at", "revoked_at")
     ordering = ("-created_at", "-id")
+    acts = (
+        Act("resend", "Send again", ("people", "create"), _resend, _is_open),
+        Act("revoke", "Withdraw", ("people", "delete"), _revoke, _is_open),
+    )
+
+    def form_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Places of where the caller may invite to."""
+        return {"organizations": frozenset(self.parents(request).values_list("pk", flat=True))}
+
+    def create(self, principal: Principal, values: Values) -> Invitation:
+        """The e-mail leaves after commit."""
+        return invitations.invite(
+            actor=principal,
+            organization_id=values["organization"].id,
+            email=values["email"],
+            held=values["held"],
+            now=timezone.now(),
+        )
 
 
 @admin.register(Visit)

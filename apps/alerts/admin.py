@@ -5,13 +5,17 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html_join
 
-from apps.alerts.models import Alert, AlertEvent, AlertNote, Incident
+from apps.alerts import services
+from apps.alerts.lifecycle import OPEN
+from apps.alerts.models import Alert, AlertEvent, AlertNote, AlertStatus, Incident
 from apps.alerts.selectors import AlertNotFound, id_window
 from apps.alerts.sight import sight, within
-from apps.common.access import Grant
+from apps.common.access import Grant, Principal
 from apps.common.scoped_admin import ScopedAdmin, caller
+from apps.common.service_admin import Act, ServiceAdmin
 
 WHAT: Final = ("alert_type", "severity", "status", "source", "place_name", "hardware_id", "presses", "close_reason")
 MARKS: Final = ("is_drill", "is_silent", "is_late", "is_unattributed")
@@ -20,8 +24,20 @@ PEOPLE: Final = ("acknowledged_by", "resolved_by", "approvals", "approvals_requi
 """Who did what: not for who reads closed alerts only."""
 
 
+def _acknowledge(principal: Principal, alert: Alert) -> str:
+    services.acknowledge(principal=principal, alert_uuid=alert.id, now=timezone.now())
+    return "acknowledged"
+
+
+def _resolve(principal: Principal, alert: Alert) -> str:
+    outcome = services.resolve(principal=principal, alert_uuid=alert.id, reason=None, now=timezone.now())
+    if outcome.awaiting_second_person:
+        return "your all clear is in, 1 of 2; a second person must confirm"
+    return "closed"
+
+
 @admin.register(Alert)
-class AlertAdmin(ScopedAdmin):
+class AlertAdmin(ServiceAdmin):
     """Every alert that the role sees: a silent one for the response team, open ones for staff."""
 
     resource = "closed_alerts"
@@ -39,10 +55,32 @@ class AlertAdmin(ScopedAdmin):
     list_filter = ("status", "is_drill")
     ordering = ("-triggered_at", "-id")
     readonly_fields = ("place_name", "story", "notes")
+    acts = (
+        Act(
+            "acknowledge",
+            "Acknowledge",
+            ("alerts", "update"),
+            _acknowledge,
+            lambda alert: alert.status == AlertStatus.NEW,
+        ),
+        Act("resolve", "All clear", ("alerts", "update"), _resolve, lambda alert: alert.status in OPEN),
+    )
 
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
-        """As far as the grant sees alerts."""
-        return super().granted(grant, resource, action) & sight(grant).as_filter()
+        """Of what the grant sees: in a suspended school what is open, without the right to read the record."""
+        reads = (resource, action) == (self.resource, "read")
+        held = Q(organization_id=grant.organization_id) if reads else super().granted(grant, resource, action)
+        return held & sight(grant).as_filter()
+
+    def may(self, request: HttpRequest, action: str, obj: Any) -> bool:
+        """To read, it is enough to see any alert, or this one."""
+        if action != "read":
+            return super().may(request, action, obj)
+        grants = caller(request).grants
+        if obj is None:
+            return any(sight(grant).statuses for grant in grants.values())
+        grant = grants.get(obj.organization_id)
+        return grant is not None and sight(grant).shows(obj.status, obj.building_id, silent=obj.is_silent)
 
     def lookup(self, rows: QuerySet[Any], object_id: str) -> Any:
         """In the one partition that the id names."""

@@ -15,6 +15,8 @@ from apps.common.access import Principal, PrincipalKind
 from apps.common.scoped_admin import ScopedAdmin
 
 READS: Final = ["GET", "HEAD"]
+ACTS: Final = frozenset({"act_view", "logout"})
+"""Views that only do something."""
 
 
 class PortalSite(UnfoldAdminSite):  # type: ignore[misc]
@@ -49,7 +51,7 @@ class PortalSite(UnfoldAdminSite):  # type: ignore[misc]
         """A page for people, by the methods that it takes. Nobody is sent to the portal's sign-in, and comes back."""
         page = getattr(view, "__self__", self)
         name = getattr(view, "__name__", "")
-        methods = ["POST"] if name == "logout" else READS
+        methods = ["POST"] if name in ACTS else READS
         if isinstance(page, ScopedAdmin) and name in page.posted:
             methods = [*READS, "POST"]
         answer: Callable[..., HttpResponseBase] = require_http_methods(methods)(super().admin_view(view, cacheable))

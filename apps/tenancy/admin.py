@@ -1,68 +1,184 @@
-"""Organizations and places in the admin."""
+"""Organizations and places in the admin, changed by the same services as through the API."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q
+from django.http import HttpRequest
+from django.utils.html import format_html_join
 
-from apps.common.access import Grant
-from apps.common.scoped_admin import ScopedAdmin
-from apps.tenancy.models import Building, Floor, Organization, Room, Site
+from apps.common.access import Grant, Principal
+from apps.common.etags import etag_of
+from apps.common.scoped_admin import caller
+from apps.common.service_admin import ServiceAdmin, Values
+from apps.tenancy import organization_settings, services
+from apps.tenancy.api import serializers
+from apps.tenancy.documents import organization_document, place_document
+from apps.tenancy.models import Building, Floor, Organization, Place, Room, Site
+from apps.tenancy.settings_form import SETTINGS, OrganizationForm
 
 
 @admin.register(Organization)
-class OrganizationAdmin(ScopedAdmin):
-    """One's organizations."""
+class OrganizationAdmin(ServiceAdmin):
+    """One's organizations: their names, and what they decide for themselves."""
 
     resource = "organizations"
     organization = "id"
+    body = serializers.OrganizationSerializer
+    form = OrganizationForm
     list_display = ("name", "slug", "status", "created_at")
     search_fields = ("name", "slug")
     ordering = ("name", "id")
+    fields = ("name", "slug", "status", "suspension_reason", *SETTINGS)
+    read_fields = ("name", "slug", "status", "suspension_reason", "decided")
+    readonly_fields = ("status", "suspension_reason")
+
+    @admin.display(description="Settings")
+    def decided(self, organization: Organization) -> str:
+        """Every setting as it is."""
+        document = organization_settings.read(organization.settings).document()
+        rows = ((name.replace("_", " ").capitalize(), document[name]) for name in SETTINGS)
+        return format_html_join("", "<div>{}: {}</div>", rows)
 
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
         """Who may act at some of its places only reads of the organization too."""
         reads = resource == self.resource and action == "read" and grant.anywhere(resource, action)
         return Q(id=grant.organization_id) if reads else super().granted(grant, resource, action)
 
+    def update(self, principal: Principal, obj: Organization, values: Values, seen: str | None) -> Organization:
+        """Its name by one service, its settings by another: they are two things to the API too."""
+        name_seen, _, settings_seen = (seen or "").partition(" ")
+        names = {name: value for name, value in values.items() if name not in SETTINGS}
+        changes = {name: value for name, value in values.items() if name in SETTINGS}
+        if names:
+            obj = services.update_organization(
+                actor=principal, organization_id=obj.id, values=names, if_match=name_seen or None
+            )
+        if changes:
+            services.change_settings(
+                actor=principal, organization_id=obj.id, changes=changes, if_match=settings_seen or None
+            )
+        return obj
 
-@admin.register(Site)
-class SiteAdmin(ScopedAdmin):
-    """Campuses."""
+    def seen(self, obj: Organization) -> str:
+        """Both representations."""
+        settings = organization_settings.read(obj.settings).document()
+        return f"{etag_of(organization_document(obj))} {etag_of(settings)}"
+
+
+class PlaceAdmin(ServiceAdmin):
+    """A kind of place."""
 
     resource = "places"
+    below: Mapping[str, Callable[[Any], int]] = {}
+    """What goes with one that is deleted."""
+
+    def create(self, principal: Principal, values: Values) -> Place:
+        """Below its parent."""
+        rest = {name: value for name, value in values.items() if name != self.parent}
+        return self.make(principal, values[self.parent], rest)
+
+    def make(self, principal: Principal, parent: Any, values: Values) -> Place:
+        """Call the service of this kind."""
+        raise NotImplementedError
+
+    def update(self, principal: Principal, obj: Any, values: Values, seen: str | None) -> Place:
+        """What it is called, and the like."""
+        place: Place = services.update_place(
+            actor=principal, kind=self.model, place_id=obj.pk, values=values, if_match=seen
+        )
+        return place
+
+    def remove(self, request: HttpRequest, obj: Any) -> None:
+        """With all that is below it; refused while devices or open alerts are there."""
+        services.delete_place(actor=caller(request), kind=self.model, place_id=obj.pk, if_match=None)
+
+    def document(self, obj: Any) -> object:
+        """As it is told."""
+        return place_document(obj)
+
+    def goes_with(self, obj: Any) -> dict[str, int]:
+        """Places below it."""
+        return {name: count for name, rows in self.below.items() if (count := rows(obj))}
+
+
+def _rooms(**where: object) -> int:
+    return Room.objects.filter(**where).count()
+
+
+@admin.register(Site)
+class SiteAdmin(PlaceAdmin):
+    """Campuses."""
+
     site = "id"
+    parent = "organization"
+    body = serializers.SiteSerializer
     list_display = ("name", "address", "timezone")
     ordering = ("name", "id")
+    fields = ("name", "address", "timezone", "latitude", "longitude")
+    below = {
+        "buildings": lambda site: Building.objects.filter(site=site).count(),
+        "rooms": lambda site: _rooms(floor__building__site=site),
+    }
+
+    def make(self, principal: Principal, parent: Organization, values: Values) -> Site:
+        """Of the organization."""
+        return services.create_site(actor=principal, organization_id=parent.id, **values)
 
 
 @admin.register(Building)
-class BuildingAdmin(ScopedAdmin):
+class BuildingAdmin(PlaceAdmin):
     """Buildings of a site."""
 
-    resource = "places"
     building = "id"
+    parent = "site"
+    body = serializers.BuildingSerializer
     list_display = ("name", "site", "address", "floor_count")
     list_select_related = ("site",)
     ordering = ("name", "id")
+    fields = ("name", "address", "floor_count")
+    below = {
+        "floors": lambda building: Floor.objects.filter(building=building).count(),
+        "rooms": lambda building: _rooms(floor__building=building),
+    }
+
+    def make(self, principal: Principal, parent: Site, values: Values) -> Building:
+        """On the site."""
+        return services.create_building(actor=principal, site=parent, **values)
 
 
 @admin.register(Floor)
-class FloorAdmin(ScopedAdmin):
+class FloorAdmin(PlaceAdmin):
     """Floors of a building."""
 
-    resource = "places"
     building = "building_id"
-    list_display = ("building", "floor_number", "name")
-    list_select_related = ("building",)
+    parent = "building"
+    body = serializers.FloorSerializer
+    list_display = ("floor_number", "name", "building")
+    list_select_related = ("building__site",)
     ordering = ("building__name", "floor_number")
+    fields = ("floor_number", "name")
+    below = {"rooms": lambda floor: _rooms(floor=floor)}
+
+    def make(self, principal: Principal, parent: Building, values: Values) -> Floor:
+        """Of the building."""
+        return services.create_floor(actor=principal, building=parent, **values)
 
 
 @admin.register(Room)
-class RoomAdmin(ScopedAdmin):
+class RoomAdmin(PlaceAdmin):
     """Rooms: where buttons hang."""
 
-    resource = "places"
     building = "floor__building_id"
+    parent = "floor"
+    body = serializers.RoomSerializer
     list_display = ("room_number", "name", "floor", "room_type", "capacity")
     list_select_related = ("floor__building",)
     search_fields = ("room_number", "name")
     ordering = ("room_number", "id")
+    fields = ("room_number", "name", "room_type", "capacity")
+
+    def make(self, principal: Principal, parent: Floor, values: Values) -> Room:
+        """On the floor."""
+        return services.create_room(actor=principal, floor=parent, **values)

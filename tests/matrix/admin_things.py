@@ -53,6 +53,16 @@ ONE_MORE: Final[Mapping[str, str]] = {
 
 
 @thing
+def new_word(school: School) -> str:
+    return word()
+
+
+@thing
+def new_number(school: School) -> int:
+    return number()
+
+
+@thing
 def site_row(school: School) -> UUID:
     with tenant_scope([school.organization]):
         return tenancy.create_site(actor=None, organization_id=school.organization, name=word()).id

@@ -114,7 +114,7 @@ def end(*, actor: Principal, user_id: UUID, organization_id: UUID, if_match: str
     _lock_admins([organization_id])
     membership = _locked(organization_id, user_id, if_match)
     require_other_admin([organization_id], user_id)
-    membership.delete()
+    Membership.objects.filter(user_id=user_id, organization_id=organization_id).delete()
     _tell(actor, membership, "membership.ended", role=membership.role)
 
 
