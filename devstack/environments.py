@@ -49,6 +49,8 @@ def cloud(place: Layout, secrets: Credentials, ports: Ports, *roles: str) -> Env
         "SAFESIGNAL_ALLOWED_HOSTS": f"{HOST},localhost",
         "SAFESIGNAL_BASE_URL": base_url(ports),
         "SAFESIGNAL_OBJECTS_DIR": str(place.home / "objects"),
+        # Nobody is written to from a development machine: letters are files.
+        "SAFESIGNAL_EMAIL_URL": f"filemail:///{place.home / 'mail'}",
         "DATABASE_URL": database_url(place, "app", secrets.app_password),
         "VALKEY_URL": valkey_url(place, secrets, 0),
         "CACHE_URL": valkey_url(place, secrets, 1),

@@ -6,6 +6,7 @@ Each process is given only the database role that it needs: see `deploy/postgres
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -175,6 +176,17 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+
+# --- Mail ------------------------------------------------------------------------------------------------------------
+_mail = env.email_url("SAFESIGNAL_EMAIL_URL", "smtp://localhost:25")
+"""`smtp://`, `smtp+tls://user:password@host:587`, `smtp+ssl://`, or `filemail:///…` into a folder, for development."""
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"] or "", _mail["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"]
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("SAFESIGNAL_EMAIL_FROM", f"SafeSignal <no-reply@{urlsplit(BASE_URL).hostname}>")
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -13,7 +13,7 @@ import redis
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from apps.common import bus, feed, tracing
+from apps.common import bus, feed, heartbeats, tracing
 from apps.common.scope import system_scope
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,8 @@ BATCH: Final = 1000
 ADVISORY_LOCK: Final = 0x5AFE516
 """The name of the leader's lock; any number that nothing else uses."""
 RETRY_SECONDS: Final = 0.5
+HEARTBEAT: Final = "relay"
+HEARTBEAT_SECONDS: Final = 10.0
 
 
 class Relay:
@@ -31,6 +33,7 @@ class Relay:
     def __init__(self, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
         self._pokes: redis.client.PubSub | None = None
+        self._shows_at = 0.0
 
     def run(self) -> None:
         """Lead, or wait to lead, until told to stop."""
@@ -53,8 +56,14 @@ class Relay:
     def _carry(self) -> None:
         logger.info("the relay leads")
         while not self._stopping():
+            self._show_life()
             if publish_unsent() < BATCH:
                 self._wait_for_poke()
+
+    def _show_life(self) -> None:
+        if time.monotonic() >= self._shows_at:
+            heartbeats.show(HEARTBEAT, timezone.now())
+            self._shows_at = time.monotonic() + HEARTBEAT_SECONDS
 
     def _wait_for_poke(self) -> None:
         if self._pokes is None:

@@ -1,0 +1,207 @@
+"""Whether everything that this installation needs is well, and what to do where it is not.
+
+Each check looks at one thing with the means that the running programs use, waits for nothing longer than a few
+seconds, and changes nothing that stays.
+"""
+
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import redis
+from celery import current_app
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django.conf import settings
+from django.core import mail
+from django.core.cache import cache
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils import timezone
+from kombu.exceptions import KombuError
+
+from apps.common import audit_heads, bus, heartbeats, relay
+from apps.common.doctor_postgres import CLOCK_OFF_SECONDS, SAME_TIME, database_findings
+from apps.common.ids import new_id
+
+BEAT_LATE: Final = timedelta(seconds=90)
+"""Beat sends every 30 s."""
+RELAY_LATE: Final = timedelta(seconds=30)
+"""The relay shows itself every 10 s."""
+HEADS_LATE: Final = timedelta(hours=26)
+CONNECT_SECONDS: Final = 3
+
+
+class State(StrEnum):
+    """How it is."""
+
+    WELL = "well"
+    UNWELL = "unwell"
+    NOT_HERE = "not here"
+    """This process was not given it, or it is not configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `advice` is empty unless it is unwell."""
+
+    name: str
+    state: State
+    detail: str
+    advice: str = ""
+
+
+def well(name: str, detail: str) -> Finding:
+    """It is as it should be."""
+    return Finding(name, State.WELL, detail)
+
+
+def unwell(name: str, detail: object, advice: str) -> Finding:
+    """It is not; `advice` says what to do."""
+    return Finding(name, State.UNWELL, str(detail).strip().partition("\n")[0], advice)
+
+
+def not_here(name: str, detail: str) -> Finding:
+    """There is nothing to look at from here."""
+    return Finding(name, State.NOT_HERE, detail)
+
+
+def examine(now: Callable[[], datetime] = timezone.now) -> Iterator[Finding]:
+    """Look at one thing after the other."""
+    yield from _key_files()
+    yield from (Finding(name, State(state), detail, advice) for name, state, detail, advice in database_findings())
+    yield _valkey()
+    yield _cache()
+    yield _queue()
+    yield _heartbeat("relay", relay.HEARTBEAT, RELAY_LATE, now(), "Start the relay: python manage.py relay.")
+    yield _heartbeat("beat", "beat", BEAT_LATE, now(), "Start beat and a worker: celery -A safesignal beat / worker.")
+    yield _storage()
+    yield _heads(now())
+    yield _mail()
+    yield from _valkeys_clock()
+
+
+def _key_files() -> Iterator[Finding]:
+    seen: dict[bytes, str] = {}
+    for name, path in (
+        ("token key", settings.TOKEN_KEY_FILE),
+        ("configuration key", settings.CONFIG_KEY_FILE),
+        ("audit key", settings.AUDIT_KEY_FILE),
+    ):
+        yield not_here(name, "no file is named") if path is None else _key_file(name, path, seen)
+
+
+def _key_file(name: str, path: Path, seen: dict[bytes, str]) -> Finding:
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except (OSError, ValueError, TypeError) as error:
+        return unwell(name, f"{path}: {error}", "Make it with deploy/make-secrets.sh, or restore it from the backup.")
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        return unwell(name, f"{path} is not a P-256 key", "Make it with deploy/make-secrets.sh.")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return unwell(name, f"{path} can be read by others ({mode:o})", f"chmod 600 {path}")
+    numbers = repr(key.public_key().public_numbers()).encode()
+    if numbers in seen:
+        return unwell(name, f"it is the {seen[numbers]}", "Each key signs one kind of thing: make another one.")
+    seen[numbers] = name
+    return well(name, str(path))
+
+
+def _valkey() -> Finding:
+    try:
+        version = dict(bus.client().info("server"))
+    except redis.RedisError as error:
+        return unwell(
+            "valkey", error, "Start Valkey, or set VALKEY_URL right. Until then alarms arrive up to 2 s later."
+        )
+    return well("valkey", f"version {version.get('valkey_version') or version.get('redis_version')}")
+
+
+def _cache() -> Finding:
+    name = f"doctor:{new_id()}"
+    try:
+        cache.set(name, "well", timeout=CONNECT_SECONDS)
+        found = cache.get(name)
+        cache.delete(name)
+    except (redis.RedisError, OSError) as error:
+        return unwell("cache", error, "Start its Valkey, or set CACHE_URL right.")
+    if found != "well":
+        return unwell("cache", "what was written is not read again", "Look at its memory: it evicts at once.")
+    return well("cache", "written and read again")
+
+
+def _queue() -> Finding:
+    try:
+        with current_app.connection_for_write(connect_timeout=CONNECT_SECONDS) as connection:
+            connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
+    except (KombuError, OSError, redis.RedisError) as error:
+        return unwell("queue", error, "Start the queue, or set CELERY_BROKER_URL right. Letters wait until then.")
+    return well("queue", "takes tasks")
+
+
+def _heartbeat(name: str, beats: str, late: timedelta, now: datetime, advice: str) -> Finding:
+    try:
+        last = heartbeats.last(beats)
+    except redis.RedisError as error:
+        return unwell(name, f"unknown without Valkey: {error}", "Mend Valkey first.")
+    if last is None:
+        return unwell(name, "gave no sign of life within a day", advice)
+    if now - last > late:
+        return unwell(name, f"gave its last sign of life {(now - last).total_seconds():.0f} s ago", advice)
+    return well(name, f"at work {max(0.0, (now - last).total_seconds()):.0f} s ago")
+
+
+def _storage() -> Finding:
+    try:
+        name = default_storage.save(f"doctor/{new_id()}", ContentFile(b"well"))
+        with default_storage.open(name) as file:
+            found = file.read()
+        default_storage.delete(name)
+    except Exception as error:
+        return unwell("object storage", error, "Set SAFESIGNAL_S3_* or SAFESIGNAL_OBJECTS_DIR right; is it full?")
+    if found != b"well":
+        return unwell("object storage", "what was written is not read again", "Do not rely on it: look at its log.")
+    return well("object storage", "written, read and deleted")
+
+
+def _heads(now: datetime) -> Finding:
+    name = "audit heads"
+    if settings.AUDIT_KEY_FILE is None:
+        return not_here(name, "this process has no audit key")
+    try:
+        newest = audit_heads.newest_at()
+    except Exception as error:
+        return unwell(name, error, "Mend the object storage first.")
+    if newest is None:
+        return unwell(name, "none is stored yet", "Start beat and a worker: they store the first one within an hour.")
+    if now - newest > HEADS_LATE:
+        return unwell(name, f"the newest is of {newest:%Y-%m-%d %H:%M} UTC", "Look at the worker's log.")
+    return well(name, f"the newest is of {newest:%Y-%m-%d %H:%M} UTC")
+
+
+def _mail() -> Finding:
+    connection = mail.get_connection()
+    try:
+        connection.open()
+        connection.close()
+    except OSError as error:
+        return unwell("mail", error, "Set SAFESIGNAL_EMAIL_URL right; is the mail server there, and the password good?")
+    return well("mail", type(connection).__module__.rpartition(".")[2])
+
+
+def _valkeys_clock() -> Iterator[Finding]:
+    try:
+        answer: Sequence[int] = bus.client().time()
+    except redis.RedisError:
+        return
+    off = answer[0] - time.time()
+    if abs(off) > CLOCK_OFF_SECONDS:
+        yield unwell("clock of Valkey", f"it is {off:+.1f} s off ours", SAME_TIME)
+    else:
+        yield well("clock of Valkey", "it is ours")

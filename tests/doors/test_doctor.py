@@ -1,0 +1,186 @@
+"""The doctor finds what is not well, names it, and says what to do; of what is well it says so."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from apps.common import bus, heartbeats
+from apps.common.relay import HEARTBEAT, Relay, publish_unsent
+from contracts import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Report:
+    code: int
+    text: str
+
+    @property
+    def findings(self) -> dict[str, dict[str, str]]:
+        return {one["name"]: one for one in map(json.loads, self.text.splitlines())}
+
+    @property
+    def unwell(self) -> dict[str, str]:
+        return {name: one["detail"] for name, one in self.findings.items() if one["state"] == "unwell"}
+
+
+def doctor(*arguments: str, **environment: str) -> Report:
+    """As a process of its own, with the environment of this run, changed."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor", *(arguments or ("--json",))],
+        cwd=ROOT.parent,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return Report(done.returncode, done.stdout)
+
+
+@pytest.fixture
+def all_at_work() -> Iterator[None]:
+    """Relay and beat have just shown themselves, nothing waits, and heads are stored."""
+    from apps.common import audit_heads
+
+    while publish_unsent():
+        pass
+    heartbeats.show("beat", timezone.now())
+    heartbeats.show(HEARTBEAT, timezone.now())
+    audit_heads.store_if_due(timezone.now())
+    yield
+    for name in ("beat", HEARTBEAT):
+        bus.client().delete(f"safesignal:heartbeat:{name}")
+
+
+@pytest.mark.usefixtures("all_at_work")
+def test_when_all_is_well_it_says_so_and_exits_with_0() -> None:
+    report = doctor()
+    assert (report.code, report.unwell) == (0, {})
+    looked_at = {name for name, one in report.findings.items() if one["state"] == "well"}
+    assert looked_at == {
+        "token key", "configuration key", "audit key",
+        "postgresql as app", "postgresql as system", "postgresql as owner",
+        "row-level security", "migrations", "outbox",
+        "valkey", "cache", "queue", "relay", "beat", "object storage", "audit heads", "mail",
+        "clock", "clock of Valkey",
+    }  # fmt: skip
+    assert [one for one in report.findings.values() if one["advice"]] == []
+
+
+@pytest.mark.usefixtures("all_at_work")
+@pytest.mark.parametrize(
+    ("names", "variable", "value", "advice"),
+    [
+        ({"token key"}, "SAFESIGNAL_TOKEN_KEY_FILE", "/nowhere/token.pem", "make-secrets"),
+        ({"postgresql as app"}, "DATABASE_URL", "postgres://safesignal_app:x@/x?host=%2Fnowhere", "DATABASE_URL"),
+        ({"postgresql as system"}, "DATABASE_SYSTEM_URL", "postgres://x:x@/x?host=%2Fnowhere", "DATABASE_SYSTEM_URL"),
+        ({"valkey", "relay", "beat"}, "VALKEY_URL", "unix:///nowhere/valkey?db=0", "VALKEY_URL"),
+        ({"cache"}, "CACHE_URL", "unix:///nowhere/valkey?db=1", "CACHE_URL"),
+        ({"queue"}, "CELERY_BROKER_URL", "redis+socket:///nowhere/valkey", "CELERY_BROKER_URL"),
+        ({"mail"}, "SAFESIGNAL_EMAIL_URL", "smtp://127.0.0.1:9", "SAFESIGNAL_EMAIL_URL"),
+        ({"object storage"}, "SAFESIGNAL_OBJECTS_DIR", "/proc/nowhere", "SAFESIGNAL_OBJECTS_DIR"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isupper() else "",
+)
+def test_what_is_away_is_named_with_what_to_do(names: set[str], variable: str, value: str, advice: str) -> None:
+    report = doctor(**{variable: value})
+    assert report.code == 1
+    assert names <= set(report.unwell) <= names | {"audit heads"}
+    assert any(advice in report.findings[name]["advice"] for name in names)
+    assert all(report.findings[name]["advice"] for name in names)
+
+
+@pytest.mark.usefixtures("all_at_work")
+def test_a_role_that_was_not_given_is_no_trouble() -> None:
+    report = doctor(DATABASE_OWNER_URL="", DATABASE_SYSTEM_URL="", SAFESIGNAL_AUDIT_KEY_FILE="")
+    assert report.code == 0
+    assert report.findings["postgresql as owner"]["state"] == "not here"
+    assert report.findings["migrations"]["state"] == "not here"
+
+
+@pytest.mark.usefixtures("all_at_work")
+def test_a_role_that_passes_the_locks_is_found() -> None:
+    report = doctor(DATABASE_URL=os.environ["DATABASE_OWNER_URL"])
+    assert report.unwell["postgresql as app"] == "it is safesignal_owner"
+
+
+@pytest.mark.usefixtures("all_at_work")
+def test_a_table_that_is_open_between_schools_is_found() -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("ALTER TABLE sites NO FORCE ROW LEVEL SECURITY")
+    try:
+        report = doctor()
+    finally:
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("ALTER TABLE sites FORCE ROW LEVEL SECURITY")
+    assert report.unwell == {"row-level security": "open between schools: sites"}
+    assert "ALTER TABLE sites ENABLE ROW LEVEL SECURITY" in report.findings["row-level security"]["advice"]
+
+
+@pytest.mark.usefixtures("all_at_work")
+def test_a_migration_that_waits_is_found() -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'tenancy' AND name LIKE '0003%%' RETURNING name")
+        (name,) = cursor.fetchone()
+    try:
+        report = doctor()
+    finally:
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('tenancy', %s, now())", [name])
+    assert f"tenancy.{name}" in report.unwell["migrations"]
+    assert report.findings["migrations"]["advice"] == "python manage.py migrate --database owner"
+
+
+@pytest.mark.usefixtures("all_at_work")
+def test_who_gave_no_sign_of_life_for_long_is_found() -> None:
+    heartbeats.show("beat", timezone.now() - timedelta(minutes=5))
+    heartbeats.show(HEARTBEAT, timezone.now() - timedelta(minutes=5))
+    report = doctor()
+    assert set(report.unwell) == {"beat", "relay"}
+    assert "manage.py relay" in report.findings["relay"]["advice"]
+
+
+def test_a_relay_at_work_shows_itself() -> None:
+    bus.client().delete(f"safesignal:heartbeat:{HEARTBEAT}")
+    asked = iter([False, False, True, True])
+    Relay(lambda: next(asked)).run()
+    last = heartbeats.last(HEARTBEAT)
+    assert last is not None and timezone.now() - last < timedelta(seconds=30)
+
+
+@pytest.mark.usefixtures("all_at_work")
+def test_a_key_that_others_can_read_and_one_that_signs_two_things_are_found(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.pem"
+    copy.write_bytes(Path(os.environ["SAFESIGNAL_TOKEN_KEY_FILE"]).read_bytes())
+    copy.chmod(0o644)
+    report = doctor(SAFESIGNAL_CONFIG_KEY_FILE=str(copy))
+    assert report.unwell == {"configuration key": f"{copy} can be read by others (644)"}
+    assert report.findings["configuration key"]["advice"] == f"chmod 600 {copy}"
+    copy.chmod(0o600)
+    assert doctor(SAFESIGNAL_CONFIG_KEY_FILE=str(copy)).unwell == {"configuration key": "it is the token key"}
+
+
+@pytest.mark.usefixtures("all_at_work")
+def test_for_people_each_thing_is_a_line_and_each_trouble_one_more() -> None:
+    lines = doctor("--no-color", SAFESIGNAL_EMAIL_URL="smtp://127.0.0.1:9").text.splitlines()
+    number = next(number for number, line in enumerate(lines) if "mail" in line)
+    assert lines[number].startswith("UNWELL")
+    assert lines[number + 1].strip().startswith("-> Set SAFESIGNAL_EMAIL_URL right")
+    assert lines[0].startswith("well")
+
+
+def test_the_help_says_the_exit_codes() -> None:
+    text = " ".join(doctor("--help").text.split())
+    assert "Exit code 0: all is well; 1: something is not." in text
