@@ -89,6 +89,7 @@ def complete(result: Json, generator: SchemaGenerator, request: object, public: 
         for method, operation in operations.items():
             _complete(operation, method, views[path, method], has_etag=has_etag, responses=components["responses"])
     components["responses"] = dict(sorted(components["responses"].items()))
+    _name_what_has_a_title(result)
     _tag_what_is_made(result["paths"])
     _write_patterns_for_everybody(result)
     return result
@@ -183,6 +184,20 @@ def _answers(paths: Json, status: str) -> Iterator[Json]:
 
 def _schema(answer: Json) -> object:
     return answer.get("content", {}).get("application/json", {}).get("schema")
+
+
+def _name_what_has_a_title(result: Json) -> None:
+    """A schema that a route writes out becomes a component, so that a client has one type for it."""
+    schemas = result["components"]["schemas"]
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+                for media in part.get("content", {}).values():
+                    title = media["schema"].get("title")
+                    if title is not None:
+                        schemas[title] = media["schema"]
+                        media["schema"] = {"$ref": f"#/components/schemas/{title}"}
+    result["components"]["schemas"] = dict(sorted(schemas.items()))
 
 
 def _write_patterns_for_everybody(part: Any) -> None:

@@ -50,7 +50,9 @@ def settings_schema(*, partial: bool) -> dict[str, object]:
     """The settings as the OpenAPI document shows them; `partial` for a change of some."""
     (_, components) = msgspec.json.schema_components([OrganizationSettings])
     schema: dict[str, object] = components["OrganizationSettings"]
-    return schema if partial else schema | {"required": list(OrganizationSettings.__struct_fields__)}
+    if partial:
+        return schema | {"title": "OrganizationSettingsChange"}
+    return schema | {"required": list(OrganizationSettings.__struct_fields__)}
 
 
 class OrganizationsView(APIView):
