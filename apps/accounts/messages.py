@@ -109,6 +109,17 @@ def email_changed(*, to: str) -> Letter:
     )
 
 
+def password_changed(*, to: str) -> Letter:
+    """For the owner of an account that has another password now."""
+    return _letter(
+        to,
+        "Your password was changed",
+        "Your SafeSignal account has another password now. Other devices that were signed in must sign in again.",
+        "If this was not you, set a new password at once, and tell your school's administrator:",
+        f"{settings.BASE_URL}{settings.LOGIN_URL}",
+    )
+
+
 def has_account(*, to: str) -> Letter:
     """For an address that somebody wants to use anew: only its owner is told that it is in use."""
     return _letter(

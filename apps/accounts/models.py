@@ -60,6 +60,11 @@ class User(AbstractBaseUser):
         return self.status == UserStatus.ACTIVE
 
     @property
+    def has_password(self) -> bool:
+        """Whether this person can sign in by one."""
+        return bool(self.password) and self.has_usable_password()
+
+    @property
     def full_name(self) -> str:
         """The name that colleagues see; the e-mail address where none was given."""
         return " ".join(part for part in (self.first_name, self.last_name) if part) or self.email

@@ -16,6 +16,7 @@ from apps.accounts.models import (
     Invitation,
     Membership,
     MembershipScope,
+    Proof,
     PushRegistration,
     RefreshToken,
     SiteGrant,
@@ -37,6 +38,11 @@ def user_by_email(email: str) -> User | None:
 def owner_of_refresh_token(digest: bytes) -> UUID | None:
     """Whose refresh token this is; None for one that was never given out."""
     return RefreshToken.objects.filter(digest=digest).values_list("user_id", flat=True).first()
+
+
+def owner_of_proof(digest: bytes) -> UUID | None:
+    """Whom a secret that was sent proves something of; None for one that was never sent, or is used up."""
+    return Proof.objects.filter(digest=digest).values_list("user_id", flat=True).first()
 
 
 def organizations_of(user_id: UUID) -> list[UUID]:
@@ -115,6 +121,22 @@ def own_memberships(principal: Principal) -> list[Membership]:
     """What a person belongs to and may speak in at this moment, by the organization's name."""
     own = Membership.objects.filter(user_id=principal.id, organization_id__in=principal.grants)
     return list(own.select_related("organization").order_by("organization__name", "organization_id"))
+
+
+def own_places(user_id: UUID) -> dict[UUID, PlacesDocument]:
+    """Where a person's narrowed roles hold, by organization of the scope: two queries."""
+    sites, buildings = (
+        defaultdict[UUID, list[UUID]](list, _by_organization(model, user_id)) for model in (SiteGrant, BuildingGrant)
+    )
+    return {one: PlacesDocument(sites[one], buildings[one]) for one in {*sites, *buildings}}
+
+
+def _by_organization(model: type[SiteGrant | BuildingGrant], user_id: UUID) -> dict[UUID, list[UUID]]:
+    granted: defaultdict[UUID, list[UUID]] = defaultdict(list)
+    rows = model.objects.filter(user_id=user_id).order_by("content_object_id")
+    for organization, place in rows.values_list("organization_id", "content_object_id"):
+        granted[organization].append(place)
+    return granted
 
 
 def _present(organization_id: UUID, now: datetime) -> QuerySet[Membership]:

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.accounts import messages
-from apps.accounts.services import invitations, proofs
+from apps.accounts.services import invitations, passwords, proofs
 
 sending = shared_task(autoretry_for=(OSError,), retry_backoff=5, retry_backoff_max=600, max_retries=12)
 """A task that tries again for somewhat more than an hour, at growing intervals with jitter."""
@@ -28,6 +28,18 @@ def send_proof(proof: str) -> None:
 def tell_email_changed(old_address: str) -> None:
     """Tell the old address."""
     messages.send(messages.email_changed(to=old_address))
+
+
+@sending
+def tell_password_changed(address: str) -> None:
+    """Tell the owner of an account."""
+    messages.send(messages.password_changed(to=address))
+
+
+@sending
+def start_password_reset(email: str) -> None:
+    """Send a link to the owner of an account, if there is one with this address."""
+    passwords.start_reset(email=email, now=timezone.now())
 
 
 @sending

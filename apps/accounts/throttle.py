@@ -78,6 +78,18 @@ class Guess:
             logger.warning("a right password was not uncounted while Valkey is away: %s", error)
 
 
+def is_due(kind: str, value: str, *, every_seconds: int) -> bool:
+    """Whether this was not done within the last `every_seconds`; it counts as done from now on.
+
+    For messages that anybody can have sent to somebody else. Without Valkey each is due.
+    """
+    try:
+        return bool(bus.client().set(_key(f"done:{kind}", value.strip().casefold()), 1, ex=every_seconds, nx=True))
+    except redis.RedisError as error:
+        logger.warning("messages are not counted while Valkey is away: %s", error)
+        return True
+
+
 def _key(kind: str, value: str) -> str:
     """Keyed digests: Valkey is told neither e-mail nor address."""
     return f"safesignal:guess:{kind}:{salted_hmac('safesignal.guess', value, algorithm='sha256').hexdigest()[:32]}"

@@ -7,8 +7,12 @@ class AlertsConfig(AppConfig):
     name = "apps.alerts"
 
     def ready(self) -> None:
-        """Say what of ours stands at a place."""
-        from apps.alerts.selectors import open_alerts_in  # noqa: PLC0415 -- models are there only from here on
+        """Say what of ours stands at a place, and what a person did about alerts."""
+        from apps.accounts import traces  # noqa: PLC0415 -- models are there only from here on
+        from apps.alerts.selectors import open_alerts_in  # noqa: PLC0415
+        from apps.alerts.traces import events_of, notes_of  # noqa: PLC0415
         from apps.tenancy import occupancy  # noqa: PLC0415
 
         occupancy.register("open_alerts", open_alerts_in)
+        traces.register("alert_events", events_of)
+        traces.register("alert_notes", notes_of)

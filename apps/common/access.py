@@ -89,6 +89,8 @@ class Principal:
     name: str
     grants: Mapping[UUID, Grant] = field(default_factory=dict)
     is_super_admin: bool = False
+    sign_in: UUID | None = None
+    """Which sign-in a person came by."""
 
     @property
     def is_authenticated(self) -> bool:
@@ -150,6 +152,12 @@ def require_super_admin(principal: Principal) -> None:
     """For what lies outside schools: who runs the platform. Raises Forbidden."""
     if not principal.is_super_admin:
         raise Forbidden("Only operators of the platform may do this.")
+
+
+def require_person(principal: Principal) -> None:
+    """For what belongs to an account: only persons have one. Raises Forbidden."""
+    if principal.kind is not PrincipalKind.PERSON:
+        raise Forbidden("Only a person has an account of their own.")
 
 
 def _refusal(grant: Grant, resource: str, action: str) -> Forbidden:

@@ -20,6 +20,15 @@ def open_door(view: View) -> View:
     return view
 
 
+def own_scope(view: View) -> View:
+    """Mark a view that knows its caller and runs in no scope: its services open their own transactions.
+
+    For guesses that are counted: what a refusal writes stays though its answer is an error.
+    """
+    view.has_own_scope = True  # type: ignore[attr-defined]
+    return view
+
+
 def never_refused(door: Door) -> Door:
     """Mark a view, or the class of one, that answers nobody 429: raising an alarm, seeing it, and answering it."""
     door.is_never_refused = True  # type: ignore[attr-defined]
@@ -29,6 +38,11 @@ def never_refused(door: Door) -> Door:
 def is_open_door(request: HttpRequest) -> bool:
     """Whether the view that will answer this request is marked so."""
     return bool(getattr(_view(request), "is_open_door", False))
+
+
+def has_own_scope(request: HttpRequest) -> bool:
+    """Whether the view that will answer this request opens its own scope: an open door, or one that is marked so."""
+    return is_open_door(request) or bool(getattr(_view(request), "has_own_scope", False))
 
 
 def is_never_refused(request: HttpRequest) -> bool:

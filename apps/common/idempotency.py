@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from apps.common.access import Principal, PrincipalKind
-from apps.common.doors import is_open_door
+from apps.common.doors import has_own_scope
 from apps.common.models import IdempotencyKey
 from apps.common.problems import API, Conflict, Invalid, Problem, problem_response
 
@@ -93,12 +93,19 @@ def forget_old(*, now: datetime) -> int:
     return IdempotencyKey.objects.using("system").filter(created_at__lt=now - KEEP).delete()[0]
 
 
+def forget(principal: Principal) -> None:
+    """Keep none of the principal's answers: they were about a person who is erased. In the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('safesignal.principal', %s, true)", [str(principal.id)])
+    IdempotencyKey.objects.filter(principal_id=principal.id).update(body=None, headers={})
+
+
 def _counts(request: HttpRequest, principal: Principal) -> bool:
     return (
         request.method in WRITES
         and request.path_info.startswith(API)
         and principal.kind is not PrincipalKind.GATEWAY
-        and not is_open_door(request)
+        and not has_own_scope(request)
     )
 
 

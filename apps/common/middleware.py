@@ -7,7 +7,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from apps.common.access import Principal
-from apps.common.doors import is_open_door
+from apps.common.doors import has_own_scope
 from apps.common.problems import Problem, problem_response
 from apps.common.scope import tenant_scope
 
@@ -15,8 +15,8 @@ from apps.common.scope import tenant_scope
 class ScopeMiddleware:
     """Opens the caller's scope around the view; an answer of 400 or above rolls back what the view wrote.
 
-    `request.principal` was set by the door before this one; with nobody calling the scope is empty. An open door
-    (signing in) opens its own.
+    `request.principal` was set by the door before this one; with nobody calling the scope is empty. Some doors
+    (signing in) open their own.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -24,7 +24,7 @@ class ScopeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request inside its scope."""
-        if is_open_door(request):
+        if has_own_scope(request):
             return self.get_response(request)
         principal: Principal | None = getattr(request, "principal", None)
         with tenant_scope(principal.grants if principal else ()):

@@ -4,8 +4,17 @@ from django.urls import path
 
 from apps.accounts.api import schema  # noqa: F401 (tells the OpenAPI generator how callers authenticate)
 from apps.accounts.api.auth import LoginView, LogoutView, RefreshView
+from apps.accounts.api.devices import DevicesView, DeviceView
+from apps.accounts.api.joining import (
+    AcceptInvitationView,
+    ForgotPasswordView,
+    RegisterView,
+    ResetPasswordView,
+    VerifyEmailView,
+)
+from apps.accounts.api.me import ExportView, MeView, OwnEmailView, OwnPasswordView, OwnPhoneView, VerifyPhoneView
 from apps.accounts.api.transfer import ExportPeopleView, ImportPeopleView
-from apps.common.doors import open_door
+from apps.common.doors import open_door, own_scope
 
 urlpatterns = [
     path("auth/login", open_door(LoginView.as_view()), name="auth-login"),
@@ -13,4 +22,17 @@ urlpatterns = [
     path("auth/logout", open_door(LogoutView.as_view()), name="auth-logout"),
     path("organizations/<uuid:organization_id>/imports/people", ImportPeopleView.as_view()),
     path("organizations/<uuid:organization_id>/exports/people", ExportPeopleView.as_view()),
+    path("auth/register", open_door(RegisterView.as_view())),
+    path("auth/invitations/accept", AcceptInvitationView.as_view()),
+    path("auth/password/forgot", open_door(ForgotPasswordView.as_view())),
+    path("auth/password/reset", open_door(ResetPasswordView.as_view())),
+    path("auth/email/verify", open_door(VerifyEmailView.as_view())),
+    path("me", MeView.as_view()),
+    path("me/password", OwnPasswordView.as_view()),
+    path("me/email", OwnEmailView.as_view()),
+    path("me/phone", OwnPhoneView.as_view()),
+    path("me/phone/verify", own_scope(VerifyPhoneView.as_view())),
+    path("me/devices", DevicesView.as_view()),
+    path("me/devices/<uuid:registration_id>", DeviceView.as_view()),
+    path("me/export", ExportView.as_view()),
 ]

@@ -20,6 +20,7 @@ from apps.accounts.selectors import invitation_place, user_by_email
 from apps.accounts.services import people
 from apps.accounts.services.memberships import RoleAt, grant_places, require_places
 from apps.accounts.services.people import AlreadyMember, EmailTaken
+from apps.accounts.throttle import is_due
 from apps.common import audit, feed
 from apps.common.access import Principal, require
 from apps.common.problems import Conflict, Invalid, NotFound
@@ -29,6 +30,8 @@ from apps.tenancy.models import Organization, OrganizationStatus
 
 VALID_FOR: Final = timedelta(days=7)
 LONGEST: Final = timedelta(days=30)
+AGAIN_AFTER: Final = timedelta(hours=1)
+"""How often open registration writes to one address at the most, whoever asks for it."""
 NOWHERE_YET: Final = RoleAt(Role.VIEWER, MembershipScope.PLACES)
 """What open registration gives: a name in the list of people, and no right until an administrator gives one."""
 
@@ -166,7 +169,7 @@ def take_up(*, principal: Principal, token: str, now: datetime) -> Membership:
     if user is None or user.id != principal.id:
         raise ForAnotherAddress()
     User.objects.filter(pk=user.pk).update(email_verified=True)
-    return _join(user, invitation, now)
+    return _join(user, invitation, now, actor=principal)
 
 
 def register_openly(*, slug: str, email: str, now: datetime) -> None:
@@ -179,13 +182,14 @@ def register_openly(*, slug: str, email: str, now: datetime) -> None:
     if organization is None or not organization_settings.read(organization.settings).open_registration:
         return
     if user_by_email(email) is not None:
-        messages.send(messages.has_account(to=email))
+        if is_due("has_account", email, every_seconds=int(AGAIN_AFTER.total_seconds())):
+            messages.send(messages.has_account(to=email))
         return
     with tenant_scope([organization.id]):
         known = _open_of(organization.id, email)
         if known is None:
             invite(actor=None, organization_id=organization.id, email=email, held=NOWHERE_YET, now=now)
-        elif known.invited_by is None and known.created_at < now - timedelta(hours=1):
+        elif known.invited_by is None and known.sent_at is not None and known.sent_at < now - AGAIN_AFTER:
             resend(actor=None, organization_id=organization.id, invitation_id=known.id, now=now)
 
 
@@ -220,7 +224,7 @@ def new_link_secret(invitation: Invitation) -> str:
     return secret
 
 
-def _join(user: User, invitation: Invitation, now: datetime) -> Membership:
+def _join(user: User, invitation: Invitation, now: datetime, *, actor: Principal | None = None) -> Membership:
     held = RoleAt(
         Role(invitation.role),
         MembershipScope(invitation.scope),
@@ -228,12 +232,13 @@ def _join(user: User, invitation: Invitation, now: datetime) -> Membership:
         frozenset(invitation.building_ids),
     )
     membership = people.add_membership(
-        user=user, organization_id=invitation.organization_id, role=held.role, scope=held.scope
+        user=user, organization_id=invitation.organization_id, role=held.role, scope=held.scope, actor=actor
     )
     grant_places(membership, held)
     invitation.accepted_at, invitation.digest = now, None
     invitation.save(update_fields=["accepted_at", "digest"])
-    feed.announce_change(organization_id=membership.organization_id, resource="people", id=user.id)
+    if actor is None:
+        feed.announce_change(organization_id=membership.organization_id, resource="people", id=user.id)
     return membership
 
 

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import F
 
 from apps.accounts import links, messages, post
@@ -92,20 +91,21 @@ def sign_in_code(*, user: User, expires_at: datetime, now: datetime) -> str:
     return code
 
 
-def redeem_number(*, verification: UUID, code: str, now: datetime) -> Proof:
-    """Use up a 6-digit code. In a transaction of its own that is committed also when it raises.
+def redeem_number(*, user: User, verification: UUID, code: str, now: datetime) -> Proof | LinkRefused | WrongCode:
+    """Use up a person's 6-digit code.
 
-    Raises LinkRefused (unknown, expired, or tried too often), WrongCode.
+    A refusal (unknown, expired or tried too often; or the wrong code) is returned, not raised: the try must be counted,
+    so its transaction must be committed.
     """
-    with transaction.atomic(durable=True):
-        proof = Proof.objects.select_for_update().filter(pk=verification, purpose=ProofPurpose.PHONE).first()
-        if proof is None or proof.digest is None or proof.expires_at <= now or proof.attempts >= ATTEMPTS:
-            raise LinkRefused("verification")
-        if secrets.compare_digest(bytes(proof.digest), _digest_of_number(proof.id, code)):
-            Proof.objects.filter(user=proof.user_id, purpose=ProofPurpose.PHONE).delete()
-            return proof
+    own = Proof.objects.select_for_update().filter(user=user, purpose=ProofPurpose.PHONE)
+    proof = own.filter(pk=verification, expires_at__gt=now, attempts__lt=ATTEMPTS, digest__isnull=False).first()
+    if proof is None or proof.digest is None:
+        return LinkRefused("verification")
+    if not secrets.compare_digest(bytes(proof.digest), _digest_of_number(proof.id, code)):
         Proof.objects.filter(pk=proof.pk).update(attempts=F("attempts") + 1)
-    raise WrongCode(attempts_left=ATTEMPTS - proof.attempts - 1)
+        return WrongCode(attempts_left=ATTEMPTS - proof.attempts - 1)
+    Proof.objects.filter(user=user, purpose=ProofPurpose.PHONE).delete()
+    return proof
 
 
 def deliver(*, proof_id: UUID, now: datetime) -> None:

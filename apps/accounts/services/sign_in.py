@@ -125,6 +125,13 @@ def logout(*, token: str, now: datetime | None = None) -> None:
             _record(owner, principal, action="auth.logout", outcome="done")
 
 
+def end_sign_ins(user_id: UUID, *, except_family: UUID | None = None, now: datetime) -> None:
+    """End every sign-in of a person, or every other than `except_family`; in the caller's transaction."""
+    _lock(user_id)
+    living = RefreshToken.objects.filter(user=user_id, revoked_at=None)
+    (living.exclude(family=except_family) if except_family else living).update(revoked_at=now)
+
+
 def _rotate(token: str, user: User, principal: Principal, now: datetime) -> RefreshRefused | None:
     """Use up the presented token. A refusal is returned, not raised, because what it writes must be committed."""
     presented = RefreshToken.objects.filter(digest=_digest(token), user=user).first()

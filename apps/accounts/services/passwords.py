@@ -1,0 +1,106 @@
+"""Passwords of one's own: proved, changed, and replaced when they are forgotten."""
+
+from datetime import datetime
+from uuid import UUID
+
+from apps.accounts import post
+from apps.accounts.documents import address_of
+from apps.accounts.grants import person_principal
+from apps.accounts.links import LinkRefused, digest_of
+from apps.accounts.models import Proof, ProofPurpose, User
+from apps.accounts.selectors import owner_of_proof, user_by_email
+from apps.accounts.services import own, people, proofs, sign_in
+from apps.accounts.services.proofs import TooManyMessages
+from apps.accounts.throttle import Guess
+from apps.common.access import Principal, require_person
+from apps.common.problems import Conflict, Forbidden
+from apps.common.scope import tenant_scope
+
+
+class WrongPassword(Forbidden):
+    """The account's present password is asked for as a proof, and this is not it."""
+
+    code = "wrong_password"
+    default_detail = "This is not your present password."
+
+    def __init__(self) -> None:
+        super().__init__(errors={"current_password": ["Not your present password."]})
+
+
+class NoPassword(Conflict):
+    """The account has no password that could be asked for as a proof: its owner signs in otherwise."""
+
+    code = "no_password"
+    default_detail = "Your account has no password: set one first, by the link that a forgotten one is replaced with."
+
+
+def prove(user: User, *, password: str, address: str) -> None:
+    """Hold a change of the account to who knows its password, slowly for who guesses.
+
+    Raises NoPassword, WrongPassword, TooManyGuesses.
+    """
+    if not user.has_password:
+        raise NoPassword()
+    guess = Guess(email=user.email, address=address)
+    guess.take()
+    if not user.check_password(password):
+        raise WrongPassword()
+    guess.right()
+
+
+def change(*, principal: Principal, current: str, password: str, address: str, now: datetime) -> User:
+    """Another password: every other sign-in than the one that asks ends.
+
+    Raises Forbidden, NoPassword, WrongPassword, TooManyGuesses, Invalid (it is too weak).
+    """
+    require_person(principal)
+    user = User.objects.get(pk=principal.id)
+    prove(user, password=current, address=address)
+    known = user.password
+    people.choose_password(user, password)
+    if own.locked(user.pk).password != known:
+        raise WrongPassword()  # another change was faster
+    _set(user, principal, "account.password_changed", except_family=principal.sign_in, now=now)
+    return user
+
+
+def start_reset(*, email: str, now: datetime) -> None:
+    """Send a link to the owner of an account, if there is one; for the worker, so that who asks learns nothing."""
+    user = user_by_email(email)
+    principal = person_principal(user.pk, now=now) if user else None
+    if user is None or principal is None or address_of(user) is None:
+        return
+    with tenant_scope(principal.grants):
+        try:
+            proofs.ask(user=user, purpose=ProofPurpose.PASSWORD, value=None, now=now)
+        except TooManyMessages:
+            return
+        own.record(person=principal, action="account.password_reset_asked", actor=None)
+
+
+def reset(*, token: str, password: str, now: datetime) -> None:
+    """A new password for whoever reads the account's mail; every sign-in ends. Opens its own transaction.
+
+    A password that is too weak leaves the link good. Raises LinkRefused, Invalid.
+    """
+    owner = owner_of_proof(digest_of(token))
+    principal = person_principal(owner, now=now) if owner else None
+    if principal is None:
+        raise LinkRefused()
+    user = User.objects.get(pk=principal.id)
+    people.choose_password(user, password)
+    with tenant_scope(principal.grants):
+        proofs.redeem(token=token, purpose=ProofPurpose.PASSWORD, now=now)
+        user.email_verified = True
+        _set(user, principal, "account.password_reset", except_family=None, now=now)
+
+
+def _set(user: User, principal: Principal, action: str, *, except_family: UUID | None, now: datetime) -> None:
+    user.updated_at = now
+    user.save(update_fields=["password", "email_verified", "updated_at"])
+    Proof.objects.filter(user=user, purpose=ProofPurpose.PASSWORD).delete()
+    sign_in.end_sign_ins(user.pk, except_family=except_family, now=now)
+    own.record(person=principal, action=action, actor=principal)
+    address = address_of(user)
+    if address:
+        post.after_commit("tell_password_changed", address)
