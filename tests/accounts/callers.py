@@ -1,0 +1,39 @@
+"""Somebody who calls the API, as an app or in a browser."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.test import Client
+
+from apps.accounts.services import sign_in
+from apps.common.models import AuditEntry
+from apps.common.scope import system_scope
+from tests.accounts.people import PASSWORD, Person
+
+
+def nobody(address: str) -> Client:
+    return Client(REMOTE_ADDR=address)
+
+
+def app_of(person: Person, address: str, password: str = PASSWORD) -> Client:
+    """An app in which the person has signed in."""
+    access = sign_in.login(email=person.email, password=password, address=address).access
+    return Client(headers={"authorization": f"Bearer {access}"}, REMOTE_ADDR=address)
+
+
+def send(client: Client, method: str, path: str, body: object = None, **headers: str) -> Any:
+    text = "" if body is None else json.dumps(body)
+    return client.generic(method, f"/api/v1/{path}", text, content_type="application/json", headers=headers)
+
+
+def problem(response: Any) -> tuple[int, str]:
+    assert response["Content-Type"] == "application/problem+json", response.content
+    return response.status_code, response.json()["code"]
+
+
+def audited(target: UUID, prefix: str = "account.") -> list[tuple[str, str]]:
+    """What the trails of all organizations say was done to somebody: action and actor's kind, oldest first."""
+    with system_scope():
+        entries = AuditEntry.objects.filter(target_id=target, action__startswith=prefix).order_by("at", "id")
+        return [(entry.action, entry.actor_kind) for entry in entries]
