@@ -1,0 +1,230 @@
+"""Addresses and numbers are somebody's once they have proved that they read what is sent there."""
+
+import secrets
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from apps.accounts.models import Proof, ProofPurpose, Role, User, UserStatus
+from apps.accounts.services import proofs
+from apps.common.scope import tenant_scope
+from tests.accounts.callers import app_of, audited, nobody, problem, send
+from tests.accounts.people import PASSWORD, Person, make_person, set_status
+from tests.accounts.post_office import TextMessages, letters, link, work
+
+NUMBER = "+12025550123"
+
+
+@pytest.fixture
+def new_email() -> str:
+    return f"New-{secrets.token_hex(6)}@Example.edu"
+
+
+@pytest.fixture
+def text_messages(settings: Settings) -> Iterator[type[TextMessages]]:
+    settings.SMS_SENDER = f"{TextMessages.__module__}.{TextMessages.__qualname__}"
+    TextMessages.sent.clear()
+    yield TextMessages
+
+
+def ask(app: Client, email: str, password: str = PASSWORD) -> Any:
+    return send(app, "POST", "me/email", {"email": email, "current_password": password})
+
+
+def confirm(address: str, token: str) -> Any:
+    return send(nobody(address), "POST", "auth/email/verify", {"token": token})
+
+
+def test_an_address_is_the_accounts_once_its_link_was_opened_and_the_old_one_is_told(
+    person: Person, address: str, new_email: str
+) -> None:
+    app = app_of(person, address)
+    response = ask(app, new_email)
+    assert response.status_code == 202
+    assert set(response.json()) == {"expires_at"}
+    token = link(new_email, "confirm-email")
+    assert send(app, "GET", "me").json()["email"] == person.email, "nothing has changed yet"
+    assert confirm(address, token).status_code == 204
+    me = send(app, "GET", "me").json()
+    assert (me["email"], me["email_verified"]) == (new_email, True)
+    assert [one.subject for one in letters(person.email)] == ["Your e-mail address was changed"]
+    login = {"email": new_email.lower(), "password": PASSWORD}
+    assert send(nobody(address), "POST", "auth/login", login).status_code == 200
+    assert send(nobody(address), "POST", "auth/login", login | {"email": person.email}).status_code == 401
+    assert audited(person.id) == [("account.email_asked", "person"), ("account.email_changed", "person")]
+    assert problem(confirm(address, token)) == (400, "link_refused")
+
+
+def test_ones_own_address_is_confirmed_the_same_way(person: Person, address: str) -> None:
+    app = app_of(person, address)
+    assert send(app, "GET", "me").json()["email_verified"] is False
+    assert ask(app, person.email).status_code == 202
+    assert confirm(address, link(person.email, "confirm-email")).status_code == 204
+    assert send(app, "GET", "me").json()["email_verified"] is True
+    assert len(letters(person.email)) == 1, "there is no old address to be told"
+
+
+def test_an_address_that_has_an_account_is_not_betrayed_and_not_taken(person: Person, address: str) -> None:
+    """Who asks is answered as for a free one; only the owner of the address learns of it."""
+    other = make_person()
+    response = ask(app_of(person, address), other.email.upper())
+    assert (response.status_code, set(response.json())) == (202, {"expires_at"})
+    assert [one.subject for one in letters(other.email.upper())] == ["You have an account already"]
+    assert not Proof.objects.filter(user=person.user, digest__isnull=False).exists()
+
+
+def test_an_address_that_was_taken_meanwhile_is_refused(person: Person, address: str, new_email: str) -> None:
+    ask(app_of(person, address), new_email)
+    token = link(new_email, "confirm-email")
+    User.objects.filter(pk=make_person().id).update(email=new_email.lower())
+    assert problem(confirm(address, token)) == (409, "email_taken")
+    assert User.objects.get(pk=person.id).email == person.email
+
+
+def test_a_wrong_password_has_nothing_sent(person: Person, address: str, new_email: str) -> None:
+    """Whoever finds a phone unlocked does not move the account to a mailbox of theirs."""
+    assert problem(ask(app_of(person, address), new_email, "wrong")) == (403, "wrong_password")
+    assert letters(new_email) == []
+
+
+@pytest.mark.parametrize("why", ["unknown", "expired", "for another purpose", "owner suspended"])
+def test_a_link_that_is_no_good_changes_nothing(person: Person, address: str, new_email: str, why: str) -> None:
+    ask(app_of(person, address), new_email)
+    token = link(new_email, "confirm-email")
+    if why == "unknown":
+        token = "x" * 43
+    elif why == "expired":
+        Proof.objects.filter(user=person.user).update(expires_at=timezone.now())
+    elif why == "for another purpose":
+        Proof.objects.filter(user=person.user).update(purpose=ProofPurpose.PASSWORD)
+    else:
+        set_status(person, UserStatus.SUSPENDED)
+    assert problem(confirm(address, token)) == (400, "link_refused")
+    assert User.objects.get(pk=person.id).email == person.email
+
+
+def test_a_reset_that_was_sent_to_the_old_address_ends_with_it(person: Person, address: str, new_email: str) -> None:
+    """Whoever reads the old mailbox has no way into the account any more."""
+    send(nobody(address), "POST", "auth/password/forgot", {"email": person.email})
+    old = link(person.email, "reset-password")
+    ask(app_of(person, address), new_email)
+    assert confirm(address, link(new_email, "confirm-email")).status_code == 204
+    response = send(nobody(address), "POST", "auth/password/reset", {"token": old, "password": "a brand new one here"})
+    assert problem(response) == (400, "link_refused")
+
+
+def test_strangers_mailboxes_are_not_filled(person: Person, address: str, new_email: str) -> None:
+    app = app_of(person, address)
+    codes = [ask(app, new_email).status_code for _ in range(proofs.MESSAGES_AN_HOUR + 1)]
+    assert codes == [202] * proofs.MESSAGES_AN_HOUR + [429]
+    assert problem(ask(app, new_email)) == (429, "too_many_messages")
+    assert len(letters(new_email)) == proofs.MESSAGES_AN_HOUR
+
+
+@pytest.mark.parametrize("email", ["", "no address", "a@b\r\nBcc: c@d.example", f"{'x' * 250}@example.edu"])
+def test_what_is_no_address_is_named(person: Person, address: str, email: str) -> None:
+    response = ask(app_of(person, address), email)
+    assert problem(response) == (400, "invalid")
+    assert set(response.json()["errors"]) == {"email"}
+
+
+def test_a_number_is_the_accounts_once_the_code_was_sent_back(
+    person: Person, address: str, text_messages: type[TextMessages]
+) -> None:
+    app = app_of(person, address)
+    asked = send(app, "POST", "me/phone", {"phone": NUMBER})
+    assert asked.status_code == 202
+    work()
+    assert send(app, "GET", "me").json()["phone"] is None
+    body = {"verification": asked.json()["verification"], "code": text_messages.code(NUMBER)}
+    assert send(app, "POST", "me/phone/verify", body).status_code == 204
+    me = send(app, "GET", "me").json()
+    assert (me["phone"], me["phone_verified"]) == (NUMBER, True)
+    assert problem(send(app, "POST", "me/phone/verify", body)) == (400, "link_refused")
+    assert audited(person.id) == [("account.phone_asked", "person"), ("account.phone_changed", "person")]
+
+
+def test_wrong_codes_are_counted_though_they_are_refused(
+    person: Person, address: str, text_messages: type[TextMessages]
+) -> None:
+    """Five tries of a million: after these not even the right code is taken."""
+    app = app_of(person, address)
+    verification = send(app, "POST", "me/phone", {"phone": NUMBER}).json()["verification"]
+    work()
+    right = text_messages.code(NUMBER)
+    wrong = {"verification": verification, "code": "000000" if right != "000000" else "000001"}
+    for left in reversed(range(proofs.ATTEMPTS)):
+        response = send(app, "POST", "me/phone/verify", wrong)
+        assert problem(response) == (400, "wrong_code")
+        assert response.json()["attempts_left"] == left
+    body = wrong | {"code": right}
+    assert problem(send(app, "POST", "me/phone/verify", body)) == (400, "link_refused")
+    assert User.objects.get(pk=person.id).phone is None
+
+
+@pytest.mark.parametrize("why", ["of somebody else", "expired", "unknown"])
+def test_a_code_counts_for_its_own_verification_in_its_time(
+    person: Person, address: str, text_messages: type[TextMessages], why: str
+) -> None:
+    app = app_of(person, address)
+    verification = send(app, "POST", "me/phone", {"phone": NUMBER}).json()["verification"]
+    work()
+    if why == "of somebody else":
+        app = app_of(make_person(), address)
+    elif why == "expired":
+        Proof.objects.filter(pk=verification).update(expires_at=timezone.now() - timedelta(seconds=1))
+    else:
+        verification = str(person.id)
+    body = {"verification": verification, "code": text_messages.code(NUMBER)}
+    assert problem(send(app, "POST", "me/phone/verify", body)) == (400, "link_refused")
+    assert Proof.objects.filter(user=person.user, attempts=0).exists()
+
+
+def test_without_a_provider_of_text_messages_it_is_said_plainly(person: Person, address: str) -> None:
+    response = send(app_of(person, address), "POST", "me/phone", {"phone": NUMBER})
+    assert problem(response) == (409, "sms_not_configured")
+    assert not Proof.objects.filter(user=person.user).exists()
+
+
+@pytest.mark.parametrize("phone", ["", "2025550123", "+0125550123", "+1202555", "+1 202 555 0123", "+1" + "2" * 15])
+def test_what_is_no_number_is_named(
+    person: Person, address: str, phone: str, text_messages: type[TextMessages]
+) -> None:
+    response = send(app_of(person, address), "POST", "me/phone", {"phone": phone})
+    if phone == "+1202555":
+        assert response.status_code == 202, "short numbers exist"
+    else:
+        assert problem(response) == (400, "invalid")
+        assert set(response.json()["errors"]) == {"phone"}
+
+
+def test_a_number_is_removed(person: Person, address: str) -> None:
+    User.objects.filter(pk=person.id).update(phone=NUMBER, phone_verified=True)
+    app = app_of(person, address)
+    assert [send(app, "DELETE", "me/phone").status_code for _ in range(2)] == [204, 204]
+    me = send(app, "GET", "me").json()
+    assert (me["phone"], me["phone_verified"]) == (None, False)
+    assert audited(person.id) == [("account.phone_removed", "person")]
+
+
+def test_whoever_shows_the_person_is_told_to_read_them_again(person: Person, address: str, new_email: str) -> None:
+    from apps.common.feed import since
+
+    ask(app_of(person, address), new_email)
+    with tenant_scope([person.organization]):
+        before = since(person.organization, 0, limit=100)
+    confirm(address, link(new_email, "confirm-email"))
+    with tenant_scope([person.organization]):
+        after = since(person.organization, 0, limit=100)
+    assert len(after) == len(before) + 1
+    assert f'"resource":"people","id":"{person.id}"' in after[-1].text
+
+
+def test_an_admin_proves_their_own_address_no_more_easily(address: str, new_email: str) -> None:
+    admin = make_person(Role.ADMIN)
+    assert problem(send(app_of(admin, address), "POST", "me/email", {"email": new_email})) == (400, "invalid")

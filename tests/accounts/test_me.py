@@ -1,0 +1,186 @@
+"""One's own account, as one reads and writes it."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from apps.accounts import tokens
+from apps.accounts.models import Membership, MembershipScope, Role, User
+from apps.accounts.services import people
+from apps.accounts.services.memberships import RoleAt, grant_places
+from apps.common.access import PrincipalKind
+from apps.common.feed import since
+from apps.common.scope import tenant_scope
+from apps.tenancy.models import Organization, OrganizationStatus
+from tests.accounts.callers import app_of, audited, nobody, problem, send
+from tests.accounts.people import PASSWORD, Person, make_person, make_site
+from tests.cloud.school import make_school
+from tests.matrix.callers import ROLE_TABLE
+
+
+def join(person: Person, organization: Person, role: Role, **more: object) -> None:
+    """The person in another's school too."""
+    with tenant_scope([organization.organization]):
+        people.add_membership(
+            user=person.user,
+            organization_id=organization.organization,
+            role=role,
+            **more,  # type: ignore[arg-type]
+        )
+
+
+def test_it_says_who_one_is_and_what_one_may_where(person: Person, address: str) -> None:
+    join(person, make_person(), Role.VIEWER)
+    response = send(app_of(person, address), "GET", "me")
+    me = response.json()
+    assert (me["id"], me["email"], me["has_password"]) == (str(person.id), person.email, True)
+    assert {one["organization"]["id"]: (one["role"], one["scope"]) for one in me["memberships"]}[
+        str(person.organization)
+    ] == ("operator", "organization")
+    held = {one["role"]: set(one["permissions"]) for one in me["memberships"]}
+    assert held == {role: ROLE_TABLE[Role(role)] for role in ("operator", "viewer")}
+    assert all(one["held_at"] == [] for one in me["memberships"])
+    assert response["ETag"]
+
+
+def test_a_narrowed_role_says_where_it_holds(address: str) -> None:
+    person = make_person(Role.OPERATOR, scope=MembershipScope.PLACES)
+    site, (here, _) = make_site(person.organization, "Here", "There")
+    with tenant_scope([person.organization]):
+        grant_places(
+            Membership.objects.get(user_id=person.id),
+            RoleAt(Role.OPERATOR, MembershipScope.PLACES, buildings=frozenset({here.id})),
+        )
+    (membership,) = send(app_of(person, address), "GET", "me").json()["memberships"]
+    assert membership["permissions"] == []
+    assert membership["places"] == {"sites": [], "buildings": [str(here.id)]}
+    held = {(one["kind"], one["id"]): set(one["permissions"]) for one in membership["held_at"]}
+    assert held == {
+        ("site", str(site.id)): {"places:read"},
+        ("building", str(here.id)): ROLE_TABLE[Role.OPERATOR],
+    }
+
+
+def test_a_suspended_school_says_so_with_its_reason_and_what_is_left(person: Person, address: str) -> None:
+    with tenant_scope([person.organization]):
+        Organization.objects.update(status=OrganizationStatus.SUSPENDED, suspension_reason="Contract ended")
+    (membership,) = send(app_of(person, address), "GET", "me").json()["memberships"]
+    assert membership["organization"]["status"] == "suspended"
+    assert membership["organization"]["suspension_reason"] == "Contract ended"
+    assert {"alerts:create", "alerts:update"} <= set(membership["permissions"])
+    assert "alert_notes:create" not in membership["permissions"]
+
+
+@pytest.mark.parametrize("why", ["expired", "deleted"])
+def test_where_one_has_no_right_any_more_is_not_shown(person: Person, address: str, why: str) -> None:
+    app = app_of(person, address)
+    with tenant_scope([person.organization]):
+        if why == "expired":
+            Membership.objects.update(expires_at=timezone.now())
+        else:
+            Organization.objects.update(status=OrganizationStatus.DELETED)
+    assert send(app, "GET", "me").json()["memberships"] == []
+
+
+def test_another_name_is_shown_wherever_the_school_has_chosen_none(person: Person, address: str) -> None:
+    """How an organization shows a person is its own to decide, once it has."""
+    other = make_person()
+    join(person, other, Role.VIEWER)
+    with tenant_scope([other.organization]):
+        Membership.objects.filter(user_id=person.id).update(name="Ms. Tess")
+    app = app_of(person, address)
+    response = send(app, "PATCH", "me", {"first_name": "Åsa", "last_name": "Berg", "locale": "sv"})
+    assert response.status_code == 200, response.content
+    assert (response.json()["first_name"], response.json()["locale"]) == ("Åsa", "sv")
+    assert response["ETag"] == send(app, "GET", "me")["ETag"]
+    shown = {one["organization"]["id"]: one["name"] for one in response.json()["memberships"]}
+    assert shown == {str(person.organization): "Åsa Berg", str(other.organization): "Ms. Tess"}
+    with tenant_scope([person.organization]):
+        assert Membership.objects.get(user_id=person.id).name_key == "asa berg"
+        assert '"resource":"people"' in since(person.organization, 0, limit=100)[-1].text
+    assert audited(person.id) == [("account.updated", "person")] * 2, "a row in the trail of each school"
+
+
+def test_what_changed_meanwhile_is_not_overwritten(person: Person, address: str) -> None:
+    app = app_of(person, address)
+    seen = send(app, "GET", "me")["ETag"]
+    assert send(app, "PATCH", "me", {"first_name": "Ada"}, **{"if-match": seen}).status_code == 200
+    stale = send(app, "PATCH", "me", {"first_name": "Eve"}, **{"if-match": seen})
+    assert problem(stale) == (412, "precondition_failed")
+    assert User.objects.get(pk=person.id).first_name == "Ada"
+
+
+def test_what_is_not_ones_own_to_write_is_not_written(person: Person, address: str) -> None:
+    """No body makes its sender a super admin, or an address theirs; what was read can be sent back whole."""
+    app = app_of(person, address)
+    me = send(app, "GET", "me").json()
+    forged = me | {
+        "is_super_admin": True,
+        "email": "principal@example.edu",
+        "email_verified": True,
+        "phone": "+12025550123",
+        "first_name": "Ada",
+    }
+    assert send(app, "PATCH", "me", forged).json() == me | {"first_name": "Ada"} | {
+        "memberships": [one | {"name": f"Ada {me['last_name']}"} for one in me["memberships"]]
+    }
+    response = send(app, "PATCH", "me", {"password": "x", "status": "active"})
+    assert problem(response) == (400, "invalid")
+    assert set(response.json()["errors"]) == {"password", "status"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"first_name": "x" * 101}, "first_name"),
+        ({"last_name": ""}, "last_name"),
+        ({"first_name": ["x"]}, "first_name"),
+        ({"locale": "english, please"}, "locale"),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_written(
+    person: Person, address: str, body: dict[str, object], field: str
+) -> None:
+    response = send(app_of(person, address), "PATCH", "me", {"locale": "de"} | body)
+    assert problem(response) == (400, "invalid")
+    assert set(response.json()["errors"]) == {field}
+    assert User.objects.get(pk=person.id).locale is None
+
+
+def test_a_gateway_has_no_account() -> None:
+    school = make_school()
+    client = nobody("2001:db8::1")
+    for method, path in (("GET", "me"), ("GET", "me/export"), ("GET", "me/devices")):
+        response = send(client, method, path, authorization=f"Bearer {school.gateway_token}")
+        assert problem(response) == (403, "forbidden")
+
+
+def test_a_day_account_reads_itself_and_has_no_address(address: str) -> None:
+    """Its address stands in for none, so that no letter, no reset and no invitation reaches it."""
+    school = make_person(Role.ADMIN)
+    with tenant_scope([school.organization]):
+        user = people.create_user(email="sub@day.invalid".replace("sub", school.user.id.hex), password=None)
+        people.add_membership(
+            user=user,
+            organization_id=school.organization,
+            role=Role.OPERATOR,
+            trigger_only=True,
+            expires_at=timezone.now() + timedelta(hours=8),
+        )
+    token = tokens.mint(
+        kind=PrincipalKind.PERSON,
+        subject=user.id,
+        claims={"email": user.email, "organizations": []},
+        lifetime=timedelta(minutes=5),
+    )
+    headers = {"authorization": f"Bearer {token}"}
+    me = send(nobody(address), "GET", "me", **headers).json()
+    (membership,) = me["memberships"]
+    assert (me["email"], me["has_password"], membership["day_account"]) == (None, False, True)
+    assert membership["permissions"] == ["alerts:create"]
+    for method, path, body in (
+        ("POST", "me/email", {"email": "mine@example.edu", "current_password": PASSWORD}),
+        ("DELETE", "me", {"current_password": PASSWORD}),
+    ):
+        assert problem(send(nobody(address), method, path, body, **headers)) == (409, "no_password")
