@@ -24,6 +24,8 @@ PRODUCTION = PROFILE == "production"
 
 # --- Secrets and names -----------------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SAFESIGNAL_SECRET_KEY")
+SEALING_KEYS: list[str] = env.list("SAFESIGNAL_SEALING_KEYS", default=[SECRET_KEY])
+"""What seals secrets in the database (`apps.common.sealing`): the first seals, each of them opens."""
 BASE_URL = env.str("SAFESIGNAL_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 """Where people and gateways reach this cloud; the audience of gateway assertions is made from it."""
 ALLOWED_HOSTS: list[str] = env.list("SAFESIGNAL_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
@@ -57,6 +59,10 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "channels",
     "guardian",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
     "apps.common",
     "apps.tenancy",
     "apps.accounts",
@@ -74,6 +80,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.common.audit_door.AuditMiddleware",
@@ -169,6 +176,18 @@ ANONYMOUS_USER_NAME = None
 GUARDIAN_MONKEY_PATCH_USER = False
 GUARDIAN_MONKEY_PATCH_GROUP = False
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
+PASSKEY_ORIGINS: list[str] = env.list("SAFESIGNAL_PASSKEY_ORIGINS", default=[BASE_URL])
+"""Where passkeys may be used: our pages, and `android:apk-key-hash:…` of our app."""
+# django-allauth keeps second factors and speaks OpenID Connect (`apps.accounts.authenticators`, `apps.accounts.oidc`).
+# None of its pages is routed, and its tables of e-mail addresses and of global providers stay empty and without grants.
+MFA_ADAPTER = "apps.accounts.authenticators.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "SafeSignal"
+MFA_RECOVERY_CODE_DIGITS = 10
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
 SMS_SENDER = env.str("SAFESIGNAL_SMS_SENDER", "")
 """Dotted path of a class with `send(to, text)`; empty: no text messages are sent, and phones can not be verified."""
 SESSION_COOKIE_AGE = 14 * 24 * 3600

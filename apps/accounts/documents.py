@@ -1,7 +1,8 @@
 """How people are told: the one representation that answers carry and entity tags are made from."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -67,6 +68,50 @@ class PushDocument(msgspec.Struct, frozen=True):
     app_version: str
     created_at: str
     seen_at: str
+
+
+class TotpDocument(msgspec.Struct, frozen=True):
+    """An authenticator app that is set up."""
+
+    created_at: str
+    last_used_at: str | None
+
+
+class PasskeyDocument(msgspec.Struct, frozen=True):
+    """A passkey, by the name that its owner gave it."""
+
+    id: int
+    name: str
+    created_at: str
+    last_used_at: str | None
+
+
+class SecondFactorsDocument(msgspec.Struct, frozen=True):
+    """What a person can show beside their password; `required_by` are organizations that ask for it in vain so far."""
+
+    totp: TotpDocument | None
+    passkeys: Sequence[PasskeyDocument]
+    recovery_codes_left: int
+    required_by: Sequence[UUID]
+
+
+def passkey_document(authenticator: Any) -> PasskeyDocument:
+    """A passkey, from allauth's authenticator."""
+    return PasskeyDocument(
+        id=authenticator.pk,
+        name=authenticator.data["name"],
+        created_at=rfc3339(authenticator.created_at),
+        last_used_at=_at(authenticator.last_used_at),
+    )
+
+
+def totp_document(authenticator: Any) -> TotpDocument:
+    """An authenticator app, from allauth's authenticator."""
+    return TotpDocument(created_at=rfc3339(authenticator.created_at), last_used_at=_at(authenticator.last_used_at))
+
+
+def _at(at: datetime | None) -> str | None:
+    return rfc3339(at) if at else None
 
 
 def person_document(membership: Membership, places: Mapping[UUID, PlacesDocument]) -> PersonDocument:

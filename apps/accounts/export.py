@@ -23,7 +23,7 @@ from apps.accounts.documents import (
     push_document,
 )
 from apps.accounts.models import Invitation, Membership, Proof, RefreshToken, User, Visit
-from apps.common.access import Principal, require_person
+from apps.common.access import Principal, require_own_account
 from apps.common.models import AuditEntry, AuditPersonal
 from apps.common.scope import widen_scope
 from apps.common.times import rfc3339
@@ -104,7 +104,7 @@ class Export(msgspec.Struct, frozen=True):
 
 def own_export(*, principal: Principal, now: datetime) -> bytes:
     """The caller's export as JSON. Raises Forbidden."""
-    require_person(principal)
+    require_own_account(principal)
     widen_scope(selectors.organizations_of(principal.id))
     user = User.objects.get(pk=principal.id)
     export = Export(

@@ -120,6 +120,17 @@ def password_changed(*, to: str) -> Letter:
     )
 
 
+def second_factor_changed(*, to: str) -> Letter:
+    """For the owner of an account, whoever it was that changed it."""
+    return _letter(
+        to,
+        "Your sign-in was changed",
+        "A second factor of your SafeSignal account (authenticator app, passkey or recovery codes) was added, changed"
+        " or removed, by somebody who knew your password.",
+        "If this was not you, set a new password and tell your school's administrator at once.",
+    )
+
+
 def has_account(*, to: str) -> Letter:
     """For an address that somebody wants to use anew: only its owner is told that it is in use."""
     return _letter(

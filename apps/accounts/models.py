@@ -179,6 +179,26 @@ class Proof(models.Model):
         indexes = [models.Index(name="proofs_user_purpose", fields=["user", "purpose"])]
 
 
+class SignInChallenge(models.Model):
+    """A sign-in whose password was right and whose second factor is still to come: good once, for a few minutes.
+
+    Kept for an hour, so that unfinished ones can be counted.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user = models.ForeignKey(User, models.CASCADE)
+    digest = models.BinaryField(max_length=32, unique=True)
+    passkey_state = models.JSONField(null=True)
+    """What python-fido2 checks a passkey's answer against; None: the person has no passkey."""
+    attempts = models.SmallIntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "sign_in_challenges"
+        indexes = [models.Index(name="sign_in_challenges_user", fields=["user", "created_at"])]
+
+
 class Platform(models.TextChoices):
     """What a push registration is sent through."""
 
@@ -283,6 +303,8 @@ class RefreshToken(models.Model):
     family = models.UUIDField()
     user = models.ForeignKey(User, models.CASCADE)
     digest = models.BinaryField(max_length=32, unique=True)
+    only_organization = models.UUIDField(null=True)
+    """Where alone this sign-in gives rights, because that organization's identity provider vouched for it."""
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)

@@ -5,6 +5,8 @@ Persons are resolved here. Who owns another kind of caller says how its token be
 """
 
 from collections.abc import Callable
+from typing import Final
+from uuid import UUID
 
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.base import SessionBase
@@ -20,7 +22,12 @@ from apps.common.problems import Unauthenticated
 Resolver = Callable[[Claims], Principal | None]
 """From verified claims to the caller with their rights of this moment; None when they may not speak any more."""
 
-_resolvers: dict[PrincipalKind, Resolver] = {PrincipalKind.PERSON: lambda claims: person_principal(claims.sub)}
+_resolvers: dict[PrincipalKind, Resolver] = {
+    PrincipalKind.PERSON: lambda claims: person_principal(claims.sub, only=claims.only)
+}
+
+ONLY: Final = "only_organization"
+"""In a browser's session: the organization whose identity provider vouched for the person, and no other counts."""
 
 
 class BadToken(Unauthenticated):
@@ -54,4 +61,7 @@ def principal_from_session(session: SessionBase) -> Principal | None:
     request = HttpRequest()
     request.session = session
     user = get_user(request)
-    return person_principal(user.pk) if isinstance(user, User) else None
+    if not isinstance(user, User):
+        return None
+    only = session.get(ONLY)
+    return person_principal(user.pk, only=UUID(only) if only else None)

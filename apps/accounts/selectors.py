@@ -10,7 +10,8 @@ from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 
-from apps.accounts.documents import PlacesDocument
+from apps.accounts import authenticators
+from apps.accounts.documents import PlacesDocument, SecondFactorsDocument, passkey_document, totp_document
 from apps.accounts.models import (
     BuildingGrant,
     Invitation,
@@ -23,7 +24,7 @@ from apps.accounts.models import (
     User,
 )
 from apps.accounts.names import folded
-from apps.common.access import Principal, require
+from apps.common.access import Principal, require, require_own_account
 from apps.common.pagination import Page, PageQuery, cut, keyset_page
 from apps.common.problems import NotFound
 
@@ -35,9 +36,9 @@ def user_by_email(email: str) -> User | None:
     return User.objects.filter(Exact(Lower("email"), Lower(Value(email)))).first()
 
 
-def owner_of_refresh_token(digest: bytes) -> UUID | None:
-    """Whose refresh token this is; None for one that was never given out."""
-    return RefreshToken.objects.filter(digest=digest).values_list("user_id", flat=True).first()
+def sign_in_of_refresh_token(digest: bytes) -> tuple[UUID, UUID | None] | None:
+    """Whose refresh token this is, and in which organization alone it counts if so; None: it was never given out."""
+    return RefreshToken.objects.filter(digest=digest).values_list("user_id", "only_organization").first()
 
 
 def owner_of_proof(digest: bytes) -> UUID | None:
@@ -115,6 +116,19 @@ def invitations_page(*, principal: Principal, organization_id: UUID, query: Page
 def push_registrations(user_id: UUID) -> QuerySet[PushRegistration]:
     """Where a person is told of alerts, oldest first."""
     return PushRegistration.objects.filter(user_id=user_id).order_by("id")
+
+
+def second_factors(principal: Principal) -> SecondFactorsDocument:
+    """What protects one's own account beside the password. Raises Forbidden."""
+    require_own_account(principal)
+    own = authenticators.of_user(User.objects.get(pk=principal.id))
+    apps = [totp_document(one) for one in own if one.type == "totp"]
+    return SecondFactorsDocument(
+        totp=apps[0] if apps else None,
+        passkeys=[passkey_document(one) for one in own if one.type == "webauthn"],
+        recovery_codes_left=authenticators.recovery_codes_left(own),
+        required_by=[grant.organization_id for grant in principal.grants.values() if grant.needs_second_factor],
+    )
 
 
 def own_memberships(principal: Principal) -> list[Membership]:

@@ -43,6 +43,12 @@ def start_password_reset(email: str) -> None:
 
 
 @sending
+def tell_second_factor_changed(address: str) -> None:
+    """Tell the owner."""
+    messages.send(messages.second_factor_changed(to=address))
+
+
+@sending
 def register_openly(slug: str, email: str) -> None:
     """Invite whoever asked for it, if the organization is open to that."""
     invitations.register_openly(slug=slug, email=email, now=timezone.now())

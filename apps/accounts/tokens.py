@@ -56,6 +56,8 @@ class Claims(msgspec.Struct, frozen=True):
     exp: int
     email: str | None = None
     organizations: tuple[OrganizationClaim, ...] | None = None
+    only: UUID | None = None
+    """The organization whose identity provider vouched for the person; this token gives rights there alone."""
 
 
 class SigningKey(msgspec.Struct, frozen=True):

@@ -44,6 +44,8 @@ class Grant:
     role: str
     permissions: frozenset[Pair]
     places: Places | None = None
+    needs_second_factor: bool = False
+    """Whether most of the role is withheld until the person sets up a second factor, as the organization asks."""
 
     def at(self, building: UUID | None = None, site: UUID | None = None) -> frozenset[Pair]:
         """The rights held at a building or at a site; with neither, in the whole organization."""
@@ -91,11 +93,30 @@ class Principal:
     is_super_admin: bool = False
     sign_in: UUID | None = None
     """Which sign-in a person came by."""
+    only: UUID | None = None
+    """The organization whose identity provider vouched for a person: there alone this sign-in counts, and of the
+    account itself, which others share, it changes and shows nothing."""
 
     @property
     def is_authenticated(self) -> bool:
         """True: a principal exists only for a verified credential (what DRF asks of a user)."""
         return True
+
+
+class SecondFactorNeeded(Forbidden):
+    """The organization asks its administrators for a second factor, and this account has none. Alarms are raised and
+    answered without.
+    """
+
+    code = "second_factor_needed"
+    default_detail = "Your organization asks its administrators for a second factor: set one up, then try again."
+
+
+class NotBySingleSignOn(Forbidden):
+    """An organization's identity provider vouches for a person in that organization, not for their account."""
+
+    code = "not_by_single_sign_on"
+    default_detail = "Sign in with e-mail and password for this: your school's sign-in opens your school alone."
 
 
 def allows(
@@ -154,12 +175,16 @@ def require_super_admin(principal: Principal) -> None:
         raise Forbidden("Only operators of the platform may do this.")
 
 
-def require_person(principal: Principal) -> None:
-    """For what belongs to an account: only persons have one. Raises Forbidden."""
+def require_own_account(principal: Principal) -> None:
+    """For what concerns a person's account, in all their organizations. Raises Forbidden, NotBySingleSignOn."""
     if principal.kind is not PrincipalKind.PERSON:
-        raise Forbidden("Only a person has an account of their own.")
+        raise Forbidden("Only people have an account.")
+    if principal.only is not None:
+        raise NotBySingleSignOn()
 
 
 def _refusal(grant: Grant, resource: str, action: str) -> Forbidden:
+    if grant.needs_second_factor:
+        return SecondFactorNeeded()
     where = "in the whole organization" if grant.places else "in this organization"
     return Forbidden(f"Your role ({grant.role}) does not include {resource}:{action} {where}.")

@@ -15,13 +15,13 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.services.sign_in import WrongCredentials, authenticate
-from apps.accounts.throttle import TooManyGuesses
+from apps.accounts.services.second_factors import SecondFactorRefused, SecondFactorRequired
+from apps.accounts.services.sign_in import WrongCredentials, authenticate, authenticate_further
 from apps.alerts import services
 from apps.common.access import Principal
 from apps.common.addresses import address_of
 from apps.common.doors import open_door
-from apps.common.problems import Conflict, Forbidden, NotFound
+from apps.common.problems import Conflict, Forbidden, NotFound, TooManyRequests
 from apps.portal import security, selectors
 from apps.portal.board import board_context
 
@@ -50,18 +50,35 @@ def signed_in(
 @security.page
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponseBase:
-    """E-mail and password for a session."""
+    """E-mail and password for a session, and a code where the account has a second factor."""
     target = _next(request)
     if request.method != "POST":
         return redirect(target) if request.user.is_authenticated else _sign_in_form(request, target)
+    if "challenge" in request.POST:
+        return _second_step(request, target)
     email, password = request.POST.get("email", "").strip(), request.POST.get("password", "")
     try:
         user = authenticate(email=email, password=password, address=address_of(request))
     except WrongCredentials:
         return _sign_in_form(request, target, email, "E-mail address and password do not match. Try again.")
-    except TooManyGuesses as refusal:
-        wait = f"Too many wrong passwords. Wait {refusal.retry_after} seconds, then try again."
+    except SecondFactorRequired as asked:
+        return _code_form(request, target, asked.challenge)
+    except TooManyRequests as refusal:
+        wait = f"{refusal.detail} ({refusal.retry_after} seconds)"
         return _sign_in_form(request, target, email, wait)
+    login(request, user)
+    return redirect(target)
+
+
+def _second_step(request: HttpRequest, target: str) -> HttpResponse:
+    challenge, code = request.POST["challenge"], request.POST.get("code", "").strip()
+    try:
+        user = authenticate_further(challenge=challenge, code=code, passkey=None, address=address_of(request))
+    except SecondFactorRefused:
+        wrong = "This code is not right, or was used before. Try the next one, or begin again."
+        return _code_form(request, target, challenge, wrong)
+    except TooManyRequests as refusal:
+        return _code_form(request, target, challenge, f"{refusal.detail} ({refusal.retry_after} seconds)")
     login(request, user)
     return redirect(target)
 
@@ -164,6 +181,10 @@ def _message(request: HttpRequest, heading: str, text: str, **more: object) -> H
 
 def _sign_in_form(request: HttpRequest, target: str, email: str = "", error: str = "") -> HttpResponse:
     return render(request, "portal/login.html", {"next": target, "email": email, "error": error})
+
+
+def _code_form(request: HttpRequest, target: str, challenge: str, error: str = "") -> HttpResponse:
+    return render(request, "portal/second_factor.html", {"next": target, "challenge": challenge, "error": error})
 
 
 def _next(request: HttpRequest) -> str:

@@ -90,8 +90,10 @@ def test_the_oldest_makes_room(person: Person, address: str) -> None:
 def test_what_is_wrong_is_named(
     person: Person, address: str, token: str, changes: dict[str, object], field: str
 ) -> None:
-    response = register(app_of(person, address), token, **changes) if "token" not in changes else send(
-        app_of(person, address), "POST", "me/devices", {"platform": "ios", "app_version": "1", **changes}
+    response = (
+        register(app_of(person, address), token, **changes)
+        if "token" not in changes
+        else send(app_of(person, address), "POST", "me/devices", {"platform": "ios", "app_version": "1", **changes})
     )
     assert problem(response) == (400, "invalid")
     assert set(response.json()["errors"]) == {field}

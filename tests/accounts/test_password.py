@@ -135,9 +135,7 @@ def test_of_several_sign_ins_all_end_but_the_one_that_is_kept(person: Person, ad
     kept = RefreshToken.objects.filter(user=person.user).order_by("id").values_list("family", flat=True)[0]
     with tenant_scope([person.organization]):
         sign_in.end_sign_ins(person.id, except_family=kept, now=timezone.now())
-    codes = [
-        send(nobody(address), "POST", "auth/refresh", {"refresh": pair.refresh}).status_code for pair in pairs
-    ]
+    codes = [send(nobody(address), "POST", "auth/refresh", {"refresh": pair.refresh}).status_code for pair in pairs]
     assert codes == [200, 401, 401]
     assert send(nobody(address), "POST", "auth/refresh", {"refresh": others}).status_code == 200
 

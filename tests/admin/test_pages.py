@@ -28,6 +28,7 @@ WITHOUT_A_PAGE = {
     "accounts.RefreshToken": "a secret's digest: one's own sessions are listed by the API",
     "accounts.SiteGrant": "a part of the person's page: where their role holds",
     "alerts.AlertEvent": "the story on the alert's page",
+    "accounts.SignInChallenge": "a secret's digest, for some minutes",
     "alerts.AlertKey": "the names of presses: how a repeat is known",
     "alerts.AlertNote": "the notes on the alert's page",
     "common.AuditPersonal": "personal values beside the trail, for who may see the trail's entry",

@@ -22,6 +22,9 @@ WITHOUT_TENANT: Final = {
     "public.proofs": READ_WRITE,
     # A person's own: found through them, and by a token that only their phone has.
     "public.push_registrations": READ_WRITE,
+    # A person's own second factors and sign-ins that wait for one: found through them, or by a secret's digest.
+    "public.mfa_authenticator": READ_WRITE,
+    "public.sign_in_challenges": READ_WRITE,
     # Found by a session key that only its owner has.
     "public.django_session": READ_WRITE,
     # A principal may have many tenants or none: row-level security shows each its own keys.
@@ -36,6 +39,11 @@ WITHOUT_TENANT: Final = {
     "public.guardian_groupobjectpermission": NOTHING,
     "public.guardian_userobjectpermission": NOTHING,
     "public.django_admin_log": NOTHING,
+    "public.account_emailaddress": NOTHING,
+    "public.account_emailconfirmation": NOTHING,
+    "public.socialaccount_socialapp": NOTHING,
+    "public.socialaccount_socialaccount": NOTHING,
+    "public.socialaccount_socialtoken": NOTHING,
     "public.django_migrations": NOTHING,
 }
 """Each table that belongs to no tenant, with all that `app` may do there: its lock."""
@@ -53,6 +61,7 @@ SECURITY_DEFINERS: Final = {
     # What is asked before a tenant is known: callable by app, and each answers about the one id that it is given.
     "gateway_credentials(uuid)": ("safesignal_system", "safesignal_app"),
     "principal_grants(uuid,timestamp with time zone)": ("safesignal_system", "safesignal_app"),
+    "second_factor_due(uuid)": ("safesignal_system", "safesignal_app"),
     "invitation_by_digest(bytea)": ("safesignal_system", "safesignal_app"),
     "person_organizations(uuid)": ("safesignal_system", "safesignal_app"),
     # Writes for who runs the platform, and asks itself whether its caller does.

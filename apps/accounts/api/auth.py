@@ -53,9 +53,12 @@ class LoginView(OpenView):
         responses={
             200: TokenPairSerializer,
             (400, CONTENT_TYPE): INVALID,
-            (401, CONTENT_TYPE): OpenApiResponse(ProblemSerializer, description="`wrong_credentials`"),
+            (401, CONTENT_TYPE): OpenApiResponse(
+                ProblemSerializer,
+                description="`wrong_credentials`; `second_factor_required`: go on at /auth/login/second-factor.",
+            ),
             (429, CONTENT_TYPE): OpenApiResponse(
-                ProblemSerializer, description="`too_many_guesses`: see `Retry-After`."
+                ProblemSerializer, description="`too_many_guesses`, `too_many_sign_ins`: see `Retry-After`."
             ),
         },
         auth=[],

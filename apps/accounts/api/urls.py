@@ -13,11 +13,21 @@ from apps.accounts.api.joining import (
     VerifyEmailView,
 )
 from apps.accounts.api.me import ExportView, MeView, OwnEmailView, OwnPasswordView, OwnPhoneView, VerifyPhoneView
+from apps.accounts.api.second_factors import (
+    ConfirmationView,
+    PasskeysView,
+    PasskeyView,
+    RecoveryCodesView,
+    SecondFactorsView,
+    SecondStepView,
+    TotpView,
+)
 from apps.accounts.api.transfer import ExportPeopleView, ImportPeopleView
 from apps.common.doors import open_door, own_scope
 
 urlpatterns = [
     path("auth/login", open_door(LoginView.as_view()), name="auth-login"),
+    path("auth/login/second-factor", open_door(SecondStepView.as_view()), name="auth-second-factor"),
     path("auth/refresh", open_door(RefreshView.as_view()), name="auth-refresh"),
     path("auth/logout", open_door(LogoutView.as_view()), name="auth-logout"),
     path("organizations/<uuid:organization_id>/imports/people", ImportPeopleView.as_view()),
@@ -35,4 +45,10 @@ urlpatterns = [
     path("me/devices", DevicesView.as_view()),
     path("me/devices/<uuid:registration_id>", DeviceView.as_view()),
     path("me/export", ExportView.as_view()),
+    path("me/confirmation", ConfirmationView.as_view(), name="me-confirmation"),
+    path("me/mfa", SecondFactorsView.as_view(), name="me-mfa"),
+    path("me/mfa/totp", TotpView.as_view(), name="me-mfa-totp"),
+    path("me/mfa/passkeys", PasskeysView.as_view(), name="me-mfa-passkeys"),
+    path("me/mfa/passkeys/<int:passkey_id>", PasskeyView.as_view(), name="me-mfa-passkey"),
+    path("me/mfa/recovery-codes", RecoveryCodesView.as_view(), name="me-mfa-recovery-codes"),
 ]

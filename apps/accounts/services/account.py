@@ -18,14 +18,14 @@ from apps.accounts.names import folded
 from apps.accounts.own_documents import OwnDocument, own_document
 from apps.accounts.services import own, passwords, proofs
 from apps.accounts.services.people import EmailTaken
-from apps.common.access import Principal, require_person
+from apps.common.access import Principal, require_own_account
 from apps.common.etags import require_match
 from apps.common.scope import tenant_scope
 
 
 def read(principal: Principal) -> OwnDocument:
     """The caller's account and memberships, with what they may at this moment. Raises Forbidden."""
-    require_person(principal)
+    require_own_account(principal)
     return _document(User.objects.get(pk=principal.id), principal)
 
 
@@ -36,7 +36,7 @@ def update(
 
     An organization that has not chosen how to show the person shows their new name.
     """
-    require_person(principal)
+    require_own_account(principal)
     user = own.locked(principal.id)
     require_match(if_match, _document(user, principal))
     before = user.full_name
@@ -57,7 +57,7 @@ def ask_email(*, principal: Principal, email: str, password: str, address: str, 
     What is answered does not tell whether the address has an account already: only its owner is told. Raises Forbidden,
     NoPassword, WrongPassword, TooManyGuesses, TooManyMessages.
     """
-    require_person(principal)
+    require_own_account(principal)
     user = User.objects.get(pk=principal.id)
     passwords.prove(user, password=password, address=address)
     value = None if email == user.email else email
@@ -96,7 +96,7 @@ def verify_email(*, token: str, now: datetime) -> None:
 
 def ask_phone(*, principal: Principal, phone: str, now: datetime) -> Proof:
     """Send a code to a number that is to be the account's. Raises Forbidden, SmsNotConfigured, TooManyMessages."""
-    require_person(principal)
+    require_own_account(principal)
     messages.sms_sender()
     user = User.objects.get(pk=principal.id)
     proof = proofs.ask(user=user, purpose=ProofPurpose.PHONE, value=phone, now=now)
@@ -109,7 +109,7 @@ def verify_phone(*, principal: Principal, verification: UUID, code: str, now: da
 
     Opens its own transaction, so that a wrong code counts. Raises Forbidden, LinkRefused, WrongCode.
     """
-    require_person(principal)
+    require_own_account(principal)
     with tenant_scope(principal.grants):
         user = own.locked(principal.id)
         proof = proofs.redeem_number(user=user, verification=verification, code=code, now=now)
@@ -121,7 +121,7 @@ def verify_phone(*, principal: Principal, verification: UUID, code: str, now: da
 
 def remove_phone(*, principal: Principal, now: datetime) -> None:
     """The account has no number any more; where it had none, nothing changes. Raises Forbidden."""
-    require_person(principal)
+    require_own_account(principal)
     user = own.locked(principal.id)
     if user.phone is not None:
         _set_phone(user, None, principal, "account.phone_removed", now)

@@ -16,7 +16,7 @@ from apps.accounts.models import Invitation, Membership, Proof, PushRegistration
 from apps.accounts.services import own, passwords, sign_in
 from apps.accounts.services.memberships import require_other_admin
 from apps.common import audit, feed, idempotency
-from apps.common.access import Principal, require_person
+from apps.common.access import Principal, require_own_account
 from apps.common.problems import Conflict
 from apps.common.scope import widen_scope
 from apps.tenancy import organization_settings
@@ -35,7 +35,7 @@ def erase(*, principal: Principal, password: str, address: str, now: datetime) -
 
     Raises Forbidden, NoPassword, WrongPassword, TooManyGuesses, LastAdmin, LegalHold.
     """
-    require_person(principal)
+    require_own_account(principal)
     user = User.objects.get(pk=principal.id)
     passwords.prove(user, password=password, address=address)
     organizations = selectors.organizations_of(user.pk)

@@ -12,7 +12,7 @@ from apps.accounts.selectors import owner_of_proof, user_by_email
 from apps.accounts.services import own, people, proofs, sign_in
 from apps.accounts.services.proofs import TooManyMessages
 from apps.accounts.throttle import Guess
-from apps.common.access import Principal, require_person
+from apps.common.access import Principal, require_own_account
 from apps.common.problems import Conflict, Forbidden
 from apps.common.scope import tenant_scope
 
@@ -53,7 +53,7 @@ def change(*, principal: Principal, current: str, password: str, address: str, n
 
     Raises Forbidden, NoPassword, WrongPassword, TooManyGuesses, Invalid (it is too weak).
     """
-    require_person(principal)
+    require_own_account(principal)
     user = User.objects.get(pk=principal.id)
     prove(user, password=current, address=address)
     known = user.password

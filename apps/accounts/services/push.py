@@ -7,7 +7,7 @@ from uuid import UUID
 from apps.accounts.models import Platform, PushRegistration
 from apps.accounts.selectors import push_registrations
 from apps.accounts.services import own
-from apps.common.access import Principal, require_person
+from apps.common.access import Principal, require_own_account
 from apps.common.problems import NotFound
 
 MOST: Final = 20
@@ -21,7 +21,7 @@ def register(
 
     An app does it at each start, so that a registration which is known only notes that it was seen. Raises Forbidden.
     """
-    require_person(principal)
+    require_own_account(principal)
     own.locked(principal.id)
     PushRegistration.objects.filter(token=token).exclude(user=principal.id).delete()
     is_known = PushRegistration.objects.filter(token=token).exists()
@@ -49,7 +49,7 @@ def register(
 
 def unregister(*, principal: Principal, registration_id: UUID) -> None:
     """Send nothing there any more. Raises Forbidden, NotFound."""
-    require_person(principal)
+    require_own_account(principal)
     deleted, _ = PushRegistration.objects.filter(user=principal.id, id=registration_id).delete()
     if not deleted:
         raise NotFound()

@@ -7,6 +7,7 @@ though its answer is an error.
 import secrets
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -19,7 +20,9 @@ from django.utils.crypto import salted_hmac
 from apps.accounts import tokens
 from apps.accounts.grants import person_principal
 from apps.accounts.models import RefreshToken, User
-from apps.accounts.selectors import owner_of_refresh_token, user_by_email
+from apps.accounts.selectors import sign_in_of_refresh_token, user_by_email
+from apps.accounts.services import second_factors
+from apps.accounts.services.second_factors import SecondFactorRefused
 from apps.accounts.throttle import Guess
 from apps.common import audit
 from apps.common.access import Principal, PrincipalKind
@@ -63,7 +66,8 @@ class TokenPair(msgspec.Struct, frozen=True):
 def authenticate(*, email: str, password: str, address: str) -> User:
     """The person with these credentials, ready for Django's `login()`. Every outcome is audited.
 
-    Raises WrongCredentials, or TooManyGuesses. Opens its own transaction.
+    Raises WrongCredentials, TooManyGuesses, or SecondFactorRequired (go on with `authenticate_further`). Opens its own
+    transaction.
     """
     guess = Guess(email=email, address=address)
     guess.take()
@@ -73,22 +77,60 @@ def authenticate(*, email: str, password: str, address: str) -> User:
         _audit(known.id if known else None, action="auth.login", outcome="refused")
         raise WrongCredentials()
     guess.right()
+    second_factors.demand(user=user, now=timezone.now())
+    _audit(user.id, action="auth.login", outcome="done")
+    return user
+
+
+def authenticate_further(
+    *,
+    challenge: str,
+    code: str | None,
+    passkey: dict[str, Any] | None,
+    address: str,
+    now: datetime | None = None,
+) -> User:
+    """The person who answered the challenge of their second factor, ready for Django's `login()`.
+
+    Raises SecondFactorRefused, TooManyGuesses. Opens its own transaction.
+    """
+    user, right = second_factors.answer(
+        challenge=challenge, code=code, passkey=passkey, address=address, now=now or timezone.now()
+    )
+    if user is None or not right:
+        _audit(user.id if user else None, action="auth.second_factor", outcome="refused")
+        raise SecondFactorRefused()
     _audit(user.id, action="auth.login", outcome="done")
     return user
 
 
 def login(*, email: str, password: str, address: str, now: datetime | None = None) -> TokenPair:
     """Sign in with e-mail and password: a new family of refresh tokens. Raises as `authenticate` does."""
-    now = now or timezone.now()
     user = authenticate(email=email, password=password, address=address)
-    principal = person_principal(user.id)
+    return begin(user=user, now=now or timezone.now())
+
+
+def login_further(
+    *, challenge: str, code: str | None, passkey: dict[str, Any] | None, address: str, now: datetime | None = None
+) -> TokenPair:
+    """The second step of `login`, where the account has a second factor. Raises as `authenticate_further` does."""
+    user = authenticate_further(challenge=challenge, code=code, passkey=passkey, address=address, now=now)
+    return begin(user=user, now=now or timezone.now())
+
+
+def begin(*, user: User, now: datetime, only: UUID | None = None) -> TokenPair:
+    """A new family of refresh tokens for who has shown all that is asked; with `only`, for that organization alone.
+
+    Opens its own transaction. Raises WrongCredentials.
+    """
+    principal = person_principal(user.id, only=only)
     if principal is None:
         raise WrongCredentials()
     refresh_token = secrets.token_urlsafe(32)
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(last_login=now)
         RefreshToken.objects.filter(user=user, expires_at__lt=now).delete()
-        _store(refresh_token, family=new_id(), user=user, now=now)
+        _store(refresh_token, family=new_id(), user=user, now=now, only=only)
     return _pair(user, principal, refresh_token, now)
 
 
@@ -99,8 +141,8 @@ def refresh(*, token: str, now: datetime | None = None) -> TokenPair:
     Raises RefreshRefused.
     """
     now = now or timezone.now()
-    owner = owner_of_refresh_token(_digest(token))
-    principal = person_principal(owner) if owner else None
+    owner, only = sign_in_of_refresh_token(_digest(token)) or (None, None)
+    principal = person_principal(owner, only=only) if owner else None
     if principal is None:
         raise RefreshRefused()
     with tenant_scope(principal.grants):
@@ -113,10 +155,10 @@ def refresh(*, token: str, now: datetime | None = None) -> TokenPair:
 
 def logout(*, token: str, now: datetime | None = None) -> None:
     """End the sign-in that this refresh token belongs to. An unknown token is no error: it is signed out already."""
-    owner = owner_of_refresh_token(_digest(token))
+    owner, only = sign_in_of_refresh_token(_digest(token)) or (None, None)
     if owner is None:
         return
-    principal = person_principal(owner)
+    principal = person_principal(owner, only=only)
     with tenant_scope(principal.grants if principal else ()):
         _lock(owner)
         presented = RefreshToken.objects.filter(digest=_digest(token), revoked_at=None).first()
@@ -140,7 +182,7 @@ def _rotate(token: str, user: User, principal: Principal, now: datetime) -> Refr
     if presented.used_at is None:
         presented.used_at = now
         presented.save(update_fields=["used_at"])
-        _store(_successor(token), family=presented.family, user=user, now=now)
+        _store(_successor(token), family=presented.family, user=user, now=now, only=presented.only_organization)
     elif now - presented.used_at > REUSE_GRACE:
         _revoke(presented.family, now)
         _record(user.id, principal, action="auth.refresh_reused", outcome="refused")
@@ -153,10 +195,11 @@ def _lock(user_id: UUID) -> User:
     return User.objects.select_for_update(no_key=True).get(pk=user_id)
 
 
-def _store(token: str, *, family: UUID, user: User, now: datetime) -> None:
+def _store(token: str, *, family: UUID, user: User, now: datetime, only: UUID | None) -> None:
     RefreshToken.objects.create(
         family=family,
         user=user,
+        only_organization=only,
         digest=_digest(token),
         created_at=now,
         expires_at=now + timedelta(days=settings.REFRESH_TOKEN_DAYS),
@@ -178,10 +221,11 @@ def _successor(token: str) -> str:
 
 def _pair(user: User, principal: Principal, refresh_token: str, now: datetime) -> TokenPair:
     organizations = [{"id": str(grant.organization_id), "role": grant.role} for grant in principal.grants.values()]
+    only = {"only": str(principal.only)} if principal.only else {}
     access = tokens.mint(
         kind=PrincipalKind.PERSON,
         subject=user.id,
-        claims={"email": user.email, "organizations": organizations},
+        claims={"email": user.email, "organizations": organizations, **only},
         lifetime=timedelta(seconds=settings.ACCESS_TOKEN_SECONDS),
         now=now,
     )

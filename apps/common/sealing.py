@@ -1,0 +1,52 @@
+"""Text sealed for ourselves: secrets that the database keeps, and states that are handed out and come back.
+
+Fernet (AES-128-CBC with HMAC-SHA256, dated) under a key of its own for each purpose, derived from
+`settings.SEALING_KEYS`: what was sealed for one purpose opens for no other.
+"""
+
+from base64 import urlsafe_b64encode
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+KEY_BYTES = 32
+
+
+class NotSealed(Exception):
+    """This was not sealed here for this purpose, or too long ago."""
+
+
+def seal(text: str, *, purpose: str, now: datetime) -> str:
+    """The text, unreadable and unchangeable for whoever has no key."""
+    return _keys(tuple(settings.SEALING_KEYS), purpose).encrypt_at_time(text.encode(), int(now.timestamp())).decode()
+
+
+def unseal(sealed: str, *, purpose: str) -> str:
+    """What was sealed, however long ago. Raises NotSealed."""
+    try:
+        return _keys(tuple(settings.SEALING_KEYS), purpose).decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        raise NotSealed from None
+
+
+def unseal_fresh(sealed: str, *, purpose: str, within: timedelta, now: datetime) -> str:
+    """What was sealed at most `within` ago. Raises NotSealed."""
+    keys = _keys(tuple(settings.SEALING_KEYS), purpose)
+    try:
+        return keys.decrypt_at_time(sealed.encode(), int(within.total_seconds()), int(now.timestamp())).decode()
+    except InvalidToken:
+        raise NotSealed from None
+
+
+@lru_cache(maxsize=64)
+def _keys(secrets: tuple[str, ...], purpose: str) -> MultiFernet:
+    return MultiFernet([Fernet(_derived(secret, purpose)) for secret in secrets])
+
+
+def _derived(secret: str, purpose: str) -> bytes:
+    key = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"safesignal.{purpose}".encode())
+    return urlsafe_b64encode(key.derive(secret.encode()))
