@@ -178,6 +178,12 @@ GUARDIAN_MONKEY_PATCH_GROUP = False
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
 PASSKEY_ORIGINS: list[str] = env.list("SAFESIGNAL_PASSKEY_ORIGINS", default=[BASE_URL])
 """Where passkeys may be used: our pages, and `android:apk-key-hash:…` of our app."""
+OIDC_PRIVATE_ISSUERS = env.bool("SAFESIGNAL_OIDC_PRIVATE_ISSUERS", not PRODUCTION)
+"""Whether identity providers may be in a private network (and without TLS on this machine): else an organization's
+administrator could have us ask whatever stands beside us."""
+APP_REDIRECTS: list[str] = env.list("SAFESIGNAL_APP_REDIRECTS", default=["safesignal://signed-in"])
+"""Where our apps take up a single sign-on; compared as a whole."""
+SOCIALACCOUNT_ADAPTER = "apps.accounts.oidc.Adapter"
 # django-allauth keeps second factors and speaks OpenID Connect (`apps.accounts.authenticators`, `apps.accounts.oidc`).
 # None of its pages is routed, and its tables of e-mail addresses and of global providers stay empty and without grants.
 MFA_ADAPTER = "apps.accounts.authenticators.Adapter"

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from django.contrib.auth import get_user
+from django.contrib.auth import get_user, login
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
 from apps.accounts import tokens
 from apps.accounts.grants import person_principal
 from apps.accounts.models import User
+from apps.accounts.selectors import identity_stands
 from apps.accounts.tokens import Claims, TokenRefused
 from apps.common.access import Principal, PrincipalKind
 from apps.common.problems import Unauthenticated
@@ -28,6 +29,8 @@ _resolvers: dict[PrincipalKind, Resolver] = {
 
 ONLY: Final = "only_organization"
 """In a browser's session: the organization whose identity provider vouched for the person, and no other counts."""
+IDENTITY: Final = "external_identity"
+"""And whom it named."""
 
 
 class BadToken(Unauthenticated):
@@ -64,4 +67,17 @@ def principal_from_session(session: SessionBase) -> Principal | None:
     if not isinstance(user, User):
         return None
     only = session.get(ONLY)
-    return person_principal(user.pk, only=UUID(only) if only else None)
+    if only is None:
+        return person_principal(user.pk)
+    return person_principal(user.pk, only=UUID(only)) if identity_stands(UUID(session[IDENTITY])) else None
+
+
+def open_session(request: HttpRequest, user: User, *, only: UUID | None = None, identity: UUID | None = None) -> None:
+    """A browser's new session, with nothing of an older one; with `only`, for that organization alone, as long as the
+    external identity that it rests on stands.
+    """
+    request.session.flush()
+    login(request, user)
+    if only is not None:
+        request.session[ONLY] = str(only)
+        request.session[IDENTITY] = str(identity)

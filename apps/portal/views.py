@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth import login, logout
+from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
@@ -15,8 +15,10 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from apps.accounts.principals import open_session
 from apps.accounts.services.second_factors import SecondFactorRefused, SecondFactorRequired
 from apps.accounts.services.sign_in import WrongCredentials, authenticate, authenticate_further
+from apps.accounts.services.single_sign_on import IdentityNotLinked, SingleSignOnFailed
 from apps.alerts import services
 from apps.common.access import Principal
 from apps.common.addresses import address_of
@@ -27,6 +29,9 @@ from apps.portal.board import board_context
 
 FEED_URL: Final = "/ws/alerts"
 ALERTS_URL: Final = "/api/v1/alerts"
+
+FROM_SCHOOL: Final = {problem.code: problem.default_detail for problem in (SingleSignOnFailed, IdentityNotLinked)}
+"""What is said to who comes back from their school's sign-in without one."""
 
 P = ParamSpec("P")
 
@@ -52,10 +57,14 @@ def signed_in(
 def sign_in(request: HttpRequest) -> HttpResponseBase:
     """E-mail and password for a session, and a code where the account has a second factor."""
     target = _next(request)
-    if request.method != "POST":
-        return redirect(target) if request.user.is_authenticated else _sign_in_form(request, target)
-    if "challenge" in request.POST:
-        return _second_step(request, target)
+    if request.method == "POST":
+        return _second_step(request, target) if "challenge" in request.POST else _first_step(request, target)
+    if request.user.is_authenticated:
+        return redirect(target)
+    return _sign_in_form(request, target, error=FROM_SCHOOL.get(request.GET.get("problem", ""), ""))
+
+
+def _first_step(request: HttpRequest, target: str) -> HttpResponse:
     email, password = request.POST.get("email", "").strip(), request.POST.get("password", "")
     try:
         user = authenticate(email=email, password=password, address=address_of(request))
@@ -66,7 +75,7 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     except TooManyRequests as refusal:
         wait = f"{refusal.detail} ({refusal.retry_after} seconds)"
         return _sign_in_form(request, target, email, wait)
-    login(request, user)
+    open_session(request, user)
     return redirect(target)
 
 
@@ -79,7 +88,7 @@ def _second_step(request: HttpRequest, target: str) -> HttpResponse:
         return _code_form(request, target, challenge, wrong)
     except TooManyRequests as refusal:
         return _code_form(request, target, challenge, f"{refusal.detail} ({refusal.retry_after} seconds)")
-    login(request, user)
+    open_session(request, user)
     return redirect(target)
 
 

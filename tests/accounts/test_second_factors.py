@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -215,6 +216,21 @@ def test_the_portal_asks_for_the_code_too(api: Api, person: Person, address: str
     done = browser.post("/login/", {"challenge": pending, "code": code(secret), "next": "/board/"})
     assert (done.status_code, done["Location"]) == (302, "/board/")
     assert browser.get("/api/v1/me/mfa").status_code == 200
+
+
+def test_an_operator_resets_what_somebody_lost(api: Api, person: Person, address: str) -> None:
+    """With its reason in the trail; a dry run changes nothing, and an unknown address is an error."""
+    secret, recovery = api.set_up_totp()
+    pending = challenge(person, address)
+    call_command("reset_second_factor", person.email, reason="seen in person", dry_run=True)
+    assert first_step(person, address).status_code == 401
+    call_command("reset_second_factor", person.email, reason="seen in person")
+    assert first_step(person, address).status_code == 200
+    for answer in (code(secret), recovery[0]):
+        assert second_step(address, pending, code=answer).status_code == 401
+    assert ("second_factor.reset", "done") in actions(person)
+    with pytest.raises(CommandError):
+        call_command("reset_second_factor", "nobody@elsewhere.example", reason="none")
 
 
 # --- Passkeys --------------------------------------------------------------------------------------------------------

@@ -21,14 +21,17 @@ pytestmark = pytest.mark.usefixtures("database")
 
 WITHOUT_A_PAGE = {
     "accounts.BuildingGrant": "a part of the person's page: where their role holds",
+    "accounts.ExternalIdentity": "whom a provider named: made by signing in alone",
+    "accounts.IdentityDomain": "noted by who runs the platform, through the API",
+    "accounts.IdentityProvider": "with a secret that is written and never shown: the API's",
     "accounts.Membership": "what the person's page shows and changes (Django's admin takes no composite key)",
     "accounts.Permission": "the table of roles belongs to no organization: who runs the platform edits it by the API",
     "accounts.Proof": "a secret's digest: only its owner has to do with it",
     "accounts.PushRegistration": "a person's own: where they are told of alerts is not their school's to see",
     "accounts.RefreshToken": "a secret's digest: one's own sessions are listed by the API",
+    "accounts.SignInChallenge": "a secret's digest, for some minutes",
     "accounts.SiteGrant": "a part of the person's page: where their role holds",
     "alerts.AlertEvent": "the story on the alert's page",
-    "accounts.SignInChallenge": "a secret's digest, for some minutes",
     "alerts.AlertKey": "the names of presses: how a repeat is known",
     "alerts.AlertNote": "the notes on the alert's page",
     "common.AuditPersonal": "personal values beside the trail, for who may see the trail's entry",

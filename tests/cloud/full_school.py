@@ -5,7 +5,16 @@ from uuid import uuid4
 
 from django.utils import timezone
 
-from apps.accounts.models import Invitation, Membership, MembershipScope, Role, Visit
+from apps.accounts.models import (
+    ExternalIdentity,
+    IdentityDomain,
+    IdentityProvider,
+    Invitation,
+    Membership,
+    MembershipScope,
+    Role,
+    Visit,
+)
 from apps.accounts.services.memberships import RoleAt, grant_places
 from apps.alerts.models import Alert, AlertNote, Incident
 from apps.common import audit
@@ -63,6 +72,15 @@ def make_full_school() -> School:
             email=f"{new_id()}@school.example",
             role=Role.VIEWER,
             expires_at=now + timedelta(days=7),
+        )
+        provider = IdentityProvider.objects.create(
+            organization_id=organization, name="District", issuer="https://issuer.example", sealed_secret="none"
+        )
+        IdentityDomain.objects.create(
+            organization_id=organization, domain=f"{new_id()}.example", verified_at=now, verified_by=new_id()
+        )
+        ExternalIdentity.objects.create(
+            organization_id=organization, provider=provider, issuer=provider.issuer, subject="1", user_id=person.id
         )
         devices.raise_trouble(
             organization_id=organization,

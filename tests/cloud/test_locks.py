@@ -62,6 +62,9 @@ SECURITY_DEFINERS: Final = {
     "gateway_credentials(uuid)": ("safesignal_system", "safesignal_app"),
     "principal_grants(uuid,timestamp with time zone)": ("safesignal_system", "safesignal_app"),
     "second_factor_due(uuid)": ("safesignal_system", "safesignal_app"),
+    "identity_provider_organization(uuid)": ("safesignal_system", "safesignal_app"),
+    "identity_providers_of_domain(text)": ("safesignal_system", "safesignal_app"),
+    "identity_stands(uuid)": ("safesignal_system", "safesignal_app"),
     "invitation_by_digest(bytea)": ("safesignal_system", "safesignal_app"),
     "person_organizations(uuid)": ("safesignal_system", "safesignal_app"),
     # Writes for who runs the platform, and asks itself whether its caller does.

@@ -1,10 +1,16 @@
 """Under /api/v1/."""
 
-from django.urls import path
+from django.urls import path, register_converter
 
 from apps.accounts.api import schema  # noqa: F401 (tells the OpenAPI generator how callers authenticate)
 from apps.accounts.api.auth import LoginView, LogoutView, RefreshView
 from apps.accounts.api.devices import DevicesView, DeviceView
+from apps.accounts.api.identity_providers import (
+    IdentityDomainsView,
+    IdentityDomainView,
+    IdentityProvidersView,
+    IdentityProviderView,
+)
 from apps.accounts.api.joining import (
     AcceptInvitationView,
     ForgotPasswordView,
@@ -22,12 +28,34 @@ from apps.accounts.api.second_factors import (
     SecondStepView,
     TotpView,
 )
+from apps.accounts.api.single_sign_on import AppCodeView, CallbackView, SignInPlacesView, StartView
 from apps.accounts.api.transfer import ExportPeopleView, ImportPeopleView
 from apps.common.doors import open_door, own_scope
+
+
+class DomainConverter:
+    """A mail domain: letters, digits and hyphens between dots."""
+
+    regex = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,63}"
+
+    def to_python(self, value: str) -> str:
+        """In lower case, as it is kept."""
+        return value.lower()
+
+    def to_url(self, value: str) -> str:
+        """As it is."""
+        return value
+
+
+register_converter(DomainConverter, "domain")
 
 urlpatterns = [
     path("auth/login", open_door(LoginView.as_view()), name="auth-login"),
     path("auth/login/second-factor", open_door(SecondStepView.as_view()), name="auth-second-factor"),
+    path("auth/oidc", open_door(SignInPlacesView.as_view()), name="auth-oidc"),
+    path("auth/oidc/token", open_door(AppCodeView.as_view()), name="auth-oidc-token"),
+    path("auth/oidc/<uuid:provider_id>/start", open_door(StartView.as_view()), name="auth-oidc-start"),
+    path("auth/oidc/<uuid:provider_id>/callback", open_door(CallbackView.as_view()), name="auth-oidc-callback"),
     path("auth/refresh", open_door(RefreshView.as_view()), name="auth-refresh"),
     path("auth/logout", open_door(LogoutView.as_view()), name="auth-logout"),
     path("organizations/<uuid:organization_id>/imports/people", ImportPeopleView.as_view()),
@@ -51,4 +79,8 @@ urlpatterns = [
     path("me/mfa/passkeys", PasskeysView.as_view(), name="me-mfa-passkeys"),
     path("me/mfa/passkeys/<int:passkey_id>", PasskeyView.as_view(), name="me-mfa-passkey"),
     path("me/mfa/recovery-codes", RecoveryCodesView.as_view(), name="me-mfa-recovery-codes"),
+    path("organizations/<uuid:organization_id>/identity-providers", IdentityProvidersView.as_view()),
+    path("organizations/<uuid:organization_id>/identity-providers/<uuid:provider_id>", IdentityProviderView.as_view()),
+    path("organizations/<uuid:organization_id>/identity-domains", IdentityDomainsView.as_view()),
+    path("organizations/<uuid:organization_id>/identity-domains/<domain:domain>", IdentityDomainView.as_view()),
 ]

@@ -77,6 +77,11 @@ def redeem_code(*, code: str, now: datetime) -> Proof:
     return _used_up(digest_of_code(code), ProofPurpose.SIGN_IN, now, field="code")
 
 
+def redeem_app_code(*, code: str, now: datetime) -> Proof:
+    """Use up the code by which an app takes up a single sign-on. Raises LinkRefused."""
+    return _used_up(digest_of(code), ProofPurpose.APP, now, field="code")
+
+
 def sign_in_code(*, user: User, expires_at: datetime, now: datetime) -> str:
     """A code for signing in once, to be handed over by whoever asked for it."""
     code = links.new_code()

@@ -16,12 +16,14 @@ from django.db import transaction
 
 from apps.accounts import authenticators, links, post
 from apps.accounts.authenticators import BadPasskey
+from apps.accounts.grants import person_principal
 from apps.accounts.links import digest_of
 from apps.accounts.models import SignInChallenge, User, UserStatus
 from apps.accounts.throttle import Guess
 from apps.common import audit
 from apps.common.access import Principal, require_own_account
 from apps.common.problems import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
+from apps.common.scope import tenant_scope
 from apps.common.sealing import NotSealed, seal, unseal_fresh
 
 logger = logging.getLogger(__name__)
@@ -257,6 +259,30 @@ def renew_recovery_codes(*, principal: Principal, confirmation: str | None, now:
     codes = authenticators.new_recovery_codes(user)
     _tell(principal, user, "second_factor.recovery_codes", "recovery_code")
     return codes
+
+
+def reset(*, user: User, reason: str, now: datetime) -> int:
+    """Take all second factors from somebody who lost theirs: how many there were. By a command only, and in the trail.
+
+    Sign-ins that wait for one end, too. Opens its own transaction.
+    """
+    principal = person_principal(user.pk, now=now)
+    organizations: Iterable[UUID | None] = (principal.grants if principal else None) or [None]
+    with tenant_scope(one for one in organizations if one):
+        _locked(user.pk)
+        gone: int = Authenticator.objects.filter(user_id=user.pk).delete()[0]
+        SignInChallenge.objects.filter(user=user).delete()
+        for organization in organizations:
+            audit.record(
+                actor=None,
+                action="second_factor.reset",
+                target_kind="user",
+                target_id=user.pk,
+                organization_id=organization,
+                reason=reason,
+            )
+        post.after_commit("tell_second_factor_changed", user.email)
+    return gone
 
 
 def _proved(

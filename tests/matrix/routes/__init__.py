@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.matrix.entry import Entry
-from tests.matrix.routes import accounts, admin, alerts, common, devices, portal, tenancy
+from tests.matrix.routes import accounts, admin, alerts, common, devices, portal, sign_in, tenancy
 
 ENTRIES: Final[Sequence[Entry]] = [
     *common.ENTRIES,
     *tenancy.ENTRIES,
     *accounts.ENTRIES,
+    *sign_in.ENTRIES,
     *devices.ENTRIES,
     *alerts.ENTRIES,
     *portal.ENTRIES,

@@ -1,0 +1,98 @@
+"""Bodies of single sign-on: identity providers, verified domains, and an app's code."""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from rest_framework import serializers
+
+from apps.accounts.models import Role
+from apps.common.serializers import StrictSerializer
+
+MOST_GROUPS: Final = 200
+LONGEST_GROUP: Final = 200
+
+
+class IdentityProviderSerializer(StrictSerializer):
+    """An OpenID Connect issuer, with what it gave us. There, register `…/api/v1/auth/oidc/{id}/callback`."""
+
+    id = serializers.UUIDField(read_only=True)
+    organization = serializers.UUIDField(read_only=True)
+    name = serializers.CharField(max_length=100, help_text="As people know it: Google, Microsoft, the district.")
+    issuer = serializers.CharField(
+        max_length=255,
+        help_text="Exactly as in its discovery document: `https://accounts.google.com`,"
+        " `https://login.microsoftonline.com/{tenant}/v2.0`. Fixed once it is made.",
+    )
+    client_id = serializers.CharField(max_length=255)
+    client_secret = serializers.CharField(max_length=512, write_only=True, trim_whitespace=False)
+    role_claim = serializers.CharField(
+        max_length=100, allow_null=True, required=False, help_text="The claim that lists groups or roles."
+    )
+    role_map = serializers.DictField(
+        child=serializers.ChoiceField(Role.choices),
+        required=False,
+        help_text="From a value of that claim to a role; it is applied at each sign-in, the greatest counts.",
+    )
+    default_role = serializers.ChoiceField(
+        Role.choices,
+        allow_null=True,
+        required=False,
+        help_text="Of newcomers, and of everybody whose groups have no role; null: they are not let in.",
+    )
+    is_active = serializers.BooleanField(required=False)
+    created_at = serializers.DateTimeField(read_only=True)
+
+    def validate_issuer(self, issuer: str) -> str:
+        """A web address without query or fragment (OpenID Connect Discovery 1.0, 3)."""
+        parts = urlsplit(issuer)
+        if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query or parts.fragment:
+            raise serializers.ValidationError("A web address without `?` and `#`.")
+        if "@" in parts.netloc:
+            raise serializers.ValidationError("An address without a name in it.")
+        return issuer
+
+    def validate_role_map(self, role_map: dict[str, str]) -> dict[str, str]:
+        """Not without bounds."""
+        if len(role_map) > MOST_GROUPS or any(len(group) > LONGEST_GROUP for group in role_map):
+            raise serializers.ValidationError(f"At most {MOST_GROUPS} groups of {LONGEST_GROUP} characters.")
+        return role_map
+
+
+class ChangedIdentityProviderSerializer(IdentityProviderSerializer):
+    """What of it can be changed."""
+
+    issuer = serializers.CharField(read_only=True)
+
+
+class IdentityDomainSerializer(serializers.Serializer[Any]):
+    """A mail domain that was verified to be the organization's."""
+
+    domain = serializers.CharField()
+    verified_at = serializers.DateTimeField()
+
+
+class IdentityDomainsSerializer(serializers.Serializer[Any]):
+    """All of them."""
+
+    results = IdentityDomainSerializer(many=True)
+
+
+class SignInPlaceSerializer(serializers.Serializer[Any]):
+    """Where to sign in: begin at `/auth/oidc/{id}/start`."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    organization = serializers.CharField(help_text="Its name.")
+
+
+class SignInPlacesSerializer(serializers.Serializer[Any]):
+    """All of a domain."""
+
+    results = SignInPlaceSerializer(many=True)
+
+
+class AppCodeSerializer(StrictSerializer):
+    """What an app was handed at its address, and the secret of its challenge."""
+
+    code = serializers.CharField(max_length=200)
+    code_verifier = serializers.CharField(min_length=43, max_length=128)

@@ -1,0 +1,33 @@
+"""For who lost phone, passkeys and recovery codes, once an operator has made sure of who is asking."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from apps.accounts import authenticators
+from apps.accounts.selectors import user_by_email
+from apps.accounts.services import second_factors
+
+
+class Command(BaseCommand):
+    """Takes the second factors from an account; its owner is told, and the audit trail too."""
+
+    help = "Remove all second factors of a person who lost them. The next sign-in needs the password alone."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Whose, and why."""
+        parser.add_argument("email", help="the account's e-mail address")
+        parser.add_argument("--reason", required=True, help="how you made sure of who is asking; no personal data")
+        parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+
+    def handle(self, *args: Any, email: str, reason: str, dry_run: bool, **options: Any) -> None:
+        """Do it."""
+        user = user_by_email(email)
+        if user is None:
+            raise CommandError("There is no account with this address.")
+        if dry_run:
+            self.stdout.write(f"{len(authenticators.of_user(user))} would be removed.")
+            return
+        removed = second_factors.reset(user=user, reason=reason, now=timezone.now())
+        self.stdout.write(f"{removed} removed.")

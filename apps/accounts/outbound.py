@@ -1,0 +1,77 @@
+"""HTTP to addresses that an organization's administrator has named: never to what stands beside us.
+
+Names are resolved here and the connection goes to the very address that was looked at, so that a name which answers
+differently the second time leads nowhere else. No redirects, no proxies or passwords of the environment, small answers.
+"""
+
+import socket
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+
+TIMEOUT_SECONDS: Final = 5.0
+LARGEST_ANSWER: Final = 1024 * 1024
+CHUNK: Final = 64 * 1024
+
+
+class NotAllowed(requests.RequestException):
+    """This address is not for us to ask."""
+
+
+class OutboundSession(requests.Session):
+    """A session of requests, as allauth uses one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _PinnedAdapter(max_retries=0))
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        """Ask; raises RequestException for what is not allowed, not reached, redirected or too large."""
+        kwargs |= {"allow_redirects": False, "stream": True, "timeout": TIMEOUT_SECONDS}
+        response = super().request(method, url, *args, **kwargs)
+        body = b""
+        for chunk in response.iter_content(CHUNK):
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                response.close()
+                raise requests.RequestException("The answer is too large.")
+        response._content = body
+        return response
+
+
+class _PinnedAdapter(HTTPAdapter):
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send, naming the host that was meant, though the connection goes to an address."""
+        request.headers["Host"] = urlsplit(request.url or "").netloc.rpartition("@")[2]
+        return super().send(request, *args, **kwargs)
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The address to connect to; the certificate must be the host's."""
+        host_params, pool_kwargs = super().build_connection_pool_key_attributes(request, verify, cert)
+        host = host_params["host"].strip("[]")
+        host_params["host"] = _allowed_address(host_params["scheme"], host, host_params["port"])
+        if host_params["scheme"] == "https":
+            pool_kwargs |= {"server_hostname": host, "assert_hostname": host}
+        return host_params, pool_kwargs
+
+
+def _allowed_address(scheme: str, host: str, port: int | None) -> str:
+    """An address of the host. Raises NotAllowed when one of them is not public, or the way there is not encrypted."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise requests.ConnectionError(f"{host} is not found.") from error
+    addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    if scheme != "https" and not (settings.OIDC_PRIVATE_ISSUERS and all(one.is_loopback for one in addresses)):
+        raise NotAllowed(f"{host} is asked with TLS only.")
+    if not settings.OIDC_PRIVATE_ISSUERS and not all(one.is_global for one in addresses):
+        raise NotAllowed(f"{host} is not at a public address.")
+    return str(addresses[0])

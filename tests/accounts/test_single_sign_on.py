@@ -1,0 +1,599 @@
+"""Signing in at a school's own identity provider: who is let in, as what, and where alone."""
+
+import json
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from apps.accounts import tokens
+from apps.accounts.models import ExternalIdentity, IdentityProvider, Membership, MembershipScope, Role, User, Visit
+from apps.accounts.services import identity_providers, people
+from apps.common.access import Principal, PrincipalKind
+from apps.common.models import AuditEntry
+from apps.common.scope import system_scope, tenant_scope
+from tests.accounts.identity_provider import CLIENT, SECRET, Issuer, running
+from tests.accounts.people import PASSWORD, Person, end_membership, make_person
+from tests.accounts.second_factor import JSON, Api
+
+APP = "safesignal://signed-in"
+
+
+@dataclass
+class School:
+    """A school with a domain of its own, verified, and an identity provider in use."""
+
+    issuer: Issuer
+    address: str
+    admin: Person = field(default_factory=lambda: make_person(Role.ADMIN))
+    domain: str = field(default_factory=lambda: f"{secrets.token_hex(6)}.school.example")
+    provider: UUID = field(init=False)
+
+    def __post_init__(self) -> None:
+        operator = Principal(PrincipalKind.PERSON, self.admin.id, "", is_super_admin=True)
+        with tenant_scope([self.id]):
+            identity_providers.verify_domain(
+                actor=operator, organization_id=self.id, domain=self.domain, now=timezone.now()
+            )
+        made = self.api.ask("POST", self.providers, provider_body(self.issuer))
+        assert made.status_code == 201, made.content
+        self.provider = UUID(made.json()["id"])
+
+    @property
+    def id(self) -> UUID:
+        return self.admin.organization
+
+    @property
+    def api(self) -> Api:
+        return Api(self.admin, self.address)
+
+    @property
+    def providers(self) -> str:
+        return f"organizations/{self.id}/identity-providers"
+
+    def change(self, **changes: object) -> None:
+        changed = self.api.ask("PATCH", f"{self.providers}/{self.provider}", changes)
+        assert changed.status_code == 200, changed.content
+
+    def person(self, role: Role = Role.OPERATOR) -> Person:
+        """A member, with an address in the school's domain."""
+        person = make_person(role, organization=self.id)
+        User.objects.filter(pk=person.id).update(email=f"{secrets.token_hex(4)}@{self.domain}")
+        person.user.refresh_from_db()
+        return person
+
+    def enters(self, browser: Client | None = None, /, **start: str) -> "Entered":
+        """Sign in at the issuer as `issuer.person`."""
+        browser = browser or Client(REMOTE_ADDR=self.address)
+        begun = browser.get(f"/api/v1/auth/oidc/{self.provider}/start", start)
+        assert begun.status_code == 302, begun.content
+        returned = self.issuer.sign_in(begun["Location"])
+        return Entered(browser, browser.get(f"/api/v1/auth/oidc/{self.provider}/callback", returned))
+
+
+@dataclass
+class Entered:
+    """What came of a sign-in."""
+
+    browser: Client
+    answer: Any
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.answer["Location"]).query).items()}
+
+    @property
+    def who(self) -> UUID | None:
+        """Whose session the browser has now."""
+        user = self.browser.session.get("_auth_user_id")
+        return UUID(user) if user else None
+
+    def is_refused(self, code: str) -> bool:
+        location = self.answer.get("Location", "")
+        return self.who is None and location == f"/login/?problem={code}"
+
+
+def provider_body(issuer: Issuer, /, **changed: object) -> dict[str, object]:
+    return {"name": "District", "issuer": issuer.url, "client_id": CLIENT, "client_secret": SECRET} | changed
+
+
+def google(email: str, subject: str = "", **more: object) -> dict[str, Any]:
+    """Claims as Google makes them for an account of a school."""
+    domain = email.partition("@")[2]
+    return {"sub": subject or secrets.token_hex(8), "email": email, "email_verified": True, "hd": domain} | more
+
+
+def microsoft(email: str, **more: object) -> dict[str, Any]:
+    """Claims as Microsoft makes them: no `email_verified`, but `xms_edov` where the directory adds it."""
+    return {
+        "sub": secrets.token_hex(8), "oid": secrets.token_hex(8), "tid": "11111111-2222-3333-4444-555555555555",
+        "email": email, "preferred_username": email, "xms_edov": True,
+    } | more  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared_issuer() -> Iterator[Issuer]:
+    with running() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def issuer(shared_issuer: Issuer) -> Issuer:
+    """As new: only its address and key are the module's."""
+    fresh = Issuer(url=shared_issuer.url)
+    shared_issuer.__dict__.update({**fresh.__dict__, "signing_key": fresh.signing_key})
+    return shared_issuer
+
+
+@pytest.fixture
+def school(issuer: Issuer, address: str) -> School:
+    return School(issuer, address)
+
+
+@pytest.fixture
+def elsewhere(address: str) -> Person:
+    """An administrator of another school."""
+    return make_person(Role.ADMIN)
+
+
+def joins(person: Person, school: School, role: Role = Role.OPERATOR) -> None:
+    with tenant_scope([school.id]):
+        people.add_membership(user=person.user, organization_id=school.id, role=role)
+
+
+# --- Who is let in ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claims", [google, microsoft])
+def test_a_member_signs_in_at_their_school(school: School, issuer: Issuer, claims: Any) -> None:
+    person = school.person()
+    issuer.person = claims(person.email.upper())
+    entered = school.enters(next="/board/?x=1")
+    assert (entered.answer["Location"], entered.who) == ("/board/?x=1", person.id)
+    assert entered.browser.get(f"/api/v1/organizations/{school.id}").status_code == 200
+    with system_scope():
+        entry = AuditEntry.objects.get(action="auth.single_sign_on", organization_id=school.id)
+        assert (entry.outcome, entry.target_id) == ("done", person.id)
+
+
+def test_who_was_linked_once_is_known_by_issuer_and_subject(school: School, issuer: Issuer) -> None:
+    """Whatever address the provider tells later on."""
+    person = school.person()
+    issuer.person = google(person.email, "subject-1")
+    assert school.enters().who == person.id
+    issuer.person = {"sub": "subject-1", "email": "somebody.else@elsewhere.example", "email_verified": False}
+    assert school.enters().who == person.id
+
+
+def test_another_subject_or_issuer_is_another_person(school: School, issuer: Issuer, address: str) -> None:
+    """The same subject at another issuer, and another subject at the same, name nobody."""
+    person = school.person()
+    issuer.person = google(person.email, "subject-1")
+    assert school.enters().who == person.id
+    issuer.person = {"sub": "subject-2"}
+    assert school.enters().is_refused("identity_not_linked")
+    with running() as other:
+        made = school.api.ask("POST", school.providers, provider_body(other))
+        other.person = {"sub": "subject-1"}
+        second = School.__new__(School)
+        second.__dict__.update({**school.__dict__, "issuer": other, "provider": UUID(made.json()["id"])})
+        assert second.enters().is_refused("identity_not_linked")
+
+
+def test_a_newcomer_gets_an_account_and_the_role_that_is_meant_for_them(school: School, issuer: Issuer) -> None:
+    email = f"new@{school.domain}"
+    issuer.person = google(email, given_name="Nia", family_name="New")
+    assert school.enters().is_refused("identity_not_linked"), "no role is meant for newcomers"
+    assert not User.objects.filter(email=email).exists()
+    school.change(default_role="viewer")
+    user = User.objects.get(email=email, pk__in=[school.enters().who])
+    assert (user.email, user.first_name, user.last_name, user.email_verified) == (email, "Nia", "New", True)
+    assert not user.has_usable_password()
+    with tenant_scope([school.id]):
+        assert Membership.objects.get(user=user).role == Role.VIEWER
+
+
+def test_who_was_dismissed_does_not_come_back_as_a_newcomer(school: School, issuer: Issuer) -> None:
+    school.change(default_role="operator")
+    person = school.person()
+    issuer.person = google(person.email)
+    assert school.enters().who == person.id
+    end_membership(person)
+    assert school.enters().is_refused("identity_not_linked")
+
+
+def test_groups_become_roles_at_each_sign_in(school: School, issuer: Issuer) -> None:
+    """The greatest counts; who has no mapped group is not let in, unless everybody is meant to be somebody."""
+    school.change(role_claim="groups", role_map={"it": "admin", "staff": "operator"})
+    person = school.person(Role.VIEWER)
+
+    def role() -> str:
+        with tenant_scope([school.id]):
+            return Membership.objects.get(user_id=person.id).role
+
+    for groups, expected in ((["staff", "it"], "admin"), ("staff", "operator"), (["staff", 7], "operator")):
+        issuer.person = google(person.email, "subject", groups=groups)
+        assert school.enters().who == person.id
+        assert role() == expected
+    issuer.person = google(person.email, "subject", groups=["parents"])
+    assert school.enters().is_refused("identity_not_linked")
+    school.change(default_role="viewer")
+    assert school.enters().who == person.id
+    assert role() == "viewer"
+
+
+def test_no_directory_takes_the_last_administrator(school: School, issuer: Issuer) -> None:
+    User.objects.filter(pk=school.admin.id).update(email=f"head@{school.domain}")
+    school.change(role_claim="groups", role_map={"staff": "operator"})
+    issuer.person = google(f"head@{school.domain}", groups=["staff"])
+    assert school.enters().who == school.admin.id
+    with tenant_scope([school.id]):
+        assert Membership.objects.get(user_id=school.admin.id).role == Role.ADMIN
+
+
+def test_a_role_at_places_is_the_organizations_to_give(school: School, issuer: Issuer) -> None:
+    school.change(role_claim="groups", role_map={"it": "admin"})
+    person = school.person(Role.VIEWER)
+    with tenant_scope([school.id]):
+        Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
+    issuer.person = google(person.email, groups=["it"])
+    school.enters()
+    with tenant_scope([school.id]):
+        assert Membership.objects.get(user_id=person.id).role == Role.VIEWER
+
+
+# --- Takeover: a foreign identity provider asserting our address: nothing -----------------------------------------
+
+
+def test_a_provider_that_claims_an_address_of_another_school_opens_nothing(
+    school: School, issuer: Issuer, elsewhere: Person
+) -> None:
+    """safety.md, fault i. Neither where the account is in the other school, nor as a new account of that address."""
+    school.change(default_role="admin")
+    for email in (elsewhere.email, "nobody.yet@other.school.example"):
+        issuer.person = google(email)
+        assert school.enters().is_refused("identity_not_linked")
+    assert not User.objects.filter(email="nobody.yet@other.school.example").exists()
+    with tenant_scope([school.id]):
+        assert not ExternalIdentity.objects.exists()
+        assert not Membership.objects.filter(user_id=elsewhere.id).exists()
+
+
+def test_a_strangers_account_is_not_drawn_in_by_an_address_of_the_schools_domain(
+    school: School, issuer: Issuer, elsewhere: Person
+) -> None:
+    """Somebody of another school who uses an address of this one: an invitation brings them in, nothing else does."""
+    school.change(default_role="admin")
+    email = f"both@{school.domain}"
+    User.objects.filter(pk=elsewhere.id).update(email=email)
+    issuer.person = google(email)
+    assert school.enters().is_refused("identity_not_linked")
+    joins(elsewhere, school)
+    assert school.enters().who == elsewhere.id
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"email_verified": False},
+        {"email_verified": None},
+        {"email_verified": "false"},
+        {"email_verified": 1},
+        {"hd": "gmail.example"},
+        {"hd": ""},
+        {"email": "not an address"},
+        {"email": None},
+        {"xms_edov": False, "email_verified": None},
+    ],
+    ids=str,
+)
+def test_an_address_that_is_not_vouched_for_links_nothing(
+    school: School, issuer: Issuer, changed: dict[str, Any]
+) -> None:
+    person = school.person()
+    issuer.person = google(person.email)
+    issuer.changed = changed
+    assert school.enters().who is None
+    with tenant_scope([school.id]):
+        assert not ExternalIdentity.objects.exists()
+
+
+def test_an_address_in_a_domain_that_is_not_the_schools_links_nothing(school: School, issuer: Issuer) -> None:
+    """Not a member's either, nor one in a domain below or beside the verified one, nor after it was withdrawn."""
+    person = school.person()
+    for email in (f"a@sub.{school.domain}", f"a@x{school.domain}", f"a@{school.domain}.evil.example"):
+        User.objects.filter(pk=person.id).update(email=email)
+        issuer.person = google(email)
+        assert school.enters().is_refused("identity_not_linked")
+    email = f"a@{school.domain}"
+    User.objects.filter(pk=person.id).update(email=email)
+    operator = Principal(PrincipalKind.PERSON, school.admin.id, "", is_super_admin=True)
+    with tenant_scope([school.id]):
+        identity_providers.withdraw_domain(actor=operator, organization_id=school.id, domain=school.domain)
+    issuer.person = google(email)
+    assert school.enters().is_refused("identity_not_linked")
+
+
+def test_such_a_sign_in_counts_in_its_school_alone(school: School, issuer: Issuer, elsewhere: Person) -> None:
+    """The person's other school stays shut: by session, by token, after a refresh; and so does their account."""
+    joins(elsewhere, school, Role.ADMIN)
+    User.objects.filter(pk=elsewhere.id).update(email=f"both@{school.domain}")
+    issuer.person = google(f"both@{school.domain}")
+    browser = school.enters().browser
+    assert browser.get(f"/api/v1/organizations/{school.id}").status_code == 200
+    assert browser.get(f"/api/v1/organizations/{elsewhere.organization}").status_code == 404
+    listed = browser.get("/api/v1/organizations").json()["results"]
+    assert [one["id"] for one in listed] == [str(school.id)]
+    assert browser.get("/api/v1/me/mfa").json()["code"] == "not_by_single_sign_on"
+
+    pair = through_app(school)
+    for _ in range(2):
+        api = Api(elsewhere, school.address, pair["access"])
+        assert api.ask("GET", f"organizations/{school.id}").status_code == 200
+        assert api.ask("GET", f"organizations/{elsewhere.organization}").status_code == 404
+        assert api.ask("GET", "me/mfa").json()["code"] == "not_by_single_sign_on"
+        assert api.ask("POST", "me/confirmation", {"password": PASSWORD}).json()["code"] == "not_by_single_sign_on"
+        claims = tokens.verify(pair["access"])
+        assert [one.id for one in claims.organizations or ()] == [school.id]
+        pair = api.client.post("/api/v1/auth/refresh", {"refresh": pair["refresh"]}, content_type=JSON).json()
+
+
+def test_who_runs_the_platform_is_nobody_special_by_a_schools_word(school: School, issuer: Issuer) -> None:
+    """Not even during a visit to that school."""
+    person = school.person(Role.VIEWER)
+    User.objects.filter(pk=person.id).update(is_super_admin=True)
+    with tenant_scope([school.id]):
+        now = timezone.now()
+        Visit.objects.create(
+            organization_id=school.id,
+            user_id=person.id,
+            reason="A look",
+            started_at=now,
+            ends_at=now.replace(year=now.year + 1),
+        )
+    issuer.person = google(person.email)
+    browser = school.enters().browser
+    assert browser.get(f"/api/v1/organizations/{school.id}/settings").status_code == 200
+    changing = browser.put(f"/api/v1/organizations/{school.id}/identity-domains/evil.example")
+    assert changing.status_code == 403
+    assert browser.get(f"/{'api/v1'}/{school.providers}").status_code == 403
+
+
+def test_a_browsers_older_session_is_not_carried_into_a_sign_in(school: School, issuer: Issuer) -> None:
+    """Signing in by password afterwards is a whole sign-in again, and before it lends the school's nothing."""
+    person = school.person()
+    issuer.person = google(person.email)
+    browser = Client(REMOTE_ADDR=school.address)
+    for only in (None, school.id):
+        browser.post("/login/", {"email": person.email, "password": PASSWORD})
+        assert browser.session.get("only_organization") is None
+        if only:
+            school.enters(browser)
+            assert browser.session.get("only_organization") == str(only)
+
+
+# --- The protocol ----------------------------------------------------------------------------------------------------
+
+
+def _another_key(issuer: Issuer) -> None:
+    issuer.signing_key = Issuer().signing_key
+
+
+def _client_secret_as_key(issuer: Issuer) -> None:
+    issuer.algorithm, issuer.signing_key = "HS256", SECRET.ljust(32, "x")
+    key = urlsafe_b64encode(issuer.signing_key.encode()).rstrip(b"=").decode()
+    issuer.keys = [{"kty": "oct", "kid": "key-1", "k": key, "alg": "HS256"}]
+
+
+def _unsigned(issuer: Issuer) -> None:
+    issuer.algorithm, issuer.signing_key = "none", None
+
+
+DEFECTS: dict[str, Any] = {
+    "signed with another key": _another_key,
+    "signed with what the client knows": _client_secret_as_key,
+    "not signed": _unsigned,
+    "an unknown key": lambda issuer: issuer.headers.update(kid="key-2"),
+    "another issuer in the token": lambda issuer: issuer.changed.update(iss="https://accounts.google.com"),
+    "another audience": lambda issuer: issuer.changed.update(aud="another-client"),
+    "several audiences": lambda issuer: issuer.changed.update(aud=[CLIENT, "another-client"]),
+    "made for another client": lambda issuer: issuer.changed.update(azp="another-client"),
+    "another nonce": lambda issuer: issuer.changed.update(nonce="of another sign-in"),
+    "no nonce": lambda issuer: issuer.changed.update(nonce=None),
+    "expired": lambda issuer: issuer.changed.update(exp=int(timezone.now().timestamp()) - 120),
+    "of tomorrow": lambda issuer: issuer.changed.update(iat=int(timezone.now().timestamp()) + 86400),
+    "no subject": lambda issuer: issuer.changed.update(sub=None),
+    "a NUL": lambda issuer: issuer.changed.update(sub="a\x00b"),
+    "no keys": lambda issuer: issuer.keys.clear(),
+    "another issuer in its discovery": lambda issuer: issuer.discovery.update(issuer="https://accounts.google.com"),
+    "down": lambda issuer: setattr(issuer, "down", True),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_what_is_not_the_issuers_word_for_this_sign_in_is_refused(school: School, issuer: Issuer, defect: str) -> None:
+    person = school.person()
+    issuer.person = google(person.email)
+    browser = Client(REMOTE_ADDR=school.address)
+    begun = browser.get(f"/api/v1/auth/oidc/{school.provider}/start")
+    returned = issuer.sign_in(begun["Location"])
+    DEFECTS[defect](issuer)
+    entered = Entered(browser, browser.get(f"/api/v1/auth/oidc/{school.provider}/callback", returned))
+    assert entered.is_refused("single_sign_on_failed")
+    with tenant_scope([school.id]):
+        assert not ExternalIdentity.objects.exists()
+
+
+def test_a_sign_in_ends_in_the_browser_that_began_it(school: School, issuer: Issuer) -> None:
+    """Not in another's, not with another state, not twice, not at another provider, not after ten minutes."""
+    issuer.person = google(school.person().email)
+    browser = Client(REMOTE_ADDR=school.address)
+    callback = f"/api/v1/auth/oidc/{school.provider}/callback"
+    returned = issuer.sign_in(browser.get(f"/api/v1/auth/oidc/{school.provider}/start")["Location"])
+    for where, query in (
+        (Client(), returned),
+        (browser, {**returned, "state": "guessed"}),
+        (browser, {"code": returned["code"]}),
+    ):
+        answer = where.get(callback, query)
+        assert (answer.status_code, answer.json()["code"]) == (401, "single_sign_on_failed")
+    other = School(issuer, school.address)
+    assert browser.get(callback.replace(str(school.provider), str(other.provider)), returned).status_code == 401
+    assert Entered(browser, browser.get(callback, returned)).who is not None
+    assert browser.get(callback, returned).status_code == 401
+
+
+def test_who_breaks_off_at_the_provider_is_told_so(school: School, issuer: Issuer) -> None:
+    browser = Client(REMOTE_ADDR=school.address)
+    begun = browser.get(f"/api/v1/auth/oidc/{school.provider}/start")
+    state = issuer.sign_in(begun["Location"])["state"]
+    answer = browser.get(f"/api/v1/auth/oidc/{school.provider}/callback", {"error": "access_denied", "state": state})
+    assert answer["Location"] == "/login/?problem=single_sign_on_failed"
+    assert "did not work" in browser.get(answer["Location"]).content.decode()
+
+
+def test_a_sign_in_leads_nowhere_but_to_us(school: School, issuer: Issuer) -> None:
+    issuer.person = google(school.person().email)
+    for target in ("https://evil.example/", "//evil.example", "javascript:alert(1)"):
+        assert school.enters(next=target).answer["Location"] == "/board/"
+    refused = Client().get(
+        f"/api/v1/auth/oidc/{school.provider}/start",
+        {"redirect_uri": "https://evil.example/", "code_challenge": "x" * 43},
+    )
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["redirect_uri"])
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_we_do_not_ask_what_stands_beside_us(school: School, issuer: Issuer, settings: Settings, private: bool) -> None:
+    """An administrator of a school names the issuer: where private ones are off, nothing of this network is reached;
+    and where they are on, nothing is that an issuer redirects to."""
+    settings.OIDC_PRIVATE_ISSUERS = private
+    with running() as inside:
+        if private:
+            issuer.redirect_discovery_to = f"{inside.url}/.well-known/openid-configuration"
+            inside.url = issuer.url
+        answer = Client(REMOTE_ADDR=school.address).get(f"/api/v1/auth/oidc/{school.provider}/start")
+    assert (answer.status_code, answer.json()["code"]) == (401, "single_sign_on_failed")
+
+
+# --- Apps ------------------------------------------------------------------------------------------------------------
+
+
+def challenge_of(verifier: str) -> str:
+    return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def through_app(school: School) -> dict[str, str]:
+    verifier = secrets.token_urlsafe(48)
+    entered = school.enters(redirect_uri=APP, code_challenge=challenge_of(verifier), state="the app's own")
+    assert entered.answer["Location"].startswith(f"{APP}?"), entered.answer["Location"]
+    assert entered.query["state"] == "the app's own"
+    assert entered.who is None
+    taken = take_up(entered.query["code"], verifier)
+    assert taken.status_code == 200, taken.content
+    pair: dict[str, str] = taken.json()
+    return pair
+
+
+def take_up(code: str, verifier: str) -> Any:
+    body = json.dumps({"code": code, "code_verifier": verifier})
+    return Client().post("/api/v1/auth/oidc/token", body, content_type=JSON)
+
+
+def test_an_app_takes_up_a_sign_in_once_with_its_own_verifier(school: School, issuer: Issuer) -> None:
+    issuer.person = google(school.person().email)
+    verifier = secrets.token_urlsafe(48)
+    start = {"redirect_uri": APP, "code_challenge": challenge_of(verifier)}
+    stolen = school.enters(**start).query["code"]
+    assert take_up(stolen, secrets.token_urlsafe(48)).status_code == 401
+    assert take_up(stolen, verifier).status_code == 400, "what was tried with a wrong verifier is used up"
+    code = school.enters(**start).query["code"]
+    assert set(take_up(code, verifier).json()) == {"access", "refresh", "expires_in"}
+    assert take_up(code, verifier).json()["code"] == "link_refused"
+
+
+def test_an_app_is_told_why_not(school: School, issuer: Issuer) -> None:
+    issuer.person = google("stranger@elsewhere.example")
+    entered = school.enters(redirect_uri=APP, code_challenge=challenge_of("x" * 43), state="s")
+    assert entered.query == {"error": "identity_not_linked", "state": "s"}
+
+
+# --- What an organization decides ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["off", "removed"])
+def test_a_provider_out_of_use_ends_what_it_has_opened(school: School, issuer: Issuer, ending: str) -> None:
+    issuer.person = google(school.person().email)
+    browser = school.enters().browser
+    pair = through_app(school)
+    if ending == "off":
+        school.change(is_active=False)
+    else:
+        assert school.api.ask("DELETE", f"{school.providers}/{school.provider}").status_code == 204
+    assert browser.get(f"/api/v1/organizations/{school.id}").status_code == 401
+    refreshed = Client().post("/api/v1/auth/refresh", {"refresh": pair["refresh"]}, content_type=JSON)
+    assert refreshed.json()["code"] == "refresh_refused"
+    assert Client().get(f"/api/v1/auth/oidc/{school.provider}/start").status_code == 404
+    assert Client().get("/api/v1/auth/oidc", {"domain": school.domain}).json() == {"results": []}
+
+
+def test_a_client_secret_is_sealed_and_told_to_nobody(school: School) -> None:
+    answer = school.api.ask("GET", f"{school.providers}/{school.provider}")
+    assert SECRET not in answer.content.decode()
+    with tenant_scope([school.id]):
+        assert SECRET not in IdentityProvider.objects.get().sealed_secret
+
+
+def test_a_change_holds_to_what_its_caller_saw(school: School) -> None:
+    path = f"{school.providers}/{school.provider}"
+    seen = school.api.ask("GET", path)["ETag"]
+    school.change(name="Another")
+    assert school.api.ask("PATCH", path, {"name": "Mine"}, **{"if-match": seen}).status_code == 412
+    assert school.api.ask("PATCH", path, {"issuer": "https://evil.example"}).json()["name"] == "Another"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"issuer": "ftp://issuer.example"},
+        {"issuer": "https://name:word@issuer.example"},
+        {"issuer": "https://issuer.example/?tenant=1"},
+        {"role_map": {"staff": "super_admin"}},
+        {"default_role": "king"},
+        {"client_secret": ""},
+        {"unknown": 1},
+    ],
+    ids=str,
+)
+def test_a_provider_that_can_not_be_is_refused_by_the_name_of_its_field(
+    school: School, changed: dict[str, object]
+) -> None:
+    answer = school.api.ask("POST", school.providers, provider_body(school.issuer, **changed))
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, list(changed))
+
+
+def test_an_issuer_is_registered_once_in_a_school(school: School, issuer: Issuer) -> None:
+    answer = school.api.ask("POST", school.providers, provider_body(issuer))
+    assert (answer.status_code, answer.json()["code"]) == (409, "issuer_taken")
+
+
+def test_a_school_does_not_verify_its_own_domain(school: School) -> None:
+    answer = school.api.ask("PUT", f"organizations/{school.id}/identity-domains/other.school.example")
+    assert answer.status_code == 403
+    listed = school.api.ask("GET", f"organizations/{school.id}/identity-domains").json()["results"]
+    assert [one["domain"] for one in listed] == [school.domain]
+
+
+def test_a_sign_in_page_is_found_by_the_domain_of_an_address(school: School) -> None:
+    found = Client().get("/api/v1/auth/oidc", {"domain": school.domain.upper()}).json()["results"]
+    assert [(one["id"], one["name"]) for one in found] == [(str(school.provider), "District")]
+    assert Client().get("/api/v1/auth/oidc", {"domain": "nowhere.example"}).json() == {"results": []}
