@@ -42,7 +42,7 @@ def browser_of(person: Person) -> Client:
 
 @pytest.mark.parametrize("who", ["known", "unknown", "suspended", "without a mailbox"])
 def test_asking_for_a_new_password_is_answered_alike_in_any_case(person: Person, address: str, who: str) -> None:
-    """Who asks learns nothing; a letter is sent to the owner of an account that can be signed in to, and to no other."""
+    """Who asks learns nothing; a letter goes to the owner of an account that can be signed in to, and to no other."""
     email = f"nobody-{person.email}" if who == "unknown" else person.email
     if who == "suspended":
         set_status(person, UserStatus.SUSPENDED)

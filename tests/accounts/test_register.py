@@ -224,4 +224,4 @@ def test_an_account_is_made_by_nobody_but_the_link(email: str, address: str) -> 
     """There is no other way to register: without a token and without an organization the token is missing."""
     response = send(Client(REMOTE_ADDR=address), "POST", "auth/register", {"email": email, "password": PASSWORD})
     assert problem(response) == (400, "invalid")
-    assert people.User.objects.filter(email=email).count() == 0
+    assert User.objects.filter(email=email).count() == 0

@@ -6,12 +6,12 @@ from django.db import migrations, models
 
 import apps.common.ids
 
-PLACE_ROLES = [
+PLACE_ROLES = (
     ("as_admin", "Is admin here"),
     ("as_manager", "Is manager here"),
     ("as_operator", "Is operator here"),
     ("as_viewer", "Is viewer here"),
-]
+)
 
 
 class Migration(migrations.Migration):
