@@ -5,7 +5,8 @@ deleted or renamed: a place is known by its name or number. The audit trail has 
 counts: ten thousand rooms are one decision of one person.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -27,10 +28,25 @@ P = TypeVar("P", bound=Place)
 N = TypeVar("N", str, int)
 
 BATCH: Final = 500
-"""Rows of one UPDATE."""
+"""Rows of one statement."""
 
 
-def import_places(*, actor: Principal | None, organization_id: UUID, body: bytes, dry_run: bool = False) -> Imported:
+Progress = Callable[[int, int], None]
+"""Told how many places are written, of how many."""
+
+
+def unwatched(done: int, total: int) -> None:
+    """Nobody looks."""
+
+
+def import_places(
+    *,
+    actor: Principal | None,
+    organization_id: UUID,
+    body: bytes,
+    dry_run: bool = False,
+    progress: Progress = unwatched,
+) -> Imported:
     """Bring the places of an organization to what a table says. Raises NotFound, Forbidden, CsvRefused, PlaceTaken."""
     if actor is not None:
         for action in ("create", "update"):
@@ -41,7 +57,7 @@ def import_places(*, actor: Principal | None, organization_id: UUID, body: bytes
     work.take(lines)
     done = work.done
     with rehearsed(only=dry_run), conflicts():
-        work.write()
+        work.write(progress)
         audit.record(
             actor=actor,
             action="places.imported",
@@ -80,18 +96,21 @@ class _Import:
                 self._take(line)
         self._faults.refuse()
 
-    def write(self) -> None:
+    def write(self, progress: Progress) -> None:
         """What was taken: a place after the one that holds it."""
-        now = clock.now()
+        now, written, total = clock.now(), 0, len(self._created) + len(self._updated)
         for kind, fields in FIELDS.items():
             manager: models.Manager[Place] = kind.objects
-            manager.bulk_create(place for place in self._created.values() if type(place) is kind)
-            updated = [place for place in self._updated.values() if type(place) is kind]
-            for place in updated:
-                if isinstance(place, Site | Building):
-                    place.updated_at = now
             dated = ["updated_at"] if issubclass(kind, Site | Building) else []
-            manager.bulk_update(updated, [*fields, *dated], batch_size=BATCH)
+            for batch in _batches(place for place in self._created.values() if type(place) is kind):
+                manager.bulk_create(batch)
+                progress(written := written + len(batch), total)
+            for batch in _batches(place for place in self._updated.values() if type(place) is kind):
+                for place in batch:
+                    if isinstance(place, Site | Building):
+                        place.updated_at = now
+                manager.bulk_update(batch, [*fields, *dated])
+                progress(written := written + len(batch), total)
 
     @property
     def done(self) -> Imported:
@@ -173,3 +192,9 @@ class _Import:
             known.add(parent, name, found)
             self._created[found.id] = found
         return found
+
+
+def _batches(places: Iterable[Place]) -> Iterator[list[Place]]:
+    rest = iter(places)
+    while batch := list(islice(rest, BATCH)):
+        yield batch

@@ -1,0 +1,51 @@
+"""`manage.py create_organization`: a new tenant, and the invitation of its first administrator."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.text import slugify
+
+from apps.accounts.command_line import address
+from apps.accounts.models import Role
+from apps.accounts.services import invitations
+from apps.accounts.services.memberships import RoleAt
+from apps.common.commands import REFUSED, add_dry_run, refusals_in_words
+from apps.common.ids import new_id
+from apps.common.scope import rehearsed, tenant_scope
+from apps.tenancy import services
+from apps.tenancy.api.serializers import OrganizationSerializer
+
+
+class Command(BaseCommand):
+    """Both or neither; the e-mail leaves once they are stored."""
+
+    help = "Make an organization and invite its first administrator, who then invites everybody else."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Name, slug, administrator, rehearsal."""
+        parser.add_argument("name", help="As people say it: Lincoln High School.")
+        parser.add_argument("--slug", help="For addresses: letters, digits, hyphens. Made from the name if left out.")
+        parser.add_argument("--admin", required=True, type=address, metavar="EMAIL", help="The first administrator.")
+        add_dry_run(parser)
+
+    def handle(self, *args: Any, name: str, slug: str | None, admin: str, dry_run: bool, **options: Any) -> None:
+        """Make it, and say its id."""
+        body = OrganizationSerializer(data={"name": name, "slug": slug or slugify(name)})
+        if not body.is_valid():
+            raise CommandError(
+                "\n".join(f"{field}: {' '.join(map(str, reasons))}" for field, reasons in body.errors.items()),
+                returncode=REFUSED,
+            )
+        organization_id = new_id()
+        with refusals_in_words(), tenant_scope([organization_id]), rehearsed(only=dry_run):
+            made = services.create_organization(
+                actor=None, organization_id=organization_id, name=name, slug=body.validated_data["slug"]
+            )
+            invitations.invite(
+                actor=None, organization_id=organization_id, email=admin, held=RoleAt(Role.ADMIN), now=timezone.now()
+            )
+        if dry_run:
+            self.stdout.write(f"{name} could be made as {made.slug}, and {admin} be invited.")
+        else:
+            self.stdout.write(f"{organization_id} {made.slug}\nAn invitation goes to {admin}.")

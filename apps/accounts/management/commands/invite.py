@@ -1,0 +1,67 @@
+"""`manage.py invite`: a role in an organization, offered to an e-mail address."""
+
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from apps.accounts.command_line import address
+from apps.accounts.models import MembershipScope, Role
+from apps.accounts.services import invitations
+from apps.accounts.services.memberships import RoleAt
+from apps.common.commands import REFUSED, add_dry_run, refusals_in_words
+from apps.common.scope import rehearsed, tenant_scope
+from apps.tenancy import selectors
+from apps.tenancy.command_line import add_organization, named_organization
+from apps.tenancy.models import Site
+from apps.tenancy.place_index import NoSuchPlace, PlaceIndex
+
+
+class Command(BaseCommand):
+    """One person at a time: many come by an import."""
+
+    help = "Invite somebody to an organization. The e-mail leaves once the invitation is stored."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Address, organization, role, place, rehearsal."""
+        parser.add_argument("email", type=address)
+        add_organization(parser)
+        parser.add_argument("--role", required=True, choices=[role.value for role in Role])
+        parser.add_argument("--site", help="The role holds at this site only.")
+        parser.add_argument("--building", help="The role holds in this building of the site only.")
+        add_dry_run(parser)
+
+    def handle(
+        self,
+        *args: Any,
+        email: str,
+        organization: str,
+        role: str,
+        site: str | None,
+        building: str | None,
+        dry_run: bool,
+        **options: Any,
+    ) -> None:
+        """Invite them."""
+        if building and not site:
+            raise CommandError("--building needs --site.")
+        organization_id = named_organization(organization)
+        with refusals_in_words(), tenant_scope([organization_id]), rehearsed(only=dry_run):
+            selectors.existing_organization(organization_id)
+            held = _held(organization_id, Role(role), site, building)
+            invitations.invite(actor=None, organization_id=organization_id, email=email, held=held, now=timezone.now())
+        self.stdout.write(f"{email} could be invited." if dry_run else f"An invitation goes to {email}.")
+
+
+def _held(organization_id: UUID, role: Role, site: str | None, building: str | None) -> RoleAt:
+    if site is None:
+        return RoleAt(role)
+    try:
+        place = PlaceIndex(organization_id).place(site, building)
+    except NoSuchPlace as error:
+        raise CommandError(f"{error.column}: {error}", returncode=REFUSED) from None
+    ids = frozenset({place.id})
+    if isinstance(place, Site):
+        return RoleAt(role, MembershipScope.PLACES, sites=ids)
+    return RoleAt(role, MembershipScope.PLACES, buildings=ids)

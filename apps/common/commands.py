@@ -1,0 +1,48 @@
+"""What the commands of `manage.py` share: a rehearsal, and refusals in words.
+
+Exit codes: 0 it is done (or, with --dry-run, could be), 1 it was refused and nothing was changed, 2 the command line is
+not right.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.management.base import CommandError, CommandParser
+
+from apps.common.csv_tables import CsvRefused
+from apps.common.problems import Problem
+
+REFUSED = 1
+
+
+def add_dry_run(parser: CommandParser) -> None:
+    """`--dry-run`."""
+    parser.add_argument("--dry-run", action="store_true", help="Check all, say what would be done, change nothing.")
+
+
+@contextmanager
+def refusals_in_words() -> Iterator[None]:
+    """A refusal of what is done inside ends the command, with all that it says. Raises CommandError."""
+    try:
+        yield
+    except Problem as problem:
+        raise CommandError("\n".join(_words(problem)), returncode=REFUSED) from None
+
+
+def _words(problem: Problem) -> Iterator[str]:
+    yield problem.detail
+    if isinstance(problem, CsvRefused):
+        yield from _lines(problem)
+        return
+    errors = problem.extra.get("errors")
+    if isinstance(errors, dict):
+        yield from (f"{field}: {' '.join(map(str, reasons))}" for field, reasons in errors.items())
+
+
+def _lines(refused: CsvRefused) -> Iterator[str]:
+    lines = refused.extra["lines"]
+    for line in lines if isinstance(lines, list) else []:
+        column = f", {line['column']}" if line["column"] else ""
+        yield f"line {line['line']}{column}: {line['problem']}"
+    if refused.extra.get("more"):
+        yield f"and {refused.extra['more']} more"

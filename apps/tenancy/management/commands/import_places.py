@@ -1,0 +1,60 @@
+"""`manage.py import_places`: the places of an organization from a table."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from apps.common.commands import REFUSED, add_dry_run, refusals_in_words
+from apps.common.scope import tenant_scope
+from apps.tenancy.command_line import add_organization, named_organization
+from apps.tenancy.place_import import Progress, import_places
+from apps.tenancy.place_table import PLACES
+
+
+class Command(BaseCommand):
+    """All lines or none; each fault with its line and column."""
+
+    help = (
+        "Bring the places of an organization to what a CSV file says (UTF-8, commas): what is not there is made, what "
+        "is there gets the values of its line, nothing is deleted. "
+        f"Columns: {', '.join(column.name for column in PLACES.columns)}."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """File, organization, rehearsal."""
+        parser.add_argument("file", help="The file; - reads standard input.")
+        add_organization(parser)
+        add_dry_run(parser)
+
+    def handle(self, *args: Any, file: str, organization: str, dry_run: bool, **options: Any) -> None:
+        """Import it, and say what was done."""
+        body = _read(file)
+        organization_id = named_organization(organization)
+        with refusals_in_words(), _bar() as progress, tenant_scope([organization_id]):
+            done = import_places(
+                actor=None, organization_id=organization_id, body=body, dry_run=dry_run, progress=progress
+            )
+        told = "Would be" if dry_run else "Were"
+        self.stdout.write(f"{told} created: {done.created}, updated: {done.updated}, unchanged: {done.unchanged}.")
+
+
+def _read(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise CommandError(f"{file} can not be read: {error.strerror}.", returncode=REFUSED) from None
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """On standard error, and only where somebody looks."""
+    console = Console(stderr=True)
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Writing places", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
