@@ -46,6 +46,12 @@ class OrganizationAdmin(ServiceAdmin):
         reads = resource == self.resource and action == "read" and grant.anywhere(resource, action)
         return Q(id=grant.organization_id) if reads else super().granted(grant, resource, action)
 
+    def may(self, request: HttpRequest, action: str, obj: Any) -> bool:
+        """The same of one organization."""
+        grant = caller(request).grants.get(obj.id) if obj is not None else None
+        reads = action == "read" and grant is not None and grant.anywhere(self.resource, action)
+        return reads or super().may(request, action, obj)
+
     def update(self, principal: Principal, obj: Organization, values: Values, seen: str | None) -> Organization:
         """Its name by one service, its settings by another: they are two things to the API too."""
         name_seen, _, settings_seen = (seen or "").partition(" ")

@@ -51,8 +51,9 @@ def place(kind: str, parent: str, at: At, above: At, **values: str) -> Iterator[
     yield Entry("GET", add, "places:create", above)
     yield form("POST", add, "places:create", above, f"{kind}.created", **{parent: f"{{{parent}}}"}, **values)
     yield form("POST", f"{pages}/{{{kind}}}/change/", "places:update", at, f"{kind}.updated", **values)
-    yield Entry("GET", f"{pages}/{{{kind}_row}}/delete/", "places:delete", at)
-    yield form("POST", f"{pages}/{{{kind}_row}}/delete/", "places:delete", at, f"{kind}.deleted", post="yes")
+    where = At.ELSEWHERE if kind in {"site", "building"} else at
+    yield Entry("GET", f"{pages}/{{{kind}_row}}/delete/", "places:delete", where)
+    yield form("POST", f"{pages}/{{{kind}_row}}/delete/", "places:delete", where, f"{kind}.deleted", post="yes")
 
 
 PERSON, INVITATION = "/admin/accounts/user/{person}", "/admin/accounts/invitation"
