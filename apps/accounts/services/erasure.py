@@ -83,8 +83,8 @@ def _forget_invitations(email: str, *, keep: Iterable[UUID]) -> None:
     """Every invitation to this address, taken up or not, but for those of organizations that keep everything."""
     to_me = Invitation.objects.alias(address=Lower("email")).filter(address=Lower(Value(email)))
     for invitation in to_me.exclude(organization_id__in=list(keep)):
-        invitation.delete()
         feed.announce_change(organization_id=invitation.organization_id, resource="people", id=invitation.id)
+        invitation.delete()
 
 
 def _anonymize(user: User, now: datetime) -> None:
