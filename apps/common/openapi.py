@@ -12,6 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from apps.common.idempotency import HEADER as IDEMPOTENCY_KEY
 from apps.common.idempotency import REPLAYED, WRITES
+from apps.common.openapi_samples import sample
 from apps.common.problems import CONTENT_TYPE
 from apps.common.request_ids import HEADER as REQUEST_ID
 
@@ -90,6 +91,7 @@ def complete(result: Json, generator: SchemaGenerator, request: object, public: 
             _complete(operation, method, views[path, method], has_etag=has_etag, responses=components["responses"])
     components["responses"] = dict(sorted(components["responses"].items()))
     _name_what_has_a_title(result)
+    _show_a_sample(result)
     _tag_what_is_made(result["paths"])
     _write_patterns_for_everybody(result)
     return result
@@ -198,6 +200,18 @@ def _name_what_has_a_title(result: Json) -> None:
                         schemas[title] = media["schema"]
                         media["schema"] = {"$ref": f"#/components/schemas/{title}"}
     result["components"]["schemas"] = dict(sorted(schemas.items()))
+
+
+def _show_a_sample(result: Json) -> None:
+    """Where nobody wrote an example (`apps.common.examples.shown`), one that follows from the schema."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            well = (answer for status, answer in operation["responses"].items() if status < "300")
+            for part in (operation.get("requestBody", {}), *well):
+                media = part.get("content", {}).get("application/json")
+                if media is not None and "examples" not in media:
+                    value = sample(media["schema"], result["components"]["schemas"])
+                    media["examples"] = {"Sample": {"value": value}}
 
 
 def _write_patterns_for_everybody(part: Any) -> None:
