@@ -65,7 +65,9 @@ def everything_of(person: Person, address: str) -> Client:
     body = {"token": token, "platform": "ios", "app_version": "1"}
     assert send(app, "POST", "me/devices", body, **{"idempotency-key": secrets.token_hex(8)}).status_code == 201
     send(app, "POST", "me/email", {"email": f"{token}@example.edu", "current_password": PASSWORD})
-    send(app, "PATCH", "me", {"first_name": f"Trace{person.user.last_name}"}, **{"idempotency-key": secrets.token_hex(8)})
+    send(
+        app, "PATCH", "me", {"first_name": f"Trace{person.user.last_name}"}, **{"idempotency-key": secrets.token_hex(8)}
+    )
     with tenant_scope([person.organization]):
         organization = Organization.objects.get()
         AlertNote.objects.create(

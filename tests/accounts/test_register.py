@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role, User
-from apps.accounts.services import invitations, people
+from apps.accounts.services import invitations
 from apps.accounts.services.memberships import RoleAt
 from apps.common.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus

@@ -135,9 +135,7 @@ def test_an_invitation_to_the_persons_address_gives_the_admin_nothing_of_theirs(
     assert shared.account() == before
 
 
-def test_asking_for_a_new_password_in_the_persons_name_tells_them_and_nobody_else(
-    shared: Shared, address: str
-) -> None:
+def test_asking_for_a_new_password_in_the_persons_name_tells_them_and_nobody_else(shared: Shared, address: str) -> None:
     send(nobody(address), "POST", "auth/password/forgot", {"email": shared.person.email})
     assert len(letters(shared.person.email)) == 1
     assert letters(shared.admin_of_a.email) == []
