@@ -237,7 +237,13 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "apps.common.openapi.complete",
     ],
-    "ENUM_NAME_OVERRIDES": {"CloseReasonEnum": "apps.alerts.api.serializers.CLOSE_REASONS"},
+    "ENUM_NAME_OVERRIDES": {
+        "AlertStatusEnum": "apps.alerts.models.AlertStatus",
+        "CloseReasonEnum": "apps.alerts.api.serializers.CLOSE_REASONS",
+        "OrganizationStatusEnum": "apps.tenancy.models.OrganizationStatus",
+        "RoleEnum": "apps.accounts.models.Role",
+        "UserStatusEnum": "apps.accounts.models.UserStatus",
+    },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 """Bytes of one request; a batch of 500 gateway events stays well below this."""

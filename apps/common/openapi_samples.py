@@ -66,4 +66,6 @@ def _of_type(schema: Schema, components: Mapping[str, Schema], name: str) -> Jso
         return BY_NAME[name]
     if kind in {"integer", "number"}:
         return schema.get("minimum", BY_TYPE[kind])
+    if kind == "string" and "format" not in schema:
+        return BY_TYPE[kind].ljust(schema.get("minLength", 0), "x")
     return BY_FORMAT.get(schema.get("format", ""), BY_TYPE.get(kind))
