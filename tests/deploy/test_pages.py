@@ -51,6 +51,15 @@ def test_every_path_and_test_that_is_named_exists(page: Path) -> None:
         )
 
 
+def test_every_threat_names_a_test_that_holds_it() -> None:
+    rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \|$", (ROOT / "docs" / "threat-model.md").read_text(), re.MULTILINE)
+    threats = [(threat, held) for threat, _, held in rows if threat not in {"threat", "who"} and "---" not in threat]
+    trusted = [threat for threat, held in threats if not TEST.search(held)]
+    who = re.search(r"## Who is trusted\n(.*?)\n## ", (ROOT / "docs" / "threat-model.md").read_text(), re.DOTALL)
+    assert who and len(threats) > 40
+    assert [threat for threat in trusted if f"| {threat} |" not in who[1]] == []
+
+
 def test_every_variable_of_the_settings_is_explained() -> None:
     read = set(
         re.findall(r'"([A-Z][A-Z0-9_]*(?:_URL|_[A-Z0-9_]+))"', (ROOT / "safesignal" / "settings.py").read_text())
