@@ -12,6 +12,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.common.logs import configuration
+from safesignal.admin_look import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -106,14 +107,6 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     }
 ]
-
-UNFOLD: dict[str, Any] = {
-    "SITE_TITLE": "SafeSignal",
-    "SITE_HEADER": "SafeSignal",
-    "SITE_URL": "/board/",
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-}
 
 # --- PostgreSQL: one alias a role ------------------------------------------------------------------------------------
 POOL_SIZE = env.int("SAFESIGNAL_DB_POOL_SIZE", 8)
@@ -305,5 +298,6 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = "safesignal.formats"
 
 LOGGING = configuration(env.str("SAFESIGNAL_LOG_LEVEL", "INFO"))

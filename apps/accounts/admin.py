@@ -26,7 +26,7 @@ class PersonAdmin(ServiceAdmin):
 
     resource = "people"
     form = PersonForm
-    removal = "End the membership of"
+    removal = "End membership"
     list_display = ("shown_as", "title", "role_here", "belongs_to", "email")
     fields = ("organizations", "email", "name", "title", "role", "scope", "sites", "buildings")
     read_fields = ("organizations", "email", "shown_as", "title", "role_here", "holds")

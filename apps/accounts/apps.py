@@ -5,3 +5,4 @@ class AccountsConfig(AppConfig):
     """People, memberships, roles, tokens."""
 
     name = "apps.accounts"
+    verbose_name = "People"

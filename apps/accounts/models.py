@@ -53,6 +53,7 @@ class User(AbstractBaseUser):
 
     class Meta:
         db_table = "users"
+        verbose_name, verbose_name_plural = "person", "people"
 
     @property
     def is_active(self) -> bool:  # type: ignore[override]

@@ -17,8 +17,23 @@ from apps.common.access import Grant, Principal
 from apps.common.scoped_admin import ScopedAdmin, caller
 from apps.common.service_admin import Act, ServiceAdmin
 
-WHAT: Final = ("alert_type", "severity", "status", "source", "place_name", "hardware_id", "presses", "close_reason")
-MARKS: Final = ("is_drill", "is_silent", "is_late", "is_unattributed")
+WHAT: Final = (
+    "alert_type",
+    "severity",
+    "status",
+    "source",
+    "place_name",
+    "marks",
+    "hardware_id",
+    "presses",
+    "close_reason",
+)
+MARKS: Final = {
+    "is_drill": "DRILL",
+    "is_silent": "SILENT",
+    "is_late": "told late",
+    "is_unattributed": "of no known button",
+}
 TIMES: Final = ("triggered_at", "received_at", "last_pressed_at", "acknowledged_at", "resolved_at")
 PEOPLE: Final = ("acknowledged_by", "resolved_by", "approvals", "approvals_required", "story", "notes")
 """Who did what: not for who reads closed alerts only."""
@@ -48,13 +63,12 @@ class AlertAdmin(ServiceAdmin):
         "severity",
         "status",
         "place_name",
-        "is_drill",
-        "is_silent",
+        "marks",
         "presses",
     )
     list_filter = ("status", "is_drill")
     ordering = ("-triggered_at", "-id")
-    readonly_fields = ("place_name", "story", "notes")
+    readonly_fields = ("place_name", "marks", "story", "notes")
     acts = (
         Act(
             "acknowledge",
@@ -95,11 +109,15 @@ class AlertAdmin(ServiceAdmin):
         grant = caller(request).grants.get(obj.organization_id) if obj else None
         return (
             *WHAT,
-            *MARKS,
             *TIMES,
             *(PEOPLE if grant and obj and within(sight(grant).named, obj.building_id) else ()),
         )
 
+    def marks(self, alert: Alert) -> str:
+        """What sets it apart."""
+        return ", ".join(word for name, word in MARKS.items() if getattr(alert, name))
+
+    @admin.display(description="Place")
     def place_name(self, alert: Alert) -> str:
         """Room and building, as they were called then."""
         place = alert.place or {}

@@ -15,6 +15,8 @@ from apps.common.access import Principal, PrincipalKind
 from apps.common.scoped_admin import ScopedAdmin
 
 READS: Final = ["GET", "HEAD"]
+ORDER: Final = ("alerts", "accounts", "tenancy", "devices", "common")
+"""Of the groups of pages."""
 ACTS: Final = frozenset({"act_view", "logout"})
 """Views that only do something."""
 
@@ -68,6 +70,10 @@ class PortalSite(UnfoldAdminSite):  # type: ignore[misc]
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page shows, with who is here: a session's person, or a token's."""
         return {**super().each_context(request), "principal": getattr(request, "principal", None)}
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """What is looked for first comes first."""
+        return sorted(super().get_app_list(request, app_label), key=lambda app: ORDER.index(app["app_label"]))
 
     def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> HttpResponse:
         """The index has all of it."""

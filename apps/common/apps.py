@@ -5,6 +5,7 @@ class CommonConfig(AppConfig):
     """What every other app stands on."""
 
     name = "apps.common"
+    verbose_name = "Record"
 
     def ready(self) -> None:
         """Tell drf-spectacular how our bodies differ from DRF's, before it reads the first route."""

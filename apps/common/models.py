@@ -79,6 +79,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         db_table = "audit_entries"
+        verbose_name, verbose_name_plural = "audit entry", "audit trail"
         indexes = [
             models.Index(name="audit_entries_org_at", fields=["organization_id", "-at", "-id"]),
             models.Index(name="audit_entries_actor", fields=["organization_id", "actor_id", "-at", "-id"]),

@@ -38,7 +38,7 @@ class OrganizationAdmin(ServiceAdmin):
     def decided(self, organization: Organization) -> str:
         """Every setting as it is."""
         document = organization_settings.read(organization.settings).document()
-        rows = ((name.replace("_", " ").capitalize(), document[name]) for name in SETTINGS)
+        rows = ((name.replace("_", " ").capitalize(), _words(document[name])) for name in SETTINGS)
         return format_html_join("", "<div>{}: {}</div>", rows)
 
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
@@ -107,6 +107,18 @@ class PlaceAdmin(ServiceAdmin):
     def goes_with(self, obj: Any) -> dict[str, int]:
         """Places below it."""
         return {name: count for name, rows in self.below.items() if (count := rows(obj))}
+
+
+def _words(value: object) -> str:
+    match value:
+        case None:
+            return "not set"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)
 
 
 def _rooms(**where: object) -> int:

@@ -5,3 +5,4 @@ class TenancyConfig(AppConfig):
     """Organizations and their places."""
 
     name = "apps.tenancy"
+    verbose_name = "Places"

@@ -43,6 +43,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "users",
+                "verbose_name": "person",
+                "verbose_name_plural": "people",
             },
         ),
         migrations.CreateModel(

@@ -37,6 +37,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "audit_entries",
+                "verbose_name": "audit entry",
+                "verbose_name_plural": "audit trail",
                 "indexes": [models.Index(fields=["organization_id", "-at"], name="audit_entries_org_at")],
             },
         ),

@@ -1,0 +1,276 @@
+"""What the admin writes, it writes through the services: the same limits, refusals and audit rows."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+import pytest
+from django.test import Client
+
+from apps.accounts.models import Invitation, Membership, MembershipScope, Role, SiteGrant, User
+from apps.alerts.models import Alert
+from apps.common.models import AuditEntry, FeedEvent
+from apps.common.scope import tenant_scope
+from apps.tenancy import organization_settings
+from apps.tenancy.models import Building, Floor, Organization, Site
+from tests.cloud.school import School, make_person, make_school, raise_alert
+
+pytestmark = pytest.mark.usefixtures("database")
+
+OK = HTTPStatus.OK
+SAVED = HTTPStatus.FOUND
+
+
+@pytest.fixture
+def school(database: None) -> School:
+    return make_school()
+
+
+@pytest.fixture
+def admin(school: School) -> Client:
+    return client_of(make_person(Role.ADMIN, school.organization).id)
+
+
+def client_of(person: UUID) -> Client:
+    client = Client()
+    client.force_login(User.objects.get(pk=person))
+    return client
+
+
+def done(school: School) -> list[str]:
+    """What the audit trail tells of, in order, without what was refused."""
+    with tenant_scope([school.organization]):
+        return list(AuditEntry.objects.filter(outcome="done").order_by("at", "id").values_list("action", flat=True))
+
+
+def refused(school: School) -> list[str]:
+    with tenant_scope([school.organization]):
+        rows = AuditEntry.objects.filter(outcome="refused").order_by("at", "id")
+        return [str(row.detail["code"]) for row in rows]
+
+
+def site_of(school: School) -> Site:
+    with tenant_scope([school.organization]):
+        return Site.objects.get(id=school.site)
+
+
+def site_form(**changed: str) -> dict[str, str]:
+    return {"name": "Campus", "address": "400 Oak Street", "timezone": "UTC", **changed}
+
+
+def test_a_change_is_one_audit_row_and_one_word_to_the_feed(school: School, admin: Client) -> None:
+    """And a form that is saved as it was, neither."""
+    before, path = done(school), f"/admin/tenancy/site/{school.site}/change/"
+    with tenant_scope([school.organization]):
+        told = FeedEvent.objects.count()
+    assert admin.post(path, site_form(name="North campus")).status_code == SAVED
+    assert admin.post(path, site_form(name="North campus")).status_code == SAVED
+    assert site_of(school).name == "North campus"
+    assert done(school) == [*before, "site.updated"]
+    with tenant_scope([school.organization]):
+        assert FeedEvent.objects.count() == told + 1
+
+
+def test_what_somebody_else_changed_meanwhile_is_not_overwritten(school: School, admin: Client) -> None:
+    path = f"/admin/tenancy/site/{school.site}/change/"
+    form = admin.get(path).context["adminform"].form
+    assert admin.post(path, site_form(name="Theirs")).status_code == SAVED
+    answer = admin.post(path, site_form(name="Mine", seen=form["seen"].value()))
+    assert answer.status_code == OK
+    assert "changed since you read it" in answer.content.decode()
+    assert site_of(school).name == "Theirs"
+
+
+def test_a_form_holds_to_the_limits_of_the_api(school: School, admin: Client) -> None:
+    """A time zone that there is not, a latitude beyond the pole, a number that no column holds."""
+    path = f"/admin/tenancy/site/{school.site}/change/"
+    for field, value in (("timezone", "Mars/Olympus"), ("latitude", "91")):
+        answer = admin.post(path, site_form(**{field: value}))
+        assert answer.status_code == OK
+        assert answer.context["adminform"].form.errors[field]
+    floor = {"building": str(school.building), "floor_number": str(2**31)}
+    answer = admin.post("/admin/tenancy/floor/add/", floor)
+    assert answer.context["adminform"].form.errors["floor_number"]
+    assert site_of(school).timezone == "UTC"
+
+
+def test_a_refusal_of_the_service_is_shown_at_its_field_and_nothing_typed_is_lost(
+    school: School, admin: Client
+) -> None:
+    with tenant_scope([school.organization]):
+        number = str(Floor.objects.get(id=school.floor).floor_number)
+    before = done(school)
+    body = {"building": str(school.building), "floor_number": number, "name": "Mezzanine"}
+    answer = admin.post("/admin/tenancy/floor/add/", body)
+    assert answer.status_code == OK
+    assert answer.context["adminform"].form.errors["floor_number"] == ["There is one with this number already."]
+    assert "Mezzanine" in answer.content.decode()
+    assert done(school) == before
+    assert refused(school) == ["place_taken"]
+
+
+def test_a_parent_of_another_school_is_no_choice(school: School, admin: Client) -> None:
+    """Not in the form, not in the address."""
+    other = make_school()
+    body = {"site": str(other.site), "name": "Trojan", "floor_count": "1"}
+    answer = admin.post("/admin/tenancy/building/add/", body)
+    assert answer.status_code == OK
+    assert answer.context["adminform"].form.errors["site"]
+    assert admin.get(f"/admin/tenancy/building/add/?site={other.site}").status_code == HTTPStatus.NOT_FOUND
+    with tenant_scope([other.organization]):
+        assert not Building.objects.filter(name="Trojan").exists()
+
+
+def test_places_of_another_school_are_no_choice_for_a_role(school: School, admin: Client) -> None:
+    other, person = make_school(), make_person(Role.OPERATOR, school.organization)
+    body = {"name": person.name, "role": "operator", "scope": "places", "sites": [str(other.site)]}
+    answer = admin.post(f"/admin/accounts/user/{person.id}/change/", body)
+    assert answer.status_code == OK
+    assert answer.context["adminform"].form.errors["sites"]
+
+
+def test_a_place_where_something_stands_is_not_deleted_and_the_page_says_what(school: School, admin: Client) -> None:
+    answer = admin.post(f"/admin/tenancy/site/{school.site}/delete/", {"post": "yes"}, follow=True)
+    assert "2 devices" in answer.content.decode()
+    assert site_of(school)
+    assert refused(school) == ["place_in_use"]
+
+
+def test_settings_are_changed_within_their_limits(school: School, admin: Client) -> None:
+    path = f"/admin/tenancy/organization/{school.organization}/change/"
+    form = admin.get(path).context["adminform"].form
+    values = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
+    before = done(school)
+    answer = admin.post(path, {**values, "escalate_after_seconds": "5", "seen": ""})
+    assert answer.context["adminform"].form.errors["escalate_after_seconds"]
+    answer = admin.post(path, {**values, "two_person_types": ["fire"], "seen": ""})
+    assert answer.context["adminform"].form.errors["two_person_types"]
+    assert admin.post(path, {**values, "escalate_after_seconds": "60"}).status_code == SAVED
+    with tenant_scope([school.organization]):
+        stored = Organization.objects.get().settings
+    assert organization_settings.read(stored).escalate_after_seconds == 60
+    assert done(school) == [*before, "organization.settings_changed"]
+
+
+def test_a_role_is_narrowed_to_places_in_one_change(school: School, admin: Client) -> None:
+    person = make_person(Role.OPERATOR, school.organization)
+    before = done(school)
+    body = {"name": person.name, "role": "operator", "scope": "places", "sites": [str(school.site)]}
+    assert admin.post(f"/admin/accounts/user/{person.id}/change/", body).status_code == SAVED
+    with tenant_scope([school.organization]):
+        assert Membership.objects.get(user_id=person.id).scope == MembershipScope.PLACES
+        assert [grant.content_object_id for grant in SiteGrant.objects.filter(user_id=person.id)] == [school.site]
+    assert done(school) == [*before, "membership.changed"]
+
+
+def test_the_last_administrator_stays(school: School) -> None:
+    """Neither demoted nor sent away, by themselves neither."""
+    person = make_person(Role.ADMIN, school.organization)
+    client, path = client_of(person.id), f"/admin/accounts/user/{person.id}"
+    answer = client.post(f"{path}/change/", {"name": person.name, "role": "viewer", "scope": "organization"})
+    assert "last administrator" in answer.content.decode()
+    assert "last administrator" in client.post(f"{path}/delete/", {"post": "yes"}, follow=True).content.decode()
+    with tenant_scope([school.organization]):
+        assert Membership.objects.get(user_id=person.id).role == Role.ADMIN
+
+
+def test_of_somebody_in_two_schools_only_what_the_caller_may_read_is_shown(school: School, admin: Client) -> None:
+    """And ended is the membership here; the account and the other school are left alone."""
+    other = make_school()
+    person = make_person(Role.MANAGER, school.organization, other.organization)
+    with tenant_scope([other.organization]):
+        Membership.objects.filter(user_id=person.id).update(title="Their secret title")
+        Organization.objects.update(name="Riverside")
+    path = f"/admin/accounts/user/{person.id}"
+    for page in ("/admin/accounts/user/", f"{path}/change/", f"{path}/change/?organization={other.organization}"):
+        text = admin.get(page).content.decode()
+        assert "Their secret title" not in text and "Riverside" not in text
+    assert admin.post(f"{path}/delete/?organization={other.organization}", {"post": "yes"}).status_code == SAVED
+    with tenant_scope([school.organization, other.organization]):
+        remaining = [row.organization_id for row in Membership.objects.filter(user_id=person.id)]
+    assert remaining == [other.organization]
+    assert User.objects.get(pk=person.id).is_active
+
+
+def test_an_invitation_says_in_the_form_that_the_address_is_invited_already(school: School, admin: Client) -> None:
+    body = {
+        "organization": str(school.organization),
+        "email": "nurse@school.example",
+        "role": "viewer",
+        "scope": "organization",
+    }
+    assert admin.post("/admin/accounts/invitation/add/", body).status_code == SAVED
+    assert "invited already" in admin.post("/admin/accounts/invitation/add/", body).content.decode()
+    with tenant_scope([school.organization]):
+        assert Invitation.objects.count() == 1
+
+
+def test_an_act_on_several_alerts_of_the_list_is_done_to_those_that_are_the_callers(school: School) -> None:
+    """Ids of another school, typed into the form, name nothing."""
+    other = make_school()
+    mine, theirs = [raise_alert(school), raise_alert(school, alert_type="fire")], raise_alert(other)
+    operator = client_of(make_person(Role.OPERATOR, school.organization).id)
+    before = done(school)
+    chosen = [str(one) for one in (*mine, theirs)]
+    answer = operator.post("/admin/alerts/alert/", {"action": "acknowledge", "index": "0", "_selected_action": chosen})
+    assert answer.status_code == SAVED
+    assert done(school) == [*before, "alert.acknowledge", "alert.acknowledge"]
+    with tenant_scope([other.organization]):
+        assert Alert.objects.get().status == "new"
+
+
+def test_two_persons_end_a_lockdown_here_too(school: School) -> None:
+    alert = raise_alert(school, alert_type="lockdown")
+    path = f"/admin/alerts/alert/{alert}/resolve/"
+    said = [
+        client_of(make_person(Role.OPERATOR, school.organization).id).post(path, follow=True).content.decode()
+        for _ in range(2)
+    ]
+    assert "1 of 2" in said[0]
+    with tenant_scope([school.organization]):
+        assert Alert.objects.get().status == "resolved"
+
+
+@pytest.mark.parametrize("how", ["session", "token"])
+def test_no_write_without_the_csrf_token_of_a_page(school: School, how: str) -> None:
+    """A bearer token opens pages; a write needs more, however the caller is known."""
+    person = make_person(Role.ADMIN, school.organization)
+    headers = {"authorization": f"Bearer {person.token}"} if how == "token" else {}
+    client = Client(enforce_csrf_checks=True, headers=headers)
+    if how == "session":
+        client.force_login(User.objects.get(pk=person.id))
+    path = f"/admin/tenancy/site/{school.site}/change/"
+    page = client.get(path)
+    assert client.post(path, site_form(name="Forged")).status_code == HTTPStatus.FORBIDDEN
+    token = str(page.context["csrf_token"])
+    assert client.post(path, site_form(name="Meant", csrfmiddlewaretoken=token)).status_code == SAVED
+    assert site_of(school).name == "Meant"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["digest__startswith=a", "organization__slug__startswith=s", "invited_by__isnull=0", "organization__settings=1"],
+)
+def test_a_list_is_not_asked_about_columns_that_it_does_not_show(admin: Client, query: str) -> None:
+    """Else whoever reads a list could guess a secret letter by letter."""
+    assert admin.get(f"/admin/accounts/invitation/?{query}").status_code == HTTPStatus.BAD_REQUEST
+
+
+def test_who_reads_only_finds_no_way_to_write(school: School) -> None:
+    """A manager looks at a site: nothing to save, nothing to delete."""
+    manager = client_of(make_person(Role.MANAGER, school.organization).id)
+    text = manager.get(f"/admin/tenancy/site/{school.site}/change/").content.decode()
+    assert "Save" not in text and "Delete" not in text and "Campus" in text
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_page_speaks_plainly(school: School, role: Role) -> None:
+    """The index of each role, also of somebody with a password: none of Django's own words."""
+    person = make_person(role, school.organization)
+    user = User.objects.get(pk=person.id)
+    user.set_password("correct horse battery staple")
+    user.save(update_fields=["password"])
+    text = client_of(person.id).get("/admin/").content.decode()
+    words = text[text.index("<body") :]
+    assert person.name in words
+    for jargon in ("Tenancy", "Django", "Change password", "Users", "entrys", "View site"):
+        assert jargon not in words
