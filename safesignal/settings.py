@@ -12,7 +12,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.common.logs import configuration
-from safesignal.admin_look import UNFOLD as UNFOLD
+from safesignal import admin_look
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -107,6 +107,8 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     }
 ]
+
+UNFOLD = admin_look.UNFOLD
 
 # --- PostgreSQL: one alias a role ------------------------------------------------------------------------------------
 POOL_SIZE = env.int("SAFESIGNAL_DB_POOL_SIZE", 8)
