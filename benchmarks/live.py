@@ -112,10 +112,10 @@ def _tokens(school: School, number: int) -> list[str]:
         tokens.mint(
             kind=PrincipalKind.PERSON,
             subject=person,
-            claims={"email": email, "organizations": organizations},
+            claims={"sid": str(sign_in), "email": email, "organizations": organizations},
             lifetime=TOKEN_LIFETIME,
         )
-        for person, email in people
+        for person, email, sign_in in people
     ]
 
 

@@ -7,5 +7,9 @@ WITH person AS (
 ), member AS (
     INSERT INTO user_organizations (user_id, organization_id, role, scope)
     SELECT id, %(organization)s, 'operator', 'organization' FROM person
+), sign_in AS (
+    INSERT INTO sign_ins (id, user_id, kind, device, created_at, used_at, expires_at)
+    SELECT gen_random_uuid(), id, 'app', 'A screen', now(), now(), now() + interval '1 day' FROM person
+    RETURNING id, user_id
 )
-SELECT id, email::text FROM person;
+SELECT p.id, p.email::text, s.id FROM person p JOIN sign_in s ON s.user_id = p.id;

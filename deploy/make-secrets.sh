@@ -51,9 +51,11 @@ password django_secret_key
 echo safesignal >minio_root_user
 printf 'default_user = safesignal\ndefault_pass = %s\ndefault_vhost = safesignal\n' "$(cat rabbitmq_password)" >rabbitmq_login.conf
 
-for name in token config gateway; do
+for name in config gateway; do
     key "${name}_key.pem"
 done
+mkdir token_keys
+key "token_keys/$(date -u +%Y%m%dT%H%M%SZ).pem"  # named for the moment from which it signs
 openssl pkey -in config_key.pem -pubout -out config_public.pem
 openssl pkey -in gateway_key.pem -pubout -out gateway_public.pem
 
@@ -64,7 +66,8 @@ certificate mqtt_ca mqtt_health health clientAuth
 authority ingress_ca
 certificate ingress_ca ingress "$host" serverAuth "DNS:$host"
 
-find . -maxdepth 1 -type f -exec chmod 0444 {} +
+find . token_keys -maxdepth 1 -type f -exec chmod 0444 {} +
+chmod 0755 token_keys
 cat >compose.env <<END
 SAFESIGNAL_SECRETS_DIR=$(pwd)
 SAFESIGNAL_HOSTNAME=$host

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from rich.console import Console
 
 from devstack import environments, locks
+from devstack.credentials import new_key
 from devstack.paths import ROOT
 
 console = Console()
@@ -75,21 +74,20 @@ def lock_files() -> Outcome:
 
 def throwaway_settings(folder: Path, profile: str) -> environments.Environment:
     """Settings with generated secrets and no engines behind them: enough to load the code under this profile."""
-    keys = {}
-    for purpose in ("token", "config"):
-        path = folder / f"{profile}-{purpose}.pem"
-        key = ec.generate_private_key(ec.SECP256R1())
+    tokens = folder / f"{profile}-tokens"
+    tokens.mkdir()
+    configuration = folder / f"{profile}-config.pem"
+    for path in (tokens / "20260101T000000Z.pem", configuration):
         path.touch(mode=0o600)
-        path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        keys[purpose] = str(path)
+        path.write_bytes(new_key())
     nowhere = f"{folder}/nowhere"
     database = f"postgres://safesignal_{{role}}:none@/safesignal?host={nowhere.replace('/', '%2F')}"
     return {
         "DJANGO_SETTINGS_MODULE": "safesignal.settings",
         "SAFESIGNAL_PROFILE": profile,
         "SAFESIGNAL_SECRET_KEY": secrets.token_urlsafe(64),
-        "SAFESIGNAL_TOKEN_KEY_FILE": keys["token"],
-        "SAFESIGNAL_CONFIG_KEY_FILE": keys["config"],
+        "SAFESIGNAL_TOKEN_KEYS_DIR": str(tokens),
+        "SAFESIGNAL_CONFIG_KEY_FILE": str(configuration),
         "SAFESIGNAL_ALLOWED_HOSTS": "safesignal.example",
         "SAFESIGNAL_BASE_URL": "https://safesignal.example",
         "DATABASE_URL": database.format(role="app"),

@@ -1,6 +1,7 @@
 """Secrets of this machine, made once at random and kept in the state folder with mode 0600."""
 
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -32,7 +33,8 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 # One key pair for each purpose: stealing one must not open the others.
-TOKEN_KEY = "token.pem"  # noqa: S105  (the name of a file)
+TOKEN_KEYS = "tokens"  # noqa: S105  (the name of a folder)
+"""A folder, of which each file is named for the moment from which its key signs."""
 CONFIGURATION_KEY = "configuration.pem"
 AUDIT_KEY = "audit.pem"
 CONFIGURATION_PUBLIC_KEY = "configuration.public.pem"
@@ -53,18 +55,26 @@ def credentials(place: Layout) -> Credentials:
 
 def make_key_pairs(place: Layout) -> None:
     """Token, audit, configuration and gateway keys (P-256), where missing, each with its public half."""
+    tokens = place.keys / TOKEN_KEYS
+    tokens.mkdir(mode=0o700, exist_ok=True)
+    if not any(tokens.iterdir()):
+        write_private(tokens / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.pem", new_key())
     for private, public in (
-        (TOKEN_KEY, None),
         (AUDIT_KEY, None),
         (CONFIGURATION_KEY, CONFIGURATION_PUBLIC_KEY),
         (GATEWAY_KEY, GATEWAY_PUBLIC_KEY),
     ):
         path = place.keys / private
         if not path.exists():
-            key = ec.generate_private_key(ec.SECP256R1())
-            write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            write_private(path, new_key())
         if public is not None and not (place.keys / public).exists():
             write_private(place.keys / public, public_half(path))
+
+
+def new_key() -> bytes:
+    """A P-256 private key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def public_half(private: Path) -> bytes:

@@ -9,7 +9,7 @@ from devstack.credentials import (
     CONFIGURATION_KEY,
     CONFIGURATION_PUBLIC_KEY,
     GATEWAY_KEY,
-    TOKEN_KEY,
+    TOKEN_KEYS,
     Credentials,
 )
 from devstack.engines import celery_url, database_url, valkey_url
@@ -43,7 +43,7 @@ def cloud(place: Layout, secrets: Credentials, ports: Ports, *roles: str) -> Env
         "DJANGO_SETTINGS_MODULE": "safesignal.settings",
         "SAFESIGNAL_PROFILE": "development",
         "SAFESIGNAL_SECRET_KEY": secrets.secret_key,
-        "SAFESIGNAL_TOKEN_KEY_FILE": str(place.keys / TOKEN_KEY),
+        "SAFESIGNAL_TOKEN_KEYS_DIR": str(place.keys / TOKEN_KEYS),
         "SAFESIGNAL_CONFIG_KEY_FILE": str(place.keys / CONFIGURATION_KEY),
         "SAFESIGNAL_AUDIT_KEY_FILE": str(place.keys / AUDIT_KEY),
         "SAFESIGNAL_ALLOWED_HOSTS": f"{HOST},localhost",

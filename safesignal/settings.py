@@ -31,10 +31,10 @@ BASE_URL = env.str("SAFESIGNAL_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 """Where people and gateways reach this cloud; the audience of gateway assertions is made from it."""
 ALLOWED_HOSTS: list[str] = env.list("SAFESIGNAL_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
-TOKEN_KEY_FILE = Path(env.str("SAFESIGNAL_TOKEN_KEY_FILE"))
-"""P-256 private key (PEM) that signs access tokens with ES256 (RFC 7518, 3.4)."""
+TOKEN_KEYS_DIR = Path(env.str("SAFESIGNAL_TOKEN_KEYS_DIR"))
+"""Folder of the P-256 private keys (PEM) that sign access tokens: see `apps/accounts/key_ring.py`."""
 CONFIG_KEY_FILE = Path(env.str("SAFESIGNAL_CONFIG_KEY_FILE"))
-"""P-256 private key (PEM) that signs gateway configuration; never the token key."""
+"""P-256 private key (PEM) that signs gateway configuration; never a token key."""
 AUDIT_KEY_FILE = Path(env.str("SAFESIGNAL_AUDIT_KEY_FILE")) if env.str("SAFESIGNAL_AUDIT_KEY_FILE", "") else None
 """P-256 private key (PEM) that signs the heads of the audit trail; only the worker, and who verifies, need it."""
 ACCESS_TOKEN_SECONDS = env.int("SAFESIGNAL_ACCESS_TOKEN_SECONDS", 15 * 60)
@@ -151,6 +151,7 @@ CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "apps.common.tasks.beat", "schedule": 30.0},
     "feed": {"task": "apps.common.tasks.thin_feed", "schedule": 3600.0},
     "gateway records": {"task": "apps.devices.tasks.thin_gateway_records", "schedule": 3600.0},
+    "sign-ins": {"task": "apps.accounts.tasks.forget_sign_ins", "schedule": 3600.0},
     "idempotency keys": {"task": "apps.common.tasks.forget_idempotency_keys", "schedule": 3600.0},
 }
 

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from apps.accounts.api.key_set import KeySetView
 from apps.common.doors import open_door
 from apps.common.metrics import metrics
 from apps.portal import reference
@@ -11,6 +12,7 @@ from apps.portal import reference
 urlpatterns = [
     path("health/", include("apps.common.urls")),
     path("metrics", metrics),
+    path(".well-known/jwks.json", open_door(KeySetView.as_view())),
     path("api/v1/", include("apps.tenancy.api.urls")),
     path("api/v1/", include("apps.accounts.api.urls")),
     path("api/v1/", include("apps.devices.api.urls")),

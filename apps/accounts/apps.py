@@ -6,3 +6,9 @@ class AccountsConfig(AppConfig):
 
     name = "apps.accounts"
     verbose_name = "People"
+
+    def ready(self) -> None:
+        """Let browsers' sessions stand on sign-ins."""
+        from apps.accounts import browser  # noqa: PLC0415 -- models are there only from here on
+
+        browser.connect()

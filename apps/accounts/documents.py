@@ -7,7 +7,16 @@ from uuid import UUID
 
 import msgspec
 
-from apps.accounts.models import IdentityDomain, IdentityProvider, Invitation, Membership, PushRegistration, User
+from apps.accounts.models import (
+    IdentityDomain,
+    IdentityProvider,
+    Invitation,
+    Membership,
+    PushRegistration,
+    ServiceToken,
+    SignIn,
+    User,
+)
 from apps.common.times import rfc3339
 
 NOWHERE: Final = ".invalid"
@@ -165,6 +174,32 @@ def _at(at: datetime | None) -> str | None:
     return rfc3339(at) if at else None
 
 
+class SessionDocument(msgspec.Struct, frozen=True):
+    """One sign-in of the caller's own. `used_at` is right to within ten minutes; `current`: the one that asks."""
+
+    id: UUID
+    kind: str
+    device: str
+    address: str | None
+    created_at: str
+    used_at: str
+    expires_at: str
+    current: bool
+
+
+class ServiceTokenDocument(msgspec.Struct, frozen=True):
+    """A service token, without its secret. `used_at` is null until its first use, and right to within two minutes."""
+
+    id: UUID
+    organization: UUID
+    name: str
+    scopes: Sequence[str]
+    created_by: UUID | None
+    created_at: str
+    expires_at: str
+    used_at: str | None
+
+
 def person_document(membership: Membership, places: Mapping[UUID, PlacesDocument]) -> PersonDocument:
     """A person of an organization; `places` are those of the memberships that are narrowed, by person."""
     user = membership.user
@@ -212,6 +247,34 @@ def push_document(registration: PushRegistration) -> PushDocument:
         app_version=registration.app_version,
         created_at=rfc3339(registration.created_at),
         seen_at=rfc3339(registration.seen_at),
+    )
+
+
+def session_document(sign_in: SignIn, *, current: UUID | None) -> SessionDocument:
+    """A sign-in, as its owner is told of it."""
+    return SessionDocument(
+        id=sign_in.id,
+        kind=sign_in.kind,
+        device=sign_in.device,
+        address=sign_in.address,
+        created_at=rfc3339(sign_in.created_at),
+        used_at=rfc3339(sign_in.used_at),
+        expires_at=rfc3339(sign_in.expires_at),
+        current=sign_in.id == current,
+    )
+
+
+def service_token_document(token: ServiceToken) -> ServiceTokenDocument:
+    """A service token."""
+    return ServiceTokenDocument(
+        id=token.id,
+        organization=token.organization_id,
+        name=token.name,
+        scopes=token.scopes,
+        created_by=token.created_by,
+        created_at=rfc3339(token.created_at),
+        expires_at=rfc3339(token.expires_at),
+        used_at=rfc3339(token.used_at) if token.used_at else None,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from django.db.models import Max, Min, Q, QuerySet, Value
+from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 
 from apps.accounts import selectors, traces
@@ -17,12 +17,14 @@ from apps.accounts.documents import (
     PersonDocument,
     PlacesDocument,
     PushDocument,
+    SessionDocument,
     address_of,
     invitation_document,
     person_document,
     push_document,
+    session_document,
 )
-from apps.accounts.models import Invitation, Membership, Proof, RefreshToken, User, Visit
+from apps.accounts.models import Invitation, Membership, Proof, SignIn, User, Visit
 from apps.common.access import Principal, require_own_account
 from apps.common.models import AuditEntry, AuditPersonal
 from apps.common.scope import widen_scope
@@ -45,14 +47,6 @@ class AccountPart(msgspec.Struct, frozen=True):
     created_at: str
     updated_at: str
     last_login_at: str | None
-
-
-class SignInPart(msgspec.Struct, frozen=True):
-    """One sign-in of an app, as long as something is known of it."""
-
-    began_at: str
-    expires_at: str
-    ended_at: str | None
 
 
 class ProofPart(msgspec.Struct, frozen=True):
@@ -95,7 +89,7 @@ class Export(msgspec.Struct, frozen=True):
     memberships: Sequence[PersonDocument]
     invitations: Sequence[InvitationDocument]
     devices: Sequence[PushDocument]
-    sign_ins: Sequence[SignInPart]
+    sign_ins: Sequence[SessionDocument]
     proofs: Sequence[ProofPart]
     visits: Sequence[VisitPart]
     audit: Sequence[AuditPart]
@@ -152,12 +146,9 @@ def _invitations(user: User) -> QuerySet[Invitation]:
     return to_me.order_by("created_at", "id")
 
 
-def _sign_ins(user: User) -> Iterator[SignInPart]:
-    families = RefreshToken.objects.filter(user=user).values("family")
-    known = families.annotate(began=Min("created_at"), expires=Max("expires_at"), ended=Max("revoked_at"))
-    for one in known.order_by("began"):
-        ended = rfc3339(one["ended"]) if one["ended"] else None
-        yield SignInPart(began_at=rfc3339(one["began"]), expires_at=rfc3339(one["expires"]), ended_at=ended)
+def _sign_ins(user: User) -> Iterator[SessionDocument]:
+    for one in SignIn.objects.filter(user=user).order_by("created_at", "id"):
+        yield session_document(one, current=None)
 
 
 def _proofs(user: User) -> Iterator[ProofPart]:

@@ -1,11 +1,11 @@
 """What a person may, read from the database at the door of each request and kept no longer than that.
 
-So a membership that ends, a role that changes or a person who is suspended counts from the next request on, whatever
-their token still says.
+So a sign-in or a membership that ends, a role that changes or a person who is suspended counts from the next request
+on, whatever their token still says.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
@@ -40,13 +40,19 @@ READ_PLACE: frozenset[Pair] = frozenset({("places", "read")})
 """What a right at a building gives at its site: its name and address."""
 
 _PEOPLE_AND_GRANTS = """
-    SELECT u.id, u.email, u.first_name, u.last_name, u.is_super_admin,
+    SELECT u.id, a.sign_in, s.only_organization, u.email, u.first_name, u.last_name, u.is_super_admin,
            g.organization_id, g.organization_status, g.role, g.held, g.sites, g.parents, g.buildings, g.permissions,
            g.organization_id IN (SELECT second_factor_due(u.id))
-    FROM users u LEFT JOIN LATERAL principal_grants(u.id, %s) g ON true
-    WHERE u.id = ANY (%s) AND u.status = 'active'
-    ORDER BY u.id, g.organization_id
+    FROM unnest(%(people)s::uuid[], %(sign_ins)s::uuid[]) a (person, sign_in)
+    JOIN users u ON u.id = a.person AND u.status = 'active'
+    LEFT JOIN sign_ins s ON s.id = a.sign_in AND s.user_id = u.id AND %(now)s < s.expires_at
+    LEFT JOIN LATERAL principal_grants(u.id, %(now)s) g ON true
+    WHERE a.sign_in IS NULL OR s.id IS NOT NULL
+    ORDER BY u.id, a.sign_in, g.organization_id
 """
+
+Asked = tuple[UUID, UUID | None]
+"""A person, and the sign-in that they come by; None where we ask of ourselves, and they are not at a door."""
 
 
 class _Row(msgspec.Struct, array_like=True, frozen=True):
@@ -56,6 +62,8 @@ class _Row(msgspec.Struct, array_like=True, frozen=True):
     """
 
     person: UUID
+    sign_in: UUID | None
+    only: UUID | None
     email: str
     first_name: str | None
     last_name: str | None
@@ -82,32 +90,45 @@ class _Row(msgspec.Struct, array_like=True, frozen=True):
         return bool(self.second_factor_due) and self.held != SUPER_ADMIN
 
 
-def person_principal(user_id: UUID, *, now: datetime | None = None, only: UUID | None = None) -> Principal | None:
-    """The person with what they may at this moment; None when they are gone or not active. One statement.
+def person_principal(
+    user_id: UUID, *, sign_in: UUID | None = None, now: datetime | None = None, only: UUID | None = None
+) -> Principal | None:
+    """The person with what they may at this moment; None when they are gone or not active, or their sign-in has ended.
 
-    With `only`, as that organization's own identity provider vouches for them: a member there, and nothing that they
+    One statement. With `only`, as if they came by a sign-in that counts in that organization alone.
+    """
+    rows = _rows([(user_id, sign_in)], now).get((user_id, sign_in))
+    return _seen(rows, only or rows[0].only) if rows else None
+
+
+def person_principals(asked: Collection[Asked], *, now: datetime | None = None) -> dict[Asked, Principal]:
+    """The same for several, whoever of them may speak at all. One statement."""
+    return {one: _seen(rows, rows[0].only) for one, rows in _rows(asked, now).items()}
+
+
+def _rows(asked: Collection[Asked], now: datetime | None) -> dict[Asked, list[_Row]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _PEOPLE_AND_GRANTS,
+            {
+                "people": [person for person, _ in asked],
+                "sign_ins": [sign_in for _, sign_in in asked],
+                "now": now or timezone.now(),
+            },
+        )
+        rows = msgspec.convert(cursor.fetchall(), list[_Row])
+    return {one: list(of_one) for one, of_one in groupby(rows, lambda row: (row.person, row.sign_in))}
+
+
+def _seen(rows: list[_Row], only: UUID | None) -> Principal:
+    """With `only`, as that organization's own identity provider vouches for them: a member there, and nothing that they
     are elsewhere or of the platform. It was asked there for what the organization asks for, a second factor too.
     """
-    rows = _rows([user_id], now).get(user_id)
-    if rows is None:
-        return None
     if only is None:
         return _principal(rows)
     here = [row for row in rows if row.organization == only and row.held != SUPER_ADMIN]
     held = {only: _grant(only, [msgspec.structs.replace(row, second_factor_due=False) for row in here])} if here else {}
     return dataclasses.replace(_principal(rows), grants=held, is_super_admin=False, only=only)
-
-
-def person_principals(user_ids: Iterable[UUID], *, now: datetime | None = None) -> dict[UUID, Principal]:
-    """The same for several, whoever of them may speak at all. One statement."""
-    return {person: _principal(rows) for person, rows in _rows(user_ids, now).items()}
-
-
-def _rows(user_ids: Iterable[UUID], now: datetime | None) -> dict[UUID, list[_Row]]:
-    with connection.cursor() as cursor:
-        cursor.execute(_PEOPLE_AND_GRANTS, [now or timezone.now(), list(user_ids)])
-        rows = msgspec.convert(cursor.fetchall(), list[_Row])
-    return {person: list(of_person) for person, of_person in groupby(rows, lambda row: row.person)}
 
 
 @lru_cache(maxsize=256)
@@ -140,6 +161,7 @@ def _principal(rows: Sequence[_Row]) -> Principal:
             if organization
         },
         is_super_admin=person.is_super_admin,
+        sign_in=person.sign_in,
     )
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
+from apps.accounts import last_use
 from apps.accounts.principals import principal_from_bearer, principal_from_session
 from apps.common.access import Principal
+from apps.common.addresses import address_of
 from apps.common.doors import is_open_door
 from apps.common.problems import Unauthenticated, problem_response
 
@@ -31,6 +34,8 @@ class PrincipalMiddleware:
             response["WWW-Authenticate"] = 'Bearer error="invalid_token"'
             return response
         request.principal = principal  # type: ignore[attr-defined]
+        if principal is not None:
+            last_use.note(principal, address=address_of(request), now=timezone.now())
         return self.get_response(request)
 
 

@@ -372,20 +372,69 @@ class Permission(models.Model):
         ]
 
 
+class SignInKind(models.TextChoices):
+    """What a sign-in is carried on by: tokens of an app or a script, or the session cookie of a browser."""
+
+    APP = "app"
+    BROWSER = "browser"
+
+
+class SignIn(models.Model):
+    """A person who has shown who they are, on one device. It ends by being deleted, and opens no door from then on.
+
+    Access tokens carry its id as `sid`, a browser's session does too: each door asks whether it is still there.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user = models.ForeignKey(User, models.CASCADE)
+    kind = models.CharField(max_length=10, choices=SignInKind.choices)
+    device = models.CharField(max_length=100)
+    """For its owner to recognize it by: "Firefox on Windows"."""
+    address = models.GenericIPAddressField(null=True)
+    """Where it was last used from; goes with the sign-in."""
+    only_organization = models.UUIDField(null=True)
+    """Where alone it gives rights, because that organization's identity provider vouched for it."""
+    created_at = models.DateTimeField()
+    used_at = models.DateTimeField()
+    """To within ten minutes."""
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "sign_ins"
+        indexes = [models.Index(name="sign_ins_expires", fields=["expires_at"])]
+
+
 class RefreshToken(models.Model):
     """A refresh token that was given out, kept as a digest; a family is one sign-in."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
-    family = models.UUIDField()
+    family = models.ForeignKey(SignIn, models.CASCADE, db_column="family")
     user = models.ForeignKey(User, models.CASCADE)
     digest = models.BinaryField(max_length=32, unique=True)
-    only_organization = models.UUIDField(null=True)
-    """Where alone this sign-in gives rights, because that organization's identity provider vouched for it."""
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
-    revoked_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "refresh_tokens"
-        indexes = [models.Index(name="refresh_tokens_family", fields=["family"])]
+
+
+class ServiceToken(OwnedByOrganization):
+    """A key of another system of the organization, kept as a digest: a caller of its own, never a person."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    name = models.CharField(max_length=100)
+    scopes = ArrayField(models.CharField(max_length=151))
+    """`resource:action` of the permissions table. It holds of them what an admin of the organization still may."""
+    digest = models.BinaryField(max_length=32, unique=True)
+    created_by = models.UUIDField(null=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    """To within two minutes."""
+
+    objects = TenantManager["ServiceToken"]()
+
+    class Meta:
+        db_table = "service_tokens"
+        indexes = [models.Index(name="service_tokens_organization", fields=["organization", "created_at", "id"])]

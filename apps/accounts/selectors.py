@@ -28,6 +28,8 @@ from apps.accounts.models import (
     Proof,
     PushRegistration,
     RefreshToken,
+    ServiceToken,
+    SignIn,
     SiteGrant,
     User,
 )
@@ -44,14 +46,20 @@ def user_by_email(email: str) -> User | None:
     return User.objects.filter(Exact(Lower("email"), Lower(Value(email)))).first()
 
 
-def sign_in_of_refresh_token(digest: bytes) -> tuple[UUID, UUID | None] | None:
-    """Whose refresh token this is, and in which organization alone it counts if so; None: it was never given out."""
-    return RefreshToken.objects.filter(digest=digest).values_list("user_id", "only_organization").first()
-
-
 def owner_of_proof(digest: bytes) -> UUID | None:
     """Whom a secret that was sent proves something of; None for one that was never sent, or is used up."""
     return Proof.objects.filter(digest=digest).values_list("user_id", flat=True).first()
+
+
+def presented_refresh_token(digest: bytes) -> RefreshToken | None:
+    """The refresh token with this digest; None for one that was never given out, or whose sign-in has ended."""
+    return RefreshToken.objects.select_related("family").filter(digest=digest).first()
+
+
+def sign_ins_page(*, user_id: UUID, query: PageQuery, now: datetime) -> Page[SignIn]:
+    """Where a person is signed in, the newest first."""
+    living = SignIn.objects.filter(user_id=user_id, expires_at__gt=now)
+    return keyset_page(living, by="created_at", query=query, descending=True)
 
 
 def organizations_of(user_id: UUID) -> list[UUID]:
@@ -205,6 +213,13 @@ def _by_organization(model: type[SiteGrant | BuildingGrant], user_id: UUID) -> d
     for organization, place in rows.values_list("organization_id", "content_object_id"):
         granted[organization].append(place)
     return granted
+
+
+def service_tokens_page(*, principal: Principal, organization_id: UUID, query: PageQuery) -> Page[ServiceToken]:
+    """An organization's service tokens, the newest first, those that have expired too. Raises NotFound, Forbidden."""
+    require(principal, organization_id, "service_tokens", "read")
+    tokens = ServiceToken.objects.filter(organization_id=organization_id)
+    return keyset_page(tokens, by="created_at", query=query, descending=True)
 
 
 def _present(organization_id: UUID, now: datetime) -> QuerySet[Membership]:

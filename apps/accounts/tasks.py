@@ -1,4 +1,7 @@
-"""Celery entry points of accounts: what is sent to people. What the mail server did not take is tried again."""
+"""Celery entry points of accounts: what is sent to people, and clean-up.
+
+What the mail server did not take is tried again.
+"""
 
 from uuid import UUID
 
@@ -6,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.accounts import messages
-from apps.accounts.services import invitations, passwords, proofs
+from apps.accounts.services import invitations, passwords, proofs, sign_in
 
 sending = shared_task(autoretry_for=(OSError,), retry_backoff=5, retry_backoff_max=600, max_retries=12)
 """A task that tries again for somewhat more than an hour, at growing intervals with jitter."""
@@ -52,3 +55,9 @@ def tell_second_factor_changed(address: str) -> None:
 def register_openly(slug: str, email: str) -> None:
     """Invite whoever asked for it, if the organization is open to that."""
     invitations.register_openly(slug=slug, email=email, now=timezone.now())
+
+
+@shared_task
+def forget_sign_ins() -> None:
+    """Delete sign-ins that are over by themselves."""
+    sign_in.forget_expired(now=timezone.now())

@@ -12,13 +12,12 @@ from django.db import DatabaseError
 from apps.alerts.live import caller as callers
 from apps.alerts.live import session
 from apps.alerts.live.hub import Client, Sees, hub
+from apps.alerts.live.watch import watch
 from apps.common.access import Principal, PrincipalKind
 
 SUBPROTOCOL: Final = "safesignal.v1"
 FIRST_MESSAGE_SECONDS: Final = 0.5
 """A client that has not said where to resume by then is told what comes from now on; it may still say it later."""
-RECHECK_SECONDS: Final = 5.0
-"""How often an open connection's rights are read again."""
 
 TOKEN_ENDED: Final = 4401
 NO_RIGHT: Final = 4403
@@ -54,7 +53,7 @@ class GatewayResume(msgspec.Struct, frozen=True):
 class LiveConsumer(AsyncWebsocketConsumer):
     """Accepts, finds out who is calling, and sends until the right or the client is gone."""
 
-    kind: ClassVar[PrincipalKind]
+    kinds: ClassVar[frozenset[PrincipalKind]]
     resume_type: ClassVar[type[PersonResume] | type[GatewayResume]]
 
     async def connect(self) -> None:
@@ -95,25 +94,26 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(GOING_AWAY)
 
     async def _send_until_revoked(self) -> None:
-        principal = await callers.caller(self._credential)
-        if principal is None:
+        found = await callers.caller(self._credential)
+        if found is None:
             await self.close(TOKEN_ENDED)
             return
-        sees = await self._sees(principal) if principal.kind is self.kind else {}
+        named, principal = found
+        sees = await self._sees(principal) if principal.kind in self.kinds else {}
         if not sees:
             await self.close(NO_RIGHT)
             return
-        sender = asyncio.create_task(self._send(sees))
-        guard = asyncio.create_task(self._guard(principal))
-        try:
-            done, _ = await asyncio.wait({sender, guard}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sender.cancel()
-            guard.cancel()
-        if guard in done:
-            await self.close(guard.result())
-        else:
-            sender.result()
+        with watch().watching(named, principal) as ended:
+            sender = asyncio.create_task(self._send(sees))
+            either: set[asyncio.Future[Any]] = {sender, ended}
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sender.cancel()
+            if ended.done():
+                await self.close(TOKEN_ENDED if ended.result() is None else NO_RIGHT)
+            else:
+                sender.result()
 
     async def _send(self, sees: Mapping[UUID, Sees]) -> None:
         """From the client's cursor on; or from now on, until a slow client says where it was after all."""
@@ -135,24 +135,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
         async for text in session.messages(hub(), Client(sees), cursors, self._mark):
             await self.send(text_data=text)
 
-    async def _guard(self, principal: Principal) -> int:
-        """The close code, as soon as the caller may no longer listen as they did."""
-        while True:
-            await asyncio.sleep(RECHECK_SECONDS)
-            try:
-                now = await callers.caller_again(self._credential)
-            except (DatabaseError, OSError):
-                continue
-            if now is None:
-                return TOKEN_ENDED
-            if now.grants != principal.grants:
-                return NO_RIGHT
-
 
 class AlertsConsumer(LiveConsumer):
-    """`/ws/alerts`: the live feed of a person's organizations."""
+    """`/ws/alerts`: the live feed of a person's organizations, or of a service's."""
 
-    kind = PrincipalKind.PERSON
+    kinds = frozenset({PrincipalKind.PERSON, PrincipalKind.SERVICE})
     resume_type = PersonResume
 
     async def _sees(self, principal: Principal) -> dict[UUID, Sees]:
@@ -165,7 +152,7 @@ class AlertsConsumer(LiveConsumer):
 class EdgeConsumer(LiveConsumer):
     """`/ws/edge`: what a gateway must know of alerts that were changed in the cloud, and commands for it."""
 
-    kind = PrincipalKind.GATEWAY
+    kinds = frozenset({PrincipalKind.GATEWAY})
     resume_type = GatewayResume
 
     async def _sees(self, principal: Principal) -> dict[UUID, Sees]:

@@ -22,6 +22,7 @@ class PrincipalKind(StrEnum):
 
     PERSON = "person"
     GATEWAY = "gateway"
+    SERVICE = "service"
     SYSTEM = "system"
 
 

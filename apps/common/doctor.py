@@ -89,7 +89,7 @@ def examine(now: Callable[[], datetime] = timezone.now) -> Iterator[Finding]:
 def _key_files() -> Iterator[Finding]:
     seen: dict[bytes, str] = {}
     for name, path in (
-        ("token key", settings.TOKEN_KEY_FILE),
+        *(("token key", path) for path in sorted(settings.TOKEN_KEYS_DIR.glob("*.pem")) or [settings.TOKEN_KEYS_DIR]),
         ("configuration key", settings.CONFIG_KEY_FILE),
         ("audit key", settings.AUDIT_KEY_FILE),
     ):

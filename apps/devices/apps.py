@@ -9,12 +9,12 @@ class DevicesConfig(AppConfig):
     name = "apps.devices"
 
     def ready(self) -> None:
-        """Say how a gateway's token becomes its principal, and what of ours stands at a place."""
+        """Say how a gateway gets its rights, and what of ours stands at a place."""
         from apps.accounts import principals  # noqa: PLC0415 -- models are there only from here on
-        from apps.devices.gateways import principal_for  # noqa: PLC0415
+        from apps.devices.gateways import principals_of  # noqa: PLC0415
         from apps.devices.selectors import devices_in, gateways_in  # noqa: PLC0415
         from apps.tenancy import occupancy  # noqa: PLC0415
 
-        principals.register(PrincipalKind.GATEWAY, principal_for)
+        principals.register(PrincipalKind.GATEWAY, principals_of)
         occupancy.register("devices", devices_in)
         occupancy.register("gateways", gateways_in)

@@ -1,5 +1,6 @@
 """Gateways as callers: the assertion that opens the door once (RFC 7523), and the principal behind a token."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.accounts import tokens
-from apps.accounts.tokens import Claims
+from apps.accounts.principals import Named
 from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.problems import Unauthenticated
 from apps.common.scope import tenant_scope
@@ -69,14 +70,22 @@ def exchange_assertion(assertion: str, *, now: datetime) -> str:
     return tokens.mint(kind=PrincipalKind.GATEWAY, subject=claims.sub, claims={}, lifetime=TOKEN_LIFETIME, now=now)
 
 
-def principal_for(claims: Claims) -> Principal | None:
-    """The gateway behind a verified token, as it stands now. No suspended bill keeps a gateway from speaking."""
-    credentials = _credentials(claims.sub)
-    if credentials is None or credentials[2] == "revoked":
-        return None
-    organization = credentials[0]
+def principals_of(named: Collection[Named], now: datetime) -> dict[Named, Principal]:
+    """The gateways that verified tokens name, as they stand now. No suspended bill keeps a gateway from speaking."""
+    asked = {one.subject: one for one in named if isinstance(one.subject, UUID)}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT g.id, c.organization_id FROM unnest(%s::uuid[]) g (id), LATERAL gateway_credentials(g.id) c"
+            " WHERE c.status <> 'revoked'",
+            [list(asked)],
+        )
+        rows: list[tuple[UUID, UUID]] = cursor.fetchall()
+    return {asked[gateway]: _principal(gateway, organization) for gateway, organization in rows}
+
+
+def _principal(gateway: UUID, organization: UUID) -> Principal:
     grant = Grant(organization_id=organization, role="gateway", permissions=PERMISSIONS)
-    return Principal(kind=PrincipalKind.GATEWAY, id=claims.sub, name="gateway", grants={organization: grant})
+    return Principal(kind=PrincipalKind.GATEWAY, id=gateway, name="gateway", grants={organization: grant})
 
 
 def _read(assertion: str) -> AssertionClaims:

@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
@@ -15,6 +14,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from apps.accounts import browser
 from apps.accounts.principals import open_session
 from apps.accounts.services.second_factors import SecondFactorRefused, SecondFactorRequired
 from apps.accounts.services.sign_in import WrongCredentials, authenticate, authenticate_further
@@ -95,8 +95,8 @@ def _second_step(request: HttpRequest, target: str) -> HttpResponse:
 @security.page
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """End the session."""
-    logout(request)
+    """End the session, and the sign-in that it stands on."""
+    browser.sign_out(request, getattr(request, "principal", None))
     return redirect("portal:login")
 
 

@@ -15,10 +15,8 @@ from django.test import Client
 from django.utils import timezone
 from fido2 import cbor
 
-from apps.accounts import tokens
-from apps.common.access import PrincipalKind
+from apps.accounts.services import sign_in
 from tests.accounts.people import PASSWORD, Person
-from tests.cloud.school import TOKEN_LIFETIME
 
 JSON = "application/json"
 USER_PRESENT, USER_VERIFIED, HAS_CREDENTIAL = 0x01, 0x04, 0x40
@@ -37,12 +35,7 @@ class Api:
     def __init__(self, person: Person, address: str, token: str = "") -> None:
         self.client = Client(REMOTE_ADDR=address)
         self.person = person
-        self.token = token or tokens.mint(
-            kind=PrincipalKind.PERSON,
-            subject=person.id,
-            claims={"email": person.email, "organizations": []},
-            lifetime=TOKEN_LIFETIME,
-        )
+        self.token = token or sign_in.begin(user=person.user, now=timezone.now()).access
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Any:
         return self.client.generic(

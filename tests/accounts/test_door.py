@@ -138,7 +138,7 @@ def test_a_token_of_an_unknown_gateway_is_refused() -> None:
 
 def test_a_kind_of_token_is_resolved_in_one_place_only() -> None:
     with pytest.raises(ValueError, match="elsewhere"):
-        principals.register(PrincipalKind.PERSON, lambda _: None)
+        principals.register(PrincipalKind.PERSON, lambda _named, _now: {})
 
 
 def test_a_changed_password_ends_the_sessions(person: Person, browser: Client) -> None:

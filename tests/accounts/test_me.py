@@ -5,11 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.accounts import tokens
 from apps.accounts.models import Membership, MembershipScope, Role, User
-from apps.accounts.services import people
+from apps.accounts.services import people, sign_in
 from apps.accounts.services.memberships import RoleAt, grant_places
-from apps.common.access import PrincipalKind
 from apps.common.feed import since
 from apps.common.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
@@ -168,12 +166,7 @@ def test_a_day_account_reads_itself_and_has_no_address(address: str) -> None:
             trigger_only=True,
             expires_at=timezone.now() + timedelta(hours=8),
         )
-    token = tokens.mint(
-        kind=PrincipalKind.PERSON,
-        subject=user.id,
-        claims={"email": user.email, "organizations": []},
-        lifetime=timedelta(minutes=5),
-    )
+    token = sign_in.begin(user=user, now=timezone.now()).access
     headers = {"authorization": f"Bearer {token}"}
     me = send(nobody(address), "GET", "me", **headers).json()
     (membership,) = me["memberships"]

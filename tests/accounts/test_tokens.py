@@ -17,6 +17,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.accounts import tokens
+from apps.accounts.key_ring import key_ring
+from apps.accounts.signing_keys import base64url, signing_key
 from apps.accounts.tokens import TokenRefused
 from apps.common.access import PrincipalKind
 from apps.common.ids import new_id
@@ -25,7 +27,12 @@ NOW = datetime(2026, 9, 1, 8, 15, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 SUBJECT = new_id()
 SCHOOL = new_id()
-OF_A_PERSON = {"email": "tess@example.edu", "organizations": [{"id": str(SCHOOL), "role": "operator"}]}
+SIGN_IN = new_id()
+OF_A_PERSON = {
+    "sid": str(SIGN_IN),
+    "email": "tess@example.edu",
+    "organizations": [{"id": str(SCHOOL), "role": "operator"}],
+}
 
 
 def mint(**claims: object) -> str:
@@ -38,7 +45,7 @@ def forge(
     *, key: object = None, algorithm: str = "ES256", headers: dict[str, object] | None = None, **changes: object
 ) -> str:
     """A token as ours, but for what is given; a claim set to None is left out."""
-    own = tokens.signing_key(settings.TOKEN_KEY_FILE)
+    own = key_ring().signing(NOW)
     payload: dict[str, Any] = {
         "iss": settings.BASE_URL,
         "aud": "safesignal",
@@ -60,6 +67,7 @@ def test_a_token_says_who_and_where_and_until_when() -> None:
     claims = tokens.verify(mint(), now=NOW)
     assert claims.sub == SUBJECT
     assert claims.kind is PrincipalKind.PERSON
+    assert claims.sid == SIGN_IN
     assert claims.email == "tess@example.edu"
     assert [(each.id, each.role) for each in claims.organizations or ()] == [(SCHOOL, "operator")]
     assert (claims.iat, claims.exp) == (int(NOW.timestamp()), int((NOW + QUARTER).timestamp()))
@@ -71,7 +79,7 @@ def test_the_forger_of_these_tests_forges_well() -> None:
 
 
 def test_kid_is_the_thumbprint_of_rfc_7638() -> None:
-    key = tokens.signing_key(settings.TOKEN_KEY_FILE)
+    key = key_ring().signing(NOW)
     point = key.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     x, y = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (point[1:33], point[33:]))
     jwk = json.dumps({"crv": "P-256", "kty": "EC", "x": x, "y": y}, separators=(",", ":")).encode()
@@ -88,7 +96,7 @@ def test_an_expired_token_is_refused_though_it_was_verified_before(later: timede
         tokens.verify(token, now=NOW + later)
 
 
-@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "kind", "jti", "iat", "exp", "email", "organizations"])
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "kind", "jti", "iat", "exp", "sid", "email", "organizations"])
 def test_every_claim_is_required(claim: str) -> None:
     without: dict[str, Any] = {claim: None}
     with pytest.raises(TokenRefused):
@@ -128,11 +136,11 @@ def test_a_token_without_signature_is_refused() -> None:
 
 def test_the_public_key_is_no_shared_secret() -> None:
     """The classic confusion of algorithms: HS256, with the public key's text as its secret."""
-    own = tokens.signing_key(settings.TOKEN_KEY_FILE)
+    own = key_ring().signing(NOW)
     secret = own.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     body = mint().split(".")[1]
-    head = tokens.base64url(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": own.kid}).encode())
-    signature = tokens.base64url(hmac.digest(secret, f"{head}.{body}".encode(), "sha256"))
+    head = base64url(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": own.kid}).encode())
+    signature = base64url(hmac.digest(secret, f"{head}.{body}".encode(), "sha256"))
     with pytest.raises(TokenRefused):
         tokens.verify(f"{head}.{body}.{signature}", now=NOW)
 
@@ -142,12 +150,12 @@ def test_a_changed_claim_breaks_the_signature() -> None:
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))
     claims["sub"] = str(new_id())
     with pytest.raises(TokenRefused):
-        tokens.verify(f"{head}.{tokens.base64url(json.dumps(claims).encode())}.{signature}", now=NOW)
+        tokens.verify(f"{head}.{base64url(json.dumps(claims).encode())}.{signature}", now=NOW)
 
 
 @pytest.mark.parametrize(
     "garbage",
-    ["", ".", "..", "a.b.c", "\x00", "é" * 40, "x" * 9000, tokens.base64url(b"[" * 5000) + ".e30.AA"],
+    ["", ".", "..", "a.b.c", "\x00", "é" * 40, "x" * 9000, base64url(b"[" * 5000) + ".e30.AA"],
     ids=["empty", "dot", "dots", "letters", "nul", "accents", "long", "nested"],
 )
 def test_garbage_is_refused_and_not_an_error(garbage: str) -> None:
@@ -177,4 +185,4 @@ def test_only_a_p256_key_signs(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP384R1())
     file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with pytest.raises(ImproperlyConfigured, match=r"p384\.pem"):
-        tokens.signing_key(file)
+        signing_key(file)

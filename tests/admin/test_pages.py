@@ -28,6 +28,8 @@ WITHOUT_A_PAGE = {
     "accounts.Permission": "the table of roles belongs to no organization: who runs the platform edits it by the API",
     "accounts.Proof": "a secret's digest: only its owner has to do with it",
     "accounts.PushRegistration": "a person's own: where they are told of alerts is not their school's to see",
+    "accounts.ServiceToken": "a secret that is told once, to whoever makes it: the API",
+    "accounts.SignIn": "one's own sessions are listed by the API",
     "accounts.RefreshToken": "a secret's digest: one's own sessions are listed by the API",
     "accounts.SignInChallenge": "a secret's digest, for some minutes",
     "accounts.SiteGrant": "a part of the person's page: where their role holds",

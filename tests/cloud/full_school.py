@@ -1,5 +1,6 @@
 """A school with at least one row in every table that can hold one: by the services where there are some."""
 
+import secrets
 from datetime import timedelta
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from apps.accounts.models import (
     Membership,
     MembershipScope,
     Role,
+    ServiceToken,
     Visit,
 )
 from apps.accounts.services.memberships import RoleAt, grant_places
@@ -66,6 +68,14 @@ def make_full_school() -> School:
             gateway_id=school.gateway,
             jti=str(new_id()),
             expires_at=now + timedelta(minutes=1),
+        )
+        ServiceToken.objects.create(
+            organization_id=organization,
+            name="Bells",
+            scopes=["alerts:read"],
+            digest=secrets.token_bytes(32),
+            created_at=now,
+            expires_at=now + timedelta(days=1),
         )
         Invitation.objects.create(
             organization_id=organization,

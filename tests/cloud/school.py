@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.accounts import tokens
 from apps.accounts.models import Role
-from apps.accounts.services import people
+from apps.accounts.services import people, sign_in
 from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.models import AlertKey
@@ -120,13 +120,8 @@ def make_person(role: Role, *organizations: UUID) -> Person:
         )
         for organization in organizations:
             people.add_membership(user=user, organization_id=organization, role=role)
-    token = tokens.mint(
-        kind=PrincipalKind.PERSON,
-        subject=user.id,
-        claims={"email": user.email, "organizations": []},
-        lifetime=TOKEN_LIFETIME,
-    )
-    return Person(user.id, name, token)
+    pair = sign_in.begin(user=user, now=timezone.now())
+    return Person(user.id, name, pair.access)
 
 
 def rfc3339(at: datetime) -> str:

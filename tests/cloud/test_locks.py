@@ -16,6 +16,8 @@ NOTHING: Final[frozenset[str]] = frozenset()
 WITHOUT_TENANT: Final = {
     # People are read before anyone is known; who belongs where is said by memberships, which have a tenant.
     "public.users": frozenset({"SELECT", "INSERT", "UPDATE"}),
+    # Found by an id that a signed token or a session carries, or through the person whose it is.
+    "public.sign_ins": READ_WRITE,
     # Found by the digest of a secret that only its owner has.
     "public.refresh_tokens": READ_WRITE,
     # Found by the digest of a secret that was sent to its owner, or through the person whose it is.
@@ -65,6 +67,7 @@ SECURITY_DEFINERS: Final = {
     "identity_provider_organization(uuid)": ("safesignal_system", "safesignal_app"),
     "identity_providers_of_domain(text)": ("safesignal_system", "safesignal_app"),
     "identity_stands(uuid)": ("safesignal_system", "safesignal_app"),
+    "service_token_by_digest(bytea,timestamp with time zone)": ("safesignal_system", "safesignal_app"),
     "invitation_by_digest(bytea)": ("safesignal_system", "safesignal_app"),
     "person_organizations(uuid)": ("safesignal_system", "safesignal_app"),
     # Writes for who runs the platform, and asks itself whether its caller does.

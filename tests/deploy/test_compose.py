@@ -37,6 +37,7 @@ NETWORKS = {
     "objects": {"minio", "web", "worker"},
 }
 OPEN_NETWORKS = {"front", "building"}
+TOKEN_KEYS = "${SAFESIGNAL_SECRETS_DIR}/token_keys:/run/secrets/token_keys:ro"
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY|CREDENTIAL", re.IGNORECASE)
 PLACE = re.compile(r"\{secret:([^}]+)\}")
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(:?[-?+][^}]*)?\}")
@@ -219,10 +220,16 @@ def test_secrets_are_mounted_where_they_are_used_and_nowhere_else(name: str) -> 
     used = {match[1] for match in PLACE.finditer(text)} | set(re.findall(r"/run/secrets/([\w.]+)", text))
     if name in CLOUD | {"edge", "minio"}:
         # Settings name the key files for every process; only those that sign or verify are given them.
-        unused = {"token_key.pem", "config_key.pem"}
+        unused = {"token_keys", "config_key.pem"}
         assert used - unused <= service.secret_names() <= used
     else:
         assert used <= service.secret_names() | {"password"}
+
+
+def test_token_keys_are_a_folder_that_is_mounted_where_tokens_are_signed_or_verified() -> None:
+    """A folder, so that a key that is added to it is seen; and nobody of them can write there."""
+    mounted = {name: service.volumes for name, service in compose().services.items() if TOKEN_KEYS in service.volumes}
+    assert set(mounted) == {"web", "live"}
 
 
 def test_no_variable_with_a_secret_has_a_default() -> None:
@@ -251,6 +258,8 @@ def test_every_file_that_is_mounted_exists() -> None:
             source = volume.split(":")[0]
             if source.startswith("."):
                 assert (ROOT / source).exists(), source
+            elif volume == TOKEN_KEYS:
+                assert "mkdir token_keys" in (ROOT / "deploy" / "make-secrets.sh").read_text()
             else:
                 assert source in compose().volumes
 

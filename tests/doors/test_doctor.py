@@ -83,7 +83,7 @@ def test_when_all_is_well_it_says_so_and_exits_with_0() -> None:
 @pytest.mark.parametrize(
     ("names", "variable", "value", "advice"),
     [
-        ({"token key"}, "SAFESIGNAL_TOKEN_KEY_FILE", "/nowhere/token.pem", "make-secrets"),
+        ({"token key"}, "SAFESIGNAL_TOKEN_KEYS_DIR", "/nowhere/tokens", "make-secrets"),
         ({"postgresql as app"}, "DATABASE_URL", "postgres://safesignal_app:x@/x?host=%2Fnowhere", "DATABASE_URL"),
         ({"postgresql as system"}, "DATABASE_SYSTEM_URL", "postgres://x:x@/x?host=%2Fnowhere", "DATABASE_SYSTEM_URL"),
         ({"valkey", "relay", "beat"}, "VALKEY_URL", "unix:///nowhere/valkey?db=0", "VALKEY_URL"),
@@ -163,7 +163,8 @@ def test_a_relay_at_work_shows_itself() -> None:
 @pytest.mark.usefixtures("all_at_work")
 def test_a_key_that_others_can_read_and_one_that_signs_two_things_are_found(tmp_path: Path) -> None:
     copy = tmp_path / "copy.pem"
-    copy.write_bytes(Path(os.environ["SAFESIGNAL_TOKEN_KEY_FILE"]).read_bytes())
+    (key,) = Path(os.environ["SAFESIGNAL_TOKEN_KEYS_DIR"]).iterdir()
+    copy.write_bytes(key.read_bytes())
     copy.chmod(0o644)
     report = doctor(SAFESIGNAL_CONFIG_KEY_FILE=str(copy))
     assert report.unwell == {"configuration key": f"{copy} can be read by others (644)"}

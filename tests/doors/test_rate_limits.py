@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts import tokens
 from apps.accounts.models import Membership, Role, User
+from apps.accounts.services import sign_in
 from apps.common import bus
-from apps.common.access import PrincipalKind
 from apps.common.scope import tenant_scope
-from tests.cloud.school import TOKEN_LIFETIME, Person, School, make_person, make_school, raise_alert, raised
+from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised
 from tests.doors.test_bad_input import problem
 
 ORGANIZATIONS = "/api/v1/organizations"
@@ -171,6 +171,4 @@ def test_valkey_is_told_nobodys_name_or_address(limits: dict[str, int], operator
 
 
 def token_of(person: Person | User) -> str:
-    return tokens.mint(
-        kind=PrincipalKind.PERSON, subject=person.id, claims={"email": "", "organizations": []}, lifetime=TOKEN_LIFETIME
-    )
+    return sign_in.begin(user=User.objects.get(pk=person.id), now=timezone.now()).access

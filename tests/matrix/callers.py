@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, MembershipScope, Role, User, Visit
 from apps.accounts.services.memberships import RoleAt, grant_places
+from apps.accounts.services.service_tokens import FOR_PEOPLE
 from apps.common.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from contracts import ROOT
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert
-from tests.matrix.things import Things, alert_elsewhere
+from tests.matrix.things import Things, alert_elsewhere, make_service_token
 
 ROLE_TABLE: Final[dict[str, frozenset[str]]] = {
     role: frozenset(rights) for role, rights in json.loads((ROOT / "permissions.json").read_text()).items()
@@ -32,7 +33,7 @@ class Caller:
 
     name: str
     kind: str
-    """"person", "gateway", ...; empty for nobody."""
+    """"person", "gateway", "service", ...; empty for nobody."""
     asked: Things
     """The school that they ask about."""
     make_token: Callable[[], str | None]
@@ -94,6 +95,7 @@ def callers(world: World) -> Iterator[Caller]:
     for name, home in (("the school", world.school), ("a suspended school", world.suspended)):
         yield Caller(f"day account of {name}", "person", home, _day_account(home.school), home, DAY_ACCOUNT)
     for name, home in (("the school", world.school), ("another school", world.other)):
+        yield _service(name, world, home)
         yield Caller(f"gateway of {name}", "gateway", world.school, _always(home.school.gateway_token), home)
 
 
@@ -147,6 +149,13 @@ def _day_account(school: School) -> Callable[[], str]:
         return person.token
 
     return make
+
+
+def _service(name: str, world: World, home: Things) -> Caller:
+    """A service that has all that one can have."""
+    held = ROLE_TABLE[Role.ADMIN] - {":".join(pair) for pair in FOR_PEOPLE}
+    _, secret = make_service_token(home.school, held)
+    return Caller(f"service of {name}", "service", world.school, _always(secret), home, held)
 
 
 def _super_admin() -> str:

@@ -87,7 +87,9 @@ def _may_listen(listener: Listener) -> bool:
     caller = listener.caller
     if listener.door in GATEWAYS:
         return caller.kind == "gateway"
-    return caller.kind == "person" and bool({"alerts:read", "open_alerts:read"} & rights_at(At.LIST, caller))
+    return caller.kind in {"person", "service"} and bool(
+        {"alerts:read", "open_alerts:read"} & rights_at(At.LIST, caller)
+    )
 
 
 def _defects(listener: Listener, raised: list[Raised]) -> list[str]:

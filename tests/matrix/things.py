@@ -8,11 +8,16 @@ never used up: what is deleted or closed has a maker, and so has an organization
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from datetime import timedelta
 from typing import Final, TypeVar
 from uuid import UUID
 
-from apps.accounts.models import Membership, Role
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Role, ServiceToken, SignInKind, User
+from apps.accounts.service_principals import digest_of_token, new_service_token
 from apps.accounts.services import people, sign_in
+from apps.accounts.services.service_tokens import FOR_PEOPLE
 from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
@@ -197,3 +202,46 @@ def vacant_room(school: School) -> UUID:
     """One of the first building with nothing in it."""
     with tenant_scope([school.organization]):
         return tenancy.create_room(actor=None, floor=Floor.objects.get(id=school.floor), room_number=word()).id
+
+
+@thing
+def sign_in_of_everybody(school: School) -> UUID:
+    """One more of each person of the school; the id of one that is nobody's who asks."""
+    now = timezone.now()
+    with tenant_scope([school.organization]):
+        owners = [membership.user for membership in Membership.objects.select_related("user")]
+    stranger = User.objects.create(email=f"{word()}@school.example")
+    for owner in (*owners, stranger):
+        last = sign_in.new_sign_in(
+            user=owner, kind=SignInKind.APP, device="A phone", address="", lifetime=timedelta(days=1), now=now
+        )
+    return last.id
+
+
+def in_a_year(_: Things) -> str:
+    return (timezone.now() + timedelta(days=365)).isoformat()
+
+
+@thing
+def service_token(school: School) -> UUID:
+    """The id of one that may read the places of the school."""
+    return make_service_token(school, frozenset({"places:read"}))[0]
+
+
+def make_service_token(school: School, rights: frozenset[str]) -> tuple[UUID, str]:
+    """The id and the secret of a service token with those of the rights that one can have; also where the school is
+    suspended, and nobody could make one now.
+    """
+    secret = new_service_token()
+    given = rights - {":".join(pair) for pair in FOR_PEOPLE}
+    now = timezone.now()
+    with tenant_scope([school.organization]):
+        token = ServiceToken.objects.create(
+            organization_id=school.organization,
+            name="Bells",
+            scopes=sorted(given),
+            digest=digest_of_token(secret),
+            created_at=now,
+            expires_at=now + timedelta(days=1),
+        )
+    return token.id, secret

@@ -13,6 +13,7 @@ from apps.accounts.services import sign_in
 from apps.common.addresses import address_of
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
 from apps.common.serializers import StrictSerializer
+from apps.common.user_agents import device_of
 
 INVALID = OpenApiResponse(ProblemSerializer, description="`invalid`: `errors` names what is missing or unknown.")
 Body = TypeVar("Body", bound=msgspec.Struct)
@@ -68,7 +69,9 @@ class LoginView(OpenView):
         """A new pair of tokens for an e-mail and a password."""
         credentials = _parse(LoginSerializer, Credentials, request)
         address = address_of(request._request)
-        pair = sign_in.login(email=credentials.email, password=credentials.password, address=address)
+        pair = sign_in.login(
+            email=credentials.email, password=credentials.password, address=address, device=device_of(request._request)
+        )
         return Response(msgspec.structs.asdict(pair))
 
 
@@ -92,7 +95,8 @@ class RefreshView(OpenView):
     def post(self, request: Request) -> Response:
         """A new pair of tokens for a refresh token, which is used up by that."""
         body = _parse(RefreshTokenSerializer, Refresh, request)
-        return Response(msgspec.structs.asdict(sign_in.refresh(token=body.refresh)))
+        pair = sign_in.refresh(token=body.refresh, address=address_of(request._request))
+        return Response(msgspec.structs.asdict(pair))
 
 
 class LogoutView(OpenView):

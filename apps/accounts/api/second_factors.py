@@ -31,6 +31,7 @@ from apps.accounts.services import second_factors, sign_in
 from apps.common.addresses import address_of
 from apps.common.api import principal_of
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
+from apps.common.user_agents import device_of
 
 TAGS: Final = ["me"]
 HEADER: Final = "X-Confirmation"
@@ -81,6 +82,7 @@ class SecondStepView(OpenView):
             code=body.validated_data.get("code"),
             passkey=body.validated_data.get("passkey"),
             address=address_of(request._request),
+            device=device_of(request._request),
         )
         return Response(msgspec.structs.asdict(pair))
 

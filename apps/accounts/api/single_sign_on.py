@@ -25,7 +25,9 @@ from apps.accounts.api.serializers import TokenPairSerializer
 from apps.accounts.principals import open_session
 from apps.accounts.services import single_sign_on
 from apps.accounts.services.single_sign_on import Destination, IdentityNotLinked, SingleSignOnFailed
+from apps.common.addresses import address_of
 from apps.common.problems import CONTENT_TYPE, Invalid, ProblemSerializer
+from apps.common.user_agents import device_of
 
 TAGS: Final = ["auth"]
 COOKIE: Final = "single_sign_on"
@@ -143,7 +145,12 @@ class AppCodeView(OpenView):
         """A pair of tokens for the code that the app was handed, and the verifier of its challenge."""
         body = AppCodeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        pair = single_sign_on.exchange(now=timezone.now(), **body.validated_data)
+        pair = single_sign_on.exchange(
+            now=timezone.now(),
+            address=address_of(request._request),
+            device=device_of(request._request),
+            **body.validated_data,
+        )
         return Response(msgspec.structs.asdict(pair))
 
 

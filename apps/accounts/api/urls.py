@@ -2,7 +2,11 @@
 
 from django.urls import path, register_converter
 
-from apps.accounts.api import schema  # noqa: F401 (tells the OpenAPI generator how callers authenticate)
+from apps.accounts.api import (
+    schema,  # noqa: F401 (tells the OpenAPI generator how callers authenticate)
+    service_tokens,
+    sessions,
+)
 from apps.accounts.api.auth import LoginView, LogoutView, RefreshView
 from apps.accounts.api.devices import DevicesView, DeviceView
 from apps.accounts.api.identity_providers import (
@@ -83,4 +87,12 @@ urlpatterns = [
     path("organizations/<uuid:organization_id>/identity-providers/<uuid:provider_id>", IdentityProviderView.as_view()),
     path("organizations/<uuid:organization_id>/identity-domains", IdentityDomainsView.as_view()),
     path("organizations/<uuid:organization_id>/identity-domains/<domain:domain>", IdentityDomainView.as_view()),
+    path("auth/logout-all", sessions.LogoutAllView.as_view()),
+    path("me/sessions", sessions.SessionsView.as_view()),
+    path("me/sessions/<uuid:session_id>", sessions.SessionView.as_view()),
+    path("organizations/<uuid:organization_id>/service-tokens", service_tokens.ServiceTokensView.as_view()),
+    path(
+        "organizations/<uuid:organization_id>/service-tokens/<uuid:token_id>",
+        service_tokens.ServiceTokenView.as_view(),
+    ),
 ]

@@ -12,7 +12,7 @@ from django.db.models.functions import Lower
 
 from apps.accounts import selectors
 from apps.accounts.documents import NOWHERE
-from apps.accounts.models import Invitation, Membership, Proof, PushRegistration, RefreshToken, User, UserStatus
+from apps.accounts.models import Invitation, Membership, Proof, PushRegistration, SignIn, User, UserStatus
 from apps.accounts.services import own, passwords, sign_in
 from apps.accounts.services.memberships import require_other_admin
 from apps.common import audit, feed, idempotency
@@ -51,7 +51,7 @@ def erase(*, principal: Principal, password: str, address: str, now: datetime) -
     memberships.delete()
     _tell(principal, members_of)
     sign_in.end_sign_ins(user.pk, now=now)
-    for kept in (RefreshToken, PushRegistration, Proof):
+    for kept in (SignIn, PushRegistration, Proof):
         kept.objects.filter(user=user).delete()
     idempotency.forget(principal)
     _anonymize(user, now)

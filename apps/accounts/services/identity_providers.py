@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from apps.accounts.documents import identity_provider_document
-from apps.accounts.models import ExternalIdentity, IdentityDomain, IdentityProvider, RefreshToken
+from apps.accounts.models import ExternalIdentity, IdentityDomain, IdentityProvider, SignIn
 from apps.accounts.oidc import SECRET
 from apps.common import audit
 from apps.common.access import Principal, require, require_super_admin
@@ -129,11 +129,9 @@ def _locked(actor: Principal, organization_id: UUID, provider_id: UUID, if_match
 
 
 def _end_sign_ins(provider: IdentityProvider, now: datetime) -> None:
-    """Refresh tokens end here; browsers' sessions ask `identity_stands`."""
+    """All that rest on this provider, or on another of the organization's."""
     people = ExternalIdentity.objects.filter(provider=provider).values_list("user_id", flat=True)
-    RefreshToken.objects.filter(
-        user_id__in=list(people), only_organization=provider.organization_id, revoked_at=None
-    ).update(revoked_at=now)
+    SignIn.objects.filter(user_id__in=list(people), only_organization=provider.organization_id).delete()
 
 
 def _tell(actor: Principal, provider: IdentityProvider, done: str, **detail: str) -> None:

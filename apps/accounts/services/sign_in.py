@@ -1,7 +1,7 @@
 """Signing in and out.
 
-This happens before anybody is known: these services open their own transactions, so that what a refusal writes stays,
-though its answer is an error.
+A sign-in is a row, and ends by being deleted: every door asks for it. What happens before anybody is known opens its
+own transactions, so that what a refusal writes stays, though its answer is an error.
 """
 
 import secrets
@@ -14,24 +14,26 @@ import msgspec
 from django.conf import settings
 from django.contrib.auth import authenticate as check_credentials
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from apps.accounts import tokens
+from apps.accounts import last_use, tokens
 from apps.accounts.grants import person_principal
-from apps.accounts.models import RefreshToken, User
-from apps.accounts.selectors import sign_in_of_refresh_token, user_by_email
+from apps.accounts.models import RefreshToken, SignIn, SignInKind, User
+from apps.accounts.selectors import presented_refresh_token, user_by_email
 from apps.accounts.services import second_factors
 from apps.accounts.services.second_factors import SecondFactorRefused
+from apps.accounts.signing_keys import base64url
 from apps.accounts.throttle import Guess
 from apps.common import audit
 from apps.common.access import Principal, PrincipalKind
-from apps.common.ids import new_id
-from apps.common.problems import Unauthenticated
+from apps.common.problems import NotFound, Unauthenticated
 from apps.common.scope import tenant_scope
 
 REUSE_GRACE = timedelta(seconds=60)
 """A refresh token that comes again within this time is a lost answer on a bad link, later it is a theft."""
+UNKNOWN_DEVICE = "Unknown device"
 
 
 class WrongCredentials(Unauthenticated):
@@ -104,90 +106,171 @@ def authenticate_further(
     return user
 
 
-def login(*, email: str, password: str, address: str, now: datetime | None = None) -> TokenPair:
+def login(
+    *, email: str, password: str, address: str, device: str = UNKNOWN_DEVICE, now: datetime | None = None
+) -> TokenPair:
     """Sign in with e-mail and password: a new family of refresh tokens. Raises as `authenticate` does."""
     user = authenticate(email=email, password=password, address=address)
-    return begin(user=user, now=now or timezone.now())
+    return begin(user=user, address=address, device=device, now=now or timezone.now())
 
 
 def login_further(
-    *, challenge: str, code: str | None, passkey: dict[str, Any] | None, address: str, now: datetime | None = None
+    *,
+    challenge: str,
+    code: str | None,
+    passkey: dict[str, Any] | None,
+    address: str,
+    device: str = UNKNOWN_DEVICE,
+    now: datetime | None = None,
 ) -> TokenPair:
     """The second step of `login`, where the account has a second factor. Raises as `authenticate_further` does."""
     user = authenticate_further(challenge=challenge, code=code, passkey=passkey, address=address, now=now)
-    return begin(user=user, now=now or timezone.now())
+    return begin(user=user, address=address, device=device, now=now or timezone.now())
 
 
-def begin(*, user: User, now: datetime, only: UUID | None = None) -> TokenPair:
-    """A new family of refresh tokens for who has shown all that is asked; with `only`, for that organization alone.
+def begin(
+    *, user: User, now: datetime, address: str = "", device: str = UNKNOWN_DEVICE, only: UUID | None = None
+) -> TokenPair:
+    """The first pair of tokens of a new sign-in, for who has shown all that is asked; with `only`, for that
+    organization alone.
 
     Opens its own transaction. Raises WrongCredentials.
     """
-    principal = person_principal(user.id, only=only)
-    if principal is None:
-        raise WrongCredentials()
     refresh_token = secrets.token_urlsafe(32)
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(last_login=now)
-        RefreshToken.objects.filter(user=user, expires_at__lt=now).delete()
-        _store(refresh_token, family=new_id(), user=user, now=now, only=only)
+        begun = new_sign_in(
+            user=user,
+            kind=SignInKind.APP,
+            device=device,
+            address=address,
+            lifetime=timedelta(days=settings.REFRESH_TOKEN_DAYS),
+            now=now,
+            only=only,
+        )
+        _store(refresh_token, sign_in=begun, now=now)
+        principal = person_principal(user.id, sign_in=begun.id, now=now)
+        if principal is None:
+            raise WrongCredentials()
     return _pair(user, principal, refresh_token, now)
 
 
-def refresh(*, token: str, now: datetime | None = None) -> TokenPair:
+def new_sign_in(
+    *,
+    user: User,
+    kind: SignInKind,
+    device: str,
+    address: str,
+    lifetime: timedelta,
+    now: datetime,
+    only: UUID | None = None,
+) -> SignIn:
+    """A new sign-in, for somebody who has shown who they are; in the caller's transaction."""
+    RefreshToken.objects.filter(user=user, expires_at__lt=now).delete()
+    SignIn.objects.filter(user=user, expires_at__lt=now).delete()
+    begun = SignIn.objects.create(
+        user=user,
+        kind=kind,
+        only_organization=only,
+        device=device,
+        address=address or None,
+        created_at=now,
+        used_at=now,
+        expires_at=now + lifetime,
+    )
+    last_use.written(begun.id)
+    return begun
+
+
+def refresh(*, token: str, address: str = "", now: datetime | None = None) -> TokenPair:
     """A new pair for a refresh token, which is used up by that.
 
     The same token within REUSE_GRACE is given the same successor; later it ends the whole family.
     Raises RefreshRefused.
     """
     now = now or timezone.now()
-    owner, only = sign_in_of_refresh_token(_digest(token)) or (None, None)
-    principal = person_principal(owner, only=only) if owner else None
+    presented = presented_refresh_token(_digest(token))
+    principal = person_principal(presented.user_id, sign_in=presented.family_id, now=now) if presented else None
     if principal is None:
         raise RefreshRefused()
     with tenant_scope(principal.grants):
         user = _lock(principal.id)
-        refused = _rotate(token, user, principal, now)
+        refused = _rotate(token, user, principal, address, now)
     if refused:
         raise refused
     return _pair(user, principal, _successor(token), now)
 
 
-def logout(*, token: str, now: datetime | None = None) -> None:
+def logout(*, token: str) -> None:
     """End the sign-in that this refresh token belongs to. An unknown token is no error: it is signed out already."""
-    owner, only = sign_in_of_refresh_token(_digest(token)) or (None, None)
-    if owner is None:
+    presented = presented_refresh_token(_digest(token))
+    if presented is None:
         return
-    principal = person_principal(owner, only=only)
+    principal = person_principal(presented.user_id, only=presented.family.only_organization)
     with tenant_scope(principal.grants if principal else ()):
-        _lock(owner)
-        presented = RefreshToken.objects.filter(digest=_digest(token), revoked_at=None).first()
-        if presented:
-            _revoke(presented.family, now or timezone.now())
-            _record(owner, principal, action="auth.logout", outcome="done")
+        _lock(presented.user_id)
+        if _end(SignIn.objects.filter(pk=presented.family_id)):
+            _record(presented.user_id, principal, action="auth.logout", outcome="done")
 
 
-def end_sign_ins(user_id: UUID, *, except_family: UUID | None = None, now: datetime) -> None:
-    """End every sign-in of a person, or every other than `except_family`; in the caller's transaction."""
+def end(*, principal: Principal, sign_in: UUID) -> None:
+    """End one of the caller's own sign-ins, this one or another. Raises NotFound."""
+    _lock(principal.id)
+    if not _end(SignIn.objects.filter(pk=sign_in, user_id=principal.id)):
+        raise NotFound()
+    _record(principal.id, principal, action="auth.logout", outcome="done")
+
+
+def end_all(*, principal: Principal, now: datetime) -> None:
+    """End every sign-in of the caller, this one too."""
+    end_sign_ins(principal.id, now=now)
+    _record(principal.id, principal, action="auth.logout_all", outcome="done")
+
+
+def end_sign_ins(user_id: UUID, *, except_family: UUID | None = None, now: datetime) -> int:
+    """End the sign-ins of a person, all or all others than this one; how many. In the caller's transaction.
+
+    For whatever makes a credential worthless: another password, a lost phone, an account that is closed.
+    """
     _lock(user_id)
-    living = RefreshToken.objects.filter(user=user_id, revoked_at=None)
-    (living.exclude(family=except_family) if except_family else living).update(revoked_at=now)
+    living = SignIn.objects.filter(user_id=user_id, expires_at__gt=now)
+    return _end(living if except_family is None else living.exclude(pk=except_family))
 
 
-def _rotate(token: str, user: User, principal: Principal, now: datetime) -> RefreshRefused | None:
+def forget_expired(*, now: datetime) -> int:
+    """Delete what is over by itself, and with it from where it was used; how many sign-ins."""
+    RefreshToken.objects.filter(expires_at__lt=now).delete()
+    return _end(SignIn.objects.filter(expires_at__lt=now))
+
+
+def _rotate(token: str, user: User, principal: Principal, address: str, now: datetime) -> RefreshRefused | None:
     """Use up the presented token. A refusal is returned, not raised, because what it writes must be committed."""
-    presented = RefreshToken.objects.filter(digest=_digest(token), user=user).first()
-    if presented is None or presented.revoked_at or presented.expires_at <= now:
+    presented = RefreshToken.objects.select_related("family").filter(digest=_digest(token), user=user).first()
+    if presented is None or presented.expires_at <= now:
         return RefreshRefused()
     if presented.used_at is None:
         presented.used_at = now
         presented.save(update_fields=["used_at"])
-        _store(_successor(token), family=presented.family, user=user, now=now, only=presented.only_organization)
+        _store(_successor(token), sign_in=presented.family, now=now)
+        _prolong(presented.family_id, address, now)
     elif now - presented.used_at > REUSE_GRACE:
-        _revoke(presented.family, now)
+        _end(SignIn.objects.filter(pk=presented.family_id))
         _record(user.id, principal, action="auth.refresh_reused", outcome="refused")
         return RefreshReused()
     return None
+
+
+def _prolong(sign_in: UUID, address: str, now: datetime) -> None:
+    changed: dict[str, object] = {"used_at": now, "expires_at": now + timedelta(days=settings.REFRESH_TOKEN_DAYS)}
+    if address:
+        changed["address"] = address
+    SignIn.objects.filter(pk=sign_in).update(**changed)
+
+
+def _end(sign_ins: QuerySet[SignIn]) -> int:
+    """How many were there."""
+    _, deleted = sign_ins.delete()
+    return deleted.get(SignIn._meta.label, 0)
 
 
 def _lock(user_id: UUID) -> User:
@@ -195,19 +278,14 @@ def _lock(user_id: UUID) -> User:
     return User.objects.select_for_update(no_key=True).get(pk=user_id)
 
 
-def _store(token: str, *, family: UUID, user: User, now: datetime, only: UUID | None) -> None:
+def _store(token: str, *, sign_in: SignIn, now: datetime) -> None:
     RefreshToken.objects.create(
-        family=family,
-        user=user,
-        only_organization=only,
+        family=sign_in,
+        user_id=sign_in.user_id,
         digest=_digest(token),
         created_at=now,
         expires_at=now + timedelta(days=settings.REFRESH_TOKEN_DAYS),
     )
-
-
-def _revoke(family: UUID, now: datetime) -> None:
-    RefreshToken.objects.filter(family=family, revoked_at=None).update(revoked_at=now)
 
 
 def _digest(token: str) -> bytes:
@@ -216,16 +294,15 @@ def _digest(token: str) -> bytes:
 
 def _successor(token: str) -> str:
     """The one token that follows this one: the same answer can be given twice, and nothing secret is stored for it."""
-    return tokens.base64url(salted_hmac("safesignal.refresh", token, algorithm="sha256").digest())
+    return base64url(salted_hmac("safesignal.refresh", token, algorithm="sha256").digest())
 
 
 def _pair(user: User, principal: Principal, refresh_token: str, now: datetime) -> TokenPair:
     organizations = [{"id": str(grant.organization_id), "role": grant.role} for grant in principal.grants.values()]
-    only = {"only": str(principal.only)} if principal.only else {}
     access = tokens.mint(
         kind=PrincipalKind.PERSON,
         subject=user.id,
-        claims={"email": user.email, "organizations": organizations, **only},
+        claims={"sid": str(principal.sign_in), "email": user.email, "organizations": organizations},
         lifetime=timedelta(seconds=settings.ACCESS_TOKEN_SECONDS),
         now=now,
     )

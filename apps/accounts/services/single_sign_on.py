@@ -38,7 +38,7 @@ from apps.accounts.selectors import identity_provider_organization, user_by_emai
 from apps.accounts.services import memberships, people, proofs, sign_in
 from apps.accounts.services.memberships import LastAdmin
 from apps.accounts.services.sign_in import TokenPair
-from apps.accounts.tokens import base64url
+from apps.accounts.signing_keys import base64url
 from apps.common import audit
 from apps.common.problems import Invalid, NotFound, Unauthenticated
 from apps.common.scope import tenant_scope
@@ -170,7 +170,7 @@ def app_code(*, arrived: Arrived, destination: Destination, now: datetime) -> st
     return secret
 
 
-def exchange(*, code: str, code_verifier: str, now: datetime) -> TokenPair:
+def exchange(*, code: str, code_verifier: str, address: str, device: str, now: datetime) -> TokenPair:
     """A pair of tokens for the code of an app. Opens its own transactions. Raises SingleSignOnFailed, LinkRefused."""
     with transaction.atomic():
         proof = proofs.redeem_app_code(code=code, now=now)
@@ -178,7 +178,7 @@ def exchange(*, code: str, code_verifier: str, now: datetime) -> TokenPair:
     shown = base64url(sha256(code_verifier.encode()).digest())
     if not secrets.compare_digest(shown.encode(), kept.challenge.encode()):
         raise SingleSignOnFailed()
-    return sign_in.begin(user=proof.user, now=now, only=kept.only)
+    return sign_in.begin(user=proof.user, now=now, address=address, device=device, only=kept.only)
 
 
 def _in_use(provider_id: UUID) -> IdentityProvider:

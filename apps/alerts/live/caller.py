@@ -1,9 +1,7 @@
 """Who is at the other end of a live connection: the same principals as of REST, from a header or the session cookie."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from http.cookies import SimpleCookie
 from importlib import import_module
 from typing import Final
@@ -13,11 +11,13 @@ from uuid import UUID
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.http.request import validate_host
+from django.utils import timezone
 
-from apps.accounts.principals import principal_from_bearer, principal_from_session
+from apps.accounts import last_use
+from apps.accounts.principals import Named, named_by_bearer, named_by_session, principals_of
 from apps.alerts.live.hub import Sees
 from apps.alerts.sight import NOWHERE, Sight, sight, within
-from apps.common.access import Principal, PrincipalKind
+from apps.common.access import Principal
 from apps.common.feed import Audience, Envelope
 from apps.common.problems import Unauthenticated
 from apps.common.scope import tenant_scope
@@ -53,35 +53,29 @@ def credential(headers: Iterable[tuple[bytes, bytes]], subprotocols: Iterable[st
     return Credential(None, cookie.value if cookie else None)
 
 
-async def caller(given: Credential) -> Principal | None:
-    """The principal behind a credential at this moment; None when it opens nothing (any more)."""
+async def caller(given: Credential) -> tuple[Named, Principal] | None:
+    """Whom a credential names, and what they may at this moment; None when it opens nothing (any more)."""
 
-    def resolve() -> Principal | None:
-        if given.token is not None:
-            try:
-                return principal_from_bearer(given.token)
-            except Unauthenticated:
-                return None
-        if given.session_key is None:
+    def resolve() -> tuple[Named, Principal] | None:
+        named = _named(given)
+        principal = principals_of([named]).get(named) if named else None
+        if named is None or principal is None:
             return None
-        store = import_module(settings.SESSION_ENGINE).SessionStore(given.session_key)
-        return principal_from_session(store)
+        last_use.note(principal, address="", now=timezone.now())
+        return named, principal
 
     return await database_sync_to_async(resolve, thread_sensitive=False)()
 
 
-async def caller_again(given: Credential) -> Principal | None:
-    """The same, for a connection that is open already. One after the other: all of a school's connections asking at
-    once would keep this process, for a second or more, from telling anybody of an alert.
-    """
-    async with _turn():
-        return await caller(given)
-
-
-@cache
-def _turn() -> asyncio.Lock:
-    """Of this process, which runs one event loop."""
-    return asyncio.Lock()
+def _named(given: Credential) -> Named | None:
+    if given.token is not None:
+        try:
+            return named_by_bearer(given.token)
+        except Unauthenticated:
+            return None
+    if given.session_key is None:
+        return None
+    return named_by_session(import_module(settings.SESSION_ENGINE).SessionStore(given.session_key))
 
 
 def person_sees(principal: Principal) -> dict[UUID, Sees]:
@@ -105,11 +99,6 @@ async def gateway_sees(principal: Principal) -> dict[UUID, Sees]:
         return ours and (envelope.audience is Audience.GATEWAY or envelope.kind.startswith("alert."))
 
     return {organization: sees}
-
-
-def may_be_gateway(principal: Principal) -> bool:
-    """Whether the caller is a gateway."""
-    return principal.kind is PrincipalKind.GATEWAY
 
 
 def _told(eyes: Sight) -> Sees:

@@ -1,5 +1,6 @@
 """`GET /api/v1/alerts/stream`: the live feed as server-sent events, for clients that cannot hold a WebSocket."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,7 +11,8 @@ import msgspec
 
 from apps.alerts.live import caller as callers
 from apps.alerts.live import session
-from apps.alerts.live.hub import Client, hub
+from apps.alerts.live.hub import Client, Sees, hub
+from apps.alerts.live.watch import watch
 from apps.common.problems import CONTENT_TYPE, Forbidden, Problem, Unauthenticated
 
 PATH: Final = "/api/v1/alerts/stream"
@@ -22,11 +24,10 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 async def stream(scope: Scope, receive: Receive, send: Send) -> None:
     """An ASGI application: each message is an event whose `id` is a cursor that `Last-Event-ID` gives back."""
-    given = callers.credential(scope["headers"])
-    principal = await callers.caller(given)
-    sees = callers.person_sees(principal) if principal else {}
-    if principal is None or not sees:
-        await _refuse(send, Forbidden() if principal else Unauthenticated())
+    found = await callers.caller(callers.credential(scope["headers"]))
+    sees = callers.person_sees(found[1]) if found else {}
+    if found is None or not sees:
+        await _refuse(send, Forbidden() if found else Unauthenticated())
         return
     headers = [
         (b"content-type", b"text/event-stream"),
@@ -34,20 +35,29 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
         (b"x-accel-buffering", b"no"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    with watch().watching(*found) as ended:
+        events = asyncio.create_task(_events(sees, _cursors(scope["headers"]), send))
+        either: set[asyncio.Future[Any]] = {events, ended}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            events.cancel()
+        await asyncio.wait({events})  # whatever it was sending is sent or given up, before the end is
+        if not ended.done():
+            events.result()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _events(sees: Mapping[UUID, Sees], cursors: Mapping[UUID, int], send: Send) -> None:
+    """Until the client does not keep up."""
     client = Client(sees)
-    cursors = _cursors(scope["headers"])
     try:
         async for text in session.messages(hub(), client, cursors, session.person_mark):
             kind = msgspec.json.decode(text, type=_Kind).type
             event = f"event: {kind}\nid: {_encode(client.positions)}\ndata: {text}\n\n"
             await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
-            if kind == "ping":
-                now = await callers.caller_again(given)
-                if now is None or now.grants != principal.grants:
-                    break
     except session.TooSlow:
         pass
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class _Kind(msgspec.Struct):

@@ -1,5 +1,5 @@
 from tests.matrix.entry import At, Entry
-from tests.matrix.things import PASSWORD
+from tests.matrix.things import PASSWORD, in_a_year, word
 
 ENTRIES = [
     Entry(
@@ -17,5 +17,29 @@ ENTRIES = [
         ok=204,
         body=lambda things: {"refresh": things["refresh_token"]},
         changes="auth.logout",
+    ),
+    Entry("POST", "/api/v1/auth/logout-all", at=At.SELF, ok=204, changes="auth.logout_all", uses_caller=True),
+    Entry("GET", "/api/v1/me/sessions", at=At.SELF, rows="sign_in_of_everybody"),
+    Entry("DELETE", "/api/v1/me/sessions/{sign_in_of_everybody}", at=At.SELF, ok=404),
+    Entry(
+        "GET",
+        "/api/v1/organizations/{organization}/service-tokens",
+        "service_tokens:read",
+        rows="service_token",
+    ),
+    Entry(
+        "POST",
+        "/api/v1/organizations/{organization}/service-tokens",
+        "service_tokens:create",
+        ok=201,
+        body=lambda things: {"name": word(), "scopes": ["places:read"], "expires_at": in_a_year(things)},
+        changes="service_token.created",
+    ),
+    Entry(
+        "DELETE",
+        "/api/v1/organizations/{organization}/service-tokens/{service_token}",
+        "service_tokens:delete",
+        ok=204,
+        changes="service_token.withdrawn",
     ),
 ]

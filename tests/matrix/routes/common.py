@@ -1,6 +1,7 @@
 from tests.matrix.entry import At, Entry
 
 ENTRIES = [
+    Entry("GET", "/.well-known/jwks.json", at=At.OPEN),
     Entry("GET", "/health/live", at=At.OPEN),
     Entry("GET", "/health/ready", at=At.OPEN),
     Entry("GET", "/metrics", at=At.OPEN),

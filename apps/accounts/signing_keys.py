@@ -1,0 +1,70 @@
+"""Keys that sign with ES256 (RFC 7518, 3.4), and the name under which what they signed points at them."""
+
+from base64 import urlsafe_b64encode
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django.core.exceptions import ImproperlyConfigured
+
+ALGORITHM: Final = "ES256"
+
+
+class Jwk(msgspec.Struct, frozen=True):
+    """A public key (RFC 7517, 4; RFC 7518, 6.2.1)."""
+
+    kid: str
+    x: str
+    y: str
+    kty: str = "EC"
+    crv: str = "P-256"
+    use: str = "sig"
+    alg: str = ALGORITHM
+
+
+class SigningKey(msgspec.Struct, frozen=True):
+    """The key that signs, and the name under which tokens point at it."""
+
+    private: EllipticCurvePrivateKey
+    kid: str
+
+    @property
+    def jwk(self) -> Jwk:
+        """Its public half."""
+        x, y = _point(self.private)
+        return Jwk(kid=self.kid, x=x, y=y)
+
+
+@cache
+def signing_key(file: Path) -> SigningKey:
+    """The P-256 key in this PEM file, which is read once. Raises ImproperlyConfigured for any other key."""
+    return load(file)
+
+
+def load(file: Path) -> SigningKey:
+    """The same, read now."""
+    private = load_pem_private_key(file.read_bytes(), password=None)
+    if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
+        raise ImproperlyConfigured(f"{file} holds no P-256 private key, which {ALGORITHM} needs.")
+    return SigningKey(private=private, kid=thumbprint(private))
+
+
+def thumbprint(private: EllipticCurvePrivateKey) -> str:
+    """The JWK thumbprint of the public key (RFC 7638): SHA-256 over its required members in their fixed order."""
+    x, y = _point(private)
+    return base64url(sha256(f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'.encode()).digest())
+
+
+def base64url(data: bytes) -> str:
+    """Base64url without padding (RFC 7515, 2)."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _point(private: EllipticCurvePrivateKey) -> tuple[str, str]:
+    numbers = private.public_key().public_numbers()
+    x, y = (base64url(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
+    return x, y

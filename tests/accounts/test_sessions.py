@@ -1,0 +1,233 @@
+"""Where somebody is signed in, and that it ends at every door of REST when they say so."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts import last_use, tokens
+from apps.accounts.models import RefreshToken, SignIn
+from apps.accounts.services import sign_in
+from apps.accounts.services.sign_in import RefreshRefused, TokenPair
+from apps.common.access import PrincipalKind
+from apps.common.user_agents import UNKNOWN, device_text
+from tests.accounts.people import PASSWORD, Person, make_person, trail
+
+SESSIONS = "/api/v1/me/sessions"
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.5 Mobile/15E148 Safari/604.1"
+)
+EDGE = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 "
+    "Safari/537.36 Edg/139.0.0.0"
+)
+
+
+@pytest.fixture
+def signs_in(person: Person, address: str) -> Callable[[], TokenPair]:
+    return lambda: sign_in.login(email=person.email, password=PASSWORD, address=address, device="A phone")
+
+
+@pytest.fixture
+def browser(person: Person, address: str) -> Client:
+    """A browser in which the person has signed in at the portal."""
+    client = Client(REMOTE_ADDR=address, headers={"user-agent": FIREFOX})
+    answer = client.post("/login/", {"email": person.email, "password": PASSWORD})
+    assert answer.status_code == 302
+    return client
+
+
+def with_token(pair: TokenPair) -> Client:
+    return Client(headers={"authorization": f"Bearer {pair.access}"})
+
+
+def sign_in_of(pair: TokenPair) -> UUID:
+    sid = tokens.verify(pair.access).sid
+    assert sid is not None
+    return sid
+
+
+def listed(client: Client) -> list[Any]:
+    answer = client.get(SESSIONS)
+    assert answer.status_code == 200
+    results: list[Any] = answer.json()["results"]
+    return results
+
+
+def is_refused(client: Client) -> bool:
+    answer = client.get(SESSIONS)
+    assert answer.status_code == 200 or answer.json()["code"] in {"bad_token", "not_authenticated"}
+    return answer.status_code == 401
+
+
+def test_a_person_sees_where_they_are_signed_in(
+    signs_in: Callable[[], TokenPair], browser: Client, address: str
+) -> None:
+    """The newest first, and which of them asks; nobody else's."""
+    sign_in.login(email=make_person().email, password=PASSWORD, address=address)
+    pair = signs_in()
+    by_token, by_browser = listed(with_token(pair)), listed(browser)
+    assert [(one["kind"], one["device"], one["address"]) for one in by_token] == [
+        ("app", "A phone", address),
+        ("browser", "Firefox on Windows", address),
+    ]
+    assert [one["current"] for one in by_token] == [True, False]
+    assert [one["current"] for one in by_browser] == [False, True]
+    assert by_token[0]["id"] == str(sign_in_of(pair))
+
+
+def test_who_signs_in_through_the_api_is_known_by_their_program(person: Person, address: str) -> None:
+    api = Client(REMOTE_ADDR=address, headers={"user-agent": "SafeSignal/1.4 (iOS 18.5; iPhone)"})
+    body = json.dumps({"email": person.email, "password": PASSWORD})
+    pair = api.post("/api/v1/auth/login", body, content_type="application/json").json()
+    (only,) = listed(Client(REMOTE_ADDR=address, headers={"authorization": f"Bearer {pair['access']}"}))
+    assert (only["device"], only["address"]) == ("SafeSignal/1.4", address)
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "device"),
+    [
+        (FIREFOX, "Firefox on Windows"),
+        (IPHONE, "Safari on iPhone"),
+        (EDGE, "Edge on Windows"),
+        ("SafeSignal/1.4 (Android 16)", "SafeSignal/1.4"),
+        ("curl/8.15.0", "curl/8.15.0"),
+        ("x" * 4000, "x" * 100),
+        ("a\x07b", "ab"),
+        ("", UNKNOWN),
+    ],
+)
+def test_a_device_is_told_in_a_few_words(user_agent: str, device: str) -> None:
+    assert device_text(user_agent) == device
+
+
+def test_a_sign_in_that_was_ended_opens_nothing_any_more(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+    """Neither its access token, which has minutes to live, nor its refresh token; the others stay."""
+    here, there = signs_in(), signs_in()
+    assert with_token(here).delete(f"{SESSIONS}/{sign_in_of(there)}").status_code == 204
+    assert is_refused(with_token(there))
+    with pytest.raises(RefreshRefused):
+        sign_in.refresh(token=there.refresh)
+    assert not is_refused(with_token(here))
+    assert trail(person)[-1] == ("auth.logout", "done", person.organization)
+
+
+def test_logout_ends_the_access_token_too(signs_in: Callable[[], TokenPair]) -> None:
+    pair, other = signs_in(), signs_in()
+    answer = Client().post("/api/v1/auth/logout", json.dumps({"refresh": pair.refresh}), "application/json")
+    assert answer.status_code == 204
+    assert is_refused(with_token(pair))
+    assert not is_refused(with_token(other))
+
+
+def test_a_browser_can_be_signed_out_from_elsewhere(signs_in: Callable[[], TokenPair], browser: Client) -> None:
+    """Its session is over, not only refused: the board sends to the sign-in, and that shows its form."""
+    app = with_token(signs_in())
+    (there,) = [one for one in listed(app) if one["kind"] == "browser"]
+    assert app.delete(f"{SESSIONS}/{there['id']}").status_code == 204
+    key = browser.cookies["sessionid"].value
+    answer = browser.get("/board/", follow=True)
+    assert answer.redirect_chain == [("/login/?next=%2Fboard%2F", 302)]
+    assert answer.status_code == 200
+    assert not Session.objects.filter(pk=key).exists()
+
+
+def test_signing_out_of_the_portal_ends_the_sign_in(person: Person, browser: Client) -> None:
+    assert SignIn.objects.filter(user_id=person.id).count() == 1
+    assert browser.post("/logout/").status_code == 302
+    assert not SignIn.objects.filter(user_id=person.id).exists()
+    assert trail(person)[-1] == ("auth.logout", "done", person.organization)
+
+
+def test_signing_in_once_more_in_a_browser_is_one_sign_in(person: Person, browser: Client) -> None:
+    browser.post("/login/", {"email": person.email, "password": PASSWORD})
+    assert SignIn.objects.filter(user_id=person.id).count() == 1
+    assert not is_refused(browser)
+
+
+def test_logout_everywhere_ends_every_sign_in(
+    person: Person, signs_in: Callable[[], TokenPair], browser: Client
+) -> None:
+    pair, other = signs_in(), signs_in()
+    assert with_token(pair).post("/api/v1/auth/logout-all").status_code == 204
+    assert [is_refused(with_token(pair)), is_refused(with_token(other)), is_refused(browser)] == [True] * 3
+    assert trail(person)[-1] == ("auth.logout_all", "done", person.organization)
+    assert not is_refused(with_token(signs_in()))
+
+
+def test_all_but_one_sign_in_can_be_ended(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+    kept, *others = (signs_in() for _ in range(3))
+    with transaction.atomic():
+        assert sign_in.end_sign_ins(person.id, except_family=sign_in_of(kept), now=timezone.now()) == 2
+    assert [is_refused(with_token(pair)) for pair in (kept, *others)] == [False, True, True]
+
+
+def test_nobody_ends_or_sees_a_sign_in_of_others(signs_in: Callable[[], TokenPair], address: str) -> None:
+    mine = signs_in()
+    theirs = sign_in.login(email=make_person().email, password=PASSWORD, address=address)
+    answer = with_token(mine).delete(f"{SESSIONS}/{sign_in_of(theirs)}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert not is_refused(with_token(theirs))
+
+
+def test_a_token_of_one_persons_sign_in_names_nobody_else(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+    """A sign-in is its owner's: with another subject it opens nothing, were it ever signed."""
+    claims = {"sid": str(sign_in_of(signs_in())), "email": "x@example.edu", "organizations": []}
+    forged = tokens.mint(
+        kind=PrincipalKind.PERSON, subject=make_person().id, claims=claims, lifetime=timedelta(minutes=1)
+    )
+    assert is_refused(Client(headers={"authorization": f"Bearer {forged}"}))
+
+
+def test_a_browsers_session_without_a_sign_in_is_nobodys(person: Person, browser: Client) -> None:
+    session = browser.session
+    del session["sign_in"]
+    session.save()
+    assert is_refused(browser)
+
+
+def test_last_use_is_written_seldom(
+    signs_in: Callable[[], TokenPair], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five minutes later, and by the first of many requests only; with where it came from."""
+    pair = signs_in()
+    row = SignIn.objects.filter(pk=sign_in_of(pair))
+    began = timezone.now()
+    client = Client(REMOTE_ADDR="2001:db8::5", headers={"authorization": f"Bearer {pair.access}"})
+    client.get(SESSIONS)
+    assert row.get().used_at < began
+    monkeypatch.setattr(last_use, "_seldom", last_use.Seldom())
+    row.update(used_at=began - last_use.SIGN_IN_EVERY)
+    client.get(SESSIONS)
+    first = row.get()
+    assert first.used_at > began and first.address == "2001:db8::5"
+    client.get(SESSIONS)
+    assert row.get().used_at == first.used_at
+
+
+def test_what_is_over_is_forgotten_with_where_it_was(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+    """An address is kept no longer than the sign-in that it belongs to."""
+    signs_in()
+    end = timezone.now() + timedelta(days=settings.REFRESH_TOKEN_DAYS, seconds=1)
+    assert sign_in.forget_expired(now=end) >= 1
+    assert not SignIn.objects.filter(user_id=person.id).exists()
+    assert not RefreshToken.objects.filter(user_id=person.id).exists()
+
+
+def test_a_refresh_prolongs_the_sign_in(signs_in: Callable[[], TokenPair]) -> None:
+    pair = signs_in()
+    later = timezone.now() + timedelta(days=7)
+    sign_in.refresh(token=pair.refresh, address="2001:db8::6", now=later)
+    row = SignIn.objects.get(pk=sign_in_of(pair))
+    assert (row.used_at, row.address) == (later, "2001:db8::6")
+    assert row.expires_at == later + timedelta(days=settings.REFRESH_TOKEN_DAYS)
