@@ -16,6 +16,7 @@ from apps.accounts.models import (
     ServiceToken,
     SignIn,
     User,
+    Visit,
 )
 from apps.common.times import rfc3339
 
@@ -52,6 +53,34 @@ class PersonDocument(msgspec.Struct, frozen=True):
     phone: str | None
     status: str
     joined_at: str
+
+
+class DayAccountDocument(msgspec.Struct, frozen=True):
+    """A new day account, and its code, which is told this once; null where it was sent to an address."""
+
+    person: PersonDocument
+    code: str | None
+
+
+class VisitDocument(msgspec.Struct, frozen=True):
+    """A platform operator's look into an organization. `ended_at` is set where it ended before `ends_at`."""
+
+    id: UUID
+    organization: UUID
+    visitor: UUID
+    visitor_name: str
+    reason: str
+    started_at: str
+    ends_at: str
+    ended_at: str | None
+    ended_by: UUID | None
+
+
+class RoleDocument(msgspec.Struct, frozen=True):
+    """What a role may, as `resource:action`."""
+
+    role: str
+    permissions: Sequence[str]
 
 
 class InvitationDocument(msgspec.Struct, frozen=True):
@@ -221,6 +250,26 @@ def person_document(membership: Membership, places: Mapping[UUID, PlacesDocument
         status=user.status,
         joined_at=rfc3339(membership.created_at),
     )
+
+
+def visit_document(visit: Visit) -> VisitDocument:
+    """A visit."""
+    return VisitDocument(
+        id=visit.id,
+        organization=visit.organization_id,
+        visitor=visit.user_id,
+        visitor_name=visit.user.full_name,
+        reason=visit.reason,
+        started_at=rfc3339(visit.started_at),
+        ends_at=rfc3339(visit.ends_at),
+        ended_at=_at(visit.ended_at),
+        ended_by=visit.ended_by,
+    )
+
+
+def role_document(role: str, permissions: Sequence[str]) -> RoleDocument:
+    """A role."""
+    return RoleDocument(role=role, permissions=permissions)
 
 
 def invitation_document(invitation: Invitation) -> InvitationDocument:

@@ -12,6 +12,7 @@ from django.db.models.lookups import Exact
 
 from apps.accounts import authenticators
 from apps.accounts.documents import (
+    NOWHERE,
     PlacesDocument,
     SecondFactorsDocument,
     SignInPlaceDocument,
@@ -25,6 +26,7 @@ from apps.accounts.models import (
     Invitation,
     Membership,
     MembershipScope,
+    Permission,
     Proof,
     PushRegistration,
     RefreshToken,
@@ -32,11 +34,13 @@ from apps.accounts.models import (
     SignIn,
     SiteGrant,
     User,
+    Visit,
 )
 from apps.accounts.names import folded
 from apps.common.access import Principal, require, require_own_account
 from apps.common.pagination import Page, PageQuery, cut, keyset_page
 from apps.common.problems import NotFound
+from apps.common.scope import widen_scope
 
 
 def user_by_email(email: str) -> User | None:
@@ -124,17 +128,25 @@ def identity_domains(*, principal: Principal, organization_id: UUID) -> list[Ide
 
 
 def people_page(
-    *, principal: Principal, organization_id: UUID, search: str, query: PageQuery, now: datetime
+    *,
+    principal: Principal,
+    organization_id: UUID,
+    search: str = "",
+    day_accounts: bool = False,
+    query: PageQuery,
+    now: datetime,
 ) -> Page[Membership]:
-    """An organization's people by name; `search` is a part of a name or of an e-mail address.
+    """An organization's people by name, or its day accounts alone; `search` is a part of a name or e-mail address.
 
     The index of names gives order and place in the list, so that a page never reads more than it must. Raises NotFound
     for a stranger, Forbidden for whoever may not read of people in the whole organization.
     """
     require(principal, organization_id, "people", "read")
     people = _present(organization_id, now)
+    if day_accounts:
+        people = people.filter(trigger_only=True)
     if search:
-        found_by_email = Q(user__email__icontains=search)
+        found_by_email = Q(user__email__icontains=search) & ~Q(user__email__endswith=NOWHERE)
         people = people.filter(Q(name_key__contains=folded(search)) | found_by_email)
     if query.position is not None:
         way = "<" if query.backwards else ">"
@@ -173,6 +185,35 @@ def invitations_page(*, principal: Principal, organization_id: UUID, query: Page
     require(principal, organization_id, "people", "read")
     still_open = Invitation.objects.filter(organization_id=organization_id, accepted_at=None, revoked_at=None)
     return keyset_page(still_open, by="created_at", query=query, descending=True)
+
+
+def invitation(*, principal: Principal, organization_id: UUID, invitation_id: UUID) -> Invitation:
+    """One open invitation. Raises NotFound, Forbidden."""
+    require(principal, organization_id, "people", "read")
+    still_open = Invitation.objects.filter(organization_id=organization_id, accepted_at=None, revoked_at=None)
+    found = still_open.filter(id=invitation_id).first()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def visits_page(*, principal: Principal, organization_id: UUID, query: PageQuery) -> Page[Visit]:
+    """Looks of platform operators into an organization, newest first: for its admins, and for who runs the platform.
+
+    Raises NotFound, Forbidden.
+    """
+    if principal.is_super_admin:
+        widen_scope([organization_id])
+    else:
+        require(principal, organization_id, "audit", "read")
+    visits = Visit.objects.filter(organization_id=organization_id).select_related("user")
+    return keyset_page(visits, by="started_at", query=query, descending=True)
+
+
+def permissions_of(role: str) -> list[str]:
+    """What the table says that a role may: `resource:action`, in order."""
+    rows = Permission.objects.filter(role=role).values_list("resource", "action")
+    return sorted(f"{resource}:{action}" for resource, action in rows)
 
 
 def push_registrations(user_id: UUID) -> QuerySet[PushRegistration]:

@@ -41,8 +41,7 @@ def teacher() -> Person:
     """Of a school with an alert, and with an admin who stays."""
     school = make_school()
     make_person(Role.ADMIN, organization=school.organization)
-    person = make_person(Role.OPERATOR, organization=school.organization)
-    return person
+    return make_person(Role.OPERATOR, organization=school.organization)
 
 
 def erase(app: Client, password: str = PASSWORD) -> Any:

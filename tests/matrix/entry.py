@@ -27,6 +27,7 @@ class At(Enum):
     PLATFORM = "what super admins do outside of schools: their right counts without a visit"
     TENANT = "an organization itself: for its own people with the right, and for super admins without a visit"
     ANOTHER = "an organization that none of the callers belongs to: it is there for super admins alone"
+    OPERATORS = "what is the platform's and no school's: for super admins alone, and a secret to nobody"
     SELF = "the caller's own things: for everybody of the entry's kinds"
     OPEN = "what asks for no credential"
 
@@ -86,4 +87,4 @@ class Entry:
     @property
     def names_organization(self) -> bool:
         """Whether the path leads into a school, so that a stranger must not learn that it is there."""
-        return "{" in self.path
+        return "{" in self.path and self.at is not At.OPERATORS

@@ -45,7 +45,7 @@ def _refusal(entry: Entry, caller: Caller) -> HTTPStatus | None:
     return None if entry.rights & held else HTTPStatus.FORBIDDEN
 
 
-PLATFORM: Final = frozenset({At.PLATFORM, At.TENANT, At.ANOTHER})
+PLATFORM: Final = frozenset({At.PLATFORM, At.OPERATORS, At.TENANT, At.ANOTHER})
 PLACES: Final = frozenset({At.SITE, At.BUILDING, At.ELSEWHERE})
 
 
@@ -59,7 +59,7 @@ def rights_at(at: At, caller: Caller) -> frozenset[str]:
     """What the caller may at what a route is about."""
     if at in PLATFORM and caller.is_super_admin:
         return ROLE_TABLE["super_admin"]
-    if at is At.PLATFORM:
+    if at in {At.PLATFORM, At.OPERATORS}:
         return frozenset()
     if caller.building is None or at is At.LIST or caller.home is None:
         return caller.rights

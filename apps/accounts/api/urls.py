@@ -8,6 +8,7 @@ from apps.accounts.api import (
     sessions,
 )
 from apps.accounts.api.auth import LoginView, LogoutView, RefreshView
+from apps.accounts.api.day_accounts import DayAccountsView, DayAccountView, DaySignInView
 from apps.accounts.api.devices import DevicesView, DeviceView
 from apps.accounts.api.identity_providers import (
     IdentityDomainsView,
@@ -15,6 +16,7 @@ from apps.accounts.api.identity_providers import (
     IdentityProvidersView,
     IdentityProviderView,
 )
+from apps.accounts.api.invitations import InvitationsView, InvitationView, ResendInvitationView
 from apps.accounts.api.joining import (
     AcceptInvitationView,
     ForgotPasswordView,
@@ -23,6 +25,8 @@ from apps.accounts.api.joining import (
     VerifyEmailView,
 )
 from apps.accounts.api.me import ExportView, MeView, OwnEmailView, OwnPasswordView, OwnPhoneView, VerifyPhoneView
+from apps.accounts.api.people import PeopleView, PersonOrganizationsView, PersonOrganizationView, PersonView
+from apps.accounts.api.platform import EndVisitView, PermissionsView, RolePermissionsView, VisitsView
 from apps.accounts.api.second_factors import (
     ConfirmationView,
     PasskeysView,
@@ -95,4 +99,20 @@ urlpatterns = [
         "organizations/<uuid:organization_id>/service-tokens/<uuid:token_id>",
         service_tokens.ServiceTokenView.as_view(),
     ),
+    path("users", PeopleView.as_view()),
+    path("users/<uuid:user_id>", PersonView.as_view()),
+    path("users/<uuid:user_id>/organizations", PersonOrganizationsView.as_view()),
+    path("users/<uuid:user_id>/organizations/<uuid:organization_id>", PersonOrganizationView.as_view()),
+    path("organizations/<uuid:organization_id>/invitations", InvitationsView.as_view()),
+    path("organizations/<uuid:organization_id>/invitations/<uuid:invitation_id>", InvitationView.as_view()),
+    path(
+        "organizations/<uuid:organization_id>/invitations/<uuid:invitation_id>/resend", ResendInvitationView.as_view()
+    ),
+    path("auth/day", open_door(DaySignInView.as_view())),
+    path("organizations/<uuid:organization_id>/day-accounts", DayAccountsView.as_view()),
+    path("organizations/<uuid:organization_id>/day-accounts/<uuid:user_id>", DayAccountView.as_view()),
+    path("organizations/<uuid:organization_id>/visits", VisitsView.as_view()),
+    path("organizations/<uuid:organization_id>/visits/<uuid:visit_id>/end", EndVisitView.as_view()),
+    path("permissions", PermissionsView.as_view()),
+    path("permissions/<slug:role>", RolePermissionsView.as_view()),
 ]

@@ -14,6 +14,7 @@ from django.db.models import Value
 from django.db.models.functions import Lower
 
 from apps.accounts import links, messages, post
+from apps.accounts.documents import invitation_document
 from apps.accounts.links import LinkRefused, digest_of
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role, User
 from apps.accounts.selectors import invitation_place, user_by_email
@@ -23,6 +24,7 @@ from apps.accounts.services.people import AlreadyMember, EmailTaken
 from apps.accounts.throttle import is_due
 from apps.common import audit, feed
 from apps.common.access import Principal, require
+from apps.common.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
 from apps.common.scope import system_scope, tenant_scope, widen_scope
 from apps.tenancy import organization_settings
@@ -107,11 +109,21 @@ def invite(
     return invitation
 
 
-def resend(*, actor: Principal | None, organization_id: UUID, invitation_id: UUID, now: datetime) -> Invitation:
-    """Send it again, with a new link and a new term; the old link ends. Raises NotFound, Forbidden."""
+def resend(
+    *,
+    actor: Principal | None,
+    organization_id: UUID,
+    invitation_id: UUID,
+    now: datetime,
+    if_match: str | None = None,
+) -> Invitation:
+    """Send it again, with a new link and a new term; the old link ends.
+
+    Raises NotFound, Forbidden, PreconditionFailed.
+    """
     if actor is not None:
         require(actor, organization_id, "people", "create")
-    invitation = _locked(organization_id, invitation_id)
+    invitation = _locked(organization_id, invitation_id, if_match)
     invitation.digest, invitation.sent_at, invitation.expires_at = None, None, now + VALID_FOR
     invitation.save(update_fields=["digest", "sent_at", "expires_at"])
     _tell(actor, invitation, "invitation.resent")
@@ -119,10 +131,12 @@ def resend(*, actor: Principal | None, organization_id: UUID, invitation_id: UUI
     return invitation
 
 
-def revoke(*, actor: Principal, organization_id: UUID, invitation_id: UUID, now: datetime) -> None:
-    """Withdraw it: its link opens nothing any more. Raises NotFound, Forbidden."""
+def revoke(
+    *, actor: Principal, organization_id: UUID, invitation_id: UUID, now: datetime, if_match: str | None = None
+) -> None:
+    """Withdraw it: its link opens nothing any more. Raises NotFound, Forbidden, PreconditionFailed."""
     require(actor, organization_id, "people", "delete")
-    invitation = _locked(organization_id, invitation_id)
+    invitation = _locked(organization_id, invitation_id, if_match)
     invitation.revoked_at, invitation.digest = now, None
     invitation.save(update_fields=["revoked_at", "digest"])
     _tell(actor, invitation, "invitation.revoked")
@@ -261,7 +275,7 @@ def _open_invitation(organization_id: UUID, invitation_id: UUID, now: datetime) 
     return invitation
 
 
-def _locked(organization_id: UUID, invitation_id: UUID) -> Invitation:
+def _locked(organization_id: UUID, invitation_id: UUID, if_match: str | None) -> Invitation:
     invitation = (
         Invitation.objects.select_for_update()
         .filter(organization_id=organization_id, id=invitation_id, accepted_at=None, revoked_at=None)
@@ -269,6 +283,7 @@ def _locked(organization_id: UUID, invitation_id: UUID) -> Invitation:
     )
     if invitation is None:
         raise NotFound()
+    require_match(if_match, invitation_document(invitation))
     return invitation
 
 

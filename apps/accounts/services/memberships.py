@@ -13,10 +13,19 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts import selectors
-from apps.accounts.documents import person_document
-from apps.accounts.models import BuildingGrant, Membership, MembershipScope, Role, SiteGrant, UserStatus
+from apps.accounts.documents import PlacesDocument, person_document
+from apps.accounts.models import (
+    BuildingGrant,
+    Membership,
+    MembershipScope,
+    Proof,
+    Role,
+    SiteGrant,
+    User,
+    UserStatus,
+)
 from apps.accounts.names import folded
-from apps.accounts.services import people
+from apps.accounts.services import people, sign_in
 from apps.common import audit, feed
 from apps.common.access import Principal, require
 from apps.common.etags import require_match
@@ -53,6 +62,26 @@ class RoleAt(msgspec.Struct, frozen=True):
                 raise Invalid(errors={name: ["Only for scope `places`."]})
 
 
+class RoleChange(msgspec.Struct, frozen=True):
+    """What is to be another about where a role holds; None: as it is."""
+
+    role: Role | None = None
+    scope: MembershipScope | None = None
+    sites: frozenset[UUID] | None = None
+    buildings: frozenset[UUID] | None = None
+
+    def applied_to(self, held: RoleAt) -> RoleAt:
+        """The role afterwards. A role that holds everywhere leaves its places behind. Raises Invalid."""
+        scope = self.scope or held.scope
+        kept = held if scope == MembershipScope.PLACES else RoleAt(held.role)
+        return RoleAt(
+            role=self.role or held.role,
+            scope=scope,
+            sites=kept.sites if self.sites is None else self.sites,
+            buildings=kept.buildings if self.buildings is None else self.buildings,
+        )
+
+
 def add(*, actor: Principal, user_id: UUID, organization_id: UUID, held: RoleAt) -> Membership:
     """Give somebody whom the actor sees in one of their organizations a role in another.
 
@@ -86,7 +115,7 @@ def show(
 
 
 def change_role(
-    *, actor: Principal, user_id: UUID, organization_id: UUID, held: RoleAt, if_match: str | None
+    *, actor: Principal, user_id: UUID, organization_id: UUID, held: RoleAt | RoleChange, if_match: str | None
 ) -> Membership:
     """Another role, or the same elsewhere. Raises NotFound, Forbidden, Invalid, PreconditionFailed, LastAdmin."""
     require(actor, organization_id, "people", "update")
@@ -94,6 +123,8 @@ def change_role(
     membership = _locked(organization_id, user_id, if_match)
     if membership.trigger_only:
         raise DayAccountHasNoRole()
+    if isinstance(held, RoleChange):
+        held = held.applied_to(held_by(membership))
     require_places(organization_id, held)
     if (held.role, held.scope) != (Role.ADMIN, MembershipScope.ORGANIZATION):
         require_other_admin([organization_id], user_id)
@@ -108,14 +139,27 @@ def change_role(
 def end(*, actor: Principal, user_id: UUID, organization_id: UUID, if_match: str | None = None) -> None:
     """The person belongs to this organization no more; of their account and other organizations nothing changes.
 
-    Raises NotFound, Forbidden, PreconditionFailed, LastAdmin.
+    A day account goes with it. Raises NotFound, Forbidden, PreconditionFailed, LastAdmin.
     """
     require(actor, organization_id, "people", "delete")
     _lock_admins([organization_id])
     membership = _locked(organization_id, user_id, if_match)
     require_other_admin([organization_id], user_id)
     Membership.objects.filter(user_id=user_id, organization_id=organization_id).delete()
+    if membership.trigger_only:
+        _close(user_id)
     _tell(actor, membership, "membership.ended", role=membership.role)
+
+
+def held_by(membership: Membership) -> RoleAt:
+    """The role of a membership, and where it holds."""
+    places = selectors.places_of([membership]).get(membership.user_id, PlacesDocument())
+    return RoleAt(
+        Role(membership.role),
+        MembershipScope(membership.scope),
+        frozenset(places.sites),
+        frozenset(places.buildings),
+    )
 
 
 def require_other_admin(organizations: Iterable[UUID], leaving: UUID, *, now: datetime | None = None) -> None:
@@ -157,6 +201,13 @@ def grant_places(membership: Membership, held: RoleAt) -> None:
         found = place.objects.filter(organization_id=membership.organization_id, id__in=named)
         permission = _place_permission(place, held.role) if named else None
         model.objects.bulk_create([model(**own, content_object_id=one.pk, permission=permission) for one in found])
+
+
+def _close(user_id: UUID) -> None:
+    """The account of a day account: nobody signs in with it any more, and no token of it is good."""
+    sign_in.end_sign_ins(user_id, now=timezone.now())
+    User.objects.filter(pk=user_id).update(status=UserStatus.DELETED)
+    Proof.objects.filter(user_id=user_id).delete()
 
 
 def _place_permission(place: type[Site | Building], role: Role) -> PlacePermission:

@@ -19,10 +19,12 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from apps.accounts import last_use, tokens
+from apps.accounts.documents import address_of
 from apps.accounts.grants import person_principal
+from apps.accounts.links import digest_of_code
 from apps.accounts.models import RefreshToken, SignIn, SignInKind, User
 from apps.accounts.selectors import presented_refresh_token, user_by_email
-from apps.accounts.services import second_factors
+from apps.accounts.services import proofs, second_factors
 from apps.accounts.services.second_factors import SecondFactorRefused
 from apps.accounts.signing_keys import base64url
 from apps.accounts.throttle import Guess
@@ -128,13 +130,37 @@ def login_further(
     return begin(user=user, address=address, device=device, now=now or timezone.now())
 
 
+def login_for_the_day(
+    *, code: str, address: str, device: str = UNKNOWN_DEVICE, now: datetime | None = None
+) -> TokenPair:
+    """Sign in with the code of a day account, which is used up by that; the sign-in ends with the day account.
+
+    Raises LinkRefused, TooManyGuesses. Opens its own transactions.
+    """
+    now = now or timezone.now()
+    guess = Guess(email=f"code {digest_of_code(code).hex()}", address=address)
+    guess.take()
+    with transaction.atomic():
+        proof = proofs.redeem_code(code=code, now=now)
+        pair = begin(user=proof.user, address=address, device=device, now=now, until=proof.expires_at)
+    guess.right()
+    _audit(proof.user_id, action="auth.login", outcome="done")
+    return pair
+
+
 def begin(
-    *, user: User, now: datetime, address: str = "", device: str = UNKNOWN_DEVICE, only: UUID | None = None
+    *,
+    user: User,
+    now: datetime,
+    address: str = "",
+    device: str = UNKNOWN_DEVICE,
+    only: UUID | None = None,
+    until: datetime | None = None,
 ) -> TokenPair:
     """The first pair of tokens of a new sign-in, for who has shown all that is asked; with `only`, for that
     organization alone.
 
-    Opens its own transaction. Raises WrongCredentials.
+    With `until` it ends then, however often it is renewed. Opens its own transaction. Raises WrongCredentials.
     """
     refresh_token = secrets.token_urlsafe(32)
     with transaction.atomic():
@@ -144,7 +170,7 @@ def begin(
             kind=SignInKind.APP,
             device=device,
             address=address,
-            lifetime=timedelta(days=settings.REFRESH_TOKEN_DAYS),
+            lifetime=until - now if until else timedelta(days=settings.REFRESH_TOKEN_DAYS),
             now=now,
             only=only,
         )
@@ -251,8 +277,8 @@ def _rotate(token: str, user: User, principal: Principal, address: str, now: dat
     if presented.used_at is None:
         presented.used_at = now
         presented.save(update_fields=["used_at"])
+        _prolong(presented.family, user, address, now)
         _store(_successor(token), sign_in=presented.family, now=now)
-        _prolong(presented.family_id, address, now)
     elif now - presented.used_at > REUSE_GRACE:
         _end(SignIn.objects.filter(pk=presented.family_id))
         _record(user.id, principal, action="auth.refresh_reused", outcome="refused")
@@ -260,11 +286,13 @@ def _rotate(token: str, user: User, principal: Principal, address: str, now: dat
     return None
 
 
-def _prolong(sign_in: UUID, address: str, now: datetime) -> None:
-    changed: dict[str, object] = {"used_at": now, "expires_at": now + timedelta(days=settings.REFRESH_TOKEN_DAYS)}
-    if address:
-        changed["address"] = address
-    SignIn.objects.filter(pk=sign_in).update(**changed)
+def _prolong(sign_in: SignIn, user: User, address: str, now: datetime) -> None:
+    """A sign-in that is used goes on; that of a day account, which has no address, ends when it was said to."""
+    sign_in.used_at = now
+    sign_in.address = address or sign_in.address
+    if address_of(user) is not None:
+        sign_in.expires_at = now + timedelta(days=settings.REFRESH_TOKEN_DAYS)
+    sign_in.save(update_fields=["used_at", "address", "expires_at"])
 
 
 def _end(sign_ins: QuerySet[SignIn]) -> int:
@@ -284,7 +312,7 @@ def _store(token: str, *, sign_in: SignIn, now: datetime) -> None:
         user_id=sign_in.user_id,
         digest=_digest(token),
         created_at=now,
-        expires_at=now + timedelta(days=settings.REFRESH_TOKEN_DAYS),
+        expires_at=sign_in.expires_at,
     )
 
 
