@@ -1,0 +1,152 @@
+"""Invitations through the API: offered, sent, sent again, withdrawn, and nothing told of who has an account."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts.models import Invitation, Role, User
+from apps.common.ids import new_id
+from apps.common.scope import tenant_scope
+from apps.common.times import rfc3339
+from tests.accounts import post_office
+from tests.accounts.callers import audited, nobody, problem, send
+from tests.accounts.people import PASSWORD
+from tests.accounts.told import told
+from tests.cloud.school import Person, School, make_person, make_school
+
+
+@pytest.fixture
+def school() -> School:
+    return make_school()
+
+
+@pytest.fixture
+def admin(school: School) -> Client:
+    return make_person(Role.ADMIN, school.organization).client
+
+
+@pytest.fixture
+def path(school: School) -> str:
+    return f"organizations/{school.organization}/invitations"
+
+
+@pytest.fixture
+def guest() -> str:
+    return f"guest-{new_id().hex}@school.example"
+
+
+def test_an_invitation_is_offered_once_told_once_and_its_secret_to_its_address_alone(
+    school: School, admin: Client, path: str, guest: str
+) -> None:
+    body = {
+        "email": guest,
+        "role": "manager",
+        "scope": "places",
+        "places": {"sites": [], "buildings": [str(school.building)]},
+    }
+    answer = send(admin, "POST", path, body)
+    assert answer.status_code == 201 and answer["ETag"]
+    told_ = answer.json()
+    assert {name: told_[name] for name in body} == body and told_["sent_at"] is None
+    assert audited(told_["id"], "invitation.") == [("invitation.created", "person")]
+    assert told(school.organization, "people") == [told_["id"]]
+    secret = post_office.link(guest, "join")
+    seen = send(admin, "GET", f"{path}/{told_['id']}")
+    assert seen.json()["sent_at"] and secret not in seen.content.decode()
+    assert [one["id"] for one in send(admin, "GET", path).json()["results"]] == [told_["id"]]
+
+
+def test_who_takes_it_up_holds_what_was_offered_and_it_is_open_no_more(
+    school: School, admin: Client, path: str, guest: str, address: str
+) -> None:
+    body = {"email": guest, "role": "operator", "scope": "places", "places": {"buildings": [str(school.building)]}}
+    send(admin, "POST", path, body)
+    account = {
+        "token": post_office.link(guest, "join"),
+        "password": PASSWORD,
+        "first_name": "Gil",
+        "last_name": "Guest",
+    }
+    assert send(nobody(address), "POST", "auth/register", account).status_code == 201
+    (person,) = send(admin, "GET", "users?search=gil guest").json()["results"]
+    assert (person["role"], person["scope"], person["email"]) == ("operator", "places", guest)
+    assert person["places"] == {"sites": [], "buildings": [str(school.building)]}
+    assert send(admin, "GET", path).json()["results"] == []
+    assert problem(send(admin, "POST", path, {"email": guest, "role": "viewer"})) == (409, "already_member")
+
+
+def test_sent_again_its_old_link_ends(admin: Client, path: str, guest: str, address: str) -> None:
+    id_ = send(admin, "POST", path, {"email": guest, "role": "viewer"}).json()["id"]
+    old = post_office.link(guest, "join")
+    assert send(admin, "POST", f"{path}/{id_}/resend").json()["sent_at"] is None
+    new = post_office.link(guest, "join")
+    assert len(post_office.letters(guest)) == 2 and old != new
+    account = {"password": PASSWORD, "first_name": "Gil", "last_name": "Guest"}
+    refused = send(nobody(address), "POST", "auth/register", account | {"token": old})
+    assert problem(refused) == (400, "link_refused")
+    assert send(nobody(address), "POST", "auth/register", account | {"token": new}).status_code == 201
+
+
+def test_withdrawn_it_opens_nothing_and_is_not_there_any_more(
+    school: School, admin: Client, path: str, guest: str, address: str
+) -> None:
+    id_ = send(admin, "POST", path, {"email": guest, "role": "viewer"}).json()["id"]
+    secret = post_office.link(guest, "join")
+    assert send(admin, "DELETE", f"{path}/{id_}").status_code == 204
+    account = {"token": secret, "password": PASSWORD, "first_name": "Gil", "last_name": "Guest"}
+    assert problem(send(nobody(address), "POST", "auth/register", account)) == (400, "link_refused")
+    for method, below in (("GET", ""), ("DELETE", ""), ("POST", "/resend")):
+        assert problem(send(admin, method, f"{path}/{id_}{below}")) == (404, "not_found")
+    assert audited(id_, "invitation.")[1:] == [("invitation.revoked", "person")]
+    assert told(school.organization, "people") == [id_, id_]
+    assert send(admin, "POST", path, {"email": guest, "role": "viewer"}).status_code == 201
+
+
+def test_an_address_is_invited_once_in_any_case(school: School, admin: Client, path: str, guest: str) -> None:
+    send(admin, "POST", path, {"email": guest, "role": "viewer"})
+    answer = send(admin, "POST", path, {"email": guest.upper(), "role": "admin"})
+    assert problem(answer) == (409, "already_invited")
+    with tenant_scope([school.organization]):
+        assert Invitation.objects.get(email__iexact=guest).role == "viewer"
+
+
+def test_an_address_with_an_account_elsewhere_is_answered_as_one_without(admin: Client, path: str, guest: str) -> None:
+    """No school learns by it who is known to another."""
+    stranger: Person = make_person(Role.ADMIN, make_school().organization)
+    known = User.objects.get(pk=stranger.id).email
+    own = {"id", "email", "created_at", "expires_at"}
+    told_ = []
+    for email in (known, guest):
+        answer = send(admin, "POST", path, {"email": email, "role": "viewer"})
+        assert answer.status_code == 201
+        told_.append({name: value for name, value in answer.json().items() if name not in own})
+    assert told_[0] == told_[1]
+
+
+@pytest.mark.parametrize("days", [-1, 0, 31])
+def test_its_term_has_bounds(admin: Client, path: str, guest: str, days: int) -> None:
+    at = rfc3339(timezone.now() + timedelta(days=days))
+    answer = send(admin, "POST", path, {"email": guest, "role": "viewer", "expires_at": at})
+    assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["expires_at"]
+    assert send(admin, "GET", path).json()["results"] == [] and post_office.letters(guest) == []
+
+
+def test_a_write_of_what_was_changed_meanwhile_is_refused(admin: Client, path: str, guest: str) -> None:
+    made = send(admin, "POST", path, {"email": guest, "role": "viewer"})
+    post_office.work()
+    for method, below in (("POST", "/resend"), ("DELETE", "")):
+        answer = send(admin, method, f"{path}/{made.json()['id']}{below}", **{"if-match": made["ETag"]})
+        assert problem(answer) == (412, "precondition_failed")
+
+
+def test_an_invitation_of_another_school_is_not_there(admin: Client, path: str, guest: str) -> None:
+    other = make_school()
+    theirs = make_person(Role.ADMIN, other.organization).client
+    id_ = send(theirs, "POST", f"organizations/{other.organization}/invitations", {"email": guest, "role": "viewer"})
+    for base in (path, f"organizations/{other.organization}/invitations"):
+        for method, below in (("GET", ""), ("DELETE", ""), ("POST", "/resend")):
+            answer = send(admin, method, f"{base}/{id_.json()['id']}{below}")
+            assert problem(answer) == (404, "not_found")
+    assert post_office.link(guest, "join")

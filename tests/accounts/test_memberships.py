@@ -1,0 +1,181 @@
+"""Roles and where they hold, given and taken through the API; an organization never loses its last administrator."""
+
+import pytest
+from django.test import Client
+
+from apps.accounts.grants import person_principal
+from apps.accounts.models import BuildingGrant, Membership, MembershipScope, Role, User, UserStatus
+from apps.common.ids import new_id
+from apps.common.scope import tenant_scope
+from tests.accounts.callers import audited, problem, send
+from tests.accounts.told import told
+from tests.cloud.connections import at_once
+from tests.cloud.school import Person, School, make_person, make_school
+
+
+@pytest.fixture
+def school() -> School:
+    return make_school()
+
+
+@pytest.fixture
+def admin(school: School) -> Person:
+    return make_person(Role.ADMIN, school.organization)
+
+
+def change(client: Client, person: Person, school: School, body: object) -> tuple[int, str]:
+    answer = send(client, "PATCH", f"users/{person.id}/organizations/{school.organization}", body)
+    return (answer.status_code, "") if answer.status_code < 400 else problem(answer)
+
+
+def roles(school: School) -> dict[object, str]:
+    with tenant_scope([school.organization]):
+        return dict(Membership.objects.values_list("user_id", "role"))
+
+
+def test_who_administers_two_schools_adds_a_person_of_one_to_the_other(school: School) -> None:
+    other = make_school()
+    both = make_person(Role.ADMIN, school.organization, other.organization)
+    person = make_person(Role.MANAGER, school.organization)
+    body = {
+        "organization": str(other.organization),
+        "role": "operator",
+        "scope": "places",
+        "places": {"buildings": [str(other.building)]},
+    }
+    answer = send(both.client, "POST", f"users/{person.id}/organizations", body)
+    assert answer.status_code == 201, answer.content
+    assert answer.json()["places"] == {"sites": [], "buildings": [str(other.building)]}
+    principal = person_principal(person.id)
+    assert principal is not None
+    assert principal.grants[other.organization].buildings("alerts", "update") == {other.building}
+    assert roles(school)[person.id] == "manager"
+    assert audited(person.id, "membership.") == [("membership.added", "nobody"), ("membership.added", "person")]
+    assert told(other.organization, "people") == [str(person.id)]
+    again = send(both.client, "POST", f"users/{person.id}/organizations", body)
+    assert problem(again) == (409, "already_member")
+
+
+def test_nobody_is_added_whom_the_caller_does_not_see(school: School, admin: Person) -> None:
+    """Somebody of another school joins by an invitation; that they exist is not told."""
+    stranger = make_person(Role.OPERATOR, make_school().organization)
+    for one in (stranger.id, new_id()):
+        body = {"organization": str(school.organization), "role": "operator"}
+        assert problem(send(admin.client, "POST", f"users/{one}/organizations", body)) == (404, "not_found")
+    assert stranger.id not in roles(school)
+
+
+def test_nobody_is_added_to_a_school_of_others(school: School, admin: Person) -> None:
+    other = make_school()
+    person = make_person(Role.OPERATOR, school.organization)
+    body = {"organization": str(other.organization), "role": "admin"}
+    assert problem(send(admin.client, "POST", f"users/{person.id}/organizations", body)) == (404, "not_found")
+    assert person.id not in roles(other)
+
+
+def test_a_changed_role_counts_from_the_next_request_on(school: School, admin: Person) -> None:
+    person = make_person(Role.ADMIN, school.organization)
+    assert send(person.client, "GET", "users").status_code == 200
+    assert change(admin.client, person, school, {"role": "viewer"}) == (200, "")
+    assert problem(send(person.client, "GET", "users")) == (403, "forbidden")
+    assert audited(person.id, "membership.changed") == [("membership.changed", "person")]
+    assert told(school.organization, "people") == [str(person.id)]
+
+
+def test_a_role_and_its_places_are_changed_together_or_apart(school: School, admin: Person) -> None:
+    """What is left out stays; places go with a role that holds everywhere."""
+    person = make_person(Role.OPERATOR, school.organization)
+
+    def held() -> tuple[str, str, object]:
+        told_ = send(admin.client, "GET", f"users/{person.id}").json()
+        return told_["role"], told_["scope"], told_["places"]
+
+    here = {"sites": [], "buildings": [str(school.building)]}
+    change(admin.client, person, school, {"scope": "places", "places": {"buildings": [str(school.building)]}})
+    assert held() == ("operator", "places", here)
+    change(admin.client, person, school, {"role": "manager"})
+    assert held() == ("manager", "places", here)
+    with tenant_scope([school.organization]):
+        assert BuildingGrant.objects.get(user_id=person.id).permission.codename == "as_manager"
+    change(admin.client, person, school, {"places": {"sites": [str(school.site)]}})
+    assert held() == ("manager", "places", {"sites": [str(school.site)], "buildings": []})
+    change(admin.client, person, school, {"scope": "organization"})
+    assert held() == ("manager", "organization", {"sites": [], "buildings": []})
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"role": "super_admin"}, "role"),
+        ({"role": "owner"}, "role"),
+        ({"scope": "everywhere"}, "scope"),
+        ({"places": {"buildings": ["x"]}}, "places"),
+        ({"places": {"rooms": []}}, "places"),
+        ({"until": "tomorrow"}, "until"),
+        ({"scope": "organization", "places": {"sites": ["01a2136a-d67f-7379-88b2-19ad281af914"]}}, "sites"),
+    ],
+)
+def test_a_bad_value_is_named_and_nothing_is_half_written(
+    school: School, admin: Person, body: dict[str, object], field: str
+) -> None:
+    person = make_person(Role.OPERATOR, school.organization)
+    path = f"users/{person.id}/organizations/{school.organization}"
+    answer = send(admin.client, "PATCH", path, {"role": "manager"} | body)
+    assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == [field]
+    assert roles(school)[person.id] == "operator" and audited(person.id, "membership.changed") == []
+
+
+def test_a_place_of_another_school_is_none(school: School, admin: Person) -> None:
+    person, other = make_person(Role.OPERATOR, school.organization), make_school()
+    body = {"role": "manager", "scope": "places", "places": {"buildings": [str(school.building), str(other.building)]}}
+    answer = send(admin.client, "PATCH", f"users/{person.id}/organizations/{school.organization}", body)
+    assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["buildings"]
+    assert roles(school)[person.id] == "operator"
+
+
+def test_the_last_admin_is_neither_removed_nor_demoted_nor_narrowed(school: School, admin: Person) -> None:
+    """Not even by themselves; who is suspended, or admin of some places only, does not count as another one."""
+    suspended = make_person(Role.ADMIN, school.organization)
+    User.objects.filter(pk=suspended.id).update(status=UserStatus.SUSPENDED)
+    narrowed = make_person(Role.ADMIN, school.organization)
+    with tenant_scope([school.organization]):
+        Membership.objects.filter(user_id=narrowed.id).update(scope=MembershipScope.PLACES)
+    refused = (409, "last_admin")
+    assert change(admin.client, admin, school, {"role": "manager"}) == refused
+    narrow = {"scope": "places", "places": {"sites": [str(school.site)]}}
+    assert change(admin.client, admin, school, narrow) == refused
+    for path in (f"users/{admin.id}", f"users/{admin.id}/organizations/{school.organization}"):
+        answer = send(admin.client, "DELETE", path)
+        assert problem(answer) == refused
+        assert answer.json()["organizations"] == [str(school.organization)]
+    assert roles(school)[admin.id] == "admin"
+    second = make_person(Role.ADMIN, school.organization)
+    assert change(second.client, admin, school, {"role": "manager"}) == (200, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["demoting", "removing"])
+def test_two_admins_who_end_each_other_at_the_same_moment_leave_one(school: School, way: str) -> None:
+    """On connections of their own, several times over: never none, never a failure."""
+    for _ in range(5):
+        one, two = (make_person(Role.ADMIN, school.organization) for _ in range(2))
+        with tenant_scope([school.organization]):
+            Membership.objects.exclude(user_id__in=[one.id, two.id]).delete()
+
+        def act(actor: Person, on: Person) -> int:
+            if way == "demoting":
+                return change(actor.client, on, school, {"role": "viewer"})[0]
+            return int(send(actor.client, "DELETE", f"users/{on.id}").status_code)
+
+        answers = at_once([lambda one=one, two=two: act(one, two), lambda one=one, two=two: act(two, one)])  # type: ignore[misc]
+        assert list(roles(school).values()).count("admin") == 1, answers
+        assert sorted(answers)[0] in {200, 204} and sorted(answers)[1] in {403, 404, 409}, answers
+
+
+def test_somebody_elses_membership_is_not_there(school: School, admin: Person) -> None:
+    other = make_school()
+    person = make_person(Role.OPERATOR, school.organization, other.organization)
+    path = f"users/{person.id}/organizations/{other.organization}"
+    assert problem(send(admin.client, "PATCH", path, {"role": "admin"})) == (404, "not_found")
+    assert problem(send(admin.client, "DELETE", path)) == (404, "not_found")
+    assert roles(other)[person.id] == "operator"

@@ -1,0 +1,140 @@
+"""A platform operator's look into a school has a reason and an end that the school sees, and so has all they do."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts.grants import person_principal
+from apps.accounts.models import Role, User, Visit
+from apps.accounts.services.visits import LONGEST
+from apps.common.ids import new_id
+from apps.common.models import AuditEntry
+from apps.common.scope import tenant_scope
+from apps.common.times import rfc3339
+from apps.tenancy.models import Organization, OrganizationStatus
+from tests.accounts.callers import audited, problem, send
+from tests.accounts.told import told
+from tests.cloud.school import Person, School, make_person, make_school
+
+WHY = "Asked by the principal to look at the gateway."
+
+
+@pytest.fixture
+def school() -> School:
+    return make_school()
+
+
+@pytest.fixture
+def admin(school: School) -> Client:
+    return make_person(Role.ADMIN, school.organization).client
+
+
+@pytest.fixture
+def operator() -> Person:
+    person = make_person(Role.ADMIN)
+    User.objects.filter(pk=person.id).update(is_super_admin=True)
+    return person
+
+
+@pytest.fixture
+def path(school: School) -> str:
+    return f"organizations/{school.organization}/visits"
+
+
+def test_before_a_visit_and_after_it_a_school_is_closed_to_its_operators(
+    school: School, operator: Person, path: str
+) -> None:
+    users = f"users?organization={school.organization}"
+    assert problem(send(operator.client, "GET", users)) == (404, "not_found")
+    visit = send(operator.client, "POST", path, {"reason": WHY}).json()
+    assert send(operator.client, "GET", users).status_code == 200
+    assert send(operator.client, "POST", f"{path}/{visit['id']}/end").json()["ended_by"] == str(operator.id)
+    assert problem(send(operator.client, "GET", users)) == (404, "not_found")
+
+
+def test_the_school_sees_who_looked_why_and_until_when(
+    school: School, admin: Client, operator: Person, path: str
+) -> None:
+    made = send(operator.client, "POST", path, {"reason": WHY}).json()
+    (seen,) = send(admin, "GET", path).json()["results"]
+    assert seen == made
+    assert (seen["visitor"], seen["visitor_name"], seen["reason"]) == (str(operator.id), operator.name, WHY)
+    assert told(school.organization, "visits") == [made["id"]]
+    assert audited(made["id"], "visit.") == [("visit.started", "person")]
+
+
+def test_what_is_done_in_a_visit_is_in_the_trail_of_the_school(school: School, operator: Person, path: str) -> None:
+    send(operator.client, "POST", path, {"reason": WHY})
+    person = make_person(Role.VIEWER, school.organization)
+    where = f"users/{person.id}/organizations/{school.organization}"
+    assert send(operator.client, "PATCH", where, {"role": "operator"}).status_code == 200
+    with tenant_scope([school.organization]):
+        entry = AuditEntry.objects.get(action="membership.changed", target_id=person.id)
+    assert (entry.actor_id, entry.organization_id) == (operator.id, school.organization)
+
+
+def test_a_visit_ends_by_itself(school: School, operator: Person, path: str) -> None:
+    now = timezone.now()
+    send(operator.client, "POST", path, {"reason": WHY, "ends_at": rfc3339(now + timedelta(hours=2))})
+    for hours, is_open in ((0, True), (1.9, True), (2, False)):
+        principal = person_principal(operator.id, now=now + timedelta(hours=hours, seconds=1))
+        assert principal is not None and bool(principal.grants) is is_open
+
+
+def test_an_admin_of_the_school_can_show_an_operator_the_door(
+    school: School, admin: Client, operator: Person, path: str
+) -> None:
+    visit = send(operator.client, "POST", path, {"reason": WHY}).json()
+    assert send(admin, "POST", f"{path}/{visit['id']}/end").status_code == 200
+    answer = send(operator.client, "GET", f"users?organization={school.organization}")
+    assert problem(answer) == (404, "not_found")
+    assert problem(send(admin, "POST", f"{path}/{visit['id']}/end")) == (409, "visit_over")
+    assert [action for action, _ in audited(visit["id"], "visit.")] == ["visit.started", "visit.ended"]
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501}, {"reason": 7}])
+def test_a_visit_without_a_reason_is_none(operator: Person, path: str, body: object) -> None:
+    answer = send(operator.client, "POST", path, body)
+    assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["reason"]
+
+
+@pytest.mark.parametrize("term", [timedelta(), timedelta(hours=-1), LONGEST + timedelta(minutes=1)])
+def test_a_visit_has_an_end_within_a_working_day(school: School, operator: Person, path: str, term: timedelta) -> None:
+    answer = send(operator.client, "POST", path, {"reason": WHY, "ends_at": rfc3339(timezone.now() + term)})
+    assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["ends_at"]
+    with tenant_scope([school.organization]):
+        assert not Visit.objects.exists()
+
+
+def test_no_admin_visits_a_school_their_own_or_another(school: School, admin: Client, path: str) -> None:
+    assert problem(send(admin, "POST", path, {"reason": WHY})) == (403, "forbidden")
+    elsewhere = f"organizations/{make_school().organization}/visits"
+    assert problem(send(admin, "POST", elsewhere, {"reason": WHY})) == (404, "not_found")
+
+
+def test_a_school_that_is_deleted_or_never_was_is_not_visited(school: School, operator: Person, path: str) -> None:
+    with tenant_scope([school.organization]):
+        Organization.objects.update(status=OrganizationStatus.DELETED)
+    assert problem(send(operator.client, "POST", path, {"reason": WHY})) == (404, "not_found")
+    nowhere = f"organizations/{new_id()}/visits"
+    assert problem(send(operator.client, "POST", nowhere, {"reason": WHY})) == (404, "not_found")
+
+
+def test_a_visit_of_another_school_is_not_there(admin: Client, operator: Person, path: str) -> None:
+    other = make_school()
+    elsewhere = f"organizations/{other.organization}/visits"
+    id_ = send(operator.client, "POST", elsewhere, {"reason": WHY}).json()["id"]
+    for base in (path, elsewhere):
+        assert problem(send(admin, "POST", f"{base}/{id_}/end")) == (404, "not_found")
+    assert problem(send(admin, "GET", elsewhere)) == (404, "not_found")
+    with tenant_scope([other.organization]):
+        assert Visit.objects.get().ended_at is None
+
+
+def test_who_is_an_operator_no_more_has_no_visit_any_more(school: School, operator: Person, path: str) -> None:
+    send(operator.client, "POST", path, {"reason": WHY})
+    User.objects.filter(pk=operator.id).update(is_super_admin=False)
+    answer = send(operator.client, "GET", f"users?organization={school.organization}")
+    assert problem(answer) == (404, "not_found")

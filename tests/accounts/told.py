@@ -1,0 +1,14 @@
+"""What the feed of an organization told of a change."""
+
+import json
+from uuid import UUID
+
+from apps.common.feed import since
+from apps.common.scope import tenant_scope
+
+
+def told(organization: UUID, resource: str) -> list[str]:
+    """The ids of what is another now, oldest first."""
+    with tenant_scope([organization]):
+        messages = [json.loads(message.text) for message in since(organization, 0, limit=500)]
+    return [one["id"] for one in messages if one["type"] == "changed" and one["resource"] == resource]
