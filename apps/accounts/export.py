@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from allauth.mfa.models import Authenticator
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 
@@ -24,7 +25,7 @@ from apps.accounts.documents import (
     push_document,
     session_document,
 )
-from apps.accounts.models import Invitation, Membership, Proof, SignIn, User, Visit
+from apps.accounts.models import ExternalIdentity, Invitation, Membership, Proof, SignIn, User, Visit
 from apps.common.access import Principal, require_own_account
 from apps.common.models import AuditEntry, AuditPersonal
 from apps.common.scope import widen_scope
@@ -47,6 +48,23 @@ class AccountPart(msgspec.Struct, frozen=True):
     created_at: str
     updated_at: str
     last_login_at: str | None
+
+
+class SecondFactorPart(msgspec.Struct, frozen=True):
+    """An authenticator app, a passkey, or recovery codes; their secrets are nobody's to be told."""
+
+    kind: str
+    created_at: str
+    used_at: str | None
+
+
+class IdentityPart(msgspec.Struct, frozen=True):
+    """Whom an organization's identity provider takes the person for."""
+
+    organization: UUID
+    issuer: str
+    subject: str
+    created_at: str
 
 
 class ProofPart(msgspec.Struct, frozen=True):
@@ -90,6 +108,8 @@ class Export(msgspec.Struct, frozen=True):
     invitations: Sequence[InvitationDocument]
     devices: Sequence[PushDocument]
     sign_ins: Sequence[SessionDocument]
+    second_factors: Sequence[SecondFactorPart]
+    identities: Sequence[IdentityPart]
     proofs: Sequence[ProofPart]
     visits: Sequence[VisitPart]
     audit: Sequence[AuditPart]
@@ -108,6 +128,8 @@ def own_export(*, principal: Principal, now: datetime) -> bytes:
         invitations=[invitation_document(one) for one in _invitations(user)],
         devices=[push_document(one) for one in selectors.push_registrations(user.pk)],
         sign_ins=list(_sign_ins(user)),
+        second_factors=list(_second_factors(user)),
+        identities=list(_identities(user)),
         proofs=list(_proofs(user)),
         visits=list(_visits(user)),
         audit=list(_audit(user)),
@@ -149,6 +171,17 @@ def _invitations(user: User) -> QuerySet[Invitation]:
 def _sign_ins(user: User) -> Iterator[SessionDocument]:
     for one in SignIn.objects.filter(user=user).order_by("created_at", "id"):
         yield session_document(one, current=None)
+
+
+def _second_factors(user: User) -> Iterator[SecondFactorPart]:
+    for one in Authenticator.objects.filter(user=user).order_by("created_at", "id"):
+        used = rfc3339(one.last_used_at) if one.last_used_at else None
+        yield SecondFactorPart(one.type, rfc3339(one.created_at), used)
+
+
+def _identities(user: User) -> Iterator[IdentityPart]:
+    for one in ExternalIdentity.objects.filter(user=user).order_by("created_at", "id"):
+        yield IdentityPart(one.organization_id, one.issuer, one.subject, rfc3339(one.created_at))
 
 
 def _proofs(user: User) -> Iterator[ProofPart]:

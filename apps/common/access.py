@@ -176,10 +176,15 @@ def require_super_admin(principal: Principal) -> None:
         raise Forbidden("Only operators of the platform may do this.")
 
 
-def require_own_account(principal: Principal) -> None:
-    """For what concerns a person's account, in all their organizations. Raises Forbidden, NotBySingleSignOn."""
+def require_person(principal: Principal) -> None:
+    """For what only people have. Raises Forbidden."""
     if principal.kind is not PrincipalKind.PERSON:
         raise Forbidden("Only people have an account.")
+
+
+def require_own_account(principal: Principal) -> None:
+    """For what concerns a person's account, in all their organizations. Raises Forbidden, NotBySingleSignOn."""
+    require_person(principal)
     if principal.only is not None:
         raise NotBySingleSignOn()
 

@@ -29,7 +29,7 @@ from apps.common.problems import Unauthenticated
 from apps.common.scope import system_scope, tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import app_of, audited, nobody, problem, send
-from tests.accounts.people import PASSWORD, Person, make_person
+from tests.accounts.people import PASSWORD, Person, end_membership, make_person
 from tests.accounts.post_office import work
 from tests.audit.trail import seal_all, verify
 from tests.cloud.catalogue import relations
@@ -224,17 +224,20 @@ def test_the_last_administrator_stays_until_somebody_else_is_one(address: str) -
     assert erase(app_of(admin, address)).status_code == 204
 
 
-@pytest.mark.parametrize("membership", ["living", "expired"])
+@pytest.mark.parametrize("membership", ["living", "expired", "ended"])
 def test_under_legal_hold_nothing_is_forgotten(teacher: Person, address: str, membership: str) -> None:
     with tenant_scope([teacher.organization]):
         Organization.objects.update(settings={"legal_hold": True})
         if membership == "expired":
             Membership.objects.filter(user_id=teacher.id).update(expires_at=timezone.now())
     app = app_of(teacher, address)
+    if membership == "ended":
+        send(app, "PATCH", "me", {"locale": "de"})
+        end_membership(teacher)
     response = erase(app)
     assert problem(response) == (409, "legal_hold")
     assert response.json()["organizations"] == [str(teacher.organization)]
-    assert export(app)["memberships"] != []
+    assert {one["organization"] for one in export(app)["audit"]} == {str(teacher.organization)}
     with system_scope():
         assert AuditPersonal.objects.filter(person_id=teacher.id).exists()
 

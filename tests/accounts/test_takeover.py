@@ -69,7 +69,7 @@ def test_what_an_admin_shows_of_a_person_is_shown_in_that_school_alone(shared: S
 
 
 def test_no_write_of_an_organization_reaches_the_e_mail_address(shared: Shared, address: str) -> None:
-    """A change of e-mail is proved by its owner: with their password and by the link that goes to the new address."""
+    """A change of e-mail is proved by its owner: by their password, and by the link that is sent to the new address."""
     app = app_of(shared.admin_of_a, address)
     for method, path, body in (
         ("PATCH", "me", {"id": str(shared.person.id), "email": EVIL}),

@@ -209,6 +209,10 @@ class ExportSerializer(serializers.Serializer[Any]):
     invitations = serializers.ListField(child=serializers.DictField())
     devices = PushRegistrationSerializer(many=True)
     sign_ins = serializers.ListField(child=serializers.DictField())
+    second_factors = serializers.ListField(child=serializers.DictField())
+    identities = serializers.ListField(
+        child=serializers.DictField(), help_text="Whom your schools' identity providers take you for."
+    )
     proofs = serializers.ListField(child=serializers.DictField(), help_text="Links and codes that were asked for.")
     visits = serializers.ListField(child=serializers.DictField())
     audit = serializers.ListField(child=serializers.DictField(), help_text="What you did, and what was done to you.")

@@ -26,12 +26,19 @@ $$;
 
 PERSON_ORGANIZATIONS = """
 -- Every organization that says something of a person: those that they belong to (also where that has expired, or the
--- organization is deleted), and those that invited them. Asked for the person's own export and erasure.
+-- organization is deleted), those that invited them or sign them in, and those whose audit trail names them, which may
+-- be where they belonged once. Asked for the person's own export and erasure. (Some of these tables are made by later
+-- migrations, so the body is not checked before that.)
+SET LOCAL check_function_bodies = off;
 CREATE FUNCTION person_organizations(person uuid) RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT m.organization_id FROM user_organizations m WHERE m.user_id = person
     UNION
     SELECT i.organization_id FROM invitations i JOIN users u ON lower(u.email) = lower(i.email) WHERE u.id = person
+    UNION
+    SELECT e.organization_id FROM external_identities e WHERE e.user_id = person
+    UNION
+    SELECT a.organization_id FROM audit_personal a WHERE a.person_id = person AND a.organization_id IS NOT NULL
 $$;
 """
 

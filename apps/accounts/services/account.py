@@ -16,16 +16,20 @@ from apps.accounts.links import LinkRefused, digest_of
 from apps.accounts.models import Membership, Proof, ProofPurpose, User
 from apps.accounts.names import folded
 from apps.accounts.own_documents import OwnDocument, own_document
-from apps.accounts.services import own, passwords, proofs
+from apps.accounts.services import own, proofs
+from apps.accounts.services.password_proof import prove
 from apps.accounts.services.people import EmailTaken
-from apps.common.access import Principal, require_own_account
+from apps.common.access import Principal, require_own_account, require_person
 from apps.common.etags import require_match
 from apps.common.scope import tenant_scope
 
 
 def read(principal: Principal) -> OwnDocument:
-    """The caller's account and memberships, with what they may at this moment. Raises Forbidden."""
-    require_own_account(principal)
+    """The caller's account and memberships, with what they may at this moment. Raises Forbidden.
+
+    A sign-in through an organization's identity provider is told of the membership in that organization alone.
+    """
+    require_person(principal)
     return _document(User.objects.get(pk=principal.id), principal)
 
 
@@ -59,7 +63,7 @@ def ask_email(*, principal: Principal, email: str, password: str, address: str, 
     """
     require_own_account(principal)
     user = User.objects.get(pk=principal.id)
-    passwords.prove(user, password=password, address=address)
+    prove(user, password=password, address=address)
     value = None if email == user.email else email
     proof = proofs.ask(user=user, purpose=ProofPurpose.EMAIL, value=value, now=now)
     own.record(person=principal, action="account.email_asked", actor=principal)

@@ -7,16 +7,29 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from allauth.mfa.models import Authenticator
 from django.db.models import Value
 from django.db.models.functions import Lower
 
 from apps.accounts import selectors
 from apps.accounts.documents import NOWHERE
-from apps.accounts.models import Invitation, Membership, Proof, PushRegistration, SignIn, User, UserStatus
-from apps.accounts.services import own, passwords, sign_in
+from apps.accounts.models import (
+    ExternalIdentity,
+    Invitation,
+    Membership,
+    Proof,
+    PushRegistration,
+    SignIn,
+    SignInChallenge,
+    User,
+    UserStatus,
+)
+from apps.accounts.services import own, sign_in
 from apps.accounts.services.memberships import require_other_admin
+from apps.accounts.services.password_proof import prove
 from apps.common import audit, feed, idempotency
 from apps.common.access import Principal, require_own_account
+from apps.common.models import AuditPersonal
 from apps.common.problems import Conflict
 from apps.common.scope import widen_scope
 from apps.tenancy import organization_settings
@@ -24,10 +37,10 @@ from apps.tenancy.models import Organization
 
 
 class LegalHold(Conflict):
-    """An organization keeps everything that it holds of its people; `organizations` names it."""
+    """An organization keeps everything that it holds of people, of former ones too; `organizations` names it."""
 
     code = "legal_hold"
-    default_detail = "An organization that you belong to must keep its records for now: ask its administrator."
+    default_detail = "An organization that knows you must keep its records for now: ask its administrator."
 
 
 def erase(*, principal: Principal, password: str, address: str, now: datetime) -> None:
@@ -37,7 +50,7 @@ def erase(*, principal: Principal, password: str, address: str, now: datetime) -
     """
     require_own_account(principal)
     user = User.objects.get(pk=principal.id)
-    passwords.prove(user, password=password, address=address)
+    prove(user, password=password, address=address)
     organizations = selectors.organizations_of(user.pk)
     widen_scope(organizations)
     held = _under_legal_hold(organizations)
@@ -45,17 +58,25 @@ def erase(*, principal: Principal, password: str, address: str, now: datetime) -
     own.locked(user.pk)
     memberships = Membership.objects.filter(user_id=user.pk)
     members_of = sorted(memberships.values_list("organization_id", flat=True))
-    if held.intersection(members_of):
-        raise LegalHold(organizations=sorted(str(organization) for organization in held.intersection(members_of)))
+    _require_no_hold(held, members_of, user)
     _forget_invitations(user.email, keep=held)
     memberships.delete()
     _tell(principal, members_of)
+    ExternalIdentity.objects.filter(user=user).exclude(organization_id__in=held).delete()
     sign_in.end_sign_ins(user.pk, now=now)
-    for kept in (SignIn, PushRegistration, Proof):
+    for kept in (SignIn, SignInChallenge, Authenticator, PushRegistration, Proof):
         kept.objects.filter(user=user).delete()
     idempotency.forget(principal)
     _anonymize(user, now)
     audit.forget(user.pk)
+
+
+def _require_no_hold(held: set[UUID], members_of: Sequence[UUID], user: User) -> None:
+    """A mere invitation is no reason to stay: else any school could keep anybody by inviting them."""
+    named_in = AuditPersonal.objects.filter(person_id=user.pk).values_list("organization_id", flat=True).distinct()
+    keeping = held.intersection([*members_of, *named_in])
+    if keeping:
+        raise LegalHold(organizations=sorted(str(organization) for organization in keeping))
 
 
 def _tell(principal: Principal, members_of: Sequence[UUID]) -> None:

@@ -1,4 +1,4 @@
-"""Passwords of one's own: proved, changed, and replaced when they are forgotten."""
+"""Passwords of one's own: changed, and replaced when they are forgotten."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,42 +10,10 @@ from apps.accounts.links import LinkRefused, digest_of
 from apps.accounts.models import Proof, ProofPurpose, User
 from apps.accounts.selectors import owner_of_proof, user_by_email
 from apps.accounts.services import own, people, proofs, sign_in
+from apps.accounts.services.password_proof import WrongPassword, prove
 from apps.accounts.services.proofs import TooManyMessages
-from apps.accounts.throttle import Guess
 from apps.common.access import Principal, require_own_account
-from apps.common.problems import Conflict, Forbidden
 from apps.common.scope import tenant_scope
-
-
-class WrongPassword(Forbidden):
-    """The account's present password is asked for as a proof, and this is not it."""
-
-    code = "wrong_password"
-    default_detail = "This is not your present password."
-
-    def __init__(self) -> None:
-        super().__init__(errors={"current_password": ["Not your present password."]})
-
-
-class NoPassword(Conflict):
-    """The account has no password that could be asked for as a proof: its owner signs in otherwise."""
-
-    code = "no_password"
-    default_detail = "Your account has no password: set one first, by the link that a forgotten one is replaced with."
-
-
-def prove(user: User, *, password: str, address: str) -> None:
-    """Hold a change of the account to who knows its password, slowly for who guesses.
-
-    Raises NoPassword, WrongPassword, TooManyGuesses.
-    """
-    if not user.has_password:
-        raise NoPassword()
-    guess = Guess(email=user.email, address=address)
-    guess.take()
-    if not user.check_password(password):
-        raise WrongPassword()
-    guess.right()
 
 
 def change(*, principal: Principal, current: str, password: str, address: str, now: datetime) -> User:

@@ -19,6 +19,7 @@ from apps.accounts.authenticators import BadPasskey
 from apps.accounts.grants import person_principal
 from apps.accounts.links import digest_of
 from apps.accounts.models import SignInChallenge, User, UserStatus
+from apps.accounts.services.password_proof import WrongPassword
 from apps.accounts.throttle import Guess
 from apps.common import audit
 from apps.common.access import Principal, require_own_account
@@ -75,13 +76,6 @@ class ConfirmationRequired(Forbidden):
 
     code = "confirmation_required"
     default_detail = "Confirm your password first (POST /api/v1/me/confirmation), then try again."
-
-
-class WrongPassword(Forbidden):
-    """Not the password of this account, or the account has none."""
-
-    code = "wrong_password"
-    default_detail = "This is not your password."
 
 
 class SecondFactorExists(Conflict):
@@ -177,7 +171,7 @@ def confirm(*, principal: Principal, password: str, address: str, now: datetime)
     guess = Guess(email=user.email, address=address)
     guess.take()
     if not user.password or not user.check_password(password):
-        raise WrongPassword()
+        raise WrongPassword("password")
     guess.right()
     return _sealed(user, "", CONFIRMATION, now)
 

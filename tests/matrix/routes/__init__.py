@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.matrix.entry import Entry
-from tests.matrix.routes import accounts, admin, alerts, common, devices, people, portal, sign_in, tenancy
+from tests.matrix.routes import account, accounts, admin, alerts, common, devices, people, portal, sign_in, tenancy
 
 ENTRIES: Final[Sequence[Entry]] = [
     *common.ENTRIES,
     *tenancy.ENTRIES,
     *accounts.ENTRIES,
+    *account.ENTRIES,
     *sign_in.ENTRIES,
     *people.ENTRIES,
     *devices.ENTRIES,

@@ -1,0 +1,36 @@
+"""The present password as a proof that it is the person who asks for a change of their account."""
+
+from apps.accounts.models import User
+from apps.accounts.throttle import Guess
+from apps.common.problems import Conflict, Forbidden
+
+
+class WrongPassword(Forbidden):
+    """The account's present password is asked for as a proof, and this is not it."""
+
+    code = "wrong_password"
+    default_detail = "This is not your password."
+
+    def __init__(self, field: str = "current_password") -> None:
+        super().__init__(errors={field: ["Not your present password."]})
+
+
+class NoPassword(Conflict):
+    """The account has no password that could be asked for as a proof: its owner signs in otherwise."""
+
+    code = "no_password"
+    default_detail = "Your account has no password: set one first, by the link that a forgotten one is replaced with."
+
+
+def prove(user: User, *, password: str, address: str) -> None:
+    """Hold a change of the account to who knows its password, slowly for who guesses.
+
+    Raises NoPassword, WrongPassword, TooManyGuesses.
+    """
+    if not user.has_password:
+        raise NoPassword()
+    guess = Guess(email=user.email, address=address)
+    guess.take()
+    if not user.check_password(password):
+        raise WrongPassword()
+    guess.right()
