@@ -26,6 +26,7 @@ from apps.accounts.documents import (
     session_document,
 )
 from apps.accounts.models import ExternalIdentity, Invitation, Membership, Proof, SignIn, User, Visit
+from apps.common import audit
 from apps.common.access import Principal, require_own_account
 from apps.common.models import AuditEntry, AuditPersonal
 from apps.common.scope import widen_scope
@@ -86,7 +87,10 @@ class VisitPart(msgspec.Struct, frozen=True):
 
 
 class AuditPart(msgspec.Struct, frozen=True):
-    """What the audit trail says that the person did, or that was done to them (`by_me` false)."""
+    """What the audit trail says that the person did, or that was done to them (`by_me` false).
+
+    What they tried in vain names no target: it may be another organization's.
+    """
 
     organization: UUID | None
     at: str
@@ -132,7 +136,7 @@ def own_export(*, principal: Principal, now: datetime) -> bytes:
         identities=list(_identities(user)),
         proofs=list(_proofs(user)),
         visits=list(_visits(user)),
-        audit=list(_audit(user)),
+        audit=list(_trail(user)),
         did=traces.of_person(user.pk),
     )
     return msgspec.json.encode(export)
@@ -194,7 +198,7 @@ def _visits(user: User) -> Iterator[VisitPart]:
         yield VisitPart(one.organization_id, one.reason, rfc3339(one.started_at), rfc3339(one.ends_at))
 
 
-def _audit(user: User) -> Iterator[AuditPart]:
+def _trail(user: User) -> Iterator[AuditPart]:
     about = AuditEntry.objects.filter(Q(actor_id=user.pk) | Q(target_id=user.pk))
     personal = dict(AuditPersonal.objects.filter(person_id=user.pk).values_list("entry_id", "values"))
     for entry in about.order_by("at", "id"):
@@ -205,7 +209,7 @@ def _audit(user: User) -> Iterator[AuditPart]:
             outcome=entry.outcome,
             by_me=entry.actor_id == user.pk,
             target_kind=entry.target_kind,
-            target_id=entry.target_id,
+            target_id=entry.target_id if entry.outcome == audit.DONE else None,
             detail=entry.detail,
             personal=personal.get(entry.id, {}),
         )

@@ -23,7 +23,7 @@ from apps.accounts.services.memberships import RoleAt, grant_places, require_pla
 from apps.accounts.services.people import AlreadyMember, EmailTaken
 from apps.accounts.throttle import is_due
 from apps.common import audit, feed
-from apps.common.access import Principal, require
+from apps.common.access import Principal, require, require_own_account
 from apps.common.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
 from apps.common.scope import system_scope, tenant_scope, widen_scope
@@ -172,8 +172,9 @@ def register(*, token: str, account: NewAccount, now: datetime) -> Membership:
 def take_up(*, principal: Principal, token: str, now: datetime) -> Membership:
     """The membership that an invitation offers, for the account of the invited address, whose owner has signed in.
 
-    Raises LinkRefused, ForAnotherAddress, AlreadyMember.
+    Raises Forbidden, LinkRefused, ForAnotherAddress, AlreadyMember.
     """
+    require_own_account(principal)
     place = invitation_place(digest_of(token))
     if place is None:
         raise LinkRefused()

@@ -5,6 +5,17 @@ ENTRIES = [
     Entry("GET", "/login/", at=At.OPEN),
     Entry("POST", "/login/", at=At.OPEN, content_type="application/x-www-form-urlencoded", body=lambda _: "email=x"),
     Entry("POST", "/logout/", at=At.OPEN, ok=302),
+    Entry("GET", "/join/", at=At.OPEN),
+    Entry("GET", "/confirm-email/", at=At.OPEN),
+    Entry("GET", "/reset-password/", at=At.OPEN),
+    Entry("GET", "/forgot-password/", at=At.OPEN),
+    Entry(
+        "POST",
+        "/forgot-password/",
+        at=At.OPEN,
+        content_type="application/x-www-form-urlencoded",
+        body=lambda _: "email=nobody@school.example",
+    ),
     Entry("GET", "/board/?organization={organization}", "alerts:read|open_alerts:read", At.LIST, is_page=True),
     Entry(
         "POST",

@@ -1,0 +1,47 @@
+"""Pages that the links of e-mails lead to. The secret stands in the fragment, which no server is sent: a script of the
+page brings it to the API, and only when a person says so, since mail scanners open links too.
+"""
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from apps.accounts import post
+from apps.common.access import Principal
+from apps.common.doors import open_door
+from apps.portal import security
+
+
+@security.page
+@require_safe
+def join(request: HttpRequest) -> HttpResponse:
+    """Take up an invitation: with a new account, or the one that somebody has signed in to."""
+    principal: Principal | None = getattr(request, "principal", None)
+    return render(request, "portal/join.html", {"name": principal.name if principal else None})
+
+
+@open_door
+@security.page
+@require_safe
+def confirm_email(request: HttpRequest) -> HttpResponseBase:
+    """Confirm that an address is one's own."""
+    return render(request, "portal/confirm_email.html")
+
+
+@open_door
+@security.page
+@require_safe
+def reset_password(request: HttpRequest) -> HttpResponseBase:
+    """Set a new password."""
+    return render(request, "portal/reset_password.html")
+
+
+@open_door
+@security.page
+@require_http_methods(["GET", "HEAD", "POST"])
+def forgot_password(request: HttpRequest) -> HttpResponseBase:
+    """Have a link sent; what is said does not tell whether there is such an account."""
+    email = request.POST.get("email", "").strip()
+    if email:
+        post.later("start_password_reset", email)
+    return render(request, "portal/forgot_password.html", {"email": email})

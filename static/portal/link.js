@@ -1,0 +1,67 @@
+// The form of a page that the link of an e-mail leads to: sends its fields to the API, with the secret of the link.
+
+const KEPT = "safesignal.link";
+const main = document.querySelector("[data-link]");
+const error = main.querySelector("[data-error]");
+
+/** The secret, out of the address bar at once; it waits in this tab while its owner signs in. */
+function takeSecret() {
+  const given = window.location.hash.slice(1);
+  if (given) {
+    window.sessionStorage.setItem(KEPT, given);
+    window.history.replaceState(null, "", window.location.pathname);
+  }
+  return given || window.sessionStorage.getItem(KEPT);
+}
+
+function show(name) {
+  for (const part of main.querySelectorAll("[data-part]")) part.hidden = part.dataset.part !== name;
+}
+
+function complain(text, field) {
+  error.textContent = text;
+  error.hidden = false;
+  field?.focus();
+}
+
+/** What a problem says of the fields of this form, else its own words. */
+function explain(problem, form) {
+  for (const [name, reasons] of Object.entries(problem.errors ?? {})) {
+    const field = form.elements[name];
+    if (field) return complain([reasons].flat().join(" "), field);
+  }
+  return complain(problem.detail);
+}
+
+async function send(form) {
+  const { csrfmiddlewaretoken: csrf, ...fields } = Object.fromEntries(new FormData(form));
+  const headers = { "Content-Type": "application/json", ...(csrf && { "X-CSRFToken": csrf }) };
+  const body = JSON.stringify({ ...fields, token: takeSecret() });
+  const answer = await fetch(form.dataset.api, { method: "POST", headers, body });
+  if (answer.ok) {
+    window.sessionStorage.removeItem(KEPT);
+    show("done");
+    main.querySelector('[data-part="done"] a').focus();
+    return;
+  }
+  const problem = await answer.json();
+  if (problem.code === "account_exists") show("account-exists");
+  else explain(problem, form);
+}
+
+show(takeSecret() ? "form" : "no-secret");
+for (const form of main.querySelectorAll("form[data-api]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    error.hidden = true;
+    const button = form.querySelector("button");
+    button.disabled = true;
+    try {
+      await send(form);
+    } catch {
+      complain("There is no connection to SafeSignal. Try again in a moment.");
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
