@@ -65,3 +65,6 @@ for (const form of main.querySelectorAll("form[data-api]")) {
     }
   });
 }
+
+// Another link of the same page, opened in this tab, changes the fragment and nothing else.
+window.addEventListener("hashchange", () => window.location.reload());

@@ -1,0 +1,146 @@
+"""The pages that the links of letters lead to: by keyboard alone, at the width of a phone, in a real browser."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from apps.accounts.models import Role, User
+from apps.accounts.services import people
+from apps.common.scope import tenant_scope
+from tests.cloud.school import School, make_school
+from tests.cloud.server import Server, running_server
+from tests.matrix.own_things import email_secret, invitation_secret, reset_secret
+
+PASSWORD = "correct horse battery staple"
+T = TypeVar("T")
+
+
+def aside(make: Callable[[], T]) -> T:
+    """In a thread of its own: beside Playwright's event loop Django touches no database."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(make).result()
+
+
+@pytest.fixture(scope="module")
+def server(database: None) -> Iterator[Server]:
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def school(server: Server) -> School:
+    return aside(make_school)
+
+
+@pytest.fixture
+def phone(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page as wide as a phone, that fails the test on any error of its script or its policy."""
+    context = browser.new_context(base_url=server.url, viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
+    yield page
+    width = page.evaluate("document.documentElement.scrollWidth")
+    context.close()
+    assert not errors
+    assert width <= 360, "nothing is wider than the phone"
+
+
+def type_and_send(page: Page, *texts: str) -> None:
+    """By keyboard alone: from field to field, then Enter."""
+    page.locator("form:visible input:visible").first.focus()
+    for number, text in enumerate(texts):
+        if number:
+            page.keyboard.press("Tab")
+        page.keyboard.type(text)
+    page.keyboard.press("Enter")
+
+
+def can_sign_in(server: Server, email: str, password: str) -> bool:
+    answer = httpx.post(f"{server.url}/api/v1/auth/login", json={"email": email, "password": password})
+    return answer.status_code == httpx.codes.OK
+
+
+def test_who_is_new_joins(phone: Page, school: School, server: Server) -> None:
+    secret = aside(lambda: invitation_secret(school))
+    phone.goto(f"/join/#{secret}")
+    expect(phone.get_by_label("First name")).to_be_visible()
+    assert secret not in phone.url, "the secret does not stay in the address bar"
+    type_and_send(phone, "Nora", "New", "password1234")
+    expect(phone.get_by_role("alert")).to_contain_text("too common")
+    expect(phone.get_by_label("Password, 12 characters or more")).to_be_focused()
+    phone.get_by_label("Password, 12 characters or more").fill(PASSWORD)
+    phone.keyboard.press("Enter")
+    expect(phone.get_by_role("status")).to_have_text("You have joined.")
+    phone.reload()
+    expect(phone.locator("main")).to_contain_text("not complete")
+
+
+def test_who_has_an_account_signs_in_and_joins_with_it(phone: Page, school: School) -> None:
+    email = f"{secrets.token_hex(6)}@school.example"
+
+    def invited() -> str:
+        from django.utils import timezone
+
+        from apps.accounts.models import Invitation
+        from apps.accounts.services import invitations
+        from apps.accounts.services.memberships import RoleAt
+
+        with tenant_scope([school.organization]):
+            people.create_user(email=email, password=PASSWORD, first_name="Olga", last_name="Old")
+            invitation = invitations.invite(
+                actor=None,
+                organization_id=school.organization,
+                email=email,
+                held=RoleAt(Role.OPERATOR),
+                now=timezone.now(),
+            )
+            return invitations.new_link_secret(Invitation.objects.get(id=invitation.id))
+
+    phone.goto(f"/join/#{aside(invited)}")
+    type_and_send(phone, "Olga", "Old", PASSWORD)
+    expect(phone.locator("main")).to_contain_text("There is an account with your e-mail address.")
+    phone.get_by_role("link", name="Sign in").click()
+    phone.get_by_label("E-mail address").fill(email)
+    phone.get_by_label("Password").fill(PASSWORD)
+    phone.get_by_role("button", name="Sign in").click()
+    expect(phone.locator("main")).to_contain_text("You are signed in as Olga Old.")
+    phone.get_by_role("button", name="Join with this account").press("Enter")
+    expect(phone.get_by_role("status")).to_have_text("You have joined.")
+
+
+def test_a_forgotten_password_is_replaced(phone: Page, school: School, server: Server) -> None:
+    secret = aside(lambda: reset_secret(school))
+    email = aside(lambda: User.objects.filter(proof__isnull=False).order_by("-proof__created_at")[0].email)
+    phone.goto(f"/reset-password/#{secret}")
+    type_and_send(phone, "another horse for the staple")
+    expect(phone.get_by_role("status")).to_have_text("Your new password is set.")
+    assert can_sign_in(server, email, "another horse for the staple")
+    phone.goto(f"/reset-password/#{secret}")
+    type_and_send(phone, "yet another horse for it")
+    expect(phone.get_by_role("alert")).to_contain_text("ask for a new one")
+
+
+def test_an_address_is_confirmed_when_a_person_says_so_and_not_by_opening_the_link(
+    phone: Page, school: School, server: Server
+) -> None:
+    secret = aside(lambda: email_secret(school))
+    phone.goto(f"/confirm-email/#{secret}")
+    button = phone.get_by_role("button", name="This address is mine")
+    expect(button).to_be_visible()
+    assert aside(lambda: User.objects.filter(proof__value__isnull=False, email_verified=True).count()) == 0
+    button.press("Enter")
+    expect(phone.get_by_role("status")).to_contain_text("Your address is confirmed.")
+
+
+def test_who_forgot_their_password_asks_from_the_sign_in_page(phone: Page) -> None:
+    phone.goto("/login/")
+    phone.get_by_role("link", name="Forgotten your password?").click()
+    type_and_send(phone, "nobody@school.example")
+    expect(phone.get_by_role("status")).to_contain_text("If there is an account with nobody@school.example")
