@@ -29,6 +29,7 @@ PASSWORD: Final = "correct horse battery staple"
 
 T = TypeVar("T")
 _makers: dict[str, Callable[[School], object]] = {}
+_public: set[str] = set()
 
 
 class Things:
@@ -56,13 +57,20 @@ class Things:
     @property
     def ids(self) -> frozenset[str]:
         """What must not be told to a stranger: everything of this school that has a name in the table."""
-        return frozenset(str(value) for value in (*asdict(self.school).values(), *self._made.values()))
+        made = (value for name, value in self._made.items() if name not in _public)
+        return frozenset(str(value) for value in (*asdict(self.school).values(), *made))
 
 
 def thing(maker: Callable[[School], T]) -> Callable[[School], T]:
     """A word of the table."""
     _makers[maker.__name__] = maker
     return maker
+
+
+def public(maker: Callable[[School], T]) -> Callable[[School], T]:
+    """A word of the table that says nothing of a school."""
+    _public.add(maker.__name__)
+    return thing(maker)
 
 
 def make(name: str, school: School) -> object:
@@ -109,7 +117,7 @@ def closed_alert(school: School) -> UUID:
 
 
 @thing
-@thing
+@public
 def problem(school: School) -> str:
     """A code that has a page."""
     return "not_found"
