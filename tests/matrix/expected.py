@@ -45,6 +45,8 @@ def _refusal(entry: Entry, caller: Caller) -> HTTPStatus | None:
     return None if entry.rights & held else HTTPStatus.FORBIDDEN
 
 
+ORGANIZATION_OF_A_PLACE: Final = frozenset({"organizations:read"})
+"""What who may act at a place only may do with the organization itself."""
 PLATFORM: Final = frozenset({At.PLATFORM, At.OPERATORS, At.TENANT, At.ANOTHER})
 PLACES: Final = frozenset({At.SITE, At.BUILDING, At.ELSEWHERE})
 
@@ -61,6 +63,8 @@ def rights_at(at: At, caller: Caller) -> frozenset[str]:
         return ROLE_TABLE["super_admin"]
     if at in {At.PLATFORM, At.OPERATORS}:
         return frozenset()
+    if at is At.TENANT and caller.building is not None:
+        return caller.rights & ORGANIZATION_OF_A_PLACE
     if caller.building is None or at is At.LIST or caller.home is None:
         return caller.rights
     if at is At.BUILDING and caller.building == caller.home.school.building:

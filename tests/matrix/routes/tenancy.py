@@ -139,7 +139,6 @@ PLACES = [
         changes="building.created",
     ),
     Entry("GET", "/api/v1/buildings/{building}", "places:read", At.BUILDING),
-    Entry("GET", "/api/v1/buildings/{other_building}", "places:read", At.ELSEWHERE),
     Entry("PUT", "/api/v1/buildings/{building}", "places:update", At.BUILDING, body=named, changes="building.updated"),
     Entry(
         "PATCH", "/api/v1/buildings/{building}", "places:update", At.BUILDING, body=named, changes="building.updated"
