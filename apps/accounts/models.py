@@ -219,6 +219,8 @@ class PushRegistration(models.Model):
     app_version = models.CharField(max_length=50)
     created_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField()
+    only_organization = models.UUIDField(null=True)
+    """Whose alerts alone are told there, because that organization's identity provider vouched for the person."""
 
     class Meta:
         db_table = "push_registrations"

@@ -221,6 +221,12 @@ def push_registrations(user_id: UUID) -> QuerySet[PushRegistration]:
     return PushRegistration.objects.filter(user_id=user_id).order_by("id")
 
 
+def own_push_registrations(principal: Principal) -> QuerySet[PushRegistration]:
+    """The caller's own; by a school's sign-in, those of such sign-ins there."""
+    own = push_registrations(principal.id)
+    return own if principal.only is None else own.filter(only_organization=principal.only)
+
+
 def second_factors(principal: Principal) -> SecondFactorsDocument:
     """What protects one's own account beside the password. Raises Forbidden."""
     require_own_account(principal)

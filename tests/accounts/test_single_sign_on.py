@@ -16,7 +16,16 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.accounts import tokens
-from apps.accounts.models import ExternalIdentity, IdentityProvider, Membership, MembershipScope, Role, User, Visit
+from apps.accounts.models import (
+    ExternalIdentity,
+    IdentityProvider,
+    Membership,
+    MembershipScope,
+    PushRegistration,
+    Role,
+    User,
+    Visit,
+)
 from apps.accounts.services import identity_providers, people
 from apps.common.access import Principal, PrincipalKind
 from apps.common.models import AuditEntry
@@ -277,6 +286,8 @@ def test_a_strangers_account_is_not_drawn_in_by_an_address_of_the_schools_domain
     User.objects.filter(pk=elsewhere.id).update(email=email)
     issuer.person = google(email)
     assert school.enters().is_refused("identity_not_linked")
+    with tenant_scope([school.id]):
+        assert not ExternalIdentity.objects.exists()
     joins(elsewhere, school)
     assert school.enters().who == elsewhere.id
 
@@ -324,7 +335,7 @@ def test_an_address_in_a_domain_that_is_not_the_schools_links_nothing(school: Sc
 
 
 def test_such_a_sign_in_counts_in_its_school_alone(school: School, issuer: Issuer, elsewhere: Person) -> None:
-    """The person's other school stays shut: by session, by token, after a refresh; and so does their account."""
+    """The person's other school stays shut: by session, by token, after each refresh; and so does their account."""
     joins(elsewhere, school, Role.ADMIN)
     User.objects.filter(pk=elsewhere.id).update(email=f"both@{school.domain}")
     issuer.person = google(f"both@{school.domain}")
@@ -336,7 +347,7 @@ def test_such_a_sign_in_counts_in_its_school_alone(school: School, issuer: Issue
     assert browser.get("/api/v1/me/mfa").json()["code"] == "not_by_single_sign_on"
 
     pair = through_app(school)
-    for _ in range(2):
+    for _ in range(3):
         api = Api(elsewhere, school.address, pair["access"])
         assert api.ask("GET", f"organizations/{school.id}").status_code == 200
         assert api.ask("GET", f"organizations/{elsewhere.organization}").status_code == 404
@@ -345,6 +356,29 @@ def test_such_a_sign_in_counts_in_its_school_alone(school: School, issuer: Issue
         claims = tokens.verify(pair["access"])
         assert [one.id for one in claims.organizations or ()] == [school.id]
         pair = api.client.post("/api/v1/auth/refresh", {"refresh": pair["refresh"]}, content_type=JSON).json()
+
+
+def test_such_a_sign_in_knows_itself_and_has_its_schools_alarms_on_its_phone(
+    school: School, issuer: Issuer, elsewhere: Person
+) -> None:
+    """And nothing of what the same person does elsewhere: no other membership, no other phone, no export."""
+    joins(elsewhere, school)
+    User.objects.filter(pk=elsewhere.id).update(email=f"both@{school.domain}")
+    whole = Api(elsewhere, school.address)
+    phone = {"token": secrets.token_hex(32), "platform": "ios", "app_version": "1"}
+    other = whole.ask("POST", "me/devices", {**phone, "token": secrets.token_hex(32)}).json()["id"]
+    issuer.person = google(f"both@{school.domain}")
+    api = Api(elsewhere, school.address, through_app(school)["access"])
+    assert str(elsewhere.organization) not in api.ask("GET", "me").content.decode()
+    assert str(school.id) in api.ask("GET", "me").content.decode()
+    assert api.ask("POST", "me/devices", phone).status_code == 201
+    assert PushRegistration.objects.get(token=phone["token"]).only_organization == school.id
+    assert other not in api.ask("GET", "me/devices").content.decode()
+    assert api.ask("DELETE", f"me/devices/{other}").status_code == 404
+    for method, path in (("GET", "me/export"), ("PATCH", "me"), ("DELETE", "me"), ("POST", "me/password")):
+        assert api.ask(method, path, {} if method != "GET" else None).status_code in {400, 403, 405}
+    assert api.ask("GET", "me/export").json()["code"] == "not_by_single_sign_on"
+    assert whole.ask("GET", "me/devices").json()["results"][0]["id"] == other
 
 
 def test_who_runs_the_platform_is_nobody_special_by_a_schools_word(school: School, issuer: Issuer) -> None:

@@ -17,7 +17,7 @@ from apps.accounts.api.joining import valid
 from apps.accounts.documents import push_document
 from apps.accounts.models import Platform
 from apps.accounts.services import push
-from apps.common.access import require_own_account
+from apps.common.access import require_person
 from apps.common.api import principal_of
 from apps.tenancy.api.organizations import refusals
 
@@ -37,8 +37,8 @@ class DevicesView(APIView):
     def get(self, request: Request) -> Response:
         """All of them, the oldest first; there are never many."""
         principal = principal_of(request)
-        require_own_account(principal)
-        registrations = selectors.push_registrations(principal.id)
+        require_person(principal)
+        registrations = selectors.own_push_registrations(principal)
         return Response({"results": [msgspec.to_builtins(push_document(one)) for one in registrations]})
 
     @extend_schema(

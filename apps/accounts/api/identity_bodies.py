@@ -6,12 +6,32 @@ from urllib.parse import urlsplit
 from rest_framework import serializers
 
 from apps.accounts.models import Role
+from apps.common.examples import shown
 from apps.common.serializers import StrictSerializer
 
+PROVIDER: Final = {
+    "name": "Google",
+    "issuer": "https://accounts.google.com",
+    "client_id": "5713.apps.googleusercontent.example",
+    "role_claim": "groups",
+    "role_map": {"it": "admin", "staff": "operator"},
+    "default_role": None,
+    "is_active": True,
+}
+SENT: Final = {**PROVIDER, "client_secret": "as the provider gave it"}
+TOLD: Final = {
+    "id": "0199e0a4-7c51-7c6a-8f0f-2f6d1e0b7a31",
+    "organization": "0199e0a4-6b1e-7d3c-9a55-0c4b7e2d9f10",
+    **PROVIDER,
+    "created_at": "2026-09-01T08:15:03.120Z",
+}
+DOMAIN: Final = {"domain": "school.example", "verified_at": "2026-09-01T08:15:03.120Z"}
+PLACE: Final = {"id": TOLD["id"], "name": "Google", "organization": "Maple District"}
 MOST_GROUPS: Final = 200
 LONGEST_GROUP: Final = 200
 
 
+@shown(told=TOLD, sent=SENT)
 class IdentityProviderSerializer(StrictSerializer):
     """An OpenID Connect issuer, with what it gave us. There, register `…/api/v1/auth/oidc/{id}/callback`."""
 
@@ -58,12 +78,14 @@ class IdentityProviderSerializer(StrictSerializer):
         return role_map
 
 
+@shown(told=TOLD, sent={"default_role": "viewer"})
 class ChangedIdentityProviderSerializer(IdentityProviderSerializer):
     """What of it can be changed."""
 
     issuer = serializers.CharField(read_only=True)
 
 
+@shown(told=DOMAIN)
 class IdentityDomainSerializer(serializers.Serializer[Any]):
     """A mail domain that was verified to be the organization's."""
 
@@ -71,6 +93,7 @@ class IdentityDomainSerializer(serializers.Serializer[Any]):
     verified_at = serializers.DateTimeField()
 
 
+@shown(told={"results": [DOMAIN]})
 class IdentityDomainsSerializer(serializers.Serializer[Any]):
     """All of them."""
 
@@ -85,12 +108,14 @@ class SignInPlaceSerializer(serializers.Serializer[Any]):
     organization = serializers.CharField(help_text="Its name.")
 
 
+@shown(told={"results": [PLACE]})
 class SignInPlacesSerializer(serializers.Serializer[Any]):
     """All of a domain."""
 
     results = SignInPlaceSerializer(many=True)
 
 
+@shown(sent={"code": "c2Vlbi1ieS1ub2JvZHk", "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"})
 class AppCodeSerializer(StrictSerializer):
     """What an app was handed at its address, and the secret of its challenge."""
 

@@ -1,15 +1,39 @@
 """Bodies of /api/v1/me/mfa and of a sign-in's second step."""
 
-from typing import Any
+from typing import Any, Final
 
 from rest_framework import serializers
 
+from apps.common.examples import shown
 from apps.common.serializers import StrictSerializer
 
+SECRET: Final = "Qm9va3MgYXJlIGEgdW5pcXVlbHkgcG9ydGFibGUgbWFnaWM"  # noqa: S105 (an example)
+SEALED: Final = "gAAAAABqFiLkc2VhbGVkIGZvciBvdXJzZWx2ZXM="
+CODES: Final = ["0482915530", "7719204486"]
+PASSKEY: Final = {
+    "id": 7,
+    "name": "Phone",
+    "created_at": "2026-09-01T08:15:03.120Z",
+    "last_used_at": None,
+}
+CREDENTIAL: Final = {
+    "id": "c2Vlbi1ieS1ub2JvZHk",
+    "rawId": "c2Vlbi1ieS1ub2JvZHk",
+    "type": "public-key",
+    "clientExtensionResults": {},
+    "response": {"clientDataJSON": "e30", "attestationObject": "o2NmbXQ"},
+}
+OPTIONS: Final = {
+    "rp": {"id": "safesignal.example", "name": "SafeSignal"},
+    "user": {"id": "AZRB", "name": "maria.sanchez@school.example", "displayName": "Maria Sanchez"},
+    "challenge": "bm90aGluZyB0d2ljZQ",
+    "pubKeyCredParams": [{"type": "public-key", "alg": -7}],
+}
 SECRET_LENGTH = 4096
 """Characters of what we sealed ourselves, at the most."""
 
 
+@shown(sent={"challenge": SECRET, "code": "492039"})
 class SecondFactorSerializer(StrictSerializer):
     """The second step: one of `code` and `passkey`."""
 
@@ -32,12 +56,14 @@ class SecondFactorSerializer(StrictSerializer):
         return attrs
 
 
+@shown(sent={"password": "correct horse battery staple"})
 class ConfirmSerializer(StrictSerializer):
     """The account's password."""
 
     password = serializers.CharField(max_length=1024, trim_whitespace=False, write_only=True)
 
 
+@shown(told={"confirmation": SEALED, "expires_in": 600})
 class ConfirmationSerializer(serializers.Serializer[Any]):
     """What shows that it was right."""
 
@@ -61,6 +87,14 @@ class PasskeySerializer(serializers.Serializer[Any]):
     last_used_at = serializers.DateTimeField(allow_null=True)
 
 
+@shown(
+    told={
+        "totp": {"created_at": "2026-09-01T08:15:03.120Z", "last_used_at": "2026-09-02T06:58:41.007Z"},
+        "passkeys": [PASSKEY],
+        "recovery_codes_left": 10,
+        "required_by": [],
+    }
+)
 class SecondFactorsSerializer(serializers.Serializer[Any]):
     """The second factors of an account."""
 
@@ -73,6 +107,13 @@ class SecondFactorsSerializer(serializers.Serializer[Any]):
     )
 
 
+@shown(
+    told={
+        "enrolment": SEALED,
+        "secret": "JBSWY3DPEHPK3PXP",
+        "address": "otpauth://totp/maria.sanchez%40school.example?secret=JBSWY3DPEHPK3PXP&issuer=SafeSignal",
+    }
+)
 class EnrolmentSerializer(serializers.Serializer[Any]):
     """A new authenticator app."""
 
@@ -81,6 +122,7 @@ class EnrolmentSerializer(serializers.Serializer[Any]):
     address = serializers.CharField(help_text="`otpauth://…`, for a QR code.")
 
 
+@shown(sent={"enrolment": SEALED, "code": "492039"})
 class FinishTotpSerializer(StrictSerializer):
     """A code of the new app."""
 
@@ -88,12 +130,14 @@ class FinishTotpSerializer(StrictSerializer):
     code = serializers.CharField(max_length=32)
 
 
+@shown(told={"recovery_codes": CODES})
 class RecoveryCodesSerializer(serializers.Serializer[Any]):
     """Recovery codes, shown this once."""
 
     recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Empty: those before still count.")
 
 
+@shown(told={"enrolment": SEALED, "options": OPTIONS})
 class PasskeyOptionsSerializer(serializers.Serializer[Any]):
     """What a passkey is made from."""
 
@@ -101,6 +145,7 @@ class PasskeyOptionsSerializer(serializers.Serializer[Any]):
     options = serializers.DictField(help_text="For `PublicKeyCredential.parseCreationOptionsFromJSON()`.")
 
 
+@shown(sent={"enrolment": SEALED, "name": "Phone", "credential": CREDENTIAL})
 class FinishPasskeySerializer(StrictSerializer):
     """What browser or phone has made."""
 
@@ -113,6 +158,7 @@ class FinishPasskeySerializer(StrictSerializer):
         return _object(value)
 
 
+@shown(told={"recovery_codes": CODES, "passkey": PASSKEY})
 class NewPasskeySerializer(RecoveryCodesSerializer):
     """A passkey that was added."""
 

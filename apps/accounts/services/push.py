@@ -5,9 +5,9 @@ from typing import Final
 from uuid import UUID
 
 from apps.accounts.models import Platform, PushRegistration
-from apps.accounts.selectors import push_registrations
+from apps.accounts.selectors import own_push_registrations, push_registrations
 from apps.accounts.services import own
-from apps.common.access import Principal, require_own_account
+from apps.common.access import Principal, require_person
 from apps.common.problems import NotFound
 
 MOST: Final = 20
@@ -19,9 +19,10 @@ def register(
 ) -> tuple[PushRegistration, bool]:
     """Have alerts sent to this token, and to nobody else who used it before; True with it where that is new.
 
-    An app does it at each start, so that a registration which is known only notes that it was seen. Raises Forbidden.
+    An app does it at each start, so that a registration which is known only notes that it was seen. By a school's
+    sign-in it is told of that school's alerts alone. Raises Forbidden.
     """
-    require_own_account(principal)
+    require_person(principal)
     own.locked(principal.id)
     PushRegistration.objects.filter(token=token).exclude(user=principal.id).delete()
     is_known = PushRegistration.objects.filter(token=token).exists()
@@ -30,6 +31,7 @@ def register(
             PushRegistration(
                 user_id=principal.id,
                 token=token,
+                only_organization=principal.only,
                 platform=platform,
                 app_version=app_version,
                 created_at=now,
@@ -38,7 +40,7 @@ def register(
         ],
         update_conflicts=True,
         unique_fields=["token"],
-        update_fields=["user", "platform", "app_version", "seen_at"],
+        update_fields=["user", "only_organization", "platform", "app_version", "seen_at"],
     )
     if not is_known:
         oldest = push_registrations(principal.id).order_by("-seen_at", "-id")[MOST:]
@@ -49,8 +51,8 @@ def register(
 
 def unregister(*, principal: Principal, registration_id: UUID) -> None:
     """Send nothing there any more. Raises Forbidden, NotFound."""
-    require_own_account(principal)
-    deleted, _ = PushRegistration.objects.filter(user=principal.id, id=registration_id).delete()
+    require_person(principal)
+    deleted, _ = own_push_registrations(principal).filter(id=registration_id).delete()
     if not deleted:
         raise NotFound()
     own.record(person=principal, action="push.unregistered", actor=principal)
