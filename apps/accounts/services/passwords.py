@@ -27,7 +27,7 @@ def change(*, principal: Principal, current: str, password: str, address: str, n
     known = user.password
     people.choose_password(user, password)
     if own.locked(user.pk).password != known:
-        raise WrongPassword()  # another change was faster
+        raise WrongPassword("current_password")  # another change was faster
     _set(user, principal, "account.password_changed", except_family=principal.sign_in, now=now)
     return user
 
