@@ -31,6 +31,14 @@ def confirm_email(request: HttpRequest) -> HttpResponseBase:
 @open_door
 @security.page
 @require_safe
+def day(request: HttpRequest) -> HttpResponseBase:
+    """Show a substitute the code that they type into the app."""
+    return render(request, "portal/day.html")
+
+
+@open_door
+@security.page
+@require_safe
 def reset_password(request: HttpRequest) -> HttpResponseBase:
     """Set a new password."""
     return render(request, "portal/reset_password.html")

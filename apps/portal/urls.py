@@ -12,6 +12,7 @@ urlpatterns = [
     path("logout/", views.sign_out, name="logout"),
     path("join/", links.join, name="join"),
     path("confirm-email/", links.confirm_email, name="confirm-email"),
+    path("day/", links.day, name="day"),
     path("reset-password/", links.reset_password, name="reset-password"),
     path("forgot-password/", links.forgot_password, name="forgot-password"),
     path("board/", views.board, name="board"),

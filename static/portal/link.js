@@ -1,6 +1,6 @@
 // The form of a page that the link of an e-mail leads to: sends its fields to the API, with the secret of the link.
 
-const KEPT = "safesignal.link";
+const KEPT = `safesignal.link ${window.location.pathname}`;
 const main = document.querySelector("[data-link]");
 const error = main.querySelector("[data-error]");
 
@@ -36,7 +36,7 @@ function explain(problem, form) {
 async function send(form) {
   const { csrfmiddlewaretoken: csrf, ...fields } = Object.fromEntries(new FormData(form));
   const headers = { "Content-Type": "application/json", ...(csrf && { "X-CSRFToken": csrf }) };
-  const body = JSON.stringify({ ...fields, token: takeSecret() });
+  const body = JSON.stringify({ ...fields, token: secret });
   const answer = await fetch(form.dataset.api, { method: "POST", headers, body });
   if (answer.ok) {
     window.sessionStorage.removeItem(KEPT);
@@ -49,7 +49,9 @@ async function send(form) {
   else explain(problem, form);
 }
 
-show(takeSecret() ? "form" : "no-secret");
+const secret = takeSecret();
+for (const place of main.querySelectorAll("[data-secret]")) place.textContent = secret;
+show(secret ? "form" : "no-secret");
 for (const form of main.querySelectorAll("form[data-api]")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -140,6 +140,18 @@ def test_of_several_sign_ins_all_end_but_the_one_that_is_kept(person: Person, ad
     assert send(nobody(address), "POST", "auth/refresh", {"refresh": others}).status_code == 200
 
 
+def test_the_app_that_changed_it_goes_on_and_every_other_is_out_at_once(person: Person, address: str) -> None:
+    mine, other = (sign_in.login(email=person.email, password=PASSWORD, address=address) for _ in range(2))
+    app, lost = (
+        Client(headers={"authorization": f"Bearer {one.access}"}, REMOTE_ADDR=address) for one in (mine, other)
+    )
+    assert send(app, "POST", "me/password", CHANGE).status_code == 204
+    assert send(app, "GET", "me").status_code == 200
+    assert problem(send(lost, "GET", "me")) == (401, "bad_token")
+    assert send(nobody(address), "POST", "auth/refresh", {"refresh": mine.refresh}).status_code == 200
+    assert send(nobody(address), "POST", "auth/refresh", {"refresh": other.refresh}).status_code == 401
+
+
 def test_a_link_that_was_sent_before_ends_with_the_old_password(person: Person, address: str) -> None:
     token = forget(person, address)
     assert send(app_of(person, address), "POST", "me/password", CHANGE).status_code == 204

@@ -144,3 +144,8 @@ def test_who_forgot_their_password_asks_from_the_sign_in_page(phone: Page) -> No
     phone.get_by_role("link", name="Forgotten your password?").click()
     type_and_send(phone, "nobody@school.example")
     expect(phone.get_by_role("status")).to_contain_text("If there is an account with nobody@school.example")
+
+
+def test_a_substitute_reads_the_code_that_they_type_into_the_app(phone: Page) -> None:
+    phone.goto("/day/#7K3M-9QXT-B2WD")
+    expect(phone.locator("main")).to_contain_text("7K3M-9QXT-B2WD")

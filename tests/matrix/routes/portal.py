@@ -7,6 +7,7 @@ ENTRIES = [
     Entry("POST", "/logout/", at=At.OPEN, ok=302),
     Entry("GET", "/join/", at=At.OPEN),
     Entry("GET", "/confirm-email/", at=At.OPEN),
+    Entry("GET", "/day/", at=At.OPEN),
     Entry("GET", "/reset-password/", at=At.OPEN),
     Entry("GET", "/forgot-password/", at=At.OPEN),
     Entry(
