@@ -236,9 +236,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AlertStatusEnum": "apps.alerts.models.AlertStatus",
         "CloseReasonEnum": "apps.alerts.api.serializers.CLOSE_REASONS",
-        "OrganizationStatusEnum": "apps.tenancy.models.OrganizationStatus",
+        "AccountStatusEnum": "apps.tenancy.models.OrganizationStatus",  # people's statuses are the same
         "RoleEnum": "apps.accounts.models.Role",
-        "UserStatusEnum": "apps.accounts.models.UserStatus",
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024

@@ -6,6 +6,7 @@ A cursor is opaque, signed, and good for the list and the filters that gave it o
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Final, Generic, TypeVar, cast
 from uuid import UUID
 
@@ -122,6 +123,7 @@ def link(request: Request, position: Position | None) -> str | None:
     return f"{request.build_absolute_uri(request.path)}?{query.urlencode()}"
 
 
+@cache
 def page_of(item: type[serializers.BaseSerializer[T]]) -> serializers.Serializer[object]:
     """How the OpenAPI document shows a page of such items."""
     page = inline_serializer(
