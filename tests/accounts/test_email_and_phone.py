@@ -30,6 +30,7 @@ def text_messages(settings: Settings) -> Iterator[type[TextMessages]]:
     settings.SMS_SENDER = f"{TextMessages.__module__}.{TextMessages.__qualname__}"
     TextMessages.sent.clear()
     yield TextMessages
+    work()  # what is queued is sent while there is a provider
 
 
 def ask(app: Client, email: str, password: str = PASSWORD) -> Any:
