@@ -48,15 +48,18 @@ for name in postgres_superuser postgres_owner postgres_app postgres_system valke
     password "${name}_password"
 done
 password django_secret_key
+password sealing_key
+echo "${SAFESIGNAL_EMAIL_URL:-smtp://localhost:25}" >email_url
 echo safesignal >minio_root_user
 printf 'default_user = safesignal\ndefault_pass = %s\ndefault_vhost = safesignal\n' "$(cat rabbitmq_password)" >rabbitmq_login.conf
 
-for name in config gateway; do
+for name in config audit gateway; do
     key "${name}_key.pem"
 done
 mkdir token_keys
 key "token_keys/$(date -u +%Y%m%dT%H%M%SZ).pem"  # named for the moment from which it signs
 openssl pkey -in config_key.pem -pubout -out config_public.pem
+openssl pkey -in audit_key.pem -pubout -out audit_public.pem
 openssl pkey -in gateway_key.pem -pubout -out gateway_public.pem
 
 authority mqtt_ca
@@ -74,5 +77,6 @@ SAFESIGNAL_HOSTNAME=$host
 SAFESIGNAL_BASE_URL=https://$host:8443
 SAFESIGNAL_EDGE_GATEWAY_ID=$gateway_id
 END
-echo "Made $(pwd). Keep the folder authority/ offline. Start with:"
+echo "Made $(pwd). Keep the folder authority/ offline, and audit_public.pem where nobody who runs this can change it."
+echo "Write the address of your mail server into email_url. Start with:"
 echo "  docker compose --env-file $(pwd)/compose.env up --build --wait"

@@ -35,8 +35,9 @@ NETWORKS = {
     "data": {"postgres", "migrate", "web", "live", "worker", "relay"},
     "bus": {"valkey", "cache", "rabbitmq", "web", "live", "worker", "beat", "relay"},
     "objects": {"minio", "web", "worker"},
+    "outside": {"web", "worker"},
 }
-OPEN_NETWORKS = {"front", "building"}
+OPEN_NETWORKS = {"front", "building", "outside"}
 TOKEN_KEYS = "${SAFESIGNAL_SECRETS_DIR}/token_keys:/run/secrets/token_keys:ro"
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY|CREDENTIAL", re.IGNORECASE)
 PLACE = re.compile(r"\{secret:([^}]+)\}")
