@@ -17,7 +17,11 @@ class _Column:
     is_unique: bool
 
 
-MEMBERS: Final = sql.SQL("t.{} IN (SELECT user_id FROM user_organizations WHERE organization_id = %(organization)s)")
+PEOPLE: Final = sql.SQL(
+    "t.{} IN (SELECT user_id FROM user_organizations WHERE organization_id = %(organization)s"
+    " UNION SELECT user_id FROM platform_visits WHERE organization_id = %(organization)s)"
+)
+"""Who belongs to the school, and who looked into it."""
 
 
 def copy_school(organization: UUID, copies: int) -> None:
@@ -28,8 +32,8 @@ def copy_school(organization: UUID, copies: int) -> None:
     """
     tables = _parents_first({table.name: str(table.tenant_column) for table in tenant_tables()})
     with connections["owner"].cursor() as cursor:
-        _copy("public.users", MEMBERS.format(sql.Identifier("id")), organization, copies)
-        _copy("public.sign_ins", MEMBERS.format(sql.Identifier("user_id")), organization, copies)
+        _copy("public.users", PEOPLE.format(sql.Identifier("id")), organization, copies)
+        _copy("public.sign_ins", PEOPLE.format(sql.Identifier("user_id")), organization, copies)
         for name, tenant in tables:
             where = sql.SQL("t.{} = %(organization)s").format(sql.Identifier(tenant))
             _copy(name, where, organization, copies)
