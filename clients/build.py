@@ -26,7 +26,8 @@ def build_python(document: Path, folder: Path) -> None:
     """A package `safesignal_client`, with an httpx client and a type for everything; no call may be left out."""
     generate = [str(PROGRAMS / "openapi-python-client"), "generate", "--path", str(document)]
     package = folder / "safesignal_client"
-    run([*generate, "--output-path", str(package), "--meta", "none", "--overwrite", "--fail-on-warning"], folder)
+    generate += ["--config", str(HERE / "python" / "config.yaml"), "--output-path", str(package)]
+    run([*generate, "--meta", "none", "--overwrite", "--fail-on-warning"], folder)
     shutil.copy(HERE / "python" / "smoke.py", folder)
 
 
