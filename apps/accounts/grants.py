@@ -42,7 +42,7 @@ READ_PLACE: frozenset[Pair] = frozenset({("places", "read")})
 _PEOPLE_AND_GRANTS = """
     SELECT u.id, a.sign_in, s.only_organization, u.email, u.first_name, u.last_name, u.is_super_admin,
            g.organization_id, g.organization_status, g.role, g.held, g.sites, g.parents, g.buildings, g.permissions,
-           g.organization_id IN (SELECT second_factor_due(u.id))
+           CASE WHEN g.role = 'admin' THEN g.organization_id IN (SELECT second_factor_due(u.id)) ELSE false END
     FROM unnest(%(people)s::uuid[], %(sign_ins)s::uuid[]) a (person, sign_in)
     JOIN users u ON u.id = a.person AND u.status = 'active'
     LEFT JOIN sign_ins s ON s.id = a.sign_in AND s.user_id = u.id AND %(now)s < s.expires_at
