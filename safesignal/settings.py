@@ -282,7 +282,11 @@ WHITENOISE_USE_FINDERS = not PRODUCTION
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": env.str("SAFESIGNAL_OBJECTS_DIR", str(BASE_DIR / "var" / "objects"))},
+        "OPTIONS": {
+            "location": env.str("SAFESIGNAL_OBJECTS_DIR", str(BASE_DIR / "var" / "objects")),
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }

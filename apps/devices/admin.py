@@ -1,8 +1,10 @@
 """Buttons and gateways in the admin: to look at. They are registered and provisioned by services of their own."""
 
+from datetime import timedelta
 from typing import Final
 
 from django.contrib import admin
+from django.utils import timezone
 from django.utils.html import format_html_join
 
 from apps.common.scoped_admin import ScopedAdmin
@@ -10,6 +12,8 @@ from apps.devices.models import Device, DeviceMetric, Gateway, GatewayBuilding, 
 
 READINGS: Final = 10
 """How many of the newest a device's page shows."""
+READ_BACK: Final = timedelta(days=1)
+"""And how old they are at the most: they lie in a part for each month."""
 
 
 @admin.register(Device)
@@ -28,7 +32,10 @@ class DeviceAdmin(ScopedAdmin):
 
     def readings(self, device: Device) -> str:
         """Of its health, the newest first."""
-        rows = DeviceMetric.objects.filter(organization_id=device.organization_id, device=device)
+        now = timezone.now()
+        rows = DeviceMetric.objects.filter(
+            organization_id=device.organization_id, device=device, timestamp__range=(now - READ_BACK, now)
+        )
         newest = rows.order_by("-timestamp").values_list("timestamp", "rssi", "battery_voltage")[:READINGS]
         return format_html_join("", "<div>{:%d %b %Y %H:%M} UTC: signal {} dBm, battery {} V</div>", newest)
 

@@ -59,10 +59,14 @@ class Entry:
     """The actions in the audit trail of one such request, each exactly once. None of them for a read."""
     rows: str = ""
     """For a list: the word in `things.py` that makes one more row of it."""
+    months: int = 1
+    """For what is no list: of how many months a table is looked through for it."""
     kinds: frozenset[str] = frozenset({"person"})
     """At SELF: for which kinds of callers."""
     uses_caller: bool = False
-    """Whoever does this is gone or signed out afterwards: each caller is made anew for it."""
+    """Whoever does this is somebody else afterwards (gone, signed out, with more rights): each is made anew for it."""
+    repeats_what_was_typed: bool = False
+    """It tells what the school's own people or gateway named before, in attempts that were refused or came to nothing."""
     is_page: bool = False
     """A page for people: it says a refusal in words, with its `ok`, and sends nobody to the sign-in."""
     but: Mapping[str, But] = field(default_factory=dict)

@@ -6,6 +6,10 @@ from tests.matrix.routes import ENTRIES
 
 NO_CHANGE: Final = {
     "POST /api/v1/auth/refresh": "the same sign-in goes on",
+    "POST /api/v1/auth/password/forgot": "a letter is asked for: what its link does is told",
+    "POST /forgot-password/": "a letter is asked for: what its link does is told",
+    "DELETE /api/v1/me/phone": "as the matrix asks, of who has none",
+    "DELETE /api/v1/me/devices/{push_registration}": "as the matrix asks, of somebody else's: it is not there",
     "POST /api/v1/edge/events": "the record of a press is the alert and its own story",
     "POST /login/": "as the matrix asks, with a password that is none",
     "POST /logout/": "as the matrix asks, without a session",

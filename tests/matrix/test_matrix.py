@@ -63,7 +63,7 @@ def _defects(entry: Entry, caller: Caller, answer: Answer, world: World) -> list
     changes = entry.expected_changes if may(entry, caller) and not entry.but.keys() & {caller.name} else []
     if answer.changes != changes:
         defects.append(f"left {answer.changes} in the audit trail, expected {changes}")
-    if entry.at is not At.OPEN:
+    if entry.at is not At.OPEN and not entry.repeats_what_was_typed:
         path = entry.path.format_map(caller.asked)
         told = [one for one in world.forbidden_ids(caller) if one in answer.text and one not in path]
         if told:

@@ -7,7 +7,7 @@ from tests.matrix.things import PASSWORD, word
 NO_PASSWORD: Final = {"current_password": PASSWORD}
 """The callers of the matrix have none, so that nothing of theirs is changed by proof of it; tests/accounts has."""
 SIGNED_OUT: Final = {"nobody": But(401, "no credential")}
-NOT_A_PERSON: Final = {"gateway": But(403, "only people have an account")}
+NOT_A_PERSON: Final = dict.fromkeys(("gateway", "service"), But(403, "only people have an account"))
 
 ENTRIES = [
     Entry(

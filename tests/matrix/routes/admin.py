@@ -17,6 +17,9 @@ from tests.matrix.things import Things
 FOR_EVERYBODY_OF_IT: Final = frozenset({"tenancy.Organization"})
 """Read by whoever has the right anywhere in the organization."""
 
+MONTHS: Final = {"devices.Device": 2}
+"""Its readings are of the last day, which may have begun in another month."""
+
 PEOPLE: Final = frozenset({"person"})
 
 
@@ -28,8 +31,9 @@ def entries(page: ScopedAdmin) -> Iterator[Entry]:
     at = At.BUILDING if page.building else At.SITE if page.site else At.ORGANIZATION
     at = At.LIST if label in FOR_EVERYBODY_OF_IT else at
     listed = f"{right}|open_alerts:read" if label == "alerts.Alert" else right
-    yield Entry("GET", f"{name}/", listed, At.LIST, rows=ONE_MORE.get(row, row))
-    yield Entry("GET", f"{name}/{{{row}}}/change/", right, at)
+    typed = label in {"common.AuditEntry", "devices.Trouble"}
+    yield Entry("GET", f"{name}/", listed, At.LIST, rows=ONE_MORE.get(row, row), repeats_what_was_typed=typed)
+    yield Entry("GET", f"{name}/{{{row}}}/change/", right, at, months=MONTHS.get(label, 1))
     yield Entry("GET", f"{name}/{{{row}}}/history/", right, at, ok=302)
 
 

@@ -14,7 +14,7 @@ from apps.common.scope import tenant_scope
 from tests.cloud.school import School, make_person
 from tests.matrix.callers import ROLE_TABLE
 from tests.matrix.entry import At, Entry
-from tests.matrix.things import Things, thing, word
+from tests.matrix.things import Things, public, thing, word
 
 USERS = "/api/v1/users"
 HERE = "?organization={organization}"
@@ -85,7 +85,7 @@ def visit(school: School) -> UUID:
         ).id
 
 
-@thing
+@public
 def role_name(_: School) -> str:
     """One of the table."""
     return Role.VIEWER.value
@@ -157,6 +157,7 @@ ENTRIES = [
         ok=201,
         body=lambda _: {"reason": "Asked by the school."},
         changes="visit.started",
+        uses_caller=True,
     ),
     Entry("POST", f"{SCHOOL}/visits/{{visit}}/end", "organizations:update", At.TENANT, changes="visit.ended"),
     Entry("GET", "/api/v1/permissions", "permissions:read", At.OPERATORS),

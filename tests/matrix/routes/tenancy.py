@@ -30,7 +30,7 @@ ORGANIZATIONS = [
         "GET",
         "/api/v1/organizations",
         at=At.SELF,
-        kinds=frozenset({"person", "gateway"}),
+        kinds=frozenset({"person", "gateway", "service"}),
         rows="sister_organization",
     ),
     Entry(
@@ -107,7 +107,7 @@ ORGANIZATIONS = [
         "PATCH",
         "/api/v1/organizations/{organization}/settings",
         "organizations:update",
-        body=lambda _: {"locale": "es-US"},
+        body=lambda _: {"locale": "en-US"},
         changes="organization.settings_changed",
     ),
 ]
