@@ -66,7 +66,7 @@ class Entry:
     uses_caller: bool = False
     """Whoever does this is somebody else afterwards (gone, signed out, with more rights): each is made anew for it."""
     repeats_what_was_typed: bool = False
-    """It tells what the school's own people or gateway named before, in attempts that were refused or came to nothing."""
+    """It tells what the school's own people or gateway named before, in attempts that came to nothing."""
     is_page: bool = False
     """A page for people: it says a refusal in words, with its `ok`, and sends nobody to the sign-in."""
     but: Mapping[str, But] = field(default_factory=dict)
