@@ -1,5 +1,6 @@
 """What a person may at this moment."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 
@@ -7,9 +8,9 @@ import pytest
 from django.utils import timezone
 from guardian.core import ObjectPermissionChecker
 
-from apps.accounts.grants import WHILE_SUSPENDED, effective_permissions, person_principal
-from apps.accounts.models import Membership, MembershipScope, Permission, Role, UserStatus
-from apps.accounts.services import people
+from apps.accounts.grants import WHILE_SUSPENDED, effective_permissions, person_principal, person_principals
+from apps.accounts.models import Membership, MembershipScope, Permission, Role, SignIn, SignInKind, User, UserStatus
+from apps.accounts.services import people, sign_in
 from apps.common.access import Grant, Places, allows
 from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
@@ -230,3 +231,36 @@ def test_a_super_admin_has_no_rights_inside_schools_by_that_alone(person: Person
     assert principal is not None
     assert principal.is_super_admin
     assert not principal.grants
+
+
+def test_who_is_asked_about_again_is_told_what_holds_now(person: Person) -> None:
+    """Whatever changed since the last time: the role, its places, the name, the school, the person, the sign-in."""
+    now = timezone.now()
+    come_by = sign_in.new_sign_in(
+        user=person.user, kind=SignInKind.APP, device="", address="", lifetime=timedelta(hours=1), now=now
+    ).id
+    _, (building,) = make_site(person.organization, "Main")
+
+    def change(**values: object) -> None:
+        with tenant_scope([person.organization]):
+            Membership.objects.filter(user_id=person.id).update(**values)
+
+    changes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: change(role=Role.ADMIN),
+        lambda: change(scope=MembershipScope.PLACES),
+        lambda: hold(person, building),
+        lambda: User.objects.filter(pk=person.id).update(last_name="Other"),
+        lambda: set_organization_status(person.organization, OrganizationStatus.SUSPENDED),
+        lambda: set_organization_status(person.organization, OrganizationStatus.ACTIVE),
+        lambda: end_membership(person),
+        lambda: SignIn.objects.filter(pk=come_by).delete(),
+    ]
+    held = []
+    for happen in changes:
+        happen()
+        expected = person_principal(person.id, sign_in=come_by)
+        for _ in range(2):
+            assert person_principals([(person.id, come_by)]).get((person.id, come_by)) == expected
+        held.append(expected)
+    assert held[-1] is None and len({str(one) for one in held}) == len(changes) - 1
