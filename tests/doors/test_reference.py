@@ -10,7 +10,6 @@ from playwright.sync_api import Page, expect
 from tests.browser import chromium
 from tests.cloud.server import Server, running_server
 
-
 LOGO_OF_REDOC = "https://cdn.redoc.ly/redoc/logo-mini.svg"
 """Sooner or later Redoc asks for its maker's picture: the policy refuses it, and nothing leaves the browser."""
 
