@@ -35,11 +35,6 @@ def start(service: str) -> None:
     _tracer = provider.get_tracer("safesignal")
 
 
-def is_on() -> bool:
-    """Whether spans are recorded here."""
-    return _tracer is not None
-
-
 @contextmanager
 def span(name: str, *, parent: str | None = None, **attributes: str | int) -> Iterator[None]:
     """A step of a trace; `parent` is the traceparent that it was told, else what is open here."""
