@@ -154,3 +154,17 @@ def test_a_press_after_a_close_made_in_the_cloud_is_a_new_alert(school: School, 
     (new,) = admin.client.get("/api/v1/alerts", {"status": "open"}).json()["results"]
     assert new["alert_id"] == f"{again['device']}:{again['inst']}:{again['seq']}"
     assert shown(admin, alert)["presses"] == 1
+
+
+@pytest.mark.parametrize("drill", [True, False])
+def test_real_press_ends_drill_and_nothing_else(school: School, admin: Person, drill: bool) -> None:
+    """Without a second person, since a real alert stands beside it; a real alert stays open."""
+    event = raised(school, alert_type="lockdown") | {"drill": drill}
+    (alert,) = raise_alerts(school, event)
+    by = {"via": "real_press", "person": None, "name": None}
+    at = rfc3339(timezone.now())
+    end = {"event_id": new_id(), "kind": "alert.resolved", "at": at, "alert_id": event["alert_id"], "by": by}
+    (result,) = send(school, end).results
+    assert (result.result, result.reason) == (("stored", None) if drill else ("quarantined", "not_a_drill"))
+    document = shown(admin, alert)
+    assert (document["status"], document["close_reason"]) == (("resolved", "drill") if drill else ("new", None))

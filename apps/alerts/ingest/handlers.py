@@ -69,6 +69,8 @@ def _(event: AlertAcknowledged, batch: Batch) -> bool:
 @apply.register
 def _(event: AlertResolved, batch: Batch) -> bool:
     alert = _required_alert(batch, event.alert_id)
+    if event.by.via == "real_press":
+        return _end_drill(batch, event, alert)
     step = _act(batch, event, event.by, alert)
     try:
         services.apply_resolve(alert, step, event.reason)
@@ -119,6 +121,18 @@ def _(event: PressRefused, batch: Batch) -> bool:
 @apply.register(GatewayStatus)
 def _(event: Event, batch: Batch) -> bool:
     """Kept as it came, in gateway_events."""
+    return True
+
+
+def _end_drill(batch: Batch, event: AlertResolved, drill: Alert) -> bool:
+    """A real press ends a drill without a second person; it ends nothing that is real."""
+    if not drill.is_drill:
+        raise Quarantined("not_a_drill", "A real press ends drills only.")
+    step = _step(batch, event)
+    try:
+        services.end_by_itself(drill, step, "drill")
+    except IllegalTransition:
+        services.tell(drill, step, "alert.resolved_too_late")
     return True
 
 

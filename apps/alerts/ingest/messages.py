@@ -38,12 +38,18 @@ CloseReason = Literal["real", "drill", "test", "mistake", "fault"]
 
 
 class Hops(Struct, frozen=True):
-    """When the press passed each point, by the gateway's clock; None for what did not happen."""
+    """When the press passed each point, by the gateway's clock; None for what did not happen.
+
+    `earliest_at` and `latest_at` bound the press by the cloud's clock, as the gateway measured it; None where it could
+    not, UNSET from a gateway that does not measure.
+    """
 
     pressed_at: Time
     arrived_at: Time
     stored_at: Time | None = None
     acted_at: Time | None = None
+    earliest_at: Time | msgspec.UnsetType | None = msgspec.UNSET
+    latest_at: Time | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Event(Struct, frozen=True, tag_field="kind"):
@@ -91,9 +97,12 @@ class AlertPressedAgain(PressFacts, frozen=True, tag="alert.pressed_again", kw_o
 
 
 class BuildingAct(Struct, frozen=True):
-    """Whose act it was: a gateway closes nothing by itself. A person stands behind the board, none behind a key."""
+    """Whose act it was: a gateway closes nothing by itself. A person stands behind the board, none behind a key.
 
-    via: Literal["key_switch", "board"]
+    `real_press` ends a drill, and nothing else.
+    """
+
+    via: Literal["key_switch", "board", "real_press"]
     person: UUID | None
     name: Name | None
 

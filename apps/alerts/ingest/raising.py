@@ -11,7 +11,7 @@ from django.db import connection
 
 from apps.alerts import services
 from apps.alerts.ingest.batch import Batch
-from apps.alerts.ingest.messages import AlertRaised, PressFacts
+from apps.alerts.ingest.messages import AlertRaised, Hops, PressFacts
 from apps.common.times import rfc3339
 from apps.tenancy import selectors as tenancy
 
@@ -88,6 +88,16 @@ def raise_row(batch: Batch, event: PressFacts, alert_id: str) -> RaiseRow:
         drill=event.drill,
         pressed_at=pressed_at,
         live=event.live,
-        hops={name: at and rfc3339(at) for name, at in msgspec.structs.asdict(event.hops).items()},
+        hops={name: None if at is None else rfc3339(at) for name, at in _passed(event.hops).items()},
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
+
+
+def _passed(hops: Hops) -> dict[str, datetime | None]:
+    """The hops that people are shown."""
+    return {
+        "pressed_at": hops.pressed_at,
+        "arrived_at": hops.arrived_at,
+        "stored_at": hops.stored_at,
+        "acted_at": hops.acted_at,
+    }
