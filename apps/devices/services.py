@@ -1,7 +1,8 @@
 """Writes of devices: registration, gateway policy, troubles."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -15,6 +16,9 @@ from apps.common.problems import Conflict, NotFound
 from apps.common.scope import current_scope
 from apps.common.times import rfc3339
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
+
+SEEN_PRECISION: Final = timedelta(seconds=5)
+"""`gateways.last_seen_at` is at most this much behind the gateway's last batch."""
 
 
 class DeviceTaken(Conflict):
@@ -31,6 +35,20 @@ class TroubleReport(msgspec.Struct, frozen=True):
     kind: str
     detail: str | None
     since: str
+
+
+def record_gateway_seen(*, organization_id: UUID, gateway_id: UUID, at: datetime) -> None:
+    """Write when a gateway was last heard, once in SEEN_PRECISION.
+
+    Never waits: a batch that writes the row at the same moment has the same to say.
+    """
+    with connections[current_scope().alias].cursor() as cursor:
+        cursor.execute(
+            "UPDATE gateways SET last_seen_at = %s WHERE organization_id = %s AND id = ("
+            " SELECT id FROM gateways WHERE organization_id = %s AND id = %s"
+            " AND (last_seen_at IS NULL OR last_seen_at < %s) FOR NO KEY UPDATE SKIP LOCKED)",
+            [at, organization_id, organization_id, gateway_id, at - SEEN_PRECISION],
+        )
 
 
 def raise_trouble(

@@ -18,12 +18,14 @@ from django.utils import timezone
 
 from apps.accounts import tokens
 from apps.accounts.models import Role
+from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.tasks import keep_partitions
 from apps.common import feed
 from apps.common.access import PrincipalKind
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
+from apps.devices.models import Gateway
 from contracts.validation import problems
 from tests.cloud.school import JsonObject, School, device_name, make_person, make_school, raised, rfc3339
 
@@ -310,3 +312,20 @@ def test_an_assertion_opens_the_door_once(school: School) -> None:
     stranger = ec.generate_private_key(ec.SECP256R1())
     refused(ask(stranger, secrets.token_hex(16)), HTTPStatus.UNAUTHORIZED, "invalid_client")
     assert ask(key, secrets.token_hex(16)).status_code == HTTPStatus.OK
+
+
+def test_gateway_last_seen_is_recorded_by_each_batch(school: School) -> None:
+    """At most SEEN_PRECISION behind the newest batch, and never set back."""
+
+    def last_seen() -> datetime | None:
+        with tenant_scope([school.organization]):
+            return Gateway.objects.get(id=school.gateway).last_seen_at
+
+    assert last_seen() is None
+    start = timezone.now()
+    for seconds, expected in ((0, 0), (1, 0), (60, 60), (59, 60), (2, 60)):
+        batch = service.parse(msgspec.json.encode({"epoch": school.epoch, "events": [raised(school)]}))
+        at = start + timedelta(seconds=seconds)
+        with tenant_scope([school.organization]):
+            service.ingest(gateway=school.gateway_principal, request=batch, received_at=at)
+        assert last_seen() == start + timedelta(seconds=expected)

@@ -31,6 +31,7 @@ from apps.alerts.ingest.raising import raise_alerts, raise_row
 from apps.common import metrics
 from apps.common.access import Principal
 from apps.common.problems import Invalid, TooLarge
+from apps.devices.services import record_gateway_seen
 
 MAX_EVENTS: Final = 500
 REFUSED: Final = (DataError, IntegrityError)
@@ -78,7 +79,9 @@ def ingest(*, gateway: Principal, request: EventsRequest, received_at: datetime)
     )
     decoded = [_decode(raw, received_at) for raw in request.events]
     results = _store(batch, decoded)
-    return EventsAnswer(watermark=_watermark(batch), results=results)
+    answer = EventsAnswer(watermark=_watermark(batch), results=results)
+    record_gateway_seen(organization_id=batch.organization_id, gateway_id=batch.gateway_id, at=received_at)
+    return answer
 
 
 class Undecodable(Exception):
