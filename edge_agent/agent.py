@@ -7,6 +7,7 @@ import logging
 import httpx
 
 from edge_agent.button_side import ButtonSide
+from edge_agent.clock import Clock, certificate_begin
 from edge_agent.configuration import ConfigurationKeeper
 from edge_agent.downlink import DownlinkClient
 from edge_agent.gateway import Gateway
@@ -14,6 +15,7 @@ from edge_agent.messages.cloud import AlertCreated, AlertUpdated, Command, Confi
 from edge_agent.settings import Settings
 from edge_agent.store import statements
 from edge_agent.store.store import Store
+from edge_agent.uplink.cloud import CloudLine
 from edge_agent.uplink.credentials import Credentials
 from edge_agent.uplink.uplink import Uplink
 
@@ -25,22 +27,22 @@ FINISH_SECONDS = 3.0
 TICK_SECONDS = 10.0
 STATUS_EVERY_TICKS = 30
 SWEEP_EVERY_TICKS = 360
-HTTP_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 
 
 class Agent:
     """The gateway as a running program. Make it inside the event loop."""
 
-    def __init__(self, settings: Settings, http: httpx.AsyncClient, tasks: asyncio.TaskGroup) -> None:
-        self._tasks = tasks
+    def __init__(self, settings: Settings, line: CloudLine, http: httpx.AsyncClient, tasks: asyncio.TaskGroup) -> None:
+        self._tasks, self._clock = tasks, line.clock
         self._loaded = asyncio.Event()
-        credentials = Credentials(settings, http)
+        clock = self._clock.now
+        credentials = Credentials(settings, http, clock=clock)
         self._buttons = ButtonSide(settings, on_link=self._linked)
         self._store = Store(settings.state_dir, on_open=self._opened, on_health=self._health)
-        self._uplink = Uplink(http, credentials, self._store)
-        self._gateway = Gateway(disk=self._store, building=self._buttons, cloud=self._uplink, tasks=tasks)
+        self._uplink = Uplink(http, credentials, self._store, clock=clock)
+        self._gateway = Gateway(disk=self._store, building=self._buttons, cloud=self._uplink, tasks=tasks, clock=clock)
         self._configuration = ConfigurationKeeper(settings, http, credentials, self._gateway.configure)
-        self._downlink = DownlinkClient(settings, credentials, self)
+        self._downlink = DownlinkClient(settings, credentials, self, line.tls)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; what was taken by then is carried out, and what was stored is kept for the next start."""
@@ -111,10 +113,7 @@ class Agent:
         self._loaded.set()
 
     def _health(self, reason: str | None) -> None:
-        if reason is None:
-            self._gateway.recovered("store_failing")
-        else:
-            self._gateway.trouble("store_failing", detail=reason)
+        self._stand("store_failing", reason)
 
     def _linked(self, there: bool) -> None:
         if there:
@@ -128,11 +127,27 @@ class Agent:
         while True:
             if tick % STATUS_EVERY_TICKS == 0:
                 await self._status()
-            if tick % SWEEP_EVERY_TICKS == SWEEP_EVERY_TICKS - 1:
+            if tick % SWEEP_EVERY_TICKS == SWEEP_EVERY_TICKS - 1 and self._clock.confirmed:
                 self._gateway.sweep()
             await asyncio.sleep(TICK_SECONDS)
+            await self._look_at_clock()
             self._gateway.tick()
             tick += 1
+
+    async def _look_at_clock(self) -> None:
+        self._stand("gateway_clock", self._clock.fault)
+        ends = self._buttons.certificate_ends
+        ended = ends is not None and self._clock.confirmed and ends < self._clock.now()
+        self._stand("broker_certificate", f"it ended at {ends}" if ended else None)
+        if self._clock.confirmed:
+            await asyncio.to_thread(self._clock.keep_floor)
+
+    def _stand(self, word: str, detail: str | None) -> None:
+        """A trouble of the gateway that stands while there is something to say of it."""
+        if detail is None:
+            self._gateway.recovered(word)
+        else:
+            self._gateway.trouble(word, detail=detail)
 
     async def _status(self) -> None:
         try:
@@ -140,15 +155,11 @@ class Agent:
         except Exception as error:
             log.warning("the store cannot be read", extra={"reason": str(error)})
             return
-        self._gateway.status(depth)
+        self._gateway.status(depth, self._clock.offset)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """The gateway, from start to a clean stop."""
-    async with (
-        httpx.AsyncClient(
-            base_url=settings.cloud_url, timeout=HTTP_TIMEOUT, trust_env=not settings.cloud_is_here
-        ) as http,
-        asyncio.TaskGroup() as tasks,
-    ):
-        await Agent(settings, http, tasks).run(stop)
+    line = CloudLine(settings, Clock(settings.state_dir, floor=certificate_begin(settings.mqtt_cert)))
+    async with line.client() as http, asyncio.TaskGroup() as tasks:
+        await Agent(settings, line, http, tasks).run(stop)

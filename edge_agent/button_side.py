@@ -5,16 +5,16 @@ import logging
 import math
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import aiomqtt
 import msgspec
 
-from edge_agent import times
 from edge_agent.backoff import Backoff
 from edge_agent.messages.building import Ack, Play
 from edge_agent.settings import Settings
+from edge_agent.tls import dates, leave_dates_out
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ class ButtonSide:
         self._client: aiomqtt.Client | None = None
         self._connected = asyncio.Event()
         self._telling: set[asyncio.Task[object]] = set()
+        self.certificate_ends: datetime | None = None
+        """When the certificate that the broker showed last ends: a trouble, never a refusal."""
 
     async def run(self, on_press: OnPress) -> None:
         """Connect, listen, and connect again for as long as the gateway runs."""
@@ -76,10 +78,11 @@ class ButtonSide:
         finally:
             self._telling.discard(task)
 
-    async def say(self, room: str, play: Play, until: datetime) -> bool:
-        """Try until the broker took it or it has expired."""
-        body = msgspec.json.encode(play)
-        while (left := (until - times.now()).total_seconds()) > 0:
+    async def say(self, room: str, play: Play, within: float) -> bool:
+        """Try until the broker took it or `within` seconds have passed."""
+        body, loop = msgspec.json.encode(play), asyncio.get_running_loop()
+        until = loop.time() + within
+        while (left := until - loop.time()) > 0:
             try:
                 async with asyncio.timeout(left):
                     await self._connected.wait()
@@ -105,6 +108,9 @@ class ButtonSide:
     def _connection(self, on_press: OnPress) -> aiomqtt.Client:
         settings = self._settings
         context = ssl.create_default_context(cafile=settings.mqtt_ca)
+        # A date never keeps the gateway from its buttons: not a wrong clock here, not a late renewal there.
+        leave_dates_out(context, out=True)
+        context.sslsocket_class = self._noting_dates()
         context.load_cert_chain(settings.mqtt_cert, settings.mqtt_key)
         return aiomqtt.Client(
             settings.mqtt_host,
@@ -119,6 +125,18 @@ class ButtonSide:
             max_inflight_messages=IN_FLIGHT,
             socket_options=[AT_ONCE],
         )
+
+    def _noting_dates(self) -> type[ssl.SSLSocket]:
+        def note(certificate: Mapping[str, object]) -> None:
+            _, self.certificate_ends = dates(certificate)
+
+        class Noting(ssl.SSLSocket):
+            def do_handshake(self, block: bool = False) -> None:
+                super().do_handshake(block)
+                if certificate := self.getpeercert():
+                    note(certificate)
+
+        return Noting
 
 
 def _handover(on_press: OnPress) -> type[asyncio.Queue[aiomqtt.Message]]:

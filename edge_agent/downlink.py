@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
 from typing import Literal, Protocol
 
@@ -55,9 +56,10 @@ class Listener(Protocol):
 class DownlinkClient:
     """`cursor` is the last place that was heard; None: from now on."""
 
-    def __init__(self, settings: Settings, credentials: Credentials, listener: Listener) -> None:
+    def __init__(self, settings: Settings, credentials: Credentials, listener: Listener, tls: ssl.SSLContext) -> None:
         scheme, _, rest = settings.cloud_url.partition("://")
         self._url = f"{'wss' if scheme == 'https' else 'ws'}://{rest}{DOWNLINK_PATH}"
+        self._tls = tls if scheme == "https" else None
         self._proxy: Literal[True] | None = None if settings.cloud_is_here else True
         self._credentials, self._listener = credentials, listener
         self.cursor: int | None = None
@@ -91,7 +93,7 @@ class DownlinkClient:
         protocols = [Subprotocol(SUBPROTOCOL), Subprotocol(f"bearer.{token}")]
         try:
             async with connect(
-                self._url, subprotocols=protocols, max_size=2**20, close_timeout=1.0, proxy=self._proxy
+                self._url, subprotocols=protocols, ssl=self._tls, max_size=2**20, close_timeout=1.0, proxy=self._proxy
             ) as socket:
                 await socket.send(msgspec.json.encode({"type": "resume", "cursor": self.cursor}).decode())
                 await self._hear(socket, heard)

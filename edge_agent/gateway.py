@@ -20,7 +20,7 @@ from edge_agent.decision import closing, troubles
 from edge_agent.decision.lifecycle import Stage, advance, may
 from edge_agent.decision.policy import Policy
 from edge_agent.decision.presses import decide
-from edge_agent.decision.sounding import Plays, sound
+from edge_agent.decision.sounding import PLAY_LIFETIME, Plays, sound
 from edge_agent.decision.state import Alert, Decision, State
 from edge_agent.ids import EventIds
 from edge_agent.messages.building import Ack, Play
@@ -58,8 +58,8 @@ class Building(Protocol):
     async def acknowledge(self, ack: Ack) -> None:
         """Tell a button; it asks again when this is lost."""
 
-    async def say(self, room: str, play: Play, until: datetime) -> bool:
-        """Hand a message to the speaker in `room`; False when that could not be done in time."""
+    async def say(self, room: str, play: Play, within: float) -> bool:
+        """Hand a message to the speaker in `room`; False when that could not be done `within` seconds."""
 
 
 class Cloud(Protocol):
@@ -204,8 +204,7 @@ class Gateway:
             self._spawn(self._play(room, play))
 
     async def _play(self, room: str, play: Play) -> None:
-        until = datetime.fromisoformat(play.expires_at)
-        done = await self.building.say(room, play, until)
+        done = await self.building.say(room, play, PLAY_LIFETIME.total_seconds())
         if not done:
             log.error("a speaker could not be told", extra={"room": room, "alert": play.alert_id})
             self.state.sounding.pop(room, None)
@@ -298,7 +297,7 @@ class Gateway:
         for effect in list(self._effects):
             effect.cancel()
 
-    def status(self, depth: int) -> None:
+    def status(self, depth: int, clock_offset: timedelta | None = None) -> None:
         """Tell how the gateway is."""
         self.tell(
             [
@@ -306,7 +305,7 @@ class Gateway:
                     at=times.text(self.clock()),
                     versions={"agent": __version__},
                     queue_depth=depth,
-                    clock_offset_ms=None,
+                    clock_offset_ms=None if clock_offset is None else clock_offset // timedelta(milliseconds=1),
                     configuration=self.state.policy.version,
                 )
             ]

@@ -1,6 +1,7 @@
 """One request of events, down to the one that the cloud will not take."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import httpx
@@ -44,8 +45,14 @@ class Sender:
     """Sends at most 500 at once. A request that is refused for its body is split until the bad event is alone, so
     that it holds up nothing."""
 
-    def __init__(self, http: httpx.AsyncClient, credentials: Credentials, ledger: Ledger) -> None:
-        self._http, self._credentials, self._ledger = http, credentials, ledger
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        credentials: Credentials,
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._http, self._credentials, self._ledger, self._clock = http, credentials, ledger, clock
 
     async def send(self, rows: Sequence[Row]) -> None:
         """Every event is answered or refused when this returns; UnavailableError: some are neither."""
@@ -70,7 +77,7 @@ class Sender:
 
     async def _post(self, rows: Sequence[Row]) -> httpx.Response:
         """Once more with a new token when the first is not taken."""
-        head = f'{{"epoch":"{self._ledger.epoch}","sent_at":"{times.text(times.now())}","events":['
+        head = f'{{"epoch":"{self._ledger.epoch}","sent_at":"{times.text(self._clock())}","events":['
         body = head.encode() + b",".join(row.payload for row in rows) + b"]}"
         try:
             token = await self._credentials.token()

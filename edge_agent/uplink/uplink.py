@@ -44,7 +44,7 @@ class Uplink:
         clock: Callable[[], datetime] = times.now,
     ) -> None:
         self.epoch = str(uuid.uuid4())
-        self._sender = Sender(http, credentials, self)
+        self._sender = Sender(http, credentials, self, clock)
         self._store, self._clock = store, clock
         self._fresh = Fresh()
         self._under_way: frozenset[str] = frozenset()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ async def listening(
     settings: Settings, http: httpx.AsyncClient, cursor: int | None = None
 ) -> AsyncIterator[tuple[Listener, DownlinkClient]]:
     listener = Listener()
-    client = DownlinkClient(settings, Credentials(settings, http), listener)
+    client = DownlinkClient(settings, Credentials(settings, http), listener, ssl.create_default_context())
     client.cursor = cursor
     running = asyncio.get_running_loop().create_task(client.run())
     yield listener, client

@@ -25,22 +25,23 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)
         certificate = (
-            _builder(self._name, self._name, self._key.public_key())
+            _builder(self._name, self._name, self._key.public_key(), datetime.now(UTC), days=20 * 365)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(self._key, hashes.SHA256())
         )
         self.certificate = folder / "ca.pem"
         self.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
 
-    def issue(self, common_name: str) -> Pair:
-        """A certificate for a name; the same one when it was asked for before."""
+    def issue(self, common_name: str, *, at: datetime | None = None) -> Pair:
+        """A certificate for a name, valid for a day before and after `at` (None: now); the same one when it was asked
+        for before."""
         pair = Pair(self._folder / f"{common_name}.pem", self._folder / f"{common_name}.key")
         if pair.cert.exists():
             return pair
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))])
         certificate = (
-            _builder(_name(common_name), self._name, key.public_key())
+            _builder(_name(common_name), self._name, key.public_key(), at or datetime.now(UTC))
             .add_extension(names, critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -61,14 +62,15 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, at: datetime, *, days: int = 1
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(at - timedelta(days=days))
+        .not_valid_after(at + timedelta(days=days))
     )

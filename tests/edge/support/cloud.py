@@ -116,13 +116,16 @@ class Cloud:
         self._lines -= {writer, to_server}
 
     def token(self, form: dict[str, list[str]]) -> tuple[int, Json]:
-        claims = jwt.decode(
-            form["client_assertion"][0],
-            self._gateway_key,
-            algorithms=["ES256"],
-            audience=f"{self.url}/api/v1/oauth/token",
-            options={"require": ["iss", "sub", "aud", "iat", "exp", "jti"]},
-        )
+        try:
+            claims = jwt.decode(
+                form["client_assertion"][0],
+                self._gateway_key,
+                algorithms=["ES256"],
+                audience=f"{self.url}/api/v1/oauth/token",
+                options={"require": ["iss", "sub", "aud", "iat", "exp", "jti"]},
+            )
+        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
+            return 401, {"code": "invalid_client"}
         good = claims["iss"] == claims["sub"] == self.gateway_id and claims["exp"] - claims["iat"] <= 60
         with self.lock:
             if not good or claims["jti"] in self._jtis:

@@ -14,12 +14,22 @@ from tests.edge.support.authority import Authority, private_pem, public_pem
 from tests.edge.support.cloud import Cloud
 
 ROOT = Path(__file__).parents[3]
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+"""Debian's package `libfaketime`."""
 
 
 class AgentProcess:
     def __init__(
-        self, folder: Path, authority: Authority, cloud: Cloud, key: ec.EllipticCurvePrivateKey, mqtt_port: int
+        self,
+        folder: Path,
+        authority: Authority,
+        cloud: Cloud,
+        key: ec.EllipticCurvePrivateKey,
+        mqtt_port: int,
+        *,
+        time: str | None = None,
     ) -> None:
+        """`time`: what its system clock says (faketime(1)): `@1970-01-01 00:00:30`, `+401d`."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "key.pem").write_bytes(private_pem(key))
         (folder / "config.pem").write_bytes(public_pem(cloud.config_key))
@@ -41,6 +51,13 @@ class AgentProcess:
                 "MQTT_KEY": pair.key,
             }.items()
         }
+        if time is not None:
+            self._environment |= {
+                "LD_PRELOAD": str(FAKETIME),
+                "FAKETIME": time,
+                "DONT_FAKE_MONOTONIC": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -28,7 +27,7 @@ class Building:
     async def acknowledge(self, ack: Ack) -> None:
         self.acks.append(ack)
 
-    async def say(self, room: str, play: Play, until: datetime) -> bool:
+    async def say(self, room: str, play: Play, within: float) -> bool:
         if self.reachable:
             self.plays.append((room, play))
             self.played_at.append(time.perf_counter())
