@@ -115,10 +115,23 @@ POOL_SIZE = env.int("SAFESIGNAL_DB_POOL_SIZE", 8)
 """Connections of one process to PostgreSQL at the most."""
 
 
-def _database(variable: str, *, pooled: bool) -> dict[str, Any]:
+DATABASE_TIME_LIMITS: dict[str, dict[str, int]] = {
+    "app": {"lock_timeout": 2_000, "statement_timeout": 15_000, "idle_in_transaction_session_timeout": 15_000},
+    "system": {"lock_timeout": 2_000, "statement_timeout": 60_000, "idle_in_transaction_session_timeout": 60_000},
+    "owner": {"lock_timeout": 10_000, "statement_timeout": 0, "idle_in_transaction_session_timeout": 600_000},
+}
+"""Milliseconds, by role: nothing that serves people waits, or holds a row, without end. `owner` migrates: its
+statements may be long, but everybody queues behind a lock that it waits for. `deploy/postgres/roles.sql` sets the same
+in the database, for connections that do not come from here; `apps/common/time_limits.py` sets others for one piece of
+work.
+"""
+
+
+def _database(variable: str, role: str, *, pooled: bool) -> dict[str, Any]:
     config: dict[str, Any] = dict(env.db_url(variable))
     config["ENGINE"] = "django.db.backends.postgresql"
     options = dict(config.get("OPTIONS", {}))
+    options["options"] = " ".join(f"-c {name}={value}" for name, value in DATABASE_TIME_LIMITS[role].items())
     if pooled:
         options["pool"] = {"min_size": 1, "max_size": POOL_SIZE, "timeout": 10}
         config["CONN_HEALTH_CHECKS"] = True
@@ -127,10 +140,10 @@ def _database(variable: str, *, pooled: bool) -> dict[str, Any]:
     return config
 
 
-DATABASES = {"default": _database("DATABASE_URL", pooled=True)}
+DATABASES = {"default": _database("DATABASE_URL", "app", pooled=True)}
 for _alias, _variable in (("system", "DATABASE_SYSTEM_URL"), ("owner", "DATABASE_OWNER_URL")):
     if env.str(_variable, ""):
-        DATABASES[_alias] = _database(_variable, pooled=False)
+        DATABASES[_alias] = _database(_variable, _alias, pooled=False)
         DATABASES[_alias]["CONN_MAX_AGE"] = None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -6,6 +6,16 @@
 CREATE ROLE safesignal_owner LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD :'owner_password';
 CREATE ROLE safesignal_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD :'app_password';
 CREATE ROLE safesignal_system LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD :'system_password';
+-- Nothing waits, or holds a row, without end (milliseconds; the same as DATABASE_TIME_LIMITS in safesignal/settings.py).
+ALTER ROLE safesignal_app SET lock_timeout = 2000;
+ALTER ROLE safesignal_app SET statement_timeout = 15000;
+ALTER ROLE safesignal_app SET idle_in_transaction_session_timeout = 15000;
+ALTER ROLE safesignal_system SET lock_timeout = 2000;
+ALTER ROLE safesignal_system SET statement_timeout = 60000;
+ALTER ROLE safesignal_system SET idle_in_transaction_session_timeout = 60000;
+ALTER ROLE safesignal_owner SET lock_timeout = 10000;
+ALTER ROLE safesignal_owner SET statement_timeout = 0;
+ALTER ROLE safesignal_owner SET idle_in_transaction_session_timeout = 600000;
 -- Migrations hand a few SECURITY DEFINER functions to system; the owner itself gains none of its rights.
 GRANT safesignal_system TO safesignal_owner WITH INHERIT FALSE, SET TRUE;
 CREATE DATABASE safesignal OWNER safesignal_owner ENCODING 'UTF8' TEMPLATE template0;

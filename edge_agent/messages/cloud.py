@@ -13,10 +13,10 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What became of one event; only a result lets the gateway drop it."""
+    """What became of one event; any result but `retry` lets the gateway drop it."""
 
     event_id: str | None
-    result: Literal["stored", "repeat", "quarantined"]
+    result: Literal["stored", "repeat", "quarantined", "retry"]
     reason: str | None = None
     detail: str | None = None
 

@@ -51,12 +51,11 @@ class Fresh:
             self._held.pop(event_id, None)
 
     def next(self, not_now: Collection[str] = ()) -> list[Row]:
-        """What goes into the next request: alerts alone, if there are any, but none of those in `not_now`."""
-        rows = sorted((held.row for held in self._held.values()), key=lambda row: row.event_id)
-        urgent = [row for row in rows if row.alert_id is not None]
-        if not urgent:
-            return rows[:EVENTS_AT_ONCE]
-        return latest([row for row in urgent if row.alert_id not in not_now])
+        """What goes into the next request: alerts alone, if there are any, but no event or alert of `not_now`."""
+        held = (held.row for held in self._held.values())
+        free = (row for row in held if row.event_id not in not_now and row.alert_id not in not_now)
+        rows = sorted(free, key=lambda row: row.event_id)
+        return latest([row for row in rows if row.alert_id is not None]) or rows[:EVENTS_AT_ONCE]
 
     @property
     def ids(self) -> frozenset[str]:

@@ -55,7 +55,7 @@ class Sender:
         self._http, self._credentials, self._ledger, self._clock = http, credentials, ledger, clock
 
     async def send(self, rows: Sequence[Row]) -> None:
-        """Every event is answered or refused when this returns; UnavailableError: some are neither."""
+        """Every event is answered, refused or asked for again when this returns; UnavailableError: some are not."""
         for start in range(0, len(rows), EVENTS_AT_ONCE):
             await self._send(rows[start : start + EVENTS_AT_ONCE])
 

@@ -28,6 +28,8 @@ BACKLOG_AT_ONCE = 25
 """Few enough that the cloud answers well within the time-out, and that nothing fresh waits long for its locks."""
 LOOK_AGAIN_SECONDS = 30.0
 TRIES_APART_SECONDS = 0.2
+RETRY_SECONDS = 0.5
+"""How long an event rests that the cloud asks for again: its alert is locked there, and the others go on."""
 STORY_SECONDS = 1.0
 """How long a fresh alert waits for the disk to say what of its story is still untold."""
 
@@ -51,6 +53,8 @@ class Uplink:
         """The alerts of which the backlog's lane is telling: the other one waits for it, since the cloud would."""
         self._telling: frozenset[str] = frozenset()
         """The events that the fresh lane is sending."""
+        self._resting: dict[str, str | None] = {}
+        """Event and alert of what the cloud asked for again, until it is sent again."""
         self._offered, self._due = asyncio.Event(), asyncio.Event()
         self._confirmed: str | None = None
         self._answered: set[str] = set()
@@ -123,7 +127,8 @@ class Uplink:
                 await self._offered.wait()
 
     async def _send_fresh(self) -> None:
-        rows = self._fresh.next(self._under_way)
+        resting = self._resting.keys() | {alert for alert in self._resting.values() if alert is not None}
+        rows = self._fresh.next(self._under_way | resting)
         if not rows:
             self._offered.clear()
             await self._offered.wait()
@@ -161,7 +166,7 @@ class Uplink:
         if self._lost:
             self._lost = False
             self._fresh.lagging |= await self._store.waiting()
-        spoken_for = self._fresh.ids | self._telling | self._answered
+        spoken_for = self._fresh.ids | self._telling | self._answered | self._resting.keys()
         rows = await self._store.due(BACKLOG_AT_ONCE, spoken_for, self._clock())
         if rows:
             self._under_way = frozenset(row.alert_id for row in rows if row.alert_id is not None)
@@ -193,8 +198,13 @@ class Uplink:
 
     def answered(self, rows: Sequence[Row], answer: Answer, confirmed_before: str | None) -> None:
         """Write down what became of each; see whether the cloud has forgotten what it had."""
-        now, results = self._clock(), list(zip(rows, answer.results, strict=True))
-        self._write_down(rows, *(statements.forwarded(row.event_id, result.result, now) for row, result in results))
+        now, everything = self._clock(), list(zip(rows, answer.results, strict=True))
+        self._rest([row for row, result in everything if result.result == "retry"])
+        results = [(row, result) for row, result in everything if result.result != "retry"]
+        self._write_down(
+            [row for row, _ in results],
+            *(statements.forwarded(row.event_id, result.result, now) for row, result in results),
+        )
         for row, result in results:
             if result.result == "quarantined":
                 log.warning("the cloud quarantined an event", extra={"id": row.event_id, "reason": result.reason})
@@ -204,6 +214,21 @@ class Uplink:
             self._confirmed = max(self._confirmed or "", *(row.event_id for row in kept))
         if self._gateway is not None:
             self._gateway.forwarded(row.alert_id for row in kept if row.alert_id is not None)
+
+    def _rest(self, rows: Sequence[Row]) -> None:
+        """Send these again a little later; until then they hold up nothing but their own alerts."""
+        if not rows:
+            return
+        log.info("the cloud asks for events again", extra={"count": len(rows)})
+        self._resting |= {row.event_id: row.alert_id for row in rows}
+
+        def wake() -> None:
+            for row in rows:
+                self._resting.pop(row.event_id, None)
+            self._offered.set()
+            self._due.set()
+
+        asyncio.get_running_loop().call_later(RETRY_SECONDS, wake)
 
     def refused(self, row: Row, status: int) -> None:
         """Put it aside for an hour, and tell people."""

@@ -142,6 +142,26 @@ async def test_a_fresh_press_does_not_wait_behind_a_backlog(
         await until(lambda: len(cloud.of_kind("alert.raised")) == 5005, 60)
 
 
+async def test_uplink_sends_event_again_until_cloud_keeps_it_while_other_alerts_pass(
+    gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
+) -> None:
+    """The cloud answers `retry` for one alert: it is not dropped, comes in order, and costs the others nothing."""
+    stuck = f"{DEVICES[0]}:a1b2c3d4:1"
+    cloud.locked.add(stuck)
+    async with line(gateway_settings, http) as one:
+        one.press(1)
+        for number in range(5):
+            one.press(1, f"ss-{number:08x}")
+        await until(lambda: len(raised(cloud)) == 5)
+        assert one.gateway.state.alerts[stuck].stage != "forwarded"
+        asked = len(cloud.requests)
+        await until(lambda: len(cloud.requests) >= asked + 2)
+        assert DEVICES[0] not in raised(cloud) and await one.store.depth() > 0
+        cloud.locked.clear()
+        await one.settled(cloud)
+        assert DEVICES[0] in raised(cloud) and one.gateway.state.alerts[stuck].stage == "forwarded"
+
+
 async def test_an_alert_is_never_overtaken_by_its_later_events(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:

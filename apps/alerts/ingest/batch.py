@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from apps.common.time_limits import skipped_when_locked
 from apps.devices.services import raise_trouble
 
 CLOCK_LIMIT: Final = timedelta(days=1)
@@ -59,3 +60,8 @@ class Batch(msgspec.Struct, frozen=True):
             detail=detail,
             since=since or self.received_at,
         )
+
+    def remark(self, device: str | None, kind: str, detail: str) -> None:
+        """Open a trouble beside an alarm: one that cannot be written now never costs the alarm, and is logged."""
+        with skipped_when_locked(f"trouble {kind} of gateway {self.gateway_id}"):
+            self.trouble(device, kind, detail)

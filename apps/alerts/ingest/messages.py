@@ -243,10 +243,10 @@ class EventHead(Struct, frozen=True):
 
 
 class EventResult(Struct, frozen=True):
-    """The answer to one event."""
+    """The answer to one event. `retry`: nothing of it is kept, and the gateway sends it again."""
 
     event_id: UUID | None
-    result: Literal["stored", "repeat", "quarantined"]
+    result: Literal["stored", "repeat", "quarantined", "retry"]
     reason: str | None = None
     detail: str | None = None
 

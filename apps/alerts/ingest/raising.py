@@ -58,7 +58,7 @@ def raise_alerts(batch: Batch, rows: Sequence[RaiseRow]) -> set[str]:
     for _, _, _, device, unattributed in written:
         if unattributed:
             detail = "A press of a device that is not one of this gateway's buildings: find it, then register it."
-            batch.trouble(device, "unattributed_device", detail)
+            batch.remark(device, "unattributed_device", detail)
     return {row[0] for row in written}
 
 

@@ -4,13 +4,14 @@ A bad event costs the others nothing; what has no right to stop an alarm (a susp
 known, a clock) does not. Everything happens in the transaction of the open tenant scope, and is told after its commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import msgspec
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 
 from apps.alerts.ingest.batch import CLOCK_LIMIT, Batch, Quarantined
 from apps.alerts.ingest.core import ReadInPart, read_core
@@ -31,12 +32,19 @@ from apps.alerts.ingest.raising import raise_alerts, raise_row
 from apps.common import metrics
 from apps.common.access import Principal
 from apps.common.problems import Invalid, TooLarge
+from apps.common.scope import current_scope
+from apps.common.time_limits import is_lock_conflict, limit_lock_wait
 from apps.devices.services import record_gateway_seen
 
 MAX_EVENTS: Final = 500
 REFUSED: Final = (DataError, IntegrityError)
 """PostgreSQL's refusal of what an event says. Any other error is the cloud's own and passes: the whole request fails,
 nothing of it is kept, and the gateway sends it again."""
+LOCK_WAIT: Final = timedelta(milliseconds=50)
+"""How long one event waits for a row that another transaction has locked. Everything else in the batch waits with it,
+so it is short; the event is answered `retry`, and the gateway sends it again."""
+NO_LOCK_WAIT: Final = timedelta(milliseconds=1)
+"""The wait once one alert of the batch was found locked: many locked alerts must not add up."""
 
 
 class TooManyEvents(TooLarge):
@@ -78,10 +86,19 @@ def ingest(*, gateway: Principal, request: EventsRequest, received_at: datetime)
         slow=offset if timedelta(0) < offset <= CLOCK_LIMIT else timedelta(0),
     )
     decoded = [_decode(raw, received_at) for raw in request.events]
-    results = _store(batch, decoded)
+    results = _store_what_is_free(batch, decoded)
+    _count(decoded, results)
     answer = EventsAnswer(watermark=_watermark(batch), results=results)
     record_gateway_seen(organization_id=batch.organization_id, gateway_id=batch.gateway_id, at=received_at)
     return answer
+
+
+class Locked(Exception):
+    """An event needs a row that another transaction holds. `key` names what has to wait: see `_key`."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
 
 
 class Undecodable(Exception):
@@ -114,9 +131,52 @@ def _undecodable(body: bytes, error: Exception) -> Undecodable:
     return Undecodable(head, body, str(error)[:1000].replace("\x00", ""))
 
 
-def _store(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
-    """Remember every event id first, so that a repeat does nothing; then alerts as a set, then the rest in order."""
-    fresh = _remember(batch, decoded)
+def _store_what_is_free(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
+    """Store the batch without the alerts that another transaction has locked: their events are answered `retry`.
+
+    A retried event must not have been remembered, or it would be a repeat when it comes again: so the batch is stored
+    anew without it. All events of a locked alert wait together, in their order.
+    """
+    locked: set[str] = set()
+    while True:
+        try:
+            with _undone_feed_too(), transaction.atomic():
+                return _store(batch, decoded, locked)
+        except Locked as conflict:
+            locked.add(conflict.key)
+
+
+@contextmanager
+def _undone_feed_too() -> Iterator[None]:
+    """What was queued for the feed goes with the savepoint that it belongs to."""
+    queue = current_scope().feed
+    queued = len(queue)
+    try:
+        yield
+    except Locked:
+        del queue[queued:]
+        raise
+
+
+def _key(event: AnyEvent) -> str:
+    """What an event waits with when a row is locked: its alert, or itself."""
+    alert_id: str | None = getattr(event, "alert_id", None)
+    return alert_id or str(event.event_id)
+
+
+def _is_locked(one: Decoded, locked: Collection[str]) -> bool:
+    if isinstance(one, Undecodable):
+        return False
+    return _key(one.event if isinstance(one, ReadInPart) else one) in locked
+
+
+def _store(batch: Batch, decoded: Sequence[Decoded], locked: Collection[str]) -> list[EventResult]:
+    """Remember every event id first, so that a repeat does nothing; then alerts as a set, then the rest in order.
+
+    Raises Locked.
+    """
+    fresh = _remember(batch, [one for one in decoded if not _is_locked(one, locked)])
+    limit_lock_wait(NO_LOCK_WAIT if locked else LOCK_WAIT)
     results: list[EventResult | None] = [None] * len(decoded)
     raised: list[tuple[int, AlertRaised]] = []
     others: list[tuple[int, AnyEvent]] = []
@@ -125,7 +185,9 @@ def _store(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
             results[number] = EventResult(one.head.event_id, "quarantined", "undecodable", one.detail)
             continue
         event = one.event if isinstance(one, ReadInPart) else one
-        if event.event_id not in fresh:
+        if _is_locked(one, locked):
+            results[number] = EventResult(event.event_id, "retry", "locked", "Another transaction has this alert.")
+        elif event.event_id not in fresh:
             results[number] = EventResult(event.event_id, "repeat")
         else:
             fresh.discard(event.event_id)
@@ -140,7 +202,8 @@ def _store(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
         results[number] = _one_by_one(batch, other)
     bad = [result for result in results if result is not None and result.result == "quarantined"]
     if bad:
-        batch.trouble(None, "quarantined_event", f"{len(bad)} events could not be read, the first: {bad[0].detail}")
+        batch.remark(None, "quarantined_event", f"{len(bad)} events could not be read, the first: {bad[0].detail}")
+    limit_lock_wait(None)
     return [result for result in results if result is not None]
 
 
@@ -173,7 +236,7 @@ def _remember(batch: Batch, decoded: Sequence[Decoded]) -> set[UUID]:
 def _say_what_was_guessed(batch: Batch, alarm: ReadInPart) -> None:
     named = ", ".join(alarm.unread)
     detail = f"A press could not be read as a whole ({named}), so it counts as grave as any: update the cloud."
-    batch.trouble(alarm.event.device, "press_read_in_part", detail)
+    batch.remark(alarm.event.device, "press_read_in_part", detail)
 
 
 def _text(body: bytes) -> str:
@@ -182,26 +245,29 @@ def _text(body: bytes) -> str:
 
 
 def _raise_all(batch: Batch, raised: Sequence[tuple[int, AlertRaised]], results: list[EventResult | None]) -> None:
-    """Alerts as one set; if PostgreSQL refuses the set, one by one, so that only the bad one waits aside."""
+    """Alerts as one set; if PostgreSQL refuses the set, one by one, so that only the bad one waits aside.
+
+    Raising locks no row of an alert that exists.
+    """
     if not raised:
         return
     try:
         with transaction.atomic():
             new = raise_alerts(batch, [raise_row(batch, event, event.alert_id) for _, event in raised])
-    except REFUSED:
+    except (*REFUSED, OperationalError) as error:
+        if isinstance(error, OperationalError) and not is_lock_conflict(error):
+            raise
         for number, event in raised:
             results[number] = _one_by_one(batch, event)
         return
     for number, event in raised:
         known = event.alert_id not in new
-        if not known:
-            metrics.alerts_raised.labels(event.type, "true" if event.drill else "false").inc()
         new.discard(event.alert_id)
         results[number] = EventResult(event.event_id, "repeat" if known else "stored")
 
 
 def _one_by_one(batch: Batch, event: AnyEvent) -> EventResult:
-    """One event under a savepoint."""
+    """One event under a savepoint. Raises Locked."""
     try:
         with transaction.atomic():
             known = apply(event, batch) is False
@@ -209,7 +275,18 @@ def _one_by_one(batch: Batch, event: AnyEvent) -> EventResult:
         return EventResult(event.event_id, "quarantined", bad.reason, bad.detail)
     except REFUSED as error:
         return EventResult(event.event_id, "quarantined", "refused_by_database", type(error).__name__)
+    except OperationalError as error:
+        if is_lock_conflict(error):
+            raise Locked(_key(event)) from None
+        raise
     return EventResult(event.event_id, "repeat" if known else "stored")
+
+
+def _count(decoded: Sequence[Decoded], results: Sequence[EventResult]) -> None:
+    for one, result in zip(decoded, results, strict=True):
+        event = one.event if isinstance(one, ReadInPart) else one
+        if isinstance(event, AlertRaised) and result.result == "stored":
+            metrics.alerts_raised.labels(event.type, "true" if event.drill else "false").inc()
 
 
 def _watermark(batch: Batch) -> UUID | None:

@@ -39,6 +39,8 @@ class Cloud:
         self.asked_tokens = 0
         self.misbehave: Callable[[list[Json]], int | None] = lambda _events: None
         self.after_storing: Callable[[list[Json]], int | None] = lambda _events: None
+        self.locked: set[str] = set()
+        """Alert ids whose events are answered `retry`."""
         self.pause = threading.Event()
         self.sockets: list[ServerConnection] = []
         self.resumed: list[object] = []
@@ -159,6 +161,8 @@ class Cloud:
         found = problems("edge_event", json.dumps(event).encode()) if judged else []
         if found:
             return {"event_id": event_id, "result": "quarantined", "reason": "invalid", "detail": found[0]}
+        if event.get("alert_id") in self.locked:
+            return {"event_id": event_id, "result": "retry", "reason": "locked", "detail": None}
         result = "repeat" if event_id in self.stored else "stored"
         self.stored.setdefault(event_id, event)
         self.epochs.setdefault(event_id, epoch)
