@@ -19,6 +19,7 @@ from apps.accounts.models import Invitation, Membership, MembershipScope, Role
 from apps.common.access import Principal, require
 from apps.common.csv_tables import Column, Table, one_of, text
 from apps.common.scope import tenant_scope
+from apps.common.text import email_address
 from apps.tenancy.models import Building, Site
 
 CHUNK: Final = 500
@@ -38,13 +39,14 @@ class PersonLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _email(cell: str) -> str:
+    address = email_address(cell)
     try:
-        validate_email(cell)
+        validate_email(address)
     except ValidationError:
         raise ValueError("Not an e-mail address.") from None
-    if len(cell) > LONGEST_EMAIL:
+    if len(address) > LONGEST_EMAIL:
         raise ValueError(f"Longer than {LONGEST_EMAIL} characters.")
-    return cell
+    return address
 
 
 PEOPLE: Final = Table(

@@ -1,7 +1,7 @@
 """Reads of people. Who belongs to an organization is listed through its memberships only."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -41,13 +41,24 @@ from apps.common.access import Principal, require, require_own_account
 from apps.common.pagination import Page, PageQuery, cut, keyset_page
 from apps.common.problems import NotFound
 from apps.common.scope import widen_scope
+from apps.common.text import email_address
 
 
 def user_by_email(email: str) -> User | None:
     """The person with this e-mail in any case; PostgreSQL folds both sides, as its unique index does."""
-    if "\x00" in email:
-        return None  # PostgreSQL has no such text
-    return User.objects.filter(Exact(Lower("email"), Lower(Value(email)))).first()
+    try:
+        address = email_address(email)
+    except ValueError:
+        return None  # no account has such an address
+    return User.objects.filter(Exact(Lower("email"), Lower(Value(address)))).first()
+
+
+def full_names(people: Collection[UUID]) -> dict[UUID, str]:
+    """The names of people whom the caller already knows by id, such as the actors of an alert that is visible to them.
+
+    Somebody whose row is gone is missing.
+    """
+    return {user.id: user.full_name for user in User.objects.filter(id__in=people)}
 
 
 def owner_of_proof(digest: bytes) -> UUID | None:

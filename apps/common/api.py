@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from apps.common.access import Principal
@@ -11,6 +12,14 @@ from apps.common.problems import Invalid, NotFound, Unauthenticated
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which itself imports this module, as its default permission
+
+
+def renderers_for(media_type: str) -> list[type[JSONRenderer]]:
+    """`renderer_classes` of a view that answers in another type than JSON, which it renders itself.
+
+    A caller may ask for that type (`Accept`), or for JSON, in which refusals are rendered either way.
+    """
+    return [JSONRenderer, type("Renderer", (JSONRenderer,), {"media_type": media_type})]
 
 
 class OrganizationRequired(Invalid):

@@ -1,6 +1,7 @@
 """What the doors of imports and exports share: text/csv in, text/csv out, and counts of what an import did."""
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import IO, Any, Final
 
 import msgspec
@@ -23,7 +24,7 @@ DRY_RUN: Final = OpenApiParameter(
 
 
 class CsvParser(BaseParser):
-    """The body as it came; `csv_tables.py` reads it."""
+    """The body as it came; `csv_files.py` reads it."""
 
     media_type = MEDIA_TYPE
 
@@ -32,6 +33,28 @@ class CsvParser(BaseParser):
     ) -> Any:
         """All of it."""
         return stream.read()
+
+
+class ExcelCsvParser(CsvParser):
+    """A browser on a machine with Excel names CSV files so."""
+
+    media_type = "application/vnd.ms-excel"
+
+
+class TabSeparatedParser(CsvParser):
+    """A table with tabs between its cells."""
+
+    media_type = "text/tab-separated-values"
+
+
+PARSERS: Final = (CsvParser, ExcelCsvParser, TabSeparatedParser)
+"""`parser_classes` of an import."""
+EXCEL: Final = OpenApiParameter(
+    "excel",
+    OpenApiTypes.BOOL,
+    description="`true`: begin with a byte order mark, by which Excel knows that the file is UTF-8.",
+)
+BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -80,9 +103,13 @@ def body_of(request: Request) -> bytes:
 
 def is_dry_run(request: Request) -> bool:
     """What `?dry_run=` says. Raises Invalid for anything but true and false."""
-    named = request.query_params.get("dry_run", "false")
+    return _switch(request, DRY_RUN.name)
+
+
+def _switch(request: Request, name: str) -> bool:
+    named = request.query_params.get(name, "false")
     if named not in {"true", "false"}:
-        raise Invalid("dry_run is true or false.", errors={"dry_run": ["true or false."]})
+        raise Invalid(f"{name} is true or false.", errors={name: ["true or false."]})
     return named == "true"
 
 
@@ -91,8 +118,13 @@ def imported(result: Imported, *, dry_run: bool) -> Response:
     return Response({"dry_run": dry_run, **msgspec.structs.asdict(result)})
 
 
-def exported(name: str, lines: Iterable[str]) -> StreamingHttpResponse:
-    """A table as a file to save. `lines` opens a scope of its own: it is read when that of the request has ended."""
+def exported(request: Request, name: str, lines: Iterable[str]) -> StreamingHttpResponse:
+    """A table as a file to save. `lines` opens a scope of its own: it is read when that of the request has ended.
+
+    Raises Invalid for a value of `?excel=` that is neither true nor false.
+    """
+    if _switch(request, EXCEL.name):
+        lines = chain([BYTE_ORDER_MARK], lines)
     response = StreamingHttpResponse(lines, content_type=f"{MEDIA_TYPE}; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     response["Cache-Control"] = "no-store"

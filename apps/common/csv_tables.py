@@ -1,20 +1,24 @@
-"""Tables as CSV (RFC 4180, UTF-8), for spreadsheets: read strictly, and written so that no cell is taken for a formula.
+"""Tables as CSV (RFC 4180), for spreadsheets: read strictly, and written so that no cell is taken for a formula.
 
 A cell that begins like a formula is written with an apostrophe before it, which is taken away again when it is read; a
-file in which one begins so without it is refused. A plain number, `-1` for a basement, is no formula.
+free text that begins so without it is refused. A plain number, `-1` for a basement, is no formula. Every cell is
+written in quotation marks: where a spreadsheet separates cells by semicolons, `x;=1` would otherwise be two of them.
 """
 
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from apps.common import csv_files
 from apps.common.problems import Invalid
+from apps.common.serializers import COORDINATE_PLACES
+from apps.common.text import multiple_lines, single_line
 
 MAX_LINES: Final = 10_000
 SHOWN: Final = 100
@@ -23,7 +27,6 @@ SHOWN: Final = 100
 _FORMULA: Final = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
 """How a cell begins that a spreadsheet calculates, or one that was written with an apostrophe before it."""
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
-_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 Parse = Callable[[str], object]
 """From a cell that is not empty to its value. Raises ValueError, which says what is asked for."""
@@ -101,10 +104,10 @@ class Table(Generic[R]):
     def read(self, body: bytes) -> list[Line[R]]:
         """The rows of a file. Raises CsvRefused."""
         faults = Faults()
-        decoded = _decoded(body, faults)
+        records = _records(body, {column.name for column in self.columns}, faults)
+        first = next(records, None)
         faults.refuse()
-        records = _records(decoded, faults)
-        header = self._header(next(records, None), faults)
+        header = self._header(first, faults)
         faults.refuse()
         lines = [
             Line(number, msgspec.convert(values, self.row))
@@ -126,10 +129,7 @@ class Table(Generic[R]):
 
     def _header(self, first: tuple[int, list[str]] | None, faults: Faults) -> list[Column]:
         known = {column.name: column for column in self.columns}
-        names = [name.strip().lower() for name in first[1]] if first else []
-        if len(names) == 1 and re.search(r"[;\t]", names[0]):
-            faults.add(1, None, "The columns are separated by another character than a comma.")
-            return []
+        names = [name.strip().lower() for name in _without_empty_end(first[1])] if first else []
         for name in dict.fromkeys(name for name in names if name not in known):
             faults.add(1, name, f"There is no such column. There are: {', '.join(known)}.")
         for name in dict.fromkeys(name for name in names if name in known and names.count(name) > 1):
@@ -147,15 +147,31 @@ class Table(Generic[R]):
             yield record
 
 
-def text(most: int) -> Parse:
-    """A text of so many characters at the most."""
+@dataclass(frozen=True, slots=True)
+class FreeText:
+    """Reads a text of at most `most` characters, in its normal form; a cell of any other kind cannot be a formula."""
 
-    def parse(cell: str) -> str:
-        if len(cell) > most:
-            raise ValueError(f"Longer than {most} characters.")
-        return cell
+    most: int
+    normalize: Callable[[str], str] = single_line
 
-    return parse
+    def __call__(self, cell: str) -> str:
+        """The text. Raises ValueError."""
+        normal = self.normalize(cell)
+        if not normal:
+            raise ValueError("It holds no character that can be seen.")
+        if len(normal) > self.most:
+            raise ValueError(f"Longer than {self.most} characters.")
+        return normal
+
+
+def text(most: int) -> FreeText:
+    """A text of one line."""
+    return FreeText(most)
+
+
+def multiline_text(most: int) -> FreeText:
+    """A text that may have line breaks."""
+    return FreeText(most, multiple_lines)
 
 
 def whole(least: int, most: int) -> Parse:
@@ -170,12 +186,12 @@ def whole(least: int, most: int) -> Parse:
 
 
 def degrees(most: int) -> Parse:
-    """An angle with eight decimals at the most."""
+    """An angle, with a decimal point, rounded as the API rounds it."""
 
     def parse(cell: str) -> Decimal:
-        if not re.fullmatch(r"[+-]?\d{1,3}(\.\d{1,8})?", cell, re.ASCII) or abs(Decimal(cell)) > most:
-            raise ValueError(f"Not a number from -{most} to {most} with eight decimals at the most.")
-        return Decimal(cell)
+        if not re.fullmatch(r"[+-]?\d{1,3}(\.\d{1,30})?", cell, re.ASCII) or abs(Decimal(cell)) > most:
+            raise ValueError(f"Not a number from -{most} to {most}, with a decimal point.")
+        return round(Decimal(cell), COORDINATE_PLACES)
 
     return parse
 
@@ -191,42 +207,26 @@ def one_of(values: Sequence[str]) -> Parse:
     return parse
 
 
-def _records(decoded: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
+def _records(body: bytes, columns: Collection[str], faults: Faults) -> Iterator[tuple[int, list[str]]]:
     """Each record that is not empty, with the line in which it begins."""
-    reader = csv.reader(io.StringIO(decoded, newline=""), strict=True)
-    while True:
-        number = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            faults.add(number, None, f"This line can not be read: {error}.")
-            return
-        if any(cell.strip() for cell in cells):
-            yield number, cells
-
-
-def _decoded(body: bytes, faults: Faults) -> str:
-    if body.startswith(_UTF16):
-        faults.add(1, None, "The file is in UTF-16: save it as CSV in UTF-8.")
-        return ""
     try:
-        decoded = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        faults.add(line, None, "The file is not in UTF-8: save it as CSV in UTF-8.")
-        return ""
-    if "\x00" in decoded:
-        faults.add(decoded.count("\n", 0, decoded.index("\x00")) + 1, None, "It holds a NUL character.")
-        return ""
-    if not decoded.strip():
-        faults.add(1, None, "The file is empty: its first line names the columns.")
-    return decoded
+        yield from csv_files.records(body, columns)
+    except csv_files.Unreadable as error:
+        faults.add(error.line, None, str(error))
+
+
+def _without_empty_end(cells: Sequence[str]) -> Sequence[str]:
+    """The cells without the empty ones at the end that a spreadsheet adds."""
+    count = len(cells)
+    while count > 1 and not cells[count - 1].strip():
+        count -= 1
+    return cells[:count]
 
 
 def _values(number: int, cells: Sequence[str], header: Sequence[Column], faults: Faults) -> Mapping[str, object] | None:
     """The values of a record by column; None where something of it is at fault."""
+    if not any(cell.strip() for cell in cells[len(header) :]):
+        cells = cells[: len(header)]
     if len(cells) != len(header):
         faults.add(number, None, f"There are {len(cells)} cells, and {len(header)} columns.")
         return None
@@ -245,9 +245,10 @@ def _value(column: Column, cell: str) -> object:
             raise ValueError("This cell must not be empty.")
         return None
     if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
-        if not cell.startswith("'"):
+        if cell.startswith("'"):
+            cell = cell[1:]
+        elif isinstance(column.parse, FreeText):
             raise ValueError("This cell begins like a formula. If it is meant as text, put an apostrophe before it.")
-        cell = cell[1:]
     return column.parse(cell)
 
 
@@ -263,5 +264,5 @@ def _cell(value: object) -> str:
 
 def _text(cells: Sequence[str]) -> str:
     line = io.StringIO()
-    csv.writer(line).writerow(cells)
+    csv.writer(line, quoting=csv.QUOTE_ALL).writerow(cells)
     return line.getvalue()

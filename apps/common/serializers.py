@@ -1,13 +1,22 @@
 """What every REST body shares: nothing is guessed.
 
 Unknown fields are refused, so that a misspelt one is never silently ignored; and a value has the JSON type that the
-document says, so that a room "12" is not one day the number 12, and "no" not a yes.
+document says, so that a room "12" is not one day the number 12, and "no" not a yes. Text is brought to its normal form
+(`text.py`), and a time names its zone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
+from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
+
+from apps.common.text import email_address, multiple_lines, single_line
+
+COORDINATE_PLACES: Final = 8
+"""Decimals of a degree: about a millimetre."""
 
 _TYPES: Final[Mapping[type[serializers.Field[Any, Any, Any, Any]], tuple[type, ...]]] = {
     serializers.CharField: (str,),
@@ -17,6 +26,48 @@ _TYPES: Final[Mapping[type[serializers.Field[Any, Any, Any, Any]], tuple[type, .
     serializers.BooleanField: (bool,),
 }
 """Which JSON a field is written in, where DRF itself takes others too."""
+
+
+class MultilineField(serializers.CharField):
+    """A text that may have line breaks."""
+
+
+class ZonedDateTimeField(serializers.DateTimeField):
+    """A moment that names its zone (RFC 3339): the server would have to guess the zone of any other."""
+
+    default_error_messages = {
+        "no_zone": "Give date, time and zone, such as 2026-09-01T08:15:00Z or 2026-09-01T08:15:00-05:00."
+    }
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """The aware moment. Raises ValidationError."""
+        try:
+            parsed = parse_datetime(value) if isinstance(value, str) else None
+        except ValueError:
+            parsed = None  # DRF says which value is out of range
+        if isinstance(value, str) and parsed is not None and parsed.tzinfo is None:
+            self.fail("no_zone")
+        return super().to_internal_value(value)
+
+
+class CoordinateField(serializers.DecimalField):
+    """Degrees of latitude or longitude as phones send them (IEEE 754 doubles), rounded to COORDINATE_PLACES."""
+
+    def __init__(self, *, limit: int, **kwargs: Any) -> None:
+        super().__init__(
+            max_digits=len(str(limit)) + COORDINATE_PLACES,
+            decimal_places=COORDINATE_PLACES,
+            min_value=-limit,
+            max_value=limit,
+            coerce_to_string=False,
+            help_text=f"Degrees (WGS 84), rounded to {COORDINATE_PLACES} decimals.",
+            **kwargs,
+        )
+
+    def validate_precision(self, value: Decimal) -> Decimal:
+        """The rounded value. Raises ValidationError where it has too many digits, as only one out of range has."""
+        within = self.max_value is not None and abs(value) <= self.max_value
+        return super().validate_precision(round(value, COORDINATE_PLACES) if within else value)
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -31,7 +82,31 @@ class StrictSerializer(serializers.Serializer[Any]):
             mistyped = [name for name, field in self.fields.items() if name in data and _mistyped(field, data[name])]
             if mistyped:
                 raise serializers.ValidationError({name: ["Not a value of this field's type."] for name in mistyped})
+            data = self._with_normal_text(data)
         return super().to_internal_value(data)
+
+    def _with_normal_text(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same with every text in its normal form. Raises ValidationError."""
+        values, errors = dict(data), {}
+        for name, field in self.fields.items():
+            normalize = _normalization(field)
+            if normalize is not None and isinstance(values.get(name), str):
+                try:
+                    values[name] = normalize(values[name])
+                except ValueError as error:
+                    errors[name] = [str(error)]
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+
+def _normalization(field: serializers.Field[Any, Any, Any, Any]) -> Callable[[str], str] | None:
+    """How the text of a field is normalized; None for what is no text, or a secret, which stays as it was typed."""
+    if not isinstance(field, serializers.CharField) or not field.trim_whitespace:
+        return None
+    if isinstance(field, serializers.EmailField):
+        return email_address
+    return multiple_lines if isinstance(field, MultilineField) else single_line
 
 
 def _mistyped(field: serializers.Field[Any, Any, Any, Any], value: object) -> bool:

@@ -15,6 +15,7 @@ from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from rest_framework.serializers import BaseSerializer
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 else:
     _ModelForm = forms.ModelForm
     _ModelChoiceField = forms.ModelChoiceField
+CONFIRMED = "confirmed"
+"""What a form sends whose question was answered."""
 Values = Mapping[str, Any]
 """What was typed, by the name of the field."""
 T = TypeVar("T")
@@ -60,13 +63,15 @@ class ServiceForm(_ModelForm):
         return {name: self.cleaned_data[name] for name in names if name != "seen"}
 
     def clean(self) -> dict[str, Any]:
-        """Held to the limits of the API."""
+        """Held to the limits of the API, with its normal form of text."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.body is not None and not self.errors:
             known = self.body().fields  # type: ignore[attr-defined]
             values = {name: value for name, value in self.typed.items() if name in known}
             checked = self.body(data=values, partial=True)
-            if not checked.is_valid():
+            if checked.is_valid():
+                cleaned |= {name: value for name, value in checked.validated_data.items() if isinstance(value, str)}
+            else:
                 self._complain(dict(checked.errors))
         return cleaned
 
@@ -116,6 +121,8 @@ class Act:
     """Calls the service, and says what was done. Raises Problem."""
     applies: Callable[[Any], bool] = lambda _: True
     """Whether a row's page offers it."""
+    question: str = ""
+    """Asked before it is done to several rows at once; empty: it is done at once."""
 
 
 class ServiceAdmin(ScopedAdmin):
@@ -308,10 +315,14 @@ class ServiceAdmin(ScopedAdmin):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """The acts, for several rows of the list; each row as if it were the only one."""
 
-        def several(act: Act) -> Callable[..., None]:
-            def run(_: object, request: HttpRequest, rows: QuerySet[Any]) -> None:
-                for row in rows.filter(self.where(caller(request), *act.right)):
+        def several(act: Act) -> Callable[..., HttpResponse | None]:
+            def run(_: object, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+                chosen = list(rows.filter(self.where(caller(request), *act.right)))
+                if act.question and CONFIRMED not in request.POST:
+                    return self._ask(request, act, chosen)
+                for row in chosen:
                     self._do(request, act, row)
+                return None
 
             return run
 
@@ -335,6 +346,22 @@ class ServiceAdmin(ScopedAdmin):
             ]
         context = {"acts": offered, "removal": self.removal, **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)
+
+    def _ask(self, request: HttpRequest, act: Act, rows: Sequence[Any]) -> HttpResponse:
+        """A page that names the rows, and asks."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": act.question,
+            "opts": self.opts,
+            "act": act,
+            "rows": [(row.pk, self.described(row)) for row in rows],
+            "confirmed": CONFIRMED,
+        }
+        return TemplateResponse(request, "admin/confirm_act.html", context)
+
+    def described(self, row: Any) -> str:
+        """A row in the words of a question about several."""
+        return str(row)
 
     def _do(self, request: HttpRequest, act: Act, row: Any) -> None:
         done = attempt(request, lambda: act.run(caller(request), row))

@@ -71,11 +71,11 @@ class _Import:
         self._organization = organization_id
         self._places = PlaceIndex(organization_id)
         self._known = {one.device_id: one for one in Device.objects.filter(organization_id=organization_id)}
-        self._serials = {one.serial_number: one.device_id for one in self._known.values() if one.serial_number}
         self._faults = Faults()
         self._lines: dict[str, int] = {}
         self._created: dict[UUID, Device] = {}
         self._updated: list[Device] = []
+        self._renumbered: set[UUID] = set()
         self._unchanged = 0
         self._rooms: set[UUID] = set()
 
@@ -90,10 +90,13 @@ class _Import:
                 self._take(line.row)
             except BadCell as error:
                 self._faults.add(line.number, error.column, str(error))
+        self._check_serial_numbers()
         self._faults.refuse()
 
     def write(self) -> None:
         """What was taken. Raises CsvRefused for a device that belongs to somebody else."""
+        # A serial number is unique at each moment: those that may go to another device are given up first.
+        Device.objects.filter(organization_id=self._organization, id__in=self._renumbered).update(serial_number=None)
         Device.objects.bulk_create(self._created.values(), ignore_conflicts=True)
         there = set(Device.objects.filter(id__in=self._created).values_list("id", flat=True))
         for id_, device in self._created.items():
@@ -106,6 +109,18 @@ class _Import:
             device.updated_at = now
         Device.objects.bulk_update(self._updated, [*VALUES, "room", "updated_at"], batch_size=BATCH)
         self._tell_gateways()
+
+    def _check_serial_numbers(self) -> None:
+        """Two devices have the same serial number once the whole table is taken: they may swap theirs."""
+        owners: dict[str, str] = {}
+        named = (*self._known.values(), *self._created.values())
+        for device in sorted(named, key=lambda one: self._lines.get(one.device_id, 0)):
+            if device.serial_number is None:
+                continue
+            first = owners.setdefault(device.serial_number, device.device_id)
+            if first != device.device_id:
+                line = self._lines[device.device_id]
+                self._faults.add(line, "serial_number", f"{first} has this serial number.")
 
     @property
     def done(self) -> Imported:
@@ -121,10 +136,9 @@ class _Import:
         elif device.status == DeviceStatus.DECOMMISSIONED:
             raise BadCell("device_id", "This device is decommissioned.")
         before = (device.room_id, *(getattr(device, name) for name in VALUES))
+        serial_number = device.serial_number
         for name, value in row.values.items():
             setattr(device, name, DEFAULTS.get(name) if value is None else value)
-        if device.serial_number and self._serials.setdefault(device.serial_number, row.device_id) != row.device_id:
-            raise BadCell("serial_number", "Another device has this serial number.")
         if row.site is not UNSET:
             device.room = self._room(row)
         elif any(getattr(row, column) not in (None, UNSET) for column in ("building", "floor_number", "room_number")):
@@ -133,6 +147,8 @@ class _Import:
             self._created[device.id] = device
         elif before != (device.room_id, *(getattr(device, name) for name in VALUES)):
             self._updated.append(device)
+            if serial_number != device.serial_number:
+                self._renumbered.add(device.id)
         else:
             self._unchanged += 1
             return

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from apps.common.access import Principal, require
-from apps.common.csv_tables import Column, Table, degrees, text, whole
+from apps.common.csv_tables import Column, Table, degrees, multiline_text, text, whole
 from apps.common.scope import tenant_scope
 from apps.tenancy.models import Building, Floor, Place, Room, Site
 from apps.tenancy.organization_settings import TIME_ZONES
@@ -65,7 +65,7 @@ PLACES: Final = Table(
         Column("floor_number", whole(-LARGEST - 1, LARGEST)),
         Column("room_number", text(50)),
         Column("name", text(200)),
-        Column("address", text(1000)),
+        Column("address", multiline_text(1000)),
         Column("latitude", degrees(90)),
         Column("longitude", degrees(180)),
         Column("timezone", _timezone),

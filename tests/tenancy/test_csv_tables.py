@@ -3,13 +3,16 @@
 import contextlib
 import csv
 import io
+from decimal import Decimal
+from typing import cast
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.common.csv_tables import SHOWN, Column, CsvRefused, Line, Table, text, whole
+from apps.common.csv_tables import SHOWN, Column, CsvRefused, Line, Table, degrees, text, whole
+from apps.common.text import single_line
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -21,12 +24,13 @@ class Row(msgspec.Struct, frozen=True):
 TABLE = Table(
     [Column("name", text(50), is_required=True), Column("note", text(2000)), Column("number", whole(-5, 5))], Row, 1000
 )
-cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=50)
-kept = cells.filter(lambda cell: cell == cell.strip())
-like_formulas = st.builds(str.__add__, st.sampled_from(["=", "+", "-", "@", "'", "'=", "''-", "\uff1d"]), kept)
-written = st.builds(
-    Row, (kept | like_formulas.map(lambda cell: cell[:50].strip())), st.none() | kept, st.none() | st.integers(-5, 5)
+starts = st.sampled_from(["", "=", "+", "-", "@", "'", "'=", "''-", "\uff1d", ";=", "\t=", ",="])
+kept = st.builds(
+    lambda start, cell: single_line(f"{start}{cell}x"),
+    starts,
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Cf"]), max_size=40),
 )
+written = st.builds(Row, kept, st.none() | kept, st.none() | st.integers(-5, 5))
 
 
 def refused(body: bytes, table: Table[Row] = TABLE) -> list[tuple[int, str | None]]:
@@ -76,11 +80,14 @@ def test_a_plain_number_is_no_formula(number: str) -> None:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ("name,note\nx,y\n".encode("utf-16"), [(1, None)]),
         ("name,note\nx,y\n".encode("utf-16-le"), [(1, None)]),
+        ("name,note\nx,y\n".encode("utf-16") + b"x", [(3, None)]),
+        (b"name,note\ra,b\rcaf\xe9,y\r", [(3, None)]),
+        (b"name,note\r\na,b\r\nx,a\x00b\r\n", [(3, None)]),
+        (b"name,note\rx,a\x00b\r", [(2, None)]),
+        (b"sep=;\r\nname;number\r\nx;many\r\n", [(3, "number")]),
+        (b"\xd0\xcf\x11\xe0name,note\n", [(1, None)]),
         ("name,note\na,b\nZürich,y\n".encode("latin-1"), [(3, None)]),
-        (b"name;note\nx;y\n", [(1, None)]),
-        (b"name\tnote\nx\ty\n", [(1, None)]),
         (b"", [(1, None)]),
         (b"\n\n", [(1, None)]),
         (b"name,note\na,b\nx,a\x00b\n", [(3, None)]),
@@ -110,11 +117,38 @@ def test_what_is_wrong_is_told_by_line_and_column(body: bytes, expected: list[tu
         b"note,name\ny,x\n",
         b"\n\nname,note\n\n,\nx,y\n\n",
         b'"name","note"\n"x","y"\n',
+        b"name;note\r\nx;y\r\n",
+        b"name\tnote\r\nx\ty\r\n",
+        b"sep=;\r\nname;note\r\nx;y\r\n",
+        "name\tnote\r\nx\ty\r\n".encode("utf-16"),
+        "\ufeffname\tnote\r\nx\ty\r\n".encode("utf-16-be"),
+        b"name,note,,\nx,y,,\n",
+        b"name,note,\nx,y\n",
     ],
 )
 def test_a_file_as_spreadsheets_save_it_is_read(body: bytes) -> None:
-    """With a byte order mark, line ends of other systems, spaces, empty lines, columns in another order."""
+    """Byte order marks, line ends of other systems, other separators, empty columns at the end."""
     assert [line.row for line in TABLE.read(body)] == [Row("x", "y")]
+
+
+def test_a_written_file_has_no_formula_for_any_separator() -> None:
+    """Excel separates cells by semicolons where the comma is the decimal mark."""
+    text = "".join(TABLE.write([Row("x;=cmd|' /C calc'!A0", "y\t=1")]))
+    assert text == '"x;=cmd|\' /C calc\'!A0","y =1",""\r\n'.replace("y =1", "y\t=1")
+
+
+def test_a_number_with_a_decimal_comma_is_refused_as_a_number() -> None:
+    """The advice for formulas is only for free text."""
+
+    class Point(msgspec.Struct):
+        longitude: Decimal | None
+
+    table = Table([Column("longitude", degrees(180))], Point)
+    with pytest.raises(CsvRefused) as refusal:
+        table.read(b'longitude\n"-71,2"\n')
+    (line,) = cast("list[dict[str, str]]", refusal.value.extra["lines"])
+    assert line["problem"].startswith("Not a number")
+    assert table.read(b"longitude\n41.87811359999999\n")[0].row == Point(Decimal("41.87811360"))
 
 
 def test_an_empty_cell_is_null_and_a_column_that_is_left_out_is_unset() -> None:

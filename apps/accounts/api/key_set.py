@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.api.serializers import JwkSetSerializer
 from apps.accounts.key_ring import key_ring
+from apps.common.api import renderers_for
 
 CONTENT_TYPE: Final = "application/jwk-set+json"
 KEEP_SECONDS: Final = 30
@@ -22,6 +23,7 @@ class KeySetView(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    renderer_classes = renderers_for(CONTENT_TYPE)
 
     @extend_schema(
         operation_id="getKeySet",

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.accounts.models import MembershipScope, Role, UserStatus
 from apps.accounts.services.memberships import RoleAt, RoleChange
-from apps.common.serializers import StrictSerializer
+from apps.common.serializers import MultilineField, StrictSerializer, ZonedDateTimeField
 
 MOST_PLACES: Final = 500
 MOST_PERMISSIONS: Final = 500
@@ -62,7 +62,7 @@ class InvitationSerializer(HeldSerializer):
     id = serializers.UUIDField(read_only=True)
     organization = serializers.UUIDField(read_only=True)
     email = serializers.EmailField(max_length=255)
-    expires_at = serializers.DateTimeField(required=False, help_text="7 days from now if left out, 30 at the most.")
+    expires_at = ZonedDateTimeField(required=False, help_text="7 days from now if left out, 30 at the most.")
     invited_by = serializers.UUIDField(read_only=True, allow_null=True)
     created_at = serializers.DateTimeField(read_only=True)
     sent_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="Null until its e-mail has left.")
@@ -76,7 +76,7 @@ class DayAccountBodySerializer(StrictSerializer):
     email = serializers.EmailField(
         max_length=255, allow_null=True, required=False, help_text="The code is sent there, and not told in the answer."
     )
-    expires_at = serializers.DateTimeField(required=False, help_text="12 hours from now if left out, 24 at the most.")
+    expires_at = ZonedDateTimeField(required=False, help_text="12 hours from now if left out, 24 at the most.")
     scope = serializers.ChoiceField(MembershipScope.choices, required=False, help_text="`organization` if left out.")
     places = PlacesSerializer(required=False, help_text="Only for scope `places`.")
 
@@ -103,9 +103,9 @@ class VisitSerializer(StrictSerializer):
     organization = serializers.UUIDField(read_only=True)
     visitor = serializers.UUIDField(read_only=True)
     visitor_name = serializers.CharField(read_only=True)
-    reason = serializers.CharField(max_length=500, help_text="The school reads it.")
+    reason = MultilineField(max_length=500, help_text="The school reads it.")
     started_at = serializers.DateTimeField(read_only=True)
-    ends_at = serializers.DateTimeField(required=False, help_text="An hour from now if left out, 8 at the most.")
+    ends_at = ZonedDateTimeField(required=False, help_text="An hour from now if left out, 8 at the most.")
     ended_at = serializers.DateTimeField(read_only=True, allow_null=True)
     ended_by = serializers.UUIDField(read_only=True, allow_null=True)
 

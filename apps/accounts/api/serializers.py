@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from apps.accounts.models import SignInKind
 from apps.common.examples import shown
-from apps.common.serializers import StrictSerializer
+from apps.common.serializers import StrictSerializer, ZonedDateTimeField
 
 ACCESS: Final = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl"
 REFRESH: Final = "Qm9va3MgYXJlIGEgdW5pcXVlbHkgcG9ydGFibGUgbWFnaWM"
@@ -62,7 +62,7 @@ class ServiceTokenSerializer(StrictSerializer):
         max_length=MOST_SCOPES,
         help_text="`resource:action`, each a right of the maker's own. None implies another.",
     )
-    expires_at = serializers.DateTimeField(help_text="At most 366 days from now.")
+    expires_at = ZonedDateTimeField(help_text="At most 366 days from now.")
     created_by = serializers.UUIDField(read_only=True, allow_null=True)
     created_at = serializers.DateTimeField(read_only=True)
     used_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="To within two minutes.")

@@ -12,13 +12,14 @@ from rest_framework.views import APIView
 
 from apps.accounts.people_table import exported_people
 from apps.accounts.services.people_import import import_people
-from apps.common.api import principal_of
+from apps.common.api import principal_of, renderers_for
 from apps.common.csv_doors import (
     DRY_RUN,
+    EXCEL,
     EXPORT_ANSWERS,
     IMPORT_ANSWERS,
     MEDIA_TYPE,
-    CsvParser,
+    PARSERS,
     body_of,
     exported,
     imported,
@@ -29,7 +30,7 @@ from apps.common.csv_doors import (
 class ImportPeopleView(APIView):
     """POST /organizations/{id}/imports/people."""
 
-    parser_classes = [CsvParser]
+    parser_classes = PARSERS
 
     @extend_schema(
         operation_id="importPeople",
@@ -55,13 +56,16 @@ class ImportPeopleView(APIView):
 class ExportPeopleView(APIView):
     """GET /organizations/{id}/exports/people."""
 
+    renderer_classes = renderers_for(MEDIA_TYPE)
+
     @extend_schema(
         operation_id="exportPeople",
         summary="Export all people as a table",
         tags=["people"],
+        parameters=[EXCEL],
         responses=EXPORT_ANSWERS,
     )
     def get(self, request: Request, organization_id: UUID) -> StreamingHttpResponse:
         """In the form that an import takes."""
         lines = exported_people(principal=principal_of(request), organization_id=organization_id, now=timezone.now())
-        return exported("people", lines)
+        return exported(request, "people", lines)

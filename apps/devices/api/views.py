@@ -1,31 +1,27 @@
 """Doors of gateways: their configuration."""
 
 from http import HTTPStatus
+from typing import Final
 
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.common.access import PrincipalKind
-from apps.common.api import principal_of
+from apps.common.api import principal_of, renderers_for
 from apps.common.problems import Forbidden
 from apps.devices import configuration
 
-
-class _JoseRenderer(JSONRenderer):
-    """Lets a gateway ask for what it gets; refusals are rendered as everywhere."""
-
-    media_type = "application/jose"
+CONTENT_TYPE: Final = "application/jose"
 
 
 @extend_schema(exclude=True)
 class EdgeConfigurationView(APIView):
     """GET /api/v1/edge/config: a signed document; 304 when the gateway has this version."""
 
-    renderer_classes = [JSONRenderer, _JoseRenderer]
+    renderer_classes = renderers_for(CONTENT_TYPE)
 
     def get(self, request: Request) -> HttpResponse:
         """The gateway's own configuration."""
@@ -37,6 +33,6 @@ class EdgeConfigurationView(APIView):
             response = HttpResponse(status=HTTPStatus.NOT_MODIFIED)
         else:
             document = configuration.signed_configuration(gateway, now=timezone.now())
-            response = HttpResponse(document, content_type="application/jose")
+            response = HttpResponse(document, content_type=CONTENT_TYPE)
         response["ETag"] = etag
         return response

@@ -6,7 +6,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from apps.common.examples import shown
-from apps.common.serializers import StrictSerializer
+from apps.common.serializers import CoordinateField, MultilineField, StrictSerializer
 from apps.tenancy.api import examples
 from apps.tenancy.models import OrganizationStatus
 from apps.tenancy.organization_settings import TIME_ZONES
@@ -78,7 +78,7 @@ class OrganizationSerializer(StrictSerializer):
 class SuspendSerializer(StrictSerializer):
     """Why; its people are told so when they sign in."""
 
-    reason = serializers.CharField(max_length=500)
+    reason = MultilineField(max_length=500)
 
 
 @shown(told=examples.SITE, sent=examples.SITE_SENT)
@@ -88,25 +88,9 @@ class SiteSerializer(StrictSerializer):
     id = serializers.UUIDField(read_only=True)
     organization_id = serializers.UUIDField(read_only=True)
     name = serializers.CharField(max_length=200)
-    address = text(1000)
-    latitude = serializers.DecimalField(
-        max_digits=10,
-        decimal_places=8,
-        min_value=-90,
-        max_value=90,
-        coerce_to_string=False,
-        allow_null=True,
-        default=None,
-    )
-    longitude = serializers.DecimalField(
-        max_digits=11,
-        decimal_places=8,
-        min_value=-180,
-        max_value=180,
-        coerce_to_string=False,
-        allow_null=True,
-        default=None,
-    )
+    address = MultilineField(max_length=1000, allow_null=True, default=None)
+    latitude = CoordinateField(limit=90, allow_null=True, default=None)
+    longitude = CoordinateField(limit=180, allow_null=True, default=None)
     timezone = TimezoneField(
         allow_null=True, default=None, help_text="IANA name. Null or left out: the organization's own."
     )
@@ -122,7 +106,7 @@ class BuildingSerializer(StrictSerializer):
     organization_id = serializers.UUIDField(read_only=True)
     site_id = serializers.UUIDField(read_only=True)
     name = serializers.CharField(max_length=200)
-    address = text(1000)
+    address = MultilineField(max_length=1000, allow_null=True, default=None)
     floor_count = whole(min_value=0, max_value=500, default=1)
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)

@@ -9,13 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.common.api import principal_of
+from apps.common.api import principal_of, renderers_for
 from apps.common.csv_doors import (
     DRY_RUN,
+    EXCEL,
     EXPORT_ANSWERS,
     IMPORT_ANSWERS,
     MEDIA_TYPE,
-    CsvParser,
+    PARSERS,
     body_of,
     exported,
     imported,
@@ -28,7 +29,7 @@ from apps.tenancy.place_table import exported_places
 class ImportPlacesView(APIView):
     """POST /organizations/{id}/imports/places."""
 
-    parser_classes = [CsvParser]
+    parser_classes = PARSERS
 
     @extend_schema(
         operation_id="importPlaces",
@@ -50,12 +51,16 @@ class ImportPlacesView(APIView):
 class ExportPlacesView(APIView):
     """GET /organizations/{id}/exports/places."""
 
+    renderer_classes = renderers_for(MEDIA_TYPE)
+
     @extend_schema(
         operation_id="exportPlaces",
         summary="Export all places as a table",
         tags=["places"],
+        parameters=[EXCEL],
         responses=EXPORT_ANSWERS,
     )
     def get(self, request: Request, organization_id: UUID) -> StreamingHttpResponse:
         """In the form that an import takes."""
-        return exported("places", exported_places(principal=principal_of(request), organization_id=organization_id))
+        lines = exported_places(principal=principal_of(request), organization_id=organization_id)
+        return exported(request, "places", lines)

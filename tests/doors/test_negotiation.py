@@ -1,0 +1,55 @@
+"""What an address answers in, a caller may ask for: each media type that the OpenAPI document names is acceptable."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from apps.accounts.models import Role
+from tests.cloud.school import School, make_person
+from tests.doors.document import document
+
+
+def answers() -> Iterator[tuple[str, str]]:
+    for path, operations in document()["paths"].items():
+        responses = operations.get("get", {}).get("responses", {})
+        for status in ("200", "302"):
+            for media_type in responses.get(status, {}).get("content", {}):
+                yield path, media_type
+
+
+@pytest.mark.slow
+def test_every_documented_media_type_is_acceptable(school: School) -> None:
+    """Also where the thing is not there, or not the caller's to see: refusals are problem details either way."""
+    client = make_person(Role.ADMIN, school.organization).client
+    refused = []
+    for path, media_type in answers():
+        address = path
+        for name in path.split("{")[1:]:
+            address = address.replace(f"{{{name.partition('}')[0]}}}", str(school.organization))
+        if client.get(address, headers={"accept": media_type}).status_code == 406:
+            refused.append((path, media_type))
+    assert refused == []
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "application/json", "*/*"])
+def test_export_is_a_table_and_its_refusal_a_problem_whatever_is_asked_for(school: School, accept: str) -> None:
+    path = f"/api/v1/organizations/{school.organization}/exports/places"
+    answer = make_person(Role.ADMIN, school.organization).client.get(path, headers={"accept": accept})
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    refusal = make_person(Role.OPERATOR, school.organization).client.get(path, headers={"accept": accept})
+    assert (refusal.status_code, refusal["Content-Type"]) == (403, "application/problem+json")
+
+
+def test_export_for_excel_begins_with_a_byte_order_mark(school: School) -> None:
+    client = make_person(Role.ADMIN, school.organization).client
+    path = f"/api/v1/organizations/{school.organization}/exports/places"
+    assert b"".join(client.get(f"{path}?excel=true")).startswith(b'\xef\xbb\xbf"site"')
+    assert b"".join(client.get(path)).startswith(b'"site"')
+    assert client.get(f"{path}?excel=perhaps").status_code == 400
+
+
+@pytest.mark.parametrize("media_type", ["text/csv", "application/vnd.ms-excel", "text/tab-separated-values"])
+def test_table_is_accepted_as_browsers_name_it(school: School, media_type: str) -> None:
+    client = make_person(Role.ADMIN, school.organization).client
+    path = f"/api/v1/organizations/{school.organization}/imports/places?dry_run=true"
+    assert client.post(path, b"site\tbuilding\nNorth\tGym\n", content_type=media_type).status_code == 200
