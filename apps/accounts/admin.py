@@ -11,7 +11,7 @@ from django.utils.html import format_html_join
 
 from apps.accounts.documents import person_document
 from apps.accounts.models import Invitation, Membership, MembershipScope, User, Visit
-from apps.accounts.people_forms import EVERYWHERE, HeldForm, PersonForm
+from apps.accounts.people_forms import EVERYWHERE, SOMEWHERE, HeldForm, PersonForm
 from apps.accounts.selectors import places_of
 from apps.accounts.services import invitations, memberships
 from apps.common.access import Grant, Principal
@@ -82,7 +82,7 @@ class PersonAdmin(ServiceAdmin):
     def holds(self, person: Any) -> str:
         """In words."""
         narrowed = person.here[0].scope == MembershipScope.PLACES
-        return "at some places only" if narrowed else EVERYWHERE
+        return SOMEWHERE if narrowed else EVERYWHERE
 
     def form_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """The membership that is meant."""

@@ -93,9 +93,9 @@ def day_account(*, to: str, organization: str, code: str, expires_at: datetime) 
     return _letter(
         to,
         f"Your SafeSignal access at {school}",
-        f"With this access you can raise an alarm at {school} until {_date(expires_at)}. The link works once:",
+        f"This is your access to SafeSignal at {school} until {_date(expires_at)}. The link works once:",
         links.link(links.DAY, code),
-        f"Or type this code into the app: {code}",
+        f"A program of your school that asks for a code takes this one: {code}",
     )
 
 

@@ -15,6 +15,7 @@ from apps.tenancy.models import Building, Site
 HELD = ("role", "scope", "sites", "buildings")
 """The fields that say what somebody holds where."""
 EVERYWHERE = "in the whole organization"
+SOMEWHERE = "at some places only"
 
 
 class HeldForm(ServiceForm):
@@ -27,7 +28,7 @@ class HeldForm(ServiceForm):
         choices=[(role, role.label) for role in Role], initial=Role.VIEWER, widget=widgets.UnfoldAdminSelectWidget
     )
     scope = forms.ChoiceField(
-        choices=[(MembershipScope.ORGANIZATION, EVERYWHERE), (MembershipScope.PLACES, "at some places only")],
+        choices=[(MembershipScope.ORGANIZATION, EVERYWHERE), (MembershipScope.PLACES, SOMEWHERE)],
         label="Where the role holds",
         widget=widgets.UnfoldAdminSelectWidget,
     )
@@ -47,6 +48,16 @@ class HeldForm(ServiceForm):
             if name in self.fields:
                 field: Any = self.fields[name]
                 field.queryset = model.objects.filter(organization_id__in=self.organizations).order_by("name", "id")
+
+    def clean(self) -> dict[str, Any]:
+        """What is ticked and where the role is said to hold agree."""
+        cleaned = super().clean()
+        is_ticked = bool(cleaned.get("sites") or cleaned.get("buildings"))
+        if cleaned.get("scope") == MembershipScope.PLACES and not is_ticked:
+            self.add_error("scope", f"Tick at least one site or building, or choose “{EVERYWHERE}”.")
+        if cleaned.get("scope") == MembershipScope.ORGANIZATION and is_ticked:
+            self.add_error("scope", f"Choose “{SOMEWHERE}”, or untick the sites and buildings below.")
+        return cleaned
 
     @property
     def held(self) -> RoleAt:

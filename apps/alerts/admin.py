@@ -1,16 +1,22 @@
 """Alerts in the admin: the record, as far as a role sees it."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html_join
 
+from apps.accounts.selectors import full_names
 from apps.alerts import services
 from apps.alerts.lifecycle import OPEN
 from apps.alerts.models import Alert, AlertEvent, AlertNote, AlertStatus, Incident
+from apps.alerts.room_names import room_name
 from apps.alerts.selectors import AlertNotFound, id_window
 from apps.alerts.sight import sight, within
 from apps.common.access import Grant, Principal
@@ -35,8 +41,23 @@ MARKS: Final = {
     "is_unattributed": "of no known button",
 }
 TIMES: Final = ("triggered_at", "received_at", "last_pressed_at", "acknowledged_at", "resolved_at")
-PEOPLE: Final = ("acknowledged_by", "resolved_by", "approvals", "approvals_required", "story", "notes")
+PEOPLE: Final = ("acknowledged_by_name", "resolved_by_name", "approved_by", "approvals_required", "story", "notes")
 """Who did what: not for who reads closed alerts only."""
+
+
+UNKNOWN: Final = "Unknown"
+"""A person whose row is gone."""
+
+
+def _names(people: Sequence[UUID | None]) -> str:
+    ids = [person for person in people if person]
+    known = full_names(ids)
+    return ", ".join(known.get(person, UNKNOWN) for person in ids)
+
+
+def _clock(at: datetime) -> str:
+    """The time of day with seconds, in the time zone of the page."""
+    return date_format(timezone.localtime(at), "H:i:s")
 
 
 def _acknowledge(principal: Principal, alert: Alert) -> str:
@@ -68,7 +89,15 @@ class AlertAdmin(ServiceAdmin):
     )
     list_filter = ("status", "is_drill")
     ordering = ("-triggered_at", "-id")
-    readonly_fields = ("place_name", "marks", "story", "notes")
+    readonly_fields = (
+        "place_name",
+        "marks",
+        "acknowledged_by_name",
+        "resolved_by_name",
+        "approved_by",
+        "story",
+        "notes",
+    )
     acts = (
         Act(
             "acknowledge",
@@ -77,7 +106,14 @@ class AlertAdmin(ServiceAdmin):
             _acknowledge,
             lambda alert: alert.status == AlertStatus.NEW,
         ),
-        Act("resolve", "All clear", ("alerts", "update"), _resolve, lambda alert: alert.status in OPEN),
+        Act(
+            "resolve",
+            "All clear",
+            ("alerts", "update"),
+            _resolve,
+            lambda alert: alert.status in OPEN,
+            question="All clear for these alerts?",
+        ),
     )
 
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
@@ -98,9 +134,12 @@ class AlertAdmin(ServiceAdmin):
 
     def lookup(self, rows: QuerySet[Any], object_id: str) -> Any:
         """In the one partition that the id names."""
+        key = self.key(object_id)
+        if key is None:
+            return None
         try:
-            start, end = id_window(self.opts.pk.to_python(object_id))
-        except (AlertNotFound, ValueError, TypeError):
+            start, end = id_window(key)
+        except AlertNotFound:
             return None
         return super().lookup(rows.filter(triggered_at__gte=start, triggered_at__lt=end), object_id)
 
@@ -113,31 +152,65 @@ class AlertAdmin(ServiceAdmin):
             *(PEOPLE if grant and obj and within(sight(grant).named, obj.building_id) else ()),
         )
 
+    def described(self, row: Alert) -> str:
+        """With all that tells two alerts apart."""
+        at = date_format(timezone.localtime(row.triggered_at), "DATETIME_FORMAT")
+        return ", ".join(part for part in (row.alert_type, self.place_name(row), at, self.marks(row)) if part)
+
     def marks(self, alert: Alert) -> str:
         """What sets it apart."""
         return ", ".join(word for name, word in MARKS.items() if getattr(alert, name))
 
     @admin.display(description="Place")
     def place_name(self, alert: Alert) -> str:
-        """Room and building, as they were called then."""
-        place = alert.place or {}
-        return ", ".join(place[kind]["name"] for kind in ("room", "building") if (place.get(kind) or {}).get("name"))
+        """Room, its name, and building, as they were called then."""
+        room, building = ((alert.place or {}).get(kind) or {} for kind in ("room", "building"))
+        number = room.get("room_number")
+        words = (room_name(number) if number else None, room.get("name"), building.get("name"))
+        return ", ".join(dict.fromkeys(word for word in words if word))
+
+    @admin.display(description="Acknowledged by")
+    def acknowledged_by_name(self, alert: Alert) -> str:
+        """The person."""
+        return _names([alert.acknowledged_by])
+
+    @admin.display(description="Resolved by")
+    def resolved_by_name(self, alert: Alert) -> str:
+        """The person."""
+        return _names([alert.resolved_by])
+
+    def approved_by(self, alert: Alert) -> str:
+        """Who has asked for the all-clear so far."""
+        return _names(alert.approvals)
 
     def story(self, alert: Alert) -> str:
         """Step by step."""
         steps = AlertEvent.objects.filter(
             organization_id=alert.organization_id, alert=alert.id, triggered_at=alert.triggered_at
         )
-        rows = steps.order_by("at", "id").values_list("at", "kind", "actor_kind")
-        return format_html_join("", "<div>{:%H:%M:%S} UTC: {} by {}</div>", rows)
+        rows = list(steps.order_by("at", "id").values_list("at", "kind", "actor_kind", "actor_id"))
+        names = full_names({actor for *_, actor in rows if actor})
+        return format_html_join(
+            "",
+            "<div>{}: {} by {}</div>",
+            (
+                (_clock(at), kind, (names.get(actor) if actor else None) or actor_kind)
+                for at, kind, actor_kind, actor in rows
+            ),
+        )
 
     def notes(self, alert: Alert) -> str:
         """What people wrote to it."""
         notes = AlertNote.objects.filter(
             organization_id=alert.organization_id, alert=alert.id, triggered_at=alert.triggered_at
         )
-        rows = notes.order_by("created_at", "id").values_list("created_at", "body")
-        return format_html_join("", "<div>{:%H:%M:%S} UTC: {}</div>", rows)
+        rows = list(notes.order_by("created_at", "id").values_list("created_at", "author_id", "body"))
+        names = full_names({author for _, author, _ in rows})
+        return format_html_join(
+            "",
+            "<div>{}: {}: {}</div>",
+            ((_clock(at), names.get(author, UNKNOWN), body) for at, author, body in rows),
+        )
 
 
 @admin.register(Incident)

@@ -121,6 +121,15 @@ def open_alerts_in(extent: Extent) -> list[str]:
     return [str(id_) for id_ in alerts.order_by("-triggered_at", "-id").values_list("id", flat=True)]
 
 
+def is_alarm_open(organization_id: UUID) -> bool:
+    """Whether there is an open alert that is not silent, wherever and whoever may see it.
+
+    For a page that must not say that all is quiet; which alert it is, the page does not learn.
+    """
+    here = Alert.objects.filter(organization_id=organization_id, status__in=OPEN, is_silent=False)
+    return here.exists()
+
+
 def id_window(alert_uuid: UUID) -> tuple[datetime, datetime]:
     """The millisecond in which an alert of this id was triggered: the id alone says which partition.
 

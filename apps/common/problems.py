@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.views import defaults
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
@@ -222,8 +223,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's last answer (`handler500`), in the shape of every other refusal."""
-    return problem_response(Unavailable() if isinstance(sys.exc_info()[1], OperationalError) else InternalError())
+    """Django's last answer (`handler500`): a page for a browser, else in the shape of every other refusal."""
+    problem = Unavailable() if isinstance(sys.exc_info()[1], OperationalError) else InternalError()
+    if request.path_info.startswith(API) or "text/html" not in request.headers.get("Accept", ""):
+        return problem_response(problem)
+    page = render_to_string("500.html", {"problem": problem})
+    return HttpResponse(page, status=problem.status, headers=problem.headers)
 
 
 def _in_shape(request: HttpRequest, problem: Problem, page: HttpResponse) -> HttpResponse:

@@ -85,8 +85,13 @@ class ScopedAdmin(ModelAdmin):  # type: ignore[misc]
 
     def lookup(self, rows: QuerySet[Any], object_id: str) -> Any:
         """The row of this id, if it is among them."""
+        key = self.key(object_id)
+        return None if key is None else rows.filter(pk=key).first()
+
+    def key(self, object_id: str) -> Any:
+        """The primary key that an address names; None where it cannot be one."""
         try:
-            return rows.filter(pk=self.opts.pk.to_python(object_id)).first()
+            return self.opts.pk.to_python(object_id)
         except (ValidationError, ValueError):
             return None
 
@@ -151,7 +156,7 @@ class ScopedAdmin(ModelAdmin):  # type: ignore[misc]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only what a link of a page carries: others would tell of columns that no page shows."""
-        fields = {one if isinstance(one, str) else one[0] for one in self.get_list_filter(request)}
+        fields = {_parameter(one) for one in self.get_list_filter(request)}
         return lookup.partition("__")[0] in {*fields, *self.filtered_by}
 
     def get_urls(self) -> list[URLPattern]:
@@ -179,3 +184,12 @@ class ScopedAdmin(ModelAdmin):  # type: ignore[misc]
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """The service wrote its audit row."""
+
+
+def _parameter(list_filter: Any) -> str:
+    """The query parameter of an item of `list_filter`: a field, a field with its filter, or a filter of its own."""
+    if isinstance(list_filter, str):
+        return list_filter
+    if isinstance(list_filter, tuple):
+        return str(list_filter[0])
+    return str(list_filter.parameter_name)

@@ -5,6 +5,7 @@ from typing import Final
 
 from django.contrib import admin
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html_join
 
 from apps.common.scoped_admin import ScopedAdmin
@@ -37,7 +38,11 @@ class DeviceAdmin(ScopedAdmin):
             organization_id=device.organization_id, device=device, timestamp__range=(now - READ_BACK, now)
         )
         newest = rows.order_by("-timestamp").values_list("timestamp", "rssi", "battery_voltage")[:READINGS]
-        return format_html_join("", "<div>{:%d %b %Y %H:%M} UTC: signal {} dBm, battery {} V</div>", newest)
+        return format_html_join(
+            "",
+            "<div>{}: signal {} dBm, battery {} V</div>",
+            ((date_format(timezone.localtime(at), "DATETIME_FORMAT"), rssi, volts) for at, rssi, volts in newest),
+        )
 
 
 @admin.register(Gateway)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 from uuid import UUID
 
+from apps.alerts.room_names import room_name
 from apps.portal.documents import AlertDocument
 from apps.portal.words import GRAVITY, TYPES, type_words
 
@@ -140,7 +141,7 @@ def place_words(alert: AlertDocument) -> tuple[str, str]:
         return "Place unknown", f"Button {alert.device.device_id}" if alert.device else ""
     place = alert.place
     number = place.room.room_number
-    room = f"Room {number}" if any(letter.isdigit() for letter in number) else number
+    room = room_name(number)
     name = place.room.name if place.room.name != number else None
     return room, ", ".join(part for part in (name, place.floor.name, place.building.name, place.site.name) if part)
 

@@ -20,6 +20,7 @@ from apps.accounts.services.second_factors import SecondFactorRefused, SecondFac
 from apps.accounts.services.sign_in import WrongCredentials, authenticate, authenticate_further
 from apps.accounts.services.single_sign_on import IdentityNotLinked, SingleSignOnFailed
 from apps.alerts import services
+from apps.alerts.selectors import is_alarm_open
 from apps.common.access import Principal
 from apps.common.addresses import address_of
 from apps.common.doors import open_door
@@ -29,6 +30,8 @@ from apps.portal.board import board_context
 
 FEED_URL: Final = "/ws/alerts"
 ALERTS_URL: Final = "/api/v1/alerts"
+HIDDEN_BOARD_SECONDS: Final = 10
+"""How often the page that stands in place of the board asks again."""
 
 FROM_SCHOOL: Final = {problem.code: problem.default_detail for problem in (SingleSignOnFailed, IdentityNotLinked)}
 """What is said to who comes back from their school's sign-in without one."""
@@ -111,8 +114,7 @@ def board(request: HttpRequest, principal: Principal) -> HttpResponse:
     try:
         picture = selectors.picture(principal=principal, organization=organization)
     except Forbidden:
-        text = "Your role does not show open alerts. An admin of your school can change that."
-        return _message(request, "No open alerts for your role", text)
+        return _hidden_board(request, principal, organization)
     context = board_context(
         picture,
         selectors.eye(principal=principal, organization=organization, now=timezone.now()),
@@ -122,6 +124,25 @@ def board(request: HttpRequest, principal: Principal) -> HttpResponse:
     )
     notice = " ".join(str(message) for message in messages.get_messages(request))
     return render(request, "portal/board.html", {**context, "notice": notice})
+
+
+def _hidden_board(request: HttpRequest, principal: Principal, organization: UUID) -> HttpResponse:
+    """What stands in place of the board for somebody who may not see open alerts: never that all is quiet."""
+    grant = principal.grants[organization]
+    if is_alarm_open(organization):
+        title = "There is an alarm that you may not see"
+        text = "Follow your school's instructions. Details are shown to staff whose role or place allows it."
+    elif grant.places is not None and not (grant.places.sites or grant.places.buildings):
+        title = "You have no place yet"
+        text = (
+            "Your role holds at no site or building yet, so no alert can be shown to you. Ask an admin of your school."
+        )
+    else:
+        title = "Your role does not show open alerts"
+        text = "This page only says when there is an alarm. An admin of your school can change your role."
+    response = _message(request, title, text)
+    response["Refresh"] = str(HIDDEN_BOARD_SECONDS)
+    return response
 
 
 @security.page
