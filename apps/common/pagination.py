@@ -28,7 +28,11 @@ DEFAULT_LIMIT: Final = 25
 MAX_LIMIT: Final = 100
 
 PAGE_PARAMETERS: Final = [
-    OpenApiParameter("limit", OpenApiTypes.INT, description=f"1 to {MAX_LIMIT}, default {DEFAULT_LIMIT}."),
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        description="How many rows a page has at most.",
+    ),
     OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` or `previous` of a page of this very list."),
 ]
 """For `@extend_schema` of a list."""

@@ -174,8 +174,24 @@ class InternalError(Problem):
         return {"Retry-After": "1"}
 
 
+class LineProblemSerializer(serializers.Serializer[object]):
+    """What is wrong in one line of a table."""
+
+    line = serializers.IntegerField(help_text="The header is line 1.")
+    column = serializers.CharField(allow_null=True, help_text="Null: the whole line.")
+    problem = serializers.CharField()
+
+
+class OccupantsSerializer(serializers.Serializer[object]):
+    """What stands at a place that cannot be deleted."""
+
+    what = serializers.CharField()
+    count = serializers.IntegerField()
+    names = serializers.ListField(child=serializers.CharField(), help_text="The first of them.")
+
+
 class ProblemSerializer(serializers.Serializer[object]):
-    """A problem as the OpenAPI document shows it (RFC 9457, 3.1); some add members of their own."""
+    """A problem as the OpenAPI document shows it (RFC 9457, 3.1), with the members that some codes add."""
 
     type = serializers.URLField(help_text="A page that explains `code`.")
     title = serializers.CharField()
@@ -185,7 +201,27 @@ class ProblemSerializer(serializers.Serializer[object]):
     errors = serializers.DictField(  # type: ignore[assignment]
         child=serializers.JSONField(),
         required=False,
-        help_text="Which fields are at fault, each with a list of reasons.",
+        help_text="`invalid` and its like: which fields are at fault, each with a list of reasons.",
+    )
+    lines = LineProblemSerializer(many=True, required=False, help_text="`csv_refused`: the first lines at fault.")
+    more = serializers.IntegerField(required=False, help_text="`csv_refused`: how many more lines are at fault.")
+    in_the_way = OccupantsSerializer(many=True, required=False, help_text="`place_in_use`: what stands there.")
+    organizations = serializers.ListField(
+        child=serializers.UUIDField(), required=False, help_text="`legal_hold`, `last_admin`: which organizations."
+    )
+    attempts_left = serializers.IntegerField(required=False, help_text="`wrong_code`: how often it may still be tried.")
+    retry_after = serializers.IntegerField(required=False, help_text="In how many seconds to try again.")
+    challenge = serializers.CharField(
+        required=False, help_text="`second_factor_required`: send it with the code to /auth/login/second-factor."
+    )
+    methods = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="`second_factor_required`: what the account has."
+    )
+    passkey = serializers.DictField(
+        child=serializers.JSONField(),
+        required=False,
+        allow_null=True,
+        help_text="`second_factor_required`: what `navigator.credentials.get` is asked.",
     )
 
 

@@ -1,5 +1,6 @@
 """The document that a client is built from: whole, with an example of everything, and true to the codes that exist."""
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -11,7 +12,12 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from apps.alerts.api.serializers import IllegalTransitionSerializer
+from apps.common.pagination import MAX_LIMIT
 from apps.common.problem_catalogue import catalogue
+from apps.common.problems import Problem, ProblemSerializer
+from contracts import alert_types
+from devstack.paths import ROOT
 from tests.doors.document import Json, document, generate
 from tests.matrix.routes_found import found_routes, shape
 
@@ -147,3 +153,46 @@ def found(part: Json, name: str) -> Iterator[str]:
     elif isinstance(part, list):
         for value in part:
             yield from found(value, name)
+
+
+def test_limit_of_a_list_has_its_bounds() -> None:
+    limits = [
+        parameter["schema"]
+        for operations in document()["paths"].values()
+        for parameter in operations.get("get", {}).get("parameters", ())
+        if parameter.get("name") == "limit"
+    ]
+    assert limits
+    assert all((one["minimum"], one["maximum"]) == (1, MAX_LIMIT) for one in limits)
+
+
+def test_alert_type_is_one_of_the_contract() -> None:
+    schemas = document()["components"]["schemas"]
+    named = schemas["Alert"]["properties"]["alert_type"]
+    schema = schemas[named["$ref"].rpartition("/")[2]] if "$ref" in named else named
+    assert schema["enum"] == [one.type for one in alert_types()]
+
+
+def test_conflict_of_an_act_shows_the_alert_as_it_is() -> None:
+    answer = document()["paths"]["/api/v1/alerts/{alert_uuid}/resolve"]["put"]["responses"]["409"]
+    schema = answer["content"]["application/problem+json"]["schema"]["$ref"].rpartition("/")[2]
+    assert "current" in document()["components"]["schemas"][schema]["properties"]
+
+
+def test_every_member_that_a_problem_adds_is_documented() -> None:
+    """Each keyword with which a problem is raised anywhere in the code."""
+    classes = {one.__name__ for one in _problems(Problem)}
+    added = {
+        keyword.arg
+        for file in (ROOT / "apps").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in classes
+        for keyword in node.keywords
+    }
+    assert added <= {*ProblemSerializer().fields, *IllegalTransitionSerializer().fields}
+
+
+def _problems(kind: type[Problem]) -> Iterator[type[Problem]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _problems(one)

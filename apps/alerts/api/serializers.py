@@ -6,8 +6,9 @@ import msgspec
 from rest_framework import serializers
 
 from apps.common.examples import shown
+from apps.common.problems import ProblemSerializer
 from apps.common.serializers import StrictSerializer
-from contracts import examples
+from contracts import alert_types, examples
 
 ALERTS: Final[dict[str, dict[str, object]]] = {
     one.name: msgspec.json.decode(one.raw) for one in examples("alert", "valid")
@@ -72,7 +73,7 @@ class AlertSerializer(serializers.Serializer[object]):
     id = serializers.UUIDField()
     alert_id = serializers.CharField(max_length=100)
     organization_id = serializers.UUIDField()
-    alert_type = serializers.CharField()
+    alert_type = serializers.ChoiceField([one.type for one in alert_types()])
     severity = serializers.ChoiceField(["low", "medium", "high", "critical"])
     status = serializers.ChoiceField(["new", "acknowledged", "resolved", "cancelled"])
     source = serializers.ChoiceField(  # type: ignore[assignment]
@@ -113,6 +114,12 @@ class AwaitingSerializer(serializers.Serializer[object]):
 
     code = serializers.ChoiceField(["awaiting_second_person"])
     alert = AlertSerializer()
+
+
+class IllegalTransitionSerializer(ProblemSerializer):
+    """The refusal of an act that does not fit the alert's state."""
+
+    current = AlertSerializer(help_text="The alert as it is now, so that a screen can show it at once.")
 
 
 @shown(sent={"reason": "mistake"})

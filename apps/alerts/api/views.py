@@ -21,6 +21,7 @@ from apps.alerts.api.serializers import (
     ArmDrillSerializer,
     ArmedDrillSerializer,
     AwaitingSerializer,
+    IllegalTransitionSerializer,
     ResolveSerializer,
 )
 from apps.alerts.lifecycle import IllegalTransition
@@ -91,7 +92,7 @@ class AcknowledgeView(APIView):
         summary="Acknowledge an alert",
         tags=["alerts"],
         request=None,
-        responses={200: AlertSerializer, (409, "application/problem+json"): ProblemSerializer},
+        responses={200: AlertSerializer, (409, "application/problem+json"): IllegalTransitionSerializer},
     )
     def put(self, request: Request, alert_uuid: UUID) -> HttpResponse:
         """Acknowledge; a repeat answers as the first did."""
@@ -115,7 +116,7 @@ class ResolveView(APIView):
         responses={
             200: AlertSerializer,
             202: AwaitingSerializer,
-            (409, "application/problem+json"): ProblemSerializer,
+            (409, "application/problem+json"): IllegalTransitionSerializer,
         },
     )
     def put(self, request: Request, alert_uuid: UUID) -> HttpResponse:
