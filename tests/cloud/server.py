@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import httpx
 
 from contracts import ROOT
+from tests.patience import WAIT_SECONDS
 
 HOST = "127.0.0.1"
-START_SECONDS = 30
+START_SECONDS = 2 * WAIT_SECONDS
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
     """Wait for what must come true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -263,9 +263,9 @@ def test_a_second_relay_waits_and_takes_over_from_a_killed_one() -> None:
     first = start_relay()
     second = None
     try:
-        until(lambda: leaders() == 1, 30)
+        until(lambda: leaders() == 1)
         second = start_relay()
-        until(lambda: candidates() == 2, 30)
+        until(lambda: candidates() == 2)
         assert leaders() == 1
         with listening(organization) as channel:
             say(organization, "under the first")

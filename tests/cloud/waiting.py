@@ -10,8 +10,9 @@ from uuid import UUID
 from django.db import connections
 
 from apps.common.scope import tenant_scope
+from tests.patience import WAIT_SECONDS
 
-SECONDS = 20
+SECONDS = WAIT_SECONDS
 
 T = TypeVar("T")
 

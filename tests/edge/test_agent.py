@@ -35,7 +35,7 @@ class Site:
     async def run(self) -> None:
         there = self.agent.said("the broker is there")
         self.agent.start()
-        await until(lambda: self.agent.said("the broker is there") > there, 20)
+        await until(lambda: self.agent.said("the broker is there") > there)
 
     def raised(self) -> list[object]:
         return [event["alert_id"] for event in self.cloud.of_kind("alert.raised")]
@@ -108,7 +108,7 @@ async def test_what_the_cloud_closed_is_not_joined(site: Site) -> None:
         await until(lambda: len(site.raised()) == 2)
         await asyncio.to_thread(site.agent.stop)
         await site.run()
-        await until(lambda: 5 in site.cloud.resumed, 20)
+        await until(lambda: 5 in site.cloud.resumed)
 
 
 async def test_an_armed_button_makes_one_drill(site: Site) -> None:
@@ -131,7 +131,7 @@ async def test_the_broker_goes_away_for_a_while(site: Site) -> None:
     site.broker.stop()
     await until(lambda: any(event["trouble"] == "broker" for event in site.cloud.of_kind("device.trouble")))
     site.broker.start()
-    await until(lambda: any(event["trouble"] == "broker" for event in site.cloud.of_kind("device.recovered")), 20)
+    await until(lambda: any(event["trouble"] == "broker" for event in site.cloud.of_kind("device.recovered")))
     async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
         await one.press(1)
         await until(lambda: one.stored() == [1])
@@ -147,7 +147,7 @@ async def test_a_start_with_the_cloud_gone(site: Site) -> None:
         await one.press(1, "triple")
         await until(lambda: one.stored() == [1])
     await site.cloud.start()
-    await until(site.raised, 30)
+    await until(site.raised)
     assert site.cloud.of_kind("alert.raised")[0]["type"] == "medical"
 
 
@@ -199,7 +199,7 @@ async def test_killed_at_any_moment_nothing_stored_is_lost_or_doubled(site: Site
         return [(str(e["device"]), int(str(e["seq"]))) for e in site.cloud.events if e["kind"] in kinds]
 
     bounced = await asyncio.to_thread(bounces, site.agent)
-    await until(lambda: set(pressed()) >= expected - bounced, 30)
+    await until(lambda: set(pressed()) >= expected - bounced)
     print(f"{kills} kills, {len(bounced)} bounces")
     assert kills > 0
     assert len(pressed()) == len(set(pressed())), "one press, one event"

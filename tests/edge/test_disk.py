@@ -16,8 +16,11 @@ import pytest
 from edge_agent.gateway import DEADLINE_SECONDS
 from tests.edge.support.rig import Rig, rig, until
 from tests.edge.support.school import DEVICES
+from tests.patience import Promise
 
 ROOT = Path(__file__).parents[2]
+MARGIN_SECONDS = 0.05
+SHARED_COMMITS_SECONDS = 2.0
 
 
 async def test_press_to_action_meets_its_deadline_with_the_disk_stalled(tmp_path: Path) -> None:
@@ -25,10 +28,10 @@ async def test_press_to_action_meets_its_deadline_with_the_disk_stalled(tmp_path
     async with rig(tmp_path) as one:
         with closing(sqlite3.connect(tmp_path / "gateway.sqlite3", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            pressed = time.perf_counter()
+            promise, pressed = Promise(DEADLINE_SECONDS + MARGIN_SECONDS), time.perf_counter()
             one.press(1)
             await until(lambda: one.building.plays)
-            assert one.building.played_at[0] - pressed < DEADLINE_SECONDS + 0.05
+            assert one.building.played_at[0] - pressed < promise.seconds
             await until(lambda: "alert.raised" in one.cloud.kinds())
             one.press(1)
             one.press(1)
@@ -150,14 +153,14 @@ async def test_two_hundred_presses_at_once_share_their_commits(tmp_path: Path) -
     """Without broker and network: a school that presses at once shares a few commits."""
     async with rig(tmp_path) as one:
         await warm_up(one)
-        pressed = time.perf_counter()
+        promise, pressed = Promise(SHARED_COMMITS_SECONDS), time.perf_counter()
         for number in range(200):
             one.press(1, f"ss-{number:08x}")
         while len(one.building.acks) < 200:
             await asyncio.sleep(0.001)
         took = time.perf_counter() - pressed
     print(f"{took * 1000:.0f} ms for all")
-    assert took < 2, "as long as 200 commits of their own would take on a slow disk"
+    assert took < promise.seconds, "as long as 200 commits of their own would take on a slow disk"
 
 
 async def warm_up(one: Rig) -> None:

@@ -18,6 +18,7 @@ from devstack.paths import Layout, layout
 from devstack.ports import HOST, Ports
 from devstack.supervisor import ProcessInfo, Supervisor
 from devstack.testing import Stack
+from tests.patience import WAIT_SECONDS
 
 NIGHTLY = bool(os.environ.get("SAFESIGNAL_NIGHTLY"))
 POLL_SECONDS = 0.1
@@ -44,15 +45,13 @@ class Chain:
 
     def kill(self, name: str) -> int:
         """`kill -9` of a supervised process; the pid that died."""
-        pid = self._info(name).pid
-        assert pid is not None, f"{name} does not run"
+        pid = self._pid(name)
         os.kill(pid, signal.SIGKILL)
         return pid
 
     def hold_down(self, name: str) -> None:
         """Kill it with all its children, and let nobody start it again."""
-        pid = self._info(name).pid
-        assert pid is not None, f"{name} does not run"
+        pid = self._pid(name)
         for one in [pid, *descendants(pid)]:
             with suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
@@ -72,8 +71,7 @@ class Chain:
             finally:
                 await asyncio.to_thread(self.start, name)
             return
-        pid = self._info(name).pid
-        assert pid is not None
+        pid = await asyncio.to_thread(self._pid, name)
         family = [pid, *descendants(pid)]
         for one in family:
             os.kill(one, signal.SIGSTOP)
@@ -101,7 +99,10 @@ class Chain:
         return self.running(name)
 
     def rows(self, sql: str) -> list[list[str]]:
-        """What PostgreSQL holds, past every policy."""
+        """What PostgreSQL holds, past every policy. Waits for a server that is on its way back."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not self.answers("postgres") and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
         answer = engines.psql(self.place, self._secrets, f"\\connect {engines.DATABASE}\n{sql};")
         return [line.split("|") for line in answer.splitlines()]
 
@@ -110,6 +111,14 @@ class Chain:
         path = self.place.edge / "gateway.sqlite3"
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             return connection.execute(sql).fetchall()
+
+    def _pid(self, name: str) -> int:
+        """The process that runs under this name; one that died by itself is given time to come back."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while (pid := self._info(name).pid) is None:
+            assert time.monotonic() < deadline, f"{name} does not run"
+            time.sleep(POLL_SECONDS)
+        return pid
 
     def _info(self, name: str) -> ProcessInfo:
         return next(one for one in self._supervisor.processes() if one.name == name)

@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from devstack.cloud import Alert, Cloud, Unreachable
 from devstack.demo import Demo
 from devstack.errors import Refusal
+from tests.patience import WAIT_SECONDS
 
 AGAIN_SECONDS = 0.2
 SILENCE_SECONDS = 25.0
@@ -89,7 +90,7 @@ async def listening(demo: Demo, role: str = "admin") -> AsyncIterator[Listener]:
     listener = Listener(demo.organization_id)
     task = asyncio.create_task(_listen(demo, role, listener))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             await listener.ready.wait()
         yield listener
     finally:

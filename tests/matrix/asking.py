@@ -3,12 +3,12 @@
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
 from ipaddress import IPv6Address
 
 from django.db import connections
 from django.test import Client
 
+from apps.common import request_ids
 from tests.matrix.entry import Entry
 from tests.matrix.things import Things
 
@@ -32,26 +32,17 @@ def ask(entry: Entry, things: Things, token: str | None) -> Answer:
     body = entry.body(things) if entry.body else ""
     data = body if isinstance(body, str | bytes) else json.dumps(body)
     address = str(IPv6Address(b"\x20\x01\x0d\xb8" + secrets.token_bytes(12)))
-    began = moment()
+    request_id = secrets.token_hex(16)
+    headers[request_ids.HEADER] = request_id
     answer = Client(REMOTE_ADDR=address).generic(
         entry.method, path, data, content_type=entry.content_type, headers=headers
     )
     text = b"".join(answer).decode(errors="replace")
-    return Answer(answer.status_code, answer.get("Content-Type", ""), text, changes_since(began))
+    return Answer(answer.status_code, answer.get("Content-Type", ""), text, changes_of(request_id))
 
 
-def moment() -> datetime:
-    """Now, by the clock of the database."""
+def changes_of(request_id: str) -> list[str]:
+    """The actions of what one request changed, of every organization, whatever else is written meanwhile."""
     with connections["owner"].cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        now: datetime = cursor.fetchone()[0]
-        return now
-
-
-def changes_since(began: datetime) -> list[str]:
-    """The actions of what was changed since then, of every organization; a test whose clock is ahead left others."""
-    with connections["owner"].cursor() as cursor:
-        cursor.execute(
-            "SELECT action FROM audit_entries WHERE outcome = 'done' AND at BETWEEN %s AND clock_timestamp()", [began]
-        )
+        cursor.execute("SELECT action FROM audit_entries WHERE outcome = 'done' AND request_id = %s", [request_id])
         return sorted(row[0] for row in cursor.fetchall())

@@ -12,9 +12,10 @@ from websockets.typing import Subprotocol
 
 from tests.cloud.server import Server
 from tests.matrix.callers import Caller
+from tests.patience import WAIT_SECONDS
 
 RESUME = {"person": '{"type":"resume","organizations":{}}', "gateway": '{"type":"resume","cursor":null}'}
-SECONDS = 20
+SECONDS = 2 * WAIT_SECONDS
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Whoever listens, only what is theirs: every live door with every caller, while alerts are raised in all schools."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,7 @@ from tests.matrix.entry import At
 from tests.matrix.expected import rights_at
 from tests.matrix.listening import Listener, listening
 from tests.matrix.things import Things, alert_elsewhere
+from tests.patience import WAIT_SECONDS
 
 PEOPLE, GATEWAYS = ("/ws/alerts", STREAM), ("/ws/edge",)
 """Who is taken at which live door; a new one belongs in one of the two."""
@@ -47,6 +49,7 @@ async def test_everybody_hears_what_the_role_table_lets_them(
     listeners = [(Listener(caller, door), token) for door in (*PEOPLE, *GATEWAYS) for caller, token in everybody]
     async with listening(server, listeners):
         raised = await asyncio.to_thread(_in_a_thread, world)
+        await _all_heard([listener for listener, _ in listeners], raised)
         await _quiet([listener for listener, _ in listeners])
     wrong = [f"{listener}: {defect}" for listener, _ in listeners for defect in _defects(listener, raised)]
     if wrong:
@@ -113,6 +116,20 @@ def _defects(listener: Listener, raised: list[Raised]) -> list[str]:
             what = "did not hear of" if alert.is_for(listener.caller) else "heard of"
             wrong.append(f"{what} {alert.name}")
     return wrong
+
+
+async def _all_heard(listeners: list[Listener], raised: list[Raised]) -> None:
+    """Until everybody has heard what they must hear; what is missing at the deadline is a defect."""
+    expected = [
+        (listener, str(alert.id))
+        for listener in listeners
+        if _may_listen(listener)
+        for alert in raised
+        if alert.is_for(listener.caller)
+    ]
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not all(listener.heard_of(id_) for listener, id_ in expected) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
 
 
 async def _quiet(listeners: list[Listener]) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devstack.paths import ROOT
+from tests.patience import WAIT_SECONDS
 
 GATEWAY_ID = "0198f2c4-6a10-7001-9c41-5d2e8f7a0001"
 
@@ -73,7 +74,7 @@ def running(command: list[str], environment: dict[str, str] | None, port: int, l
     """The process, from the moment that its port answers; ended by its pid."""
     with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + WAIT_SECONDS
             while not answers(port):
                 assert process.poll() is None, f"{command[0]} ended: {log.read_text()}"
                 assert time.monotonic() < deadline, f"{command[0]} does not listen: {log.read_text()}"

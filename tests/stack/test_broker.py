@@ -13,11 +13,12 @@ import aiomqtt
 import pytest
 
 from devstack import pki
+from tests.patience import WAIT_SECONDS
 from tests.stack import brokers
 
 pytestmark = pytest.mark.stack
 
-ARRIVES = 5.0
+ARRIVES = WAIT_SECONDS
 ACCEPTED = b"\x20\x02\x00\x00"
 
 
@@ -40,7 +41,7 @@ class School:
             context.load_cert_chain(identity.certificate, identity.key)
         name = client_id or (identity.name if identity else "nobody")
         return aiomqtt.Client(
-            "127.0.0.1", self.port, identifier=name, tls_context=context, clean_session=clean, timeout=3,
+            "127.0.0.1", self.port, identifier=name, tls_context=context, clean_session=clean, timeout=WAIT_SECONDS,
         )  # fmt: skip
 
     def button(self, number: int) -> pki.Identity:

@@ -14,12 +14,13 @@ import pytest
 from contracts.validation import problems
 from devstack import pki
 from devstack.simulated import SimulatedButton
+from tests.patience import WAIT_SECONDS
 from tests.stack import brokers
 from tests.stack.test_broker import School
 
 pytestmark = pytest.mark.stack
 
-SOON = 10.0
+SOON = WAIT_SECONDS
 # Each test has a button of its own: the broker remembers the last state of each.
 NUMBERS = itertools.count()
 

@@ -15,8 +15,9 @@ from websockets.typing import Origin, Subprotocol
 
 from contracts.validation import problems
 from tests.cloud.server import Server
+from tests.patience import WAIT_SECONDS
 
-SECONDS = 10
+SECONDS = WAIT_SECONDS
 CHECKED = 100
 
 

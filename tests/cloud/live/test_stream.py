@@ -13,6 +13,7 @@ from apps.accounts.models import Role
 from contracts.validation import problems
 from tests.cloud.school import Person, School, make_person, raise_alert
 from tests.cloud.server import Server
+from tests.patience import WAIT_SECONDS
 
 PATH = "/api/v1/alerts/stream"
 
@@ -29,7 +30,7 @@ class Event:
 @contextmanager
 def streaming(server: Server, person: Person, last: str | None = None) -> Iterator[Iterator[Event]]:
     headers = {"authorization": f"Bearer {person.token}", **({"last-event-id": last} if last is not None else {})}
-    with httpx.stream("GET", f"{server.url}{PATH}", headers=headers, timeout=10) as answer:
+    with httpx.stream("GET", f"{server.url}{PATH}", headers=headers, timeout=WAIT_SECONDS) as answer:
         assert answer.status_code == httpx.codes.OK
         assert answer.headers["content-type"] == "text/event-stream"
         assert answer.headers["cache-control"] == "no-store"

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from tests.edge.support.authority import Authority
+from tests.patience import WAIT_SECONDS
 
 ROOT = Path(__file__).parents[3]
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -43,7 +44,7 @@ class Broker:
         command, environment = self.command()
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment})
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -54,7 +55,7 @@ class Broker:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(WAIT_SECONDS)
             self._process = None
 
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from edge_agent.settings import PREFIX
 from tests.edge.support.authority import Authority, private_pem, public_pem
 from tests.edge.support.cloud import Cloud
+from tests.patience import WAIT_SECONDS
 
 ROOT = Path(__file__).parents[3]
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
@@ -74,7 +75,7 @@ class AgentProcess:
         if self._process is None:
             return 0
         self._process.send_signal(how)
-        code = self._process.wait(20)
+        code = self._process.wait(WAIT_SECONDS)
         self._process = None
         return code
 
@@ -87,7 +88,7 @@ class AgentProcess:
             text=True,
             cwd=ROOT,
             check=False,
-            timeout=20,
+            timeout=WAIT_SECONDS,
         )
 
     @property

@@ -15,6 +15,7 @@ from edge_agent.messages.building import Ack, Play
 from edge_agent.messages.events import Event
 from edge_agent.store.store import Kept, Store
 from tests.edge.support.school import DEVICES, policy
+from tests.patience import WAIT_SECONDS
 
 
 @dataclass
@@ -81,7 +82,7 @@ async def rig(folder: Path, *, opens: bool = True) -> AsyncIterator[Rig]:
         gateway.state.policy = policy()
         store.start()
         if opens:
-            await asyncio.wait_for(opened.wait(), 5)
+            await asyncio.wait_for(opened.wait(), WAIT_SECONDS)
             loads.append(await store.load())
             gateway.load(loads[0])
         yield Rig(gateway, store, building, cloud, health, loads)
@@ -89,7 +90,7 @@ async def rig(folder: Path, *, opens: bool = True) -> AsyncIterator[Rig]:
     await store.close(0.5)
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
     """Wait for a condition; say which one it was when it does not come."""
     deadline = time.monotonic() + seconds
     while not condition():
