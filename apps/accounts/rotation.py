@@ -15,6 +15,8 @@ from apps.accounts import key_ring
 SHOWN_FIRST: Final = timedelta(seconds=60)
 """How long a new key is in the ring before it signs: longer than any process takes to see it, or a cache keeps the old
 JWKS."""
+SHOWN_LONGEST: Final = timedelta(days=7)
+"""More than copying a folder to other machines takes. While a key waits to sign, no other rotation is possible."""
 PRIVATE: Final = 0o600
 
 

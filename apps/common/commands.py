@@ -4,8 +4,10 @@ Exit codes: 0 it is done (or, with --dry-run, could be), 1 it was refused and no
 not right.
 """
 
-from collections.abc import Iterator
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -13,11 +15,35 @@ from apps.common.csv_tables import CsvRefused
 from apps.common.problems import Problem
 
 REFUSED = 1
+LONGEST_REASON: Final = 500
 
 
 def add_dry_run(parser: CommandParser) -> None:
     """`--dry-run`."""
     parser.add_argument("--dry-run", action="store_true", help="Check all, say what would be done, change nothing.")
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    """The `type` of an option that takes a whole number within bounds, both included."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ArgumentTypeError(f"{text} is not a whole number.") from None
+        if not lowest <= number <= highest:
+            raise ArgumentTypeError(f"{text} is not from {lowest} to {highest}.")
+        return number
+
+    return parse
+
+
+def reason(text: str) -> str:
+    """The `type` of an option that takes a reason for the audit trail. Raises ArgumentTypeError."""
+    stripped = text.strip()
+    if not stripped or len(stripped) > LONGEST_REASON:
+        raise ArgumentTypeError(f"a reason has 1 to {LONGEST_REASON} characters.")
+    return stripped
 
 
 @contextmanager

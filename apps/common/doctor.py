@@ -4,6 +4,7 @@ Each check looks at one thing with the means that the running programs use, wait
 seconds, and changes nothing that stays.
 """
 
+import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from django.conf import settings
 from django.core import mail
 from django.core.cache import cache
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
@@ -35,6 +36,7 @@ RELAY_LATE: Final = timedelta(seconds=30)
 """The relay shows itself every 10 s."""
 HEADS_LATE: Final = timedelta(hours=26)
 CONNECT_SECONDS: Final = 3
+FILES: Final = "django.core.mail.backends.filebased.EmailBackend"
 
 
 class State(StrEnum):
@@ -158,11 +160,17 @@ def _heartbeat(name: str, beats: str, late: timedelta, now: datetime, advice: st
 
 
 def _storage() -> Finding:
+    """No folder is made: it would belong to whoever runs this, and not to the programs that need it."""
+    if isinstance(default_storage, FileSystemStorage) and not Path(default_storage.location).is_dir():
+        advice = "Make it for the user who runs web and worker, or set SAFESIGNAL_OBJECTS_DIR or SAFESIGNAL_S3_* right."
+        return unwell("object storage", f"there is no folder {default_storage.location}", advice)
     try:
-        name = default_storage.save(f"doctor/{new_id()}", ContentFile(b"well"))
-        with default_storage.open(name) as file:
-            found = file.read()
-        default_storage.delete(name)
+        name = default_storage.save(f"doctor-{new_id()}", ContentFile(b"well"))
+        try:
+            with default_storage.open(name) as file:
+                found = file.read()
+        finally:
+            default_storage.delete(name)
     except Exception as error:
         return unwell("object storage", error, "Set SAFESIGNAL_S3_* or SAFESIGNAL_OBJECTS_DIR right; is it full?")
     if found != b"well":
@@ -186,6 +194,8 @@ def _heads(now: datetime) -> Finding:
 
 
 def _mail() -> Finding:
+    if settings.EMAIL_BACKEND == FILES:
+        return _mail_files(Path(settings.EMAIL_FILE_PATH))
     connection = mail.get_connection()
     try:
         connection.open()
@@ -193,6 +203,13 @@ def _mail() -> Finding:
     except OSError as error:
         return unwell("mail", error, "Set SAFESIGNAL_EMAIL_URL right; is the mail server there, and the password good?")
     return well("mail", type(connection).__module__.rpartition(".")[2])
+
+
+def _mail_files(folder: Path) -> Finding:
+    """Opening this backend would make a file."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return unwell("mail", f"{folder} cannot be written", "Make this folder, or set SAFESIGNAL_EMAIL_URL right.")
+    return well("mail", f"files in {folder}: none leaves this machine")
 
 
 def _valkeys_clock() -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
 from apps.common.commands import REFUSED
-from apps.common.scope import system_scope
+from apps.common.scope import system_scope, tenant_scope
 from apps.tenancy.models import Organization
 
 
@@ -15,16 +15,27 @@ def add_organization(parser: CommandParser) -> None:
     parser.add_argument("--organization", required=True, metavar="SLUG", help="The organization's slug, or its id.")
 
 
-def named_organization(named: str) -> UUID:
-    """The id of the organization of this slug or id, before anything of it is in scope. Raises CommandError."""
+def named_organization(named: str, *, returncode: int = REFUSED) -> UUID:
+    """The id of the organization of this slug or id, before anything of it is in scope.
+
+    Raises CommandError, with `returncode`, where there is none.
+    """
     try:
-        return UUID(named)
+        found = _existing(UUID(named))
     except ValueError:
-        pass
-    if "system" not in connections.databases:
-        raise CommandError("Set DATABASE_SYSTEM_URL, or give the organization's id.", returncode=REFUSED)
-    with system_scope():
-        found = Organization.objects.filter(slug=named.lower()).values_list("id", flat=True).first()
+        found = _of_slug(named, returncode)
     if found is None:
-        raise CommandError(f"There is no organization {named}.", returncode=REFUSED)
+        raise CommandError(f"There is no organization {named}.", returncode=returncode)
     return found
+
+
+def _existing(organization_id: UUID) -> UUID | None:
+    with tenant_scope([organization_id]):
+        return Organization.objects.filter(id=organization_id).values_list("id", flat=True).first()
+
+
+def _of_slug(named: str, returncode: int) -> UUID | None:
+    if "system" not in connections.databases:
+        raise CommandError("Set DATABASE_SYSTEM_URL, or give the organization's id.", returncode=returncode)
+    with system_scope():
+        return Organization.objects.filter(slug=named.lower()).values_list("id", flat=True).first()

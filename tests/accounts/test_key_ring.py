@@ -195,6 +195,20 @@ def test_a_second_rotation_waits_for_the_first(folder: Path) -> None:
     assert len(list(folder.iterdir())) == 2
 
 
+@pytest.mark.parametrize("seconds", ["999999999", "604801", "59", "0", "-60", "60.5", "soon"])
+def test_rotation_refuses_a_time_out_of_bounds_and_makes_no_key(folder: Path, seconds: str) -> None:
+    add_key(folder, timezone.now() - timedelta(days=90))
+    with pytest.raises(CommandError, match=rf"--signs-in: {seconds} is not (from 60 to 604800|a whole number)\."):
+        rotate("--signs-in", seconds)
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_rotation_takes_the_longest_time(folder: Path) -> None:
+    add_key(folder, timezone.now() - timedelta(days=90))
+    rotate("--signs-in", "604800")
+    assert len(list(folder.iterdir())) == 2
+
+
 def test_a_folder_that_is_not_there_is_said(folder: Path) -> None:
     folder.rmdir()
     with pytest.raises(CommandError) as refused:

@@ -233,6 +233,14 @@ def test_an_operator_resets_what_somebody_lost(api: Api, person: Person, address
         call_command("reset_second_factor", "nobody@elsewhere.example", reason="none")
 
 
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
+def test_reset_of_second_factors_needs_a_reason_of_1_to_500_characters(api: Api, person: Person, reason: str) -> None:
+    api.set_up_totp()
+    with pytest.raises(CommandError, match="a reason has 1 to 500 characters"):
+        call_command("reset_second_factor", person.email, reason=reason)
+    assert ("second_factor.reset", "done") not in actions(person)
+
+
 # --- Passkeys --------------------------------------------------------------------------------------------------------
 
 

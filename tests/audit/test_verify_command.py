@@ -1,6 +1,7 @@
 """`manage.py verify_audit` as an operator runs it: names the first broken link, and exits with a code that says so."""
 
 import json
+import secrets
 from io import StringIO
 from pathlib import Path
 from uuid import UUID
@@ -14,6 +15,8 @@ from pytest_django import Settings
 
 from apps.common import audit_heads
 from apps.common.ids import new_id
+from apps.common.scope import system_scope
+from apps.tenancy.models import Organization
 from tests.audit.test_chain import fill
 from tests.audit.trail import tamper
 
@@ -112,6 +115,32 @@ def test_what_cannot_be_read_is_another_exit_code(wrong: list[str]) -> None:
         call_command("verify_audit", *wrong)
     assert refused.value.returncode != 0
     assert wrong[0].lstrip("-").split("-")[0] in str(refused.value) or "nowhere" in str(refused.value)
+
+
+def test_unknown_organization_is_an_error_and_not_a_whole_trail() -> None:
+    for unknown in (str(new_id()), "no-such-school"):
+        with pytest.raises(CommandError, match=f"There is no organization {unknown}") as refused:
+            call_command("verify_audit", "--organization", unknown)
+        assert refused.value.returncode == 2
+
+
+def test_organization_can_be_named_by_its_slug() -> None:
+    name = f"Lincoln {secrets.token_hex(6)}"
+    call_command("create_organization", name, "--admin", "ana@lincoln.example", stdout=StringIO())
+    slug = name.lower().replace(" ", "-")
+    with system_scope():
+        organization = Organization.objects.get(slug=slug)
+    code, text = verify("--organization", slug)
+    assert code == 0
+    assert text.startswith(f"{organization.id}: whole, ")
+
+
+def test_chain_that_was_removed_as_a_whole_is_broken_and_not_unknown(organization: UUID, trail: list[UUID]) -> None:
+    audit_heads.store_if_due(timezone.now())
+    tamper("DELETE FROM audit_entries WHERE id = ANY(%s)", trail)
+    code, text = verify("--organization", str(organization))
+    assert code == 1
+    assert f"{organization}: BROKEN" in text
 
 
 def test_the_help_says_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

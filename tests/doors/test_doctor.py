@@ -16,14 +16,18 @@ from django.utils import timezone
 from apps.common import bus, heartbeats
 from apps.common.relay import HEARTBEAT, Relay, publish_unsent
 from contracts import ROOT
+from tests.environment import PLACE
 
 pytestmark = pytest.mark.slow
+
+NOWHERE = "postgres://safesignal_app:x@/x?host=%2Fnowhere"
 
 
 @dataclass(frozen=True)
 class Report:
     code: int
     text: str
+    errors: str
 
     @property
     def findings(self) -> dict[str, dict[str, str]]:
@@ -46,7 +50,7 @@ def doctor(*arguments: str, **environment: str) -> Report:
         timeout=60,
     )
     assert done.returncode in (0, 1), done.stderr
-    return Report(done.returncode, done.stdout)
+    return Report(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -180,6 +184,37 @@ def test_for_people_each_thing_is_a_line_and_each_trouble_one_more() -> None:
     assert lines[number].startswith("UNWELL")
     assert lines[number + 1].strip().startswith("-> Set SAFESIGNAL_EMAIL_URL right")
     assert lines[0].startswith("well")
+
+
+@pytest.mark.usefixtures("all_at_work")
+def test_doctor_leaves_no_file_and_no_folder() -> None:
+    before = written()
+    assert doctor().code == 0
+    assert written() == before
+
+
+def written() -> list[Path]:
+    """What lies in the folders of objects and e-mails."""
+    return [path for folder in (PLACE.objects, PLACE.mail) for path in sorted(folder.rglob("*"))]
+
+
+@pytest.mark.usefixtures("all_at_work")
+@pytest.mark.parametrize("variable", ["SAFESIGNAL_OBJECTS_DIR", "SAFESIGNAL_EMAIL_URL"])
+def test_doctor_does_not_make_a_folder_that_is_missing(variable: str, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    report = doctor(**{variable: f"filemail:///{missing}" if variable == "SAFESIGNAL_EMAIL_URL" else str(missing)})
+    assert str(missing) in " ".join(report.unwell.values())
+    assert not missing.exists()
+
+
+@pytest.mark.usefixtures("all_at_work")
+def test_doctor_prints_no_log_lines_for_people() -> None:
+    """Nor on standard error, which a terminal shows beside it."""
+    away = {"VALKEY_URL": "unix:///nowhere/v?db=0", "CACHE_URL": "unix:///nowhere/v?db=1", "DATABASE_URL": NOWHERE}
+    report = doctor("--no-color", **away)
+    assert "UNWELL" in report.text
+    assert "{" not in report.text
+    assert report.errors == ""
 
 
 def test_the_help_says_the_exit_codes() -> None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from apps.accounts import authenticators
 from apps.accounts.selectors import user_by_email
 from apps.accounts.services import second_factors
+from apps.common.commands import reason as a_reason
 
 
 class Command(BaseCommand):
@@ -18,7 +19,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Whose, and why."""
         parser.add_argument("email", help="the account's e-mail address")
-        parser.add_argument("--reason", required=True, help="how you made sure of who is asking; no personal data")
+        parser.add_argument(
+            "--reason", required=True, type=a_reason, help="how you made sure of who is asking; no personal data"
+        )
         parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
 
     def handle(self, *args: Any, email: str, reason: str, dry_run: bool, **options: Any) -> None:

@@ -10,8 +10,11 @@ from django.utils import timezone
 
 from apps.accounts import rotation
 from apps.accounts.key_ring import RELOAD_SECONDS
-from apps.accounts.rotation import SHOWN_FIRST, AlreadyRotated
+from apps.accounts.rotation import SHOWN_FIRST, SHOWN_LONGEST, AlreadyRotated
+from apps.common.commands import whole_number
 
+SHORTEST = int(SHOWN_FIRST.total_seconds())
+LONGEST = int(SHOWN_LONGEST.total_seconds())
 CAN_NOT = 1
 WAITS_ALREADY = 3
 
@@ -32,10 +35,11 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Say what would be done, and do nothing.")
         parser.add_argument(
             "--signs-in",
-            type=int,
-            default=int(SHOWN_FIRST.total_seconds()),
+            type=whole_number(SHORTEST, LONGEST),
+            default=SHORTEST,
             metavar="SECONDS",
-            help="How long the new key is shown before it signs: more where the folder is copied to other machines.",
+            help=f"How long the new key is shown before it signs: from {SHORTEST}, the default, to {LONGEST}. Give it "
+            "longer where the folder is copied to other machines.",
         )
         parser.add_argument(
             "--stolen",

@@ -20,10 +20,11 @@ class Command(BaseCommand):
     """Looks at each dependency, prints a line for it, and exits with 1 where something is unwell."""
 
     help = (
-        "Check key files, PostgreSQL (version, roles, locks between schools, migrations, outbox), Valkey, cache, "
-        "queue, relay, beat, object storage, audit heads, mail and clocks; say what to do for each that is not well. "
-        "Nothing that it writes stays. Exit code 0: all is well; 1: something is not. Run it with the environment of "
-        "the process that you wonder about: what it was not given is reported as `not here`."
+        "Check everything that this installation needs, and say what to do for each thing that is not well: key files, "
+        "PostgreSQL (version, roles, locks between schools, migrations, outbox), Valkey, cache, queue, relay, beat, "
+        "object storage, audit heads, mail, clocks, gateways and buttons. Nothing that it writes stays. "
+        "Exit code 0: all is well; 1: something is not. Run it with the environment of the process that you wonder "
+        "about: what it was not given is reported as `not here`."
     )
     requires_system_checks = []
 
@@ -33,7 +34,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Examine and print as it goes."""
-        logging.getLogger("django_redis").setLevel(logging.CRITICAL)
+        logging.disable(logging.CRITICAL)  # what a check meets is in its line, and not also in lines of JSON around it
         console = Console(no_color=options["no_color"], highlight=False, soft_wrap=True)
         findings: list[Finding] = []
         for finding in examine():

@@ -13,8 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from apps.common import audit_heads, audit_verify
 from apps.common.audit_verify import Verdict
+from apps.tenancy.command_line import named_organization
 
 BROKEN: Final = 1
+UNREADABLE: Final = 2
 PLATFORM: Final = "platform"
 
 
@@ -25,7 +27,8 @@ class Command(BaseCommand):
         "Read the audit trail from its start and name the first broken link of each organization's chain: changed, "
         "removed, inserted, reordered, cut off at its end, or rewritten as a whole (seen from the signed heads in "
         "object storage). Changes nothing. Exit code 0: whole; 1: a link is broken or a stored head is forged; "
-        "2: it could not be read. Needs DATABASE_SYSTEM_URL, and SAFESIGNAL_AUDIT_KEY_FILE or --public-key."
+        "2: it could not be read, or there is no such organization. Needs DATABASE_SYSTEM_URL, and "
+        "SAFESIGNAL_AUDIT_KEY_FILE or --public-key."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,9 +36,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--organization",
             action="append",
-            type=_organization,
-            metavar="ID",
-            help=f"Only this one's chain; `{PLATFORM}` for what belongs to no organization. May be repeated.",
+            metavar="SLUG",
+            help="Only the chain of the organization of this slug or id; "
+            f"`{PLATFORM}` for what belongs to no organization. May be repeated.",
         )
         parser.add_argument(
             "--public-key",
@@ -50,11 +53,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Verify, print, and exit with 1 where anything is broken."""
         try:
-            chains = options["organization"] or audit_verify.chains()
             files = list(audit_heads.stored(options["public_key"]))
+            chains = _chains(options["organization"] or [], files)
             verdicts = self._verify(chains, files)
         except (OSError, ValueError) as error:
-            raise CommandError(f"The trail could not be read: {error}", returncode=2) from None
+            raise CommandError(f"The trail could not be read: {error}", returncode=UNREADABLE) from None
         forged = audit_verify.forged(files)
         write = self._write_json if options["json"] else self._write_text
         write(verdicts, forged)
@@ -84,5 +87,22 @@ class Command(BaseCommand):
             self.stdout.write(msgspec.json.encode(line).decode())
 
 
-def _organization(text: str) -> UUID | None:
-    return None if text == PLATFORM else UUID(text)
+def _chains(named: list[str], files: list[audit_heads.HeadsFile]) -> list[UUID | None]:
+    """The chains to read: all, or those of the named organizations. Raises CommandError for an unknown one.
+
+    An organization that is gone, or whose whole chain is, is known from what is left: entries, or a stored head.
+    """
+    with_trail = audit_verify.chains()
+    if not named:
+        return with_trail
+    heads = (head for file in files if file.heads for head in file.heads.heads)
+    known = {*with_trail, *(head.organization_id for head in heads)}
+    return [None if one == PLATFORM else _chain(one, known) for one in named]
+
+
+def _chain(named: str, known: set[UUID | None]) -> UUID:
+    try:
+        organization_id = UUID(named)
+    except ValueError:
+        return named_organization(named, returncode=UNREADABLE)
+    return organization_id if organization_id in known else named_organization(named, returncode=UNREADABLE)
