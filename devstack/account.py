@@ -1,5 +1,6 @@
 """Which system user the processes run as: oneself, or, for root, a user with no rights of its own."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -25,12 +26,21 @@ class Account:
 
     def may_read(self, path: Path) -> bool:
         """Whether this user gets to `path` and may read it (by mode bits; what is missing counts as readable)."""
+        return self.first_closed_parent(path) is None and self.has_read_bits(path)
+
+    def first_closed_parent(self, path: Path) -> Path | None:
+        """The topmost folder above `path` that this user cannot pass through."""
         if self.name is None:
+            return None
+        above = (folder for folder in reversed(path.parents) if folder.exists())
+        return next((folder for folder in above if not self._has(folder.stat(), stat.S_IXOTH)), None)
+
+    def has_read_bits(self, path: Path) -> bool:
+        """Whether the mode of `path` lets this user read it, and enter it if it is a folder; not what lies above."""
+        if self.name is None or not path.exists():
             return True
-        for folder in reversed(path.parents):
-            if folder.exists() and not self._has(folder.stat(), stat.S_IXOTH):
-                return False
-        return not path.exists() or self._has(path.stat(), stat.S_IROTH)
+        found = path.stat()
+        return self._has(found, stat.S_IROTH) and (not stat.S_ISDIR(found.st_mode) or self._has(found, stat.S_IXOTH))
 
     def _has(self, found: os.stat_result, other_bit: int) -> bool:
         if found.st_uid == self.uid:
@@ -45,9 +55,10 @@ class Account:
             return
         for top in tops:
             for path in (top, *top.rglob("*")):
-                found = path.lstat()
-                if (found.st_uid, found.st_gid) != (self.uid, self.gid):
-                    os.lchown(path, self.uid, self.gid)
+                with contextlib.suppress(FileNotFoundError):  # programs that run remove files meanwhile
+                    found = path.lstat()
+                    if (found.st_uid, found.st_gid) != (self.uid, self.gid):
+                        os.lchown(path, self.uid, self.gid)
 
 
 def myself() -> Account:

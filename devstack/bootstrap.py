@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,27 @@ class Stop(Exception):
 def checksum(lock: Path) -> str:
     """What the stamp of an installation holds: the lock's content and the Python it was installed for."""
     return f"{hashlib.sha256(lock.read_bytes()).hexdigest()} {sys.version_info.major}.{sys.version_info.minor}\n"
+
+
+def this_python() -> tuple[str, str]:
+    """Version and resolved path of the Python that runs this; the path tells CPython from PyPy."""
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    return platform.python_version(), os.path.realpath(base)
+
+
+def python_of(venv: Path) -> tuple[str, str]:
+    """The same of the Python that a virtual environment was made with, as `venv` notes it in pyvenv.cfg."""
+    try:
+        lines = (venv / "pyvenv.cfg").read_text().splitlines()
+    except FileNotFoundError:
+        return "", ""
+    found = dict(line.partition(" = ")[::2] for line in lines)
+    return found.get("version", ""), found.get("executable", "")
+
+
+def usable(venv: Path) -> bool:
+    """Whether this virtual environment is there, and is one of the Python that runs this."""
+    return (venv / "bin" / "python").exists() and python_of(venv) == this_python()
 
 
 def stamp(venv: Path, lock: str) -> Path:
@@ -47,13 +69,11 @@ def need(command: str | None, venv: Path) -> str | None:
     The development set contains the runtime set (it is compiled with it as a constraint), so a machine
     that once ran the tests goes on with the development set.
     """
-    if not (venv / "bin" / "python").exists():
-        return DEVELOPMENT_LOCK if command in DEVELOPMENT_COMMANDS else RUNTIME_LOCK
     if command in DEVELOPMENT_COMMANDS or stamp(venv, DEVELOPMENT_LOCK).exists():
         wanted = DEVELOPMENT_LOCK
     else:
         wanted = RUNTIME_LOCK
-    complete = installed(venv, wanted) and (wanted == RUNTIME_LOCK or installed(venv, RUNTIME_LOCK))
+    complete = usable(venv) and installed(venv, wanted) and (wanted == RUNTIME_LOCK or installed(venv, RUNTIME_LOCK))
     return None if complete else wanted
 
 
@@ -63,7 +83,7 @@ def python_package() -> str:
 
 
 def make_venv(venv: Path) -> None:
-    """A new, empty virtual environment, in place of one that is there but broken."""
+    """A new, empty virtual environment, in place of one that is broken or was made with another Python."""
     missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
     if missing:
         advice = f"install it first (Debian, Ubuntu: apt install {python_package()})"
@@ -83,7 +103,9 @@ def has_pip(python: Path) -> bool:
 def install(venv: Path, lock: str) -> None:
     """Install one lock file; its stamp is written only when everything of it is there."""
     python = venv / "bin" / "python"
-    if not (python.exists() and has_pip(python)):
+    if not (usable(venv) and has_pip(python)):
+        if python.exists() and python_of(venv) != this_python():
+            print(f"{venv} was made with another Python than {this_python()[1]}: making it again.", file=sys.stderr)
         make_venv(venv)
     print(f"Installing the packages of {lock} into {venv} (the first time takes a minute or two) ...", file=sys.stderr)
     for name in (RUNTIME_LOCK, DEVELOPMENT_LOCK):

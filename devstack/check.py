@@ -1,7 +1,6 @@
 """`./dev check`: everything that can be said of the code without running its tests."""
 
 import os
-import secrets
 import subprocess
 import tempfile
 import time
@@ -11,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 
 from devstack import environments, locks
-from devstack.credentials import new_key
 from devstack.paths import ROOT
 
 console = Console()
@@ -22,8 +20,8 @@ def run() -> int:
     """Run every check, show what fails, and go on to the next; 0 when all are well."""
     failed = []
     with tempfile.TemporaryDirectory() as folder:
-        development = throwaway_settings(Path(folder), "development")
-        production = throwaway_settings(Path(folder), "production")
+        development = environments.throwaway(Path(folder), "development")
+        production = environments.throwaway(Path(folder), "production")
         for name, check in checks(development, production):
             began = time.monotonic()
             well, output = check()
@@ -70,28 +68,3 @@ def lock_files() -> Outcome:
     """Whether they are current."""
     found = locks.problems()
     return not found, "\n".join(found)
-
-
-def throwaway_settings(folder: Path, profile: str) -> environments.Environment:
-    """Settings with generated secrets and no engines behind them: enough to load the code under this profile."""
-    tokens = folder / f"{profile}-tokens"
-    tokens.mkdir()
-    configuration = folder / f"{profile}-config.pem"
-    for path in (tokens / "20260101T000000Z.pem", configuration):
-        path.touch(mode=0o600)
-        path.write_bytes(new_key())
-    nowhere = f"{folder}/nowhere"
-    database = f"postgres://safesignal_{{role}}:none@/safesignal?host={nowhere.replace('/', '%2F')}"
-    return {
-        "DJANGO_SETTINGS_MODULE": "safesignal.settings",
-        "SAFESIGNAL_PROFILE": profile,
-        "SAFESIGNAL_SECRET_KEY": secrets.token_urlsafe(64),
-        "SAFESIGNAL_TOKEN_KEYS_DIR": str(tokens),
-        "SAFESIGNAL_CONFIG_KEY_FILE": str(configuration),
-        "SAFESIGNAL_ALLOWED_HOSTS": "safesignal.example",
-        "SAFESIGNAL_BASE_URL": "https://safesignal.example",
-        "DATABASE_URL": database.format(role="app"),
-        "VALKEY_URL": f"unix://{nowhere}/valkey?db=0",
-        "CACHE_URL": f"unix://{nowhere}/valkey?db=1",
-        "CELERY_BROKER_URL": f"redis+socket://{nowhere}/valkey",
-    }

@@ -9,11 +9,13 @@ import typer
 
 from devstack import check, commands, demo, testing_run
 from devstack.errors import Refusal, explain
-from devstack.paths import layout
+from devstack.paths import layout, write_for_owner_only
 from devstack.press import Order, Press
 from devstack.up import Up
 
-PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+# The program behind the command has a help of its own.
+PASS_ON_HELP_TOO = {**PASS_ON, "help_option_names": []}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,7 +31,7 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
 ) -> None:
     """Start everything, and say where to look and how to log in."""
-    os.umask(0o077)
+    write_for_owner_only()
     Up(layout()).run(detach=detach)
 
 
@@ -49,7 +51,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
 def logs(
     name: Annotated[str | None, typer.Argument(help="A process; all of them when left out.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they are written.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
 ) -> None:
     """What the processes say."""
     commands.logs(layout(), name, follow=follow, lines=lines)
@@ -76,23 +78,34 @@ def press(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each press.")] = False,
 ) -> None:
     """Press simulated buttons, and show every hop of the way to a staff member's screen."""
-    os.umask(0o077)
+    write_for_owner_only()
     place = layout()
     order = Order(alert_type.lower(), silent, drill, device, count, as_json)
     if not asyncio.run(Press(place, demo.load(place), order).run()):
         raise Refusal("A press was not stored at the gateway: see ./dev status and ./dev logs edge.")
 
 
-@app.command(context_settings=PASS_THROUGH)
+@app.command(context_settings=PASS_ON_HELP_TOO)
 def manage(context: typer.Context) -> None:
     """manage.py, with the environment set."""
     commands.manage(layout(), context.args)
 
 
-@app.command(name="test", context_settings=PASS_THROUGH)
-def run_tests(context: typer.Context) -> None:
-    """Every test. --fast: only those that take no time; --nightly: with the largest sizes; the rest goes to pytest."""
-    testing_run.run(context.args)
+@app.command(name="test", context_settings=PASS_ON)
+def run_tests(
+    context: typer.Context,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Within a minute: only the tests that take about a second or less.")
+    ] = False,
+    nightly: Annotated[bool, typer.Option("--nightly", help="With the largest sizes and the longest faults.")] = False,
+) -> None:
+    """Run every test, or those in the files and folders that are named.
+
+    All other arguments go to pytest; `./dev test -h` is its help.
+
+    Tests run in one process for each core, four at most, unless -n says otherwise.
+    """
+    testing_run.run(context.args, fast=fast, nightly=nightly)
 
 
 @app.command(name="check")
@@ -101,9 +114,9 @@ def run_checks() -> None:
     sys.exit(check.run())
 
 
-@app.command(context_settings=PASS_THROUGH)
+@app.command(context_settings=PASS_ON_HELP_TOO)
 def bench(context: typer.Context) -> None:
-    """The benchmarks: ./dev bench ingest live."""
+    """Run the benchmarks, or those that are named: ./dev bench ingest live."""
     testing_run.module("benchmarks", context.args)
 
 

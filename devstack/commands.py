@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import msgspec
 from rich.console import Console
@@ -15,6 +19,7 @@ from devstack.ports import Ports
 from devstack.supervisor import Supervisor
 
 console = Console()
+HELP = frozenset({"help", "-h", "--help"})
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -74,6 +79,8 @@ def status(place: Layout, *, as_json: bool) -> None:
         colour = "green" if one.state == "running" else "red"
         table.add_row(one.name, f"[{colour}]{one.state}[/]", str(one.pid or "-"), one.url or "")
     console.print(table)
+    if place.home.exists():
+        console.print(f"E-mails are files in {place.mail}", markup=False, highlight=False)
 
 
 def logs(place: Layout, name: str | None, *, follow: bool, lines: int) -> None:
@@ -114,9 +121,23 @@ def cloud_environment(place: Layout) -> environments.Environment:
 
 
 def manage(place: Layout, arguments: list[str]) -> None:
-    """Become manage.py, with the environment set."""
+    """Run manage.py with the environment set, and exit with its code. Its help needs no SafeSignal that was started."""
     check_version(place)
+    if not place.demo.exists() and (not arguments or HELP & {*arguments}):
+        with tempfile.TemporaryDirectory() as folder:
+            settings = environments.throwaway(Path(folder), "development")
+            command = [environments.python(), "manage.py", *arguments]
+            sys.exit(subprocess.run(command, cwd=ROOT, env={**os.environ, **settings}, check=False).returncode)
     settings = {name: value for name, value in cloud_environment(place).items() if name != "PYTHONDONTWRITEBYTECODE"}
-    python = environments.python()
-    os.chdir(ROOT)
-    os.execve(python, [python, "manage.py", *arguments], {**os.environ, **settings})  # noqa: S606  (no shell wanted)
+    command = [environments.python(), "manage.py", *arguments]
+    environment = {**os.environ, **settings}
+    if place.programs.name is None:
+        os.chdir(ROOT)
+        os.execve(command[0], command, environment)  # noqa: S606  (no shell wanted)
+    # Root may read a file that the programs' user cannot, and write into the checkout; what it leaves in the state
+    # folder belongs to the programs all the same.
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for manage.py, which gets it too
+        code = process.wait()
+    place.programs.own(place.keys, place.objects, place.mail)
+    sys.exit(code if code >= 0 else 128 - code)

@@ -1,8 +1,10 @@
 """Which settings each program gets: those that it needs, and no others."""
 
 import os
+import secrets
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from devstack.credentials import (
     AUDIT_KEY,
@@ -11,6 +13,7 @@ from devstack.credentials import (
     GATEWAY_KEY,
     TOKEN_KEYS,
     Credentials,
+    new_key,
 )
 from devstack.engines import celery_url, database_url, valkey_url
 from devstack.paths import ROOT, Layout
@@ -48,14 +51,39 @@ def cloud(place: Layout, secrets: Credentials, ports: Ports, *roles: str) -> Env
         "SAFESIGNAL_AUDIT_KEY_FILE": str(place.keys / AUDIT_KEY),
         "SAFESIGNAL_ALLOWED_HOSTS": f"{HOST},localhost",
         "SAFESIGNAL_BASE_URL": base_url(ports),
-        "SAFESIGNAL_OBJECTS_DIR": str(place.home / "objects"),
-        # Nobody is written to from a development machine: letters are files.
-        "SAFESIGNAL_EMAIL_URL": f"filemail:///{place.home / 'mail'}",
+        "SAFESIGNAL_OBJECTS_DIR": str(place.objects),
+        # A development machine sends no e-mail: each becomes a file.
+        "SAFESIGNAL_EMAIL_URL": f"filemail:///{quote(str(place.mail))}",
         "DATABASE_URL": database_url(place, "app", secrets.app_password),
         "VALKEY_URL": valkey_url(place, secrets, 0),
         "CACHE_URL": valkey_url(place, secrets, 1),
         "CELERY_BROKER_URL": celery_url(place, secrets),
         **{f"DATABASE_{role.upper()}_URL": database_url(place, role, passwords[role]) for role in roles},
+    }
+
+
+def throwaway(folder: Path, profile: str) -> Environment:
+    """Settings with generated secrets and no engines behind them: enough to load the code under this profile."""
+    tokens = folder / f"{profile}-tokens"
+    tokens.mkdir()
+    configuration = folder / f"{profile}-config.pem"
+    for path in (tokens / "20260101T000000Z.pem", configuration):
+        path.touch(mode=0o600)
+        path.write_bytes(new_key())
+    nowhere = f"{folder}/nowhere"
+    database = f"postgres://safesignal_{{role}}:none@/safesignal?host={nowhere.replace('/', '%2F')}"
+    return {
+        "DJANGO_SETTINGS_MODULE": "safesignal.settings",
+        "SAFESIGNAL_PROFILE": profile,
+        "SAFESIGNAL_SECRET_KEY": secrets.token_urlsafe(64),
+        "SAFESIGNAL_TOKEN_KEYS_DIR": str(tokens),
+        "SAFESIGNAL_CONFIG_KEY_FILE": str(configuration),
+        "SAFESIGNAL_ALLOWED_HOSTS": "safesignal.example",
+        "SAFESIGNAL_BASE_URL": "https://safesignal.example",
+        "DATABASE_URL": database.format(role="app"),
+        "VALKEY_URL": f"unix://{nowhere}/valkey?db=0",
+        "CACHE_URL": f"unix://{nowhere}/valkey?db=1",
+        "CELERY_BROKER_URL": f"redis+socket://{nowhere}/valkey",
     }
 
 

@@ -4,8 +4,13 @@
 sockets, whose paths hold about 100 bytes; and the engines when root starts them. Root runs everything as a user of its
 own; where that user cannot get at the checkout, the Python or the state folder (under /root, say), only the engines run
 as that user, from copies under /var/lib/safesignal. We never widen the rights of a folder above ours.
+
+No mode depends on the umask: every folder and file is either private (0700, 0600), or a folder that others must pass
+through (0711), or a program that they must read. What another umask has left is repaired where it is ours, and named
+in a refusal where it is not.
 """
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -14,6 +19,7 @@ import stat
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +35,12 @@ STATE_VERSION = "1"
 LONGEST_RUN_FOLDER = 80
 # A new cluster takes about 100 MB; the rest is room for the write-ahead log and logs to turn over.
 ROOM_NEEDED = 500_000_000
+# What the programs are made of, below ROOT.
+PACKAGES = ("apps", "contracts", "devstack", "edge_agent", "safesignal", "static", "templates")
+# Others may pass through, and not list.
+PASSABLE = 0o711
+READABLE = 0o755
+PRIVATE = 0o700
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,10 @@ class Layout:
     processes: Path
     edge: Path
     buttons: Path
+    beat: Path
+    objects: Path
+    mail: Path
+    """E-mails of a development machine: a file for each connection that sends any."""
     demo: Path
     pgdata: Path
     valkey_data: Path
@@ -53,7 +69,21 @@ class Layout:
     valkey_socket: Path
     supervisor_socket: Path
     button_socket: Path
-    engines_elsewhere: bool
+    root_only: "Needed | None"
+    """What only root can read, if anything: then all but the engines runs as root."""
+
+    @property
+    def engines_elsewhere(self) -> bool:
+        """Whether the engines run from copies outside the state folder, as a user who cannot read the rest."""
+        return self.root_only is not None
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Something that every program reads, in words and as a path."""
+
+    what: str
+    path: Path
 
 
 def layout() -> Layout:
@@ -61,8 +91,8 @@ def layout() -> Layout:
     home = Path(os.environ.get("SAFESIGNAL_HOME") or ROOT / "var").expanduser().absolute()
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
     service = unprivileged()
-    needed = (home.parent, ROOT, SITE_PACKAGES, Path(os.path.realpath(sys.executable)))
-    together = all(service.may_read(path) for path in needed)
+    root_only = first_root_only(service, needed_by_programs(home))
+    together = root_only is None
     engine_home = home / "engines" if together else Path("/var/lib/safesignal") / digest
     run = run_folder(home, digest, service, at_home=together)
     return Layout(
@@ -77,6 +107,9 @@ def layout() -> Layout:
         processes=home / "processes",
         edge=home / "edge",
         buttons=home / "buttons",
+        beat=home / "beat",
+        objects=home / "objects",
+        mail=home / "mail",
         demo=home / "demo.json",
         pgdata=engine_home / "postgres",
         valkey_data=engine_home / "valkey",
@@ -84,8 +117,23 @@ def layout() -> Layout:
         valkey_socket=run / "valkey" / "s",
         supervisor_socket=run / "supervisor",
         button_socket=run / "button" / "s",
-        engines_elsewhere=not together,
+        root_only=root_only,
     )
+
+
+def needed_by_programs(home: Path) -> list[Needed]:
+    """What every program of ours reads."""
+    return [
+        Needed("this checkout", ROOT),
+        Needed("the Python of this checkout's .venv", Path(os.path.realpath(sys.executable))),
+        Needed("the packages of this checkout's .venv", SITE_PACKAGES),
+        Needed("the folder that holds the state folder", home.parent),
+    ]
+
+
+def first_root_only(service: Account, needed: list[Needed]) -> Needed | None:
+    """What keeps the programs from running as `service`, if anything does."""
+    return next((one for one in needed if not service.may_read(one.path)), None)
 
 
 def run_folder(home: Path, digest: str, service: Account, *, at_home: bool) -> Path:
@@ -98,9 +146,10 @@ def run_folder(home: Path, digest: str, service: Account, *, at_home: bool) -> P
 
 
 def prepare(place: Layout) -> None:
-    """Make the folders, each 0700; refuse a state folder of another version and a full disk."""
+    """Make the folders, each 0700; refuse a state folder of another version, a full disk, unreadable programs."""
     check_version(place)
     check_room(place.home)
+    check_readable(place.programs)
     if place.engines_elsewhere and not (place.home / "version").exists():
         _set_aside(place.engine_home)
     private_folder(place.home, place.programs)
@@ -114,7 +163,12 @@ def prepare(place: Layout) -> None:
         private_folder(folder, place.engines)
     for folder in (place.logs, place.pki, place.keys, place.processes, place.edge, place.buttons):
         private_folder(folder, place.programs)
+    for folder in (place.beat, place.objects, place.mail):
+        private_folder(folder, place.programs)
     private_folder(place.button_socket.parent, place.programs)
+    check_passable(place.programs, place.home)
+    check_passable(place.engines, place.engine_home)
+    check_passable(place.engines, place.run)
     version = place.home / "version"
     if not version.exists():
         version.write_text(STATE_VERSION + "\n")
@@ -170,10 +224,34 @@ def check_room(home: Path, needed: int = ROOM_NEEDED) -> None:
         )
 
 
+def check_readable(account: Account, root: Path = ROOT, site_packages: Path = SITE_PACKAGES) -> None:
+    """Refuse programs that `account` cannot read, as after `git pull` or `pip install` with a umask of 077."""
+    if account.name is None:
+        return
+    ours = (path for name in PACKAGES for path in (root / name).rglob("*") if path.parent.name != "__pycache__")
+    for path in (root / "manage.py", *(root / name for name in PACKAGES), *ours, *site_packages.iterdir()):
+        if not account.has_read_bits(path):
+            top = site_packages if path.is_relative_to(site_packages) else root
+            raise Refusal(
+                f"{path} cannot be read by the user {account.name}, who runs SafeSignal: run chmod -R go+rX '{top}'."
+            )
+
+
+def check_passable(account: Account, folder: Path) -> None:
+    """Refuse a place that `account` cannot reach because of a folder above it, which is not ours to open."""
+    closed = account.first_closed_parent(folder)
+    if closed is not None:
+        raise Refusal(
+            f"The user {account.name} needs {folder} and cannot pass through {closed}: run chmod o+x '{closed}'."
+        )
+
+
 def private_folder(folder: Path, owner: Account) -> None:
     """A folder that only its owner can enter. One that somebody else made beforehand (in /tmp, say) is refused."""
+    if not folder.parent.exists():
+        _make_parents(folder.parent, READABLE if owner.name is not None else PRIVATE)
     try:
-        folder.mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=PRIVATE)
         if owner.name is not None:
             os.chown(folder, owner.uid, owner.gid)
     except FileExistsError:
@@ -185,12 +263,47 @@ def private_folder(folder: Path, owner: Account) -> None:
             ) from None
         if found.st_uid != owner.uid:
             os.chown(folder, owner.uid, owner.gid)
-        folder.chmod(0o700)
+    folder.chmod(PRIVATE)
+
+
+def _make_parents(folder: Path, mode: int) -> None:
+    """Make `folder` and what is missing above it, each with `mode`: mkdir(parents=True) would ask the umask."""
+    if folder.exists():
+        return
+    _make_parents(folder.parent, mode)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(mode)
 
 
 def shared_parent(folder: Path) -> None:
-    """A folder of root that others may pass through, and not list."""
-    folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    """A folder of root that others may pass through, and not list; one with another mode is repaired."""
+    _make_parents(folder.parent, READABLE)
+    folder.mkdir(exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise Refusal(f"{folder} belongs to somebody else: it must be a folder of the user who runs SafeSignal.")
+    if stat.S_IMODE(found.st_mode) != PASSABLE:
+        folder.chmod(PASSABLE)
+
+
+def write_for_owner_only() -> None:
+    """From here on nothing that is written can be read by others, unless its mode is given.
+
+    Python's cached bytecode lies beside the sources, where other users need it: none is written from here on.
+    """
+    os.umask(0o077)
+    sys.dont_write_bytecode = True
+
+
+@contextlib.contextmanager
+def readable_by_others() -> Iterator[None]:
+    """What is written inside can be read by others, whatever the umask outside is."""
+    outside = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(outside)
 
 
 def write_private(path: Path, content: str | bytes) -> None:

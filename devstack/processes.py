@@ -63,7 +63,7 @@ def cloud(place: Layout, secrets: Credentials, ports: Ports) -> list[Program]:
         _python(
             "worker", place, behind, *celery, "worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "INFO"
         ),
-        _python("beat", place, behind, *celery, "beat", "--schedule", str(place.home / "beat" / "schedule")),
+        _python("beat", place, behind, *celery, "beat", "--schedule", str(place.beat / "schedule")),
     ]
 
 

@@ -7,21 +7,19 @@ from devstack import environments
 from devstack.paths import ROOT
 
 FAST = "not slow and not stack and not browser"
-OURS = ("--fast", "--nightly")
 # With these somebody wants to see or to stop at what one process does.
 ONE_PROCESS = ("-s", "-n", "--pdb", "--trace", "--dist", "--capture=no")
 MOST_PROCESSES = 4
 
 
-def run(arguments: list[str]) -> NoReturn:
-    """Become pytest: --fast and --nightly are ours, the rest is pytest's."""
-    passed_on = [argument for argument in arguments if argument not in OURS]
+def run(arguments: list[str], *, fast: bool, nightly: bool) -> NoReturn:
+    """Become pytest, with `arguments`."""
     options = ["-p", "devstack.pytest_plugin"]
-    if "--fast" in arguments:
+    if fast:
         options += ["-m", FAST]
-    if not any(argument.startswith(ONE_PROCESS) for argument in passed_on):
+    if not any(argument.startswith(ONE_PROCESS) for argument in arguments):
         options += ["-n", str(min(os.cpu_count() or 1, MOST_PROCESSES)), "--dist", "loadgroup"]
-    module("pytest", [*options, *passed_on], {"SAFESIGNAL_NIGHTLY": "1"} if "--nightly" in arguments else {})
+    module("pytest", [*options, *arguments], {"SAFESIGNAL_NIGHTLY": "1"} if nightly else {})
 
 
 def module(name: str, arguments: list[str], extra: dict[str, str] | None = None) -> NoReturn:

@@ -13,18 +13,18 @@ from types import FrameType
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 
 from devstack import credentials, demo, engines, environments, pki, ports, processes, readiness
 from devstack.credentials import Credentials
 from devstack.errors import Refusal
-from devstack.paths import ROOT, Layout, prepare, private_folder, write_private
+from devstack.paths import PACKAGES, ROOT, Layout, prepare, readable_by_others, write_private
 from devstack.ports import HOST, Ports
 from devstack.supervisor import Supervisor
 
 SECONDS_FOR_ENGINES = 60.0
 SECONDS_TO_BE_READY = 120.0
-PACKAGES = ("apps", "contracts", "devstack", "edge_agent", "safesignal")
 console = Console(stderr=True)
 
 
@@ -70,8 +70,6 @@ class Up:
         with self._step("database and queue"):
             engines.prepare_postgres(place, secrets)
             engines.prepare_valkey(place, secrets)
-        private_folder(place.home / "beat", place.programs)
-        private_folder(place.home / "objects", place.programs)
         known = self._known_gateway()
         programs = [
             *processes.engines(place),
@@ -178,7 +176,7 @@ class Up:
         place = self._place
         place.programs.own(place.home)
         if place.programs.name is not None:
-            with contextlib.redirect_stdout(io.StringIO()):
+            with contextlib.redirect_stdout(io.StringIO()), readable_by_others():
                 for package in PACKAGES:
                     compileall.compile_dir(str(ROOT / package), quiet=2)
 
@@ -212,12 +210,15 @@ class Up:
             f"[bold]{school.base_url}/[/]   the live board; log in as one of\n{people}\n\n"
             "[bold]./dev press[/]    press a button and see it arrive\n"
             "[bold]./dev status[/]   what runs;  [bold]./dev logs[/]  what it says;  [bold]./dev down[/]  end it\n"
-            f"{self._place.demo}   the same for scripts"
+            f"{self._place.demo}   the same for scripts\n"
+            f"{self._place.mail}   e-mails: each is a file, none leaves this machine"
         )
         title = f"SafeSignal is ready ({seconds:.1f} s)"
         console.print(Panel(text, title=title, title_align="left", expand=False))
-        if self._place.engines_elsewhere:
-            console.print("[yellow]Only root can read this checkout, so all but the database engines runs as root.[/]")
+        closed = self._place.root_only
+        if closed is not None:
+            reason = f"Only root can read {closed.what} ({closed.path})"
+            console.print(f"[yellow]{escape(reason)}, so all but the database engines runs as root.[/]")
 
     def _stay(self) -> None:
         """Until Ctrl-C, SIGTERM, or ./dev down from elsewhere."""

@@ -51,6 +51,15 @@ def test_every_path_and_test_that_is_named_exists(page: Path) -> None:
         )
 
 
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    """All but the benchmarks, which take minutes and have tests of their own."""
+    readme, ci = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    named = re.findall(r"^\./dev [a-z]+|`\./dev [^`]+`|`--[a-z]+[^`]*`", readme, flags=re.MULTILINE)
+    commands = {one.strip("`") for one in named} - {"./dev bench"}
+    assert len(commands) > 10
+    assert sorted(command for command in commands if command not in ci) == []
+
+
 def test_every_threat_names_a_test_that_holds_it() -> None:
     rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \|$", (ROOT / "docs" / "threat-model.md").read_text(), re.MULTILINE)
     threats = [(threat, held) for threat, _, held in rows if threat not in {"threat", "who"} and "---" not in threat]
@@ -73,7 +82,7 @@ def test_every_variable_of_the_settings_is_explained() -> None:
 
 
 def test_no_variable_is_explained_that_nothing_reads() -> None:
-    sources = [*ROOT.glob("safesignal/*.py"), *ROOT.glob("devstack/*.py"), ROOT / "docker-compose.yml"]
+    sources = [*ROOT.glob("safesignal/*.py"), *ROOT.glob("devstack/*.py"), ROOT / "dev", ROOT / "docker-compose.yml"]
     text = "\n".join(source.read_text() for source in sources)
     named = {name for page in PAGES for name in VARIABLE.findall(page.read_text())}
     assert {name for name in named if name not in text} == set()

@@ -94,6 +94,21 @@ def test_a_broken_environment_is_made_anew(checkout: Path) -> None:
     assert "Installing" in again.stderr
 
 
+@pytest.mark.parametrize("what", ["version", "executable"])
+def test_environment_is_made_again_when_the_python_changed(checkout: Path, what: str) -> None:
+    dev(checkout, "status")
+    config = checkout / ".venv" / "pyvenv.cfg"
+    lines = config.read_text().splitlines()
+    config.write_text("".join(f"{what} = another\n" if line.startswith(f"{what} =") else f"{line}\n" for line in lines))
+    (checkout / ".venv" / "left-by-the-other-python").touch()
+    again = dev(checkout, "status")
+    assert again.returncode == 0
+    assert "was made with another Python than" in again.stderr
+    assert not (checkout / ".venv" / "left-by-the-other-python").exists()
+    assert config.read_text().splitlines() == lines
+    assert dev(checkout, "status").stderr == ""
+
+
 @pytest.mark.parametrize("missing", ["venv", "ensurepip"])
 def test_a_python_without_venv_names_the_package(checkout: Path, missing: str) -> None:
     python = checkout / "python3"

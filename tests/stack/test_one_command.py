@@ -16,8 +16,9 @@ import pytest
 from devstack import processes
 from devstack.account import myself
 from devstack.errors import Refusal
-from devstack.paths import STATE_VERSION, check_room, layout, prepare, run_folder
+from devstack.paths import STATE_VERSION, Needed, check_room, layout, prepare, run_folder
 from devstack.testing import Stack, not_started
+from tests.patience import Promise
 
 pytestmark = pytest.mark.stack
 
@@ -40,6 +41,7 @@ def test_every_process_runs_by_itself(stack: Stack) -> None:
 
 
 def test_a_press_is_seen_on_a_screen_well_under_a_second_later(stack: Stack, record_property: Figure) -> None:
+    promise = Promise(1.0)
     [first, second] = stack.press("--count", "2")
     for one in (first, second):
         assert one.alert_id is not None
@@ -47,7 +49,7 @@ def test_a_press_is_seen_on_a_screen_well_under_a_second_later(stack: Stack, rec
         assert one.stored_ms is not None
         assert one.committed_ms is not None
         assert one.shown_ms is not None
-        assert max(one.stored_ms, one.shown_ms) < 1000
+        assert max(one.stored_ms, one.shown_ms) < 1000 * promise.seconds
         assert one.committed_ms <= one.shown_ms  # the button's answer and the cloud's way race each other
     assert first.device != second.device
     record_property("figure", f"a press: stored {second.stored_ms} ms, on a screen {second.shown_ms} ms after it")
@@ -179,9 +181,9 @@ def test_what_dies_comes_back(stack: Stack, name: str, record_property: Figure) 
     before = stack.status()[name]
     assert before.pid is not None
     os.kill(before.pid, signal.SIGKILL)
-    began = time.monotonic()
+    began, promise = time.monotonic(), Promise(30.0 if name == "postgres" else 5.0)
     while (now := stack.status()[name]).state != "running" or now.pid in (None, before.pid):
-        assert time.monotonic() - began < (30 if name == "postgres" else 5), now
+        assert promise.was_kept(), now
     record_property("figure", f"kill -9: {name} was back after {time.monotonic() - began:.1f} s")
     [one] = stack.press("--type", "test")
     assert one.stored_ms is not None
@@ -264,7 +266,9 @@ def test_the_database_of_a_deleted_state_folder_is_neither_reused_nor_lost(
 ) -> None:
     """A checkout is deleted and cloned again at the same path, while the engines' folder lies elsewhere."""
     monkeypatch.setenv("SAFESIGNAL_HOME", str(tmp_path / "var"))
-    place = replace(layout(), engine_home=tmp_path / "elsewhere" / "engines", engines_elsewhere=True)
+    place = replace(
+        layout(), engine_home=tmp_path / "elsewhere" / "engines", root_only=Needed("this checkout", tmp_path)
+    )
     prepare(place)
     (place.engine_home / "record").write_text("precious")
     prepare(place)

@@ -1,0 +1,135 @@
+"""A bare Debian 12 in a folder: nothing of ours, and nothing that this machine has by accident.
+
+Commands run in namespaces of their own: what is mounted there is not mounted here, and every process of the machine
+ends with the command, however that ends. So nothing has to be unmounted before the folder is removed.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packaging.requirements import Requirement
+
+from devstack.paths import ROOT
+
+RELEASE: Final = "bookworm"
+PACKAGES: Final = "python3,python3-venv,ca-certificates"
+WHEELS: Final = "/wheels"
+VERSION: Final = "import platform; print(platform.python_version())"
+SECONDS: Final = 900
+# Beyond this a failed command has said enough.
+LAST_CHARACTERS: Final = 8000
+ISOLATED: Final = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=SIGKILL", "--")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One bare machine."""
+
+    root: Path
+    wheels: Path
+
+    def run(self, script: str, *, user: str = "root") -> str:
+        """Run a shell script as one of the machine's users; what it printed. Raises AssertionError when it fails."""
+        top = shlex.quote(str(self.root))
+        mounts = [
+            f"mount -t proc proc {top}/proc",
+            f"mount -t tmpfs -o mode=1777 tmpfs {top}/dev/shm",
+            f"mount --bind -o ro {shlex.quote(str(self.wheels))} {top}{WHEELS}",
+        ]
+        environment = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/root" if user == "root" else f"/home/{user}",
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": WHEELS,
+            # Others may run on this machine at the same time, and the ports are shared.
+            "SAFESIGNAL_HTTP_PORT": "0",
+            "SAFESIGNAL_MQTT_PORT": "0",
+        }
+        variables = shlex.join(f"{name}={value}" for name, value in environment.items())
+        inside = f"exec chroot --userspec={user}: {top} env -i {variables} sh -eu -c {shlex.quote(script)}"
+        return finished([*ISOLATED, "sh", "-eu", "-c", "\n".join([*mounts, inside])], "The script")
+
+    def add_user(self, name: str) -> None:
+        """An ordinary user with a home."""
+        self.run(f"useradd --create-home {name}")
+
+    def copy_checkout(self, target: str, *, owner: str = "root") -> None:
+        """This checkout as git knows it, with what was not committed yet; `owner` gets all of it."""
+        listed = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+        names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+        checkout = self.root / target.lstrip("/")
+        for name in filter(None, names):
+            if (ROOT / name).exists():
+                (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, checkout / name, follow_symlinks=False)
+        self.run(f"chown -R {owner}: {target}")
+
+
+def finished(command: list[str], what: str) -> str:
+    """Standard output of a command that must succeed. Raises AssertionError with the end of all that it said."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, f"{what} failed:\n{(done.stdout + done.stderr)[-LAST_CHARACTERS:]}"
+    return done.stdout
+
+
+def missing() -> str | None:
+    """Why no bare machine can be made here, if so."""
+    if os.geteuid() != 0:
+        return "only root can make a bare machine: run the tests as root"
+    for program, package in (("debootstrap", "debootstrap"), ("unshare", "util-linux"), ("git", "git")):
+        if shutil.which(program) is None:
+            return f"{program} is not installed (Debian: apt install {package})"
+    return None
+
+
+def debian(folder: Path) -> Path:
+    """The files of a bare Debian, without any mount."""
+    options = ["--variant=minbase", f"--include={PACKAGES}"]
+    finished([*ISOLATED, "debootstrap", *options, RELEASE, str(folder)], "debootstrap")
+    (folder / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
+    (folder / WHEELS.lstrip("/")).mkdir()
+    return folder
+
+
+def wheels(rootfs: Path, folder: Path) -> Path:
+    """What `./dev up` installs there, downloaded as this machine's pip is configured to."""
+    version = finished(["chroot", str(rootfs), "python3", "-c", VERSION], "python3").strip()
+    lock = folder.with_suffix(".txt")
+    lock.write_text(without_markers((ROOT / "requirements.txt").read_text(), version))
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--require-hashes"]
+    target = ["--no-deps", "--only-binary=:all:", "--python-version", version]
+    finished([*pip, *target, "-r", str(lock), "-d", str(folder)], "pip download")
+    return folder
+
+
+def without_markers(lock: str, version: str) -> str:
+    """The part of a lock file that is for this system and a Python of this version: pip asks the one it runs on."""
+    environment = {"python_full_version": version, "python_version": ".".join(version.split(".")[:2])}
+    kept = []
+    for requirement in re.findall(r"^[^#\s].*(?:\n\s.*)*", lock, flags=re.MULTILINE):
+        pin, _, rest = requirement.partition(" \\\n")
+        pinned = Requirement(pin)
+        if pinned.marker is None or pinned.marker.evaluate(environment):
+            kept.append(f"{pin.partition(';')[0].strip()} \\\n{rest}")
+    return "\n".join(kept) + "\n"
+
+
+def copied(rootfs: Path, target: Path) -> Path:
+    """Another machine of the same files."""
+    finished(["cp", "--archive", "--reflink=auto", str(rootfs), str(target)], "cp")
+    return target
+
+
+def remove(folder: Path) -> None:
+    """Remove a machine's files, and refuse where anything is mounted in them."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    inside = [line.split()[4] for line in mounts if line.split()[4].startswith(f"{folder}/")]
+    assert inside == [], f"mounted below {folder}: {inside}"
+    shutil.rmtree(folder)
