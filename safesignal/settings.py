@@ -261,6 +261,8 @@ RATE_LIMITS = {
     "address": env.int("SAFESIGNAL_RATE_LIMIT_ADDRESS", 6_000),
 }
 """Requests of one minute. `address` counts only callers whom nobody knows yet: a whole school sits behind one."""
+DEVICE_CLAIMS_REQUIRED = env.bool("SAFESIGNAL_DEVICE_CLAIMS_REQUIRED", PRODUCTION)
+"""Whether a school registers only devices whose code it gives; see `manage.py load_device_claims`."""
 METRICS_TOKEN = env.str("SAFESIGNAL_METRICS_TOKEN", "")
 """Who sends it as a bearer token may read `/metrics`; without one, only this machine may."""
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -4,9 +4,11 @@ Exit codes: 0 it is done (or, with --dry-run, could be), 1 it was refused and no
 not right.
 """
 
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from django.core.management.base import CommandError, CommandParser
@@ -16,6 +18,14 @@ from apps.common.problems import Problem
 
 REFUSED = 1
 LONGEST_REASON: Final = 500
+
+
+def read_file(file: str) -> bytes:
+    """A file that is named on the command line; `-` is standard input. Raises CommandError."""
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise CommandError(f"{file} can not be read: {error.strerror}.", returncode=REFUSED) from None
 
 
 def add_dry_run(parser: CommandParser) -> None:

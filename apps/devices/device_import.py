@@ -20,6 +20,7 @@ from apps.common.csv_doors import Imported
 from apps.common.csv_tables import BadCell, Faults, Line
 from apps.common.problems import NotFound
 from apps.common.scope import rehearsed
+from apps.devices import claims
 from apps.devices.device_table import DEVICES, VALUES, DeviceLine
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding
 from apps.devices.services import DeviceTaken
@@ -29,6 +30,7 @@ from apps.tenancy.place_index import PlaceIndex
 
 BATCH: Final = 500
 """Rows of one UPDATE."""
+NOT_PROVED: Final = "Give the code that is printed in the box of this device; a lost one is replaced by the platform."
 DEFAULTS: Final[Mapping[str, object]] = {"device_type": "button", "power": "mains"}
 
 
@@ -76,6 +78,7 @@ class _Import:
         self._created: dict[UUID, Device] = {}
         self._updated: list[Device] = []
         self._renumbered: set[UUID] = set()
+        self._codes: dict[str, str | None] = {}
         self._unchanged = 0
         self._rooms: set[UUID] = set()
 
@@ -95,6 +98,7 @@ class _Import:
 
     def write(self) -> None:
         """What was taken. Raises CsvRefused for a device that belongs to somebody else."""
+        self._check_claims()
         # A serial number is unique at each moment: those that may go to another device are given up first.
         Device.objects.filter(organization_id=self._organization, id__in=self._renumbered).update(serial_number=None)
         Device.objects.bulk_create(self._created.values(), ignore_conflicts=True)
@@ -122,6 +126,14 @@ class _Import:
                 line = self._lines[device.device_id]
                 self._faults.add(line, "serial_number", f"{first} has this serial number.")
 
+    def _check_claims(self) -> None:
+        """Each new device is the school's own. Raises CsvRefused."""
+        outcomes = claims.claim(organization_id=self._organization, codes=self._codes)
+        for device_id, outcome in outcomes.items():
+            if not claims.is_accepted(outcome):
+                self._faults.add(self._lines[device_id], "claim_code", NOT_PROVED)
+        self._faults.refuse()
+
     @property
     def done(self) -> Imported:
         """What becomes of the devices of the lines."""
@@ -145,6 +157,7 @@ class _Import:
             raise BadCell("site", "Name the site too.")
         if is_new:
             self._created[device.id] = device
+            self._codes[row.device_id] = None if row.claim_code is UNSET else row.claim_code
         elif before != (device.room_id, *(getattr(device, name) for name in VALUES)):
             self._updated.append(device)
             if serial_number != device.serial_number:

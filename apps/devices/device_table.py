@@ -1,4 +1,7 @@
-"""Devices as lines of a table: each known by its hardware id, with the room that it hangs in."""
+"""Devices as lines of a table: each known by its hardware id, with the room that it hangs in.
+
+`claim_code` is read and never written: it proves a new device once (`claims.py`).
+"""
 
 import re
 from collections.abc import Iterator
@@ -18,6 +21,8 @@ LARGEST: Final = 2**31 - 1
 PLACE: Final = ("site", "building", "floor_number", "room_number")
 VALUES: Final = ("device_type", "power", "serial_number", "hardware_version", "mac_address")
 _HARDWARE_ID: Final = re.compile(r"ss-[0-9a-z]{4,60}", re.ASCII)
+_CLAIM_CODE: Final = re.compile(r"[0-9A-Z]{12,64}", re.ASCII)
+"""At least 60 bits in base 32: too many to guess through an import."""
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)
 
 
@@ -34,6 +39,7 @@ class DeviceLine(msgspec.Struct, frozen=True, kw_only=True):
     serial_number: str | UnsetType | None = UNSET
     hardware_version: str | UnsetType | None = UNSET
     mac_address: str | UnsetType | None = UNSET
+    claim_code: str | UnsetType | None = UNSET
 
     @property
     def values(self) -> dict[str, object]:
@@ -42,10 +48,19 @@ class DeviceLine(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in named.items() if value is not UNSET}
 
 
-def _hardware_id(cell: str) -> str:
+def hardware_id(cell: str) -> str:
+    """The id of a device as its certificate names it. Raises ValueError."""
     if not _HARDWARE_ID.fullmatch(cell):
         raise ValueError("Not a hardware id: ss- and 4 to 60 small letters and digits.")
     return cell
+
+
+def claim_code(cell: str) -> str:
+    """The code in a device's box: capitals and digits, without spaces and hyphens. Raises ValueError."""
+    plain = re.sub(r"[\s-]", "", cell).upper()
+    if not _CLAIM_CODE.fullmatch(plain):
+        raise ValueError("Not a code: 12 to 64 letters and digits.")
+    return plain
 
 
 def _mac(cell: str) -> str:
@@ -56,7 +71,7 @@ def _mac(cell: str) -> str:
 
 DEVICES: Final = Table(
     [
-        Column("device_id", _hardware_id, is_required=True),
+        Column("device_id", hardware_id, is_required=True),
         Column("site", text(200)),
         Column("building", text(200)),
         Column("floor_number", whole(-LARGEST - 1, LARGEST)),
@@ -66,6 +81,7 @@ DEVICES: Final = Table(
         Column("serial_number", text(100)),
         Column("hardware_version", text(50)),
         Column("mac_address", _mac),
+        Column("claim_code", claim_code),
     ],
     DeviceLine,
 )

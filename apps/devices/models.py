@@ -54,6 +54,23 @@ class Device(OwnedByOrganization):
         return self.device_id
 
 
+class DeviceClaim(models.Model):
+    """The proof that a hardware id belongs to who holds the box: loaded by platform operators, used once.
+
+    `code_hash` is the SHA-256 of the code printed in the box. Reached through `claims.py` alone.
+    """
+
+    device_id = models.CharField(max_length=100, primary_key=True)
+    code_hash = models.BinaryField(max_length=32)
+    claimed_by = models.UUIDField(null=True)
+    """The organization that gave the code."""
+    claimed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "device_claims"
+
+
 class DeviceMetric(OwnedByOrganization):
     """One health reading; partitioned by month of `timestamp`, PRIMARY KEY (id, timestamp)."""
 

@@ -40,6 +40,7 @@ WITHOUT_A_PAGE = {
     "common.FeedEvent": "the outbox: what it says is said by the rows themselves",
     "common.IdempotencyKey": "the answer to a write, for its sender alone",
     "common.OrganizationHead": "a counter",
+    "devices.DeviceClaim": "codes of boxes, which nobody reads: `manage.py load_device_claims`",
     "devices.DeviceMetric": "the readings on the device's page",
     "devices.GatewayAssertion": "single-use identifiers: how a replay is known",
     "devices.GatewayBuilding": "a part of the gateway's page (composite key)",

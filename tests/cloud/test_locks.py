@@ -35,6 +35,8 @@ WITHOUT_TENANT: Final = {
     "public.permissions": frozenset({"SELECT"}),
     "public.django_content_type": frozenset({"SELECT"}),
     "public.auth_permission": frozenset({"SELECT"}),
+    # Proofs of ownership: asked through `claim_devices` alone.
+    "public.device_claims": NOTHING,
     # Not used: no grant at all.
     "public.auth_group": NOTHING,
     "public.auth_group_permissions": NOTHING,
@@ -70,6 +72,8 @@ SECURITY_DEFINERS: Final = {
     "service_token_by_digest(bytea,timestamp with time zone)": ("safesignal_system", "safesignal_app"),
     "invitation_by_digest(bytea)": ("safesignal_system", "safesignal_app"),
     "person_organizations(uuid)": ("safesignal_system", "safesignal_app"),
+    # Compares codes that no role of the application may read; for an organization in scope.
+    "claim_devices(uuid,jsonb)": ("safesignal_system", "safesignal_app"),
     # Writes for who runs the platform, and asks itself whether its caller does.
     "set_permissions(uuid,text,text[])": ("safesignal_system", "safesignal_app"),
     # Erases one person's name and addresses beside the trail, in every organization; says how many.

@@ -1,16 +1,14 @@
 """`manage.py import_places`: the places of an organization from a table."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from apps.common.commands import REFUSED, add_dry_run, refusals_in_words
+from apps.common.commands import add_dry_run, read_file, refusals_in_words
 from apps.common.scope import tenant_scope
 from apps.tenancy.command_line import add_organization, named_organization
 from apps.tenancy.place_import import Progress, import_places
@@ -34,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: str, organization: str, dry_run: bool, **options: Any) -> None:
         """Import it, and say what was done."""
-        body = _read(file)
+        body = read_file(file)
         organization_id = named_organization(organization)
         with refusals_in_words(), _bar() as progress, tenant_scope([organization_id]):
             done = import_places(
@@ -42,13 +40,6 @@ class Command(BaseCommand):
             )
         told = "Would be" if dry_run else "Were"
         self.stdout.write(f"{told} created: {done.created}, updated: {done.updated}, unchanged: {done.unchanged}.")
-
-
-def _read(file: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise CommandError(f"{file} can not be read: {error.strerror}.", returncode=REFUSED) from None
 
 
 @contextmanager
