@@ -1,28 +1,36 @@
-"""Drills: one button is armed for a minute, and its next press starts a drill; every other press is real.
+"""Drills: a person arms one button for a minute, and its next press starts a drill; every other press is real.
 
-A drill ends by itself within the hour. There is a way from drill to real (a real press), and none from real to drill.
+While a button is armed the board shows it. A drill ends by itself within the hour, and with the first real press at its
+site. There is a way from drill to real (a real press), and none from real to drill.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import msgspec
+from django.db import connection
 
 from apps.alerts import lifecycle, services
-from apps.alerts.models import Alert
+from apps.alerts.models import Alert, DrillArm
 from apps.alerts.services import Step
 from apps.common import audit, feed
-from apps.common.access import Principal, PrincipalKind, grant_in, require
+from apps.common.access import SYSTEM, Principal, PrincipalKind, grant_in, require
 from apps.common.ids import new_id
-from apps.common.problems import NotFound
+from apps.common.problems import Conflict, Forbidden, NotFound
 from apps.common.scope import system_scope
 from apps.common.times import rfc3339
 from apps.devices.models import Device
+from apps.tenancy.models import Building
 
 ARMED_FOR: Final = timedelta(seconds=60)
 LONGEST: Final = timedelta(minutes=60)
+LOOKED_BACK: Final = timedelta(days=1)
+"""A drill that is older than this was ended long ago: where a real press looks for one."""
+_ARMING_LOCK: Final = 0x5AFE_D1
+"""With an organization: held by who is arming a button there, so that two never see that none is armed."""
 
 
 class DeviceNotFound(NotFound):
@@ -30,6 +38,13 @@ class DeviceNotFound(NotFound):
 
     code = "device_not_found"
     default_detail = "There is no button with this device_id in this organization."
+
+
+class AlreadyArmed(Conflict):
+    """One button at a time."""
+
+    code = "drill_already_armed"
+    default_detail = "A button is armed already. Press it, or wait until its minute is over: one button at a time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +55,79 @@ class ArmedDrill:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class RealPress:
+    """A press that is no drill: at which site (None: not known), and how late it can have been."""
+
+    alert_id: str
+    site: UUID | None
+    latest: datetime
+    silent: bool
+
+    def ends(self, drill: Alert, sites: frozenset[UUID]) -> bool:
+        """Whether it was made while this drill may have run, there. A SILENT one ends no drill that others hear of:
+        the end would tell them.
+        """
+        here = drill.site_id == self.site if self.site else drill.site_id in sites
+        return here and drill.triggered_at <= self.latest and (drill.is_silent or not self.silent)
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """The times for which buttons are or were armed, by hardware id."""
+
+    by_device: Mapping[str, Sequence[DrillArm]] = field(default_factory=dict)
+
+    def covers(self, device: str, alert_id: str, earliest: datetime, latest: datetime) -> bool:
+        """Whether a press is the one that its button was armed for: for all of the time in which it can have been."""
+        return any(
+            arm.armed_at <= earliest and latest <= arm.expires_at and arm.alert_id in (None, alert_id)
+            for arm in self.by_device.get(device, ())
+        )
+
+
+NONE_ARMED: Final = Armed()
+
+
 def arm(*, principal: Principal, organization: UUID, device_id: str, now: datetime) -> ArmedDrill:
-    """Arm one button through its gateway. Raises NotFound or Forbidden."""
+    """Arm one button through its gateway. Raises NotFound, Forbidden or AlreadyArmed."""
     device = (
-        Device.objects.filter(organization_id=organization, device_id=device_id).select_related("room__floor").first()
+        Device.objects.filter(organization_id=organization, device_id=device_id)
+        .select_related("room__floor__building")
+        .first()
     )
-    building = device.room.floor.building_id if device and device.room else None
+    building = device.room.floor.building if device and device.room else None
+    building_id = building.id if building else None
     grant = grant_in(principal, organization)
-    if grant.places and not grant.at(building):
+    if grant.places and not grant.at(building_id):
         raise DeviceNotFound()
-    require(principal, organization, "drills", "create", building)
+    require(principal, organization, "drills", "create", building_id)
+    if principal.kind is not PrincipalKind.PERSON:
+        raise Forbidden("Only a person arms a drill, one button at a time.")
     if device is None:
         raise DeviceNotFound()
-    drill = ArmedDrill(device_id, now + ARMED_FOR)
-    expires_at = rfc3339(drill.expires_at)
+    if _is_one_armed(organization, now):
+        raise AlreadyArmed()
+    armed = DrillArm(
+        organization_id=organization,
+        device_id=device.id,
+        hardware_id=device_id,
+        building_id=building_id,
+        site_id=building.site_id if building else None,
+        armed_by=principal.id,
+        armed_at=now,
+        expires_at=now + ARMED_FOR,
+    )
+    DrillArm.objects.bulk_create([armed])
+    expires_at = rfc3339(armed.expires_at)
     feed.announce(
         organization_id=organization,
         kind="command",
         audience=feed.Audience.GATEWAY,
-        building_id=building,
+        building_id=building_id,
         payload=msgspec.json.encode({"command": "arm_drill", "device": device_id, "expires_at": expires_at}).decode(),
     )
+    _announce("drill.armed", armed)
     audit.record(
         actor=principal,
         action="drill.arm",
@@ -68,14 +135,102 @@ def arm(*, principal: Principal, organization: UUID, device_id: str, now: dateti
         target_id=device.id,
         organization_id=organization,
     )
-    return drill
+    return ArmedDrill(device_id, armed.expires_at)
+
+
+def armed_for(organization: UUID, devices: Iterable[str], buildings: frozenset[UUID], *, now: datetime) -> Armed:
+    """The times for which these buttons of these buildings were armed lately."""
+    arms = DrillArm.objects.filter(
+        organization_id=organization,
+        hardware_id__in=set(devices),
+        building_id__in=buildings,
+        expires_at__gt=now - LOOKED_BACK,
+    )
+    by_device: dict[str, list[DrillArm]] = {}
+    for one in arms:
+        by_device.setdefault(one.hardware_id, []).append(one)
+    return Armed(by_device)
+
+
+def use(organization: UUID, device: str, alert_id: str, *, at: datetime) -> None:
+    """The press came that a button was armed for: its next one is real."""
+    arms = DrillArm.objects.filter(
+        organization_id=organization, hardware_id=device, alert_id=None, expires_at__gt=at - LOOKED_BACK
+    )
+    for one in arms:
+        one.alert_id, one.used_at = alert_id, at
+        DrillArm.objects.filter(id=one.id, alert_id=None).update(alert_id=alert_id, used_at=at)
+        _announce("drill.disarmed", one)
+
+
+def end_for(
+    presses: Sequence[RealPress],
+    *,
+    organization: UUID,
+    gateway: Principal,
+    buildings: frozenset[UUID],
+    at: datetime,
+) -> None:
+    """End the drills during which these real presses were made. One whose row is held by somebody is left to the sweep:
+    an alarm waits for nothing.
+    """
+    running = list(
+        Alert.objects.select_for_update(skip_locked=True).filter(
+            organization_id=organization, is_drill=True, status__in=lifecycle.OPEN, triggered_at__gt=at - LOOKED_BACK
+        )
+    )
+    if not running:
+        return
+    sites = frozenset(Building.objects.filter(id__in=buildings).values_list("site_id", flat=True))
+    for drill in running:
+        press = next((press for press in presses if press.ends(drill, sites)), None)
+        if press is not None:
+            step = Step(new_id(), at, gateway.kind, gateway.id, None, "real_press")
+            _end(drill, step, gateway, "real_press")
 
 
 def end_overdue(*, now: datetime) -> None:
-    """End the drills that are older than LONGEST, of every organization; by the system, without a second person."""
+    """End the drills that are older than LONGEST, and those that a real press should have ended, of every organization;
+    by the system, without a second person.
+    """
     with system_scope():
-        overdue = Alert.objects.select_for_update(skip_locked=True).filter(
-            is_drill=True, status__in=lifecycle.OPEN, triggered_at__lt=now - LONGEST
-        )
-        for alert in overdue:
-            services.end_by_itself(alert, Step(new_id(), now, PrincipalKind.SYSTEM, None, None, "timeout"), "drill")
+        running = Alert.objects.select_for_update(skip_locked=True).filter(is_drill=True, status__in=lifecycle.OPEN)
+        for alert in running:
+            reason = "timeout" if alert.triggered_at < now - LONGEST else "real_press"
+            if reason == "timeout" or _real_press_since(alert):
+                _end(alert, Step(new_id(), now, PrincipalKind.SYSTEM, None, None, reason), SYSTEM, reason)
+
+
+def _end(drill: Alert, step: Step, actor: Principal, why: str) -> None:
+    services.end_by_itself(drill, step, "drill")
+    audit.record(
+        actor=actor,
+        action="drill.end",
+        target_kind="alert",
+        target_id=drill.id,
+        organization_id=drill.organization_id,
+        why=why,
+    )
+
+
+def _real_press_since(drill: Alert) -> bool:
+    """Whether a real press was made at the drill's site while it ran."""
+    silent = {} if drill.is_silent else {"is_silent": False}
+    return Alert.objects.filter(
+        organization_id=drill.organization_id,
+        site_id=drill.site_id,
+        is_drill=False,
+        source="button",
+        triggered_at__gte=drill.triggered_at,
+        **silent,
+    ).exists()
+
+
+def _is_one_armed(organization: UUID, now: datetime) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_ARMING_LOCK, str(organization)])
+    return DrillArm.objects.filter(organization_id=organization, alert_id=None, expires_at__gt=now).exists()
+
+
+def _announce(kind: str, armed: DrillArm) -> None:
+    feed.announce_rows("SELECT * FROM drill_feed_rows(%s, %s)", [kind, armed.id])

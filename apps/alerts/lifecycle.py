@@ -56,15 +56,30 @@ def follow(status: AlertStatus, act: Act) -> Outcome:
         raise IllegalTransition(f"This alert is {status}: it cannot be {_PAST[act]} any more.") from None
 
 
-def approve(status: AlertStatus, *, approvals: Sequence[UUID], required: int, person: UUID | None) -> Outcome:
+def approve(
+    status: AlertStatus,
+    *,
+    approvals: Sequence[UUID],
+    required: int,
+    person: UUID | None,
+    vouched: UUID | None = None,
+    by_gateway: bool = False,
+) -> Outcome:
     """The outcome of a `resolve` where `required` different persons end an alert.
 
-    None is an act without a person's name (a key switch): enough where one is required, never where two are.
+    A `person` of None is an act without a person's name (a key switch): enough where one is required, never where two
+    are. A gateway's word (`by_gateway`) counts for one of two persons: not where `vouched`, one of the approvals, rests
+    on a gateway's word already. That person's own act makes it theirs.
     """
     outcome = follow(status, Act.RESOLVE)
-    given = len(set(approvals) | ({person} if person else set()))
-    if outcome.changed and required > 1 and given < required:
-        return Outcome(status, changed=person is not None and person not in approvals, awaiting_second_person=True)
+    if not outcome.changed or required == 1:
+        return outcome
+    given = set(approvals)
+    if person is None or (by_gateway and (person in given or vouched is not None)):
+        return Outcome(status, changed=False, awaiting_second_person=True)
+    counted = person not in given or (person == vouched and not by_gateway)
+    if len(given | {person}) < required:
+        return Outcome(status, changed=counted, awaiting_second_person=True)
     return outcome
 
 

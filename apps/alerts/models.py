@@ -76,6 +76,8 @@ class Alert(OwnedByOrganization):
     resolved_by = models.UUIDField(null=True)
     approvals_required = models.SmallIntegerField(db_default=1)
     approvals = ArrayField(models.UUIDField(), default=list)
+    gateway_approval = models.UUIDField(null=True)
+    """The one of `approvals` that rests on a gateway's word."""
     close_reason = models.CharField(max_length=20, null=True)
 
     objects = TenantManager["Alert"]()
@@ -89,17 +91,43 @@ class Alert(OwnedByOrganization):
 
 
 class AlertKey(OwnedByOrganization):
-    """Holds `alert_id` unique within its organization, and outlives the archive."""
+    """Holds `alert_id` unique within its organization, and outlives the archive.
+
+    Each press has one: of its own alert, or of the one that it joined. `gateway_id` reported it, at `received_at`.
+    """
 
     pk = models.CompositePrimaryKey("organization_id", "alert_id")
     alert_id = models.CharField(max_length=100)
     id = models.UUIDField()
     triggered_at = models.DateTimeField()
+    gateway_id = models.UUIDField(null=True)
+    received_at = models.DateTimeField(null=True)
 
     objects = TenantManager["AlertKey"]()
 
     class Meta:
         db_table = "alert_keys"
+
+
+class DrillArm(OwnedByOrganization):
+    """A button that a person armed: its next press before `expires_at` starts a drill. `alert_id` names that press."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    device = models.ForeignKey(Device, models.DO_NOTHING, db_constraint=False, db_index=False)
+    hardware_id = models.CharField(max_length=100)
+    site_id = models.UUIDField(null=True)
+    building_id = models.UUIDField(null=True)
+    armed_by = models.UUIDField()
+    armed_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    alert_id = models.CharField(max_length=100, null=True)
+    used_at = models.DateTimeField(null=True)
+
+    objects = TenantManager["DrillArm"]()
+
+    class Meta:
+        db_table = "drill_arms"
+        indexes = [models.Index(name="drill_arms_expires", fields=["organization", "expires_at"])]
 
 
 class AlertEvent(OwnedByOrganization):

@@ -113,6 +113,25 @@ def document_after_act(*, principal: Principal, alert_uuid: UUID) -> str:
     return _find(alert_uuid, principal).full
 
 
+def armed_buttons(*, principal: Principal, organization: UUID, now: datetime) -> list[str]:
+    """The buttons that are armed for a drill, as JSON, the last one first, where the principal sees open alerts.
+
+    Raises NotFound for a stranger, Forbidden for one who sees no open alerts.
+    """
+    seen = sight_of(principal, organization)
+    if seen.open == NOWHERE:
+        raise Forbidden("Your role in this organization does not include reading open alerts.")
+    where = _within(seen.open, "d")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT drill_document(d)::text FROM drill_arms d"
+            f" WHERE d.organization_id = %s AND d.alert_id IS NULL AND d.expires_at > %s AND {where.sql}"
+            " ORDER BY d.armed_at DESC",
+            [organization, now, *where.params],
+        )
+        return [document for (document,) in cursor.fetchall()]
+
+
 def open_alerts_in(extent: Extent) -> list[str]:
     """The ids of the open alerts at a place, newest first. No more than ids, since some are silent."""
     alerts = Alert.objects.filter(organization_id=extent.organization_id, status__in=OPEN)
@@ -146,11 +165,11 @@ class _Condition(msgspec.Struct, frozen=True):
     params: list[list[UUID]] = []
 
 
-def _within(where: Where) -> _Condition:
+def _within(where: Where, row: str = "a") -> _Condition:
     """`sight.within` for PostgreSQL; a constant for who is not narrowed, so that nothing is asked of each row."""
     if where is None or where == NOWHERE:
         return _Condition("true" if where is None else "false")
-    return _Condition("coalesce(a.building_id = ANY (%s), false)", [list(where)])
+    return _Condition(f"coalesce({row}.building_id = ANY (%s), false)", [list(where)])
 
 
 def _find(alert_uuid: UUID, principal: Principal) -> FoundAlert:

@@ -4,7 +4,7 @@ Each locks the alert's row, asks `lifecycle`, writes the change and its step in 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,12 +22,24 @@ from apps.common import audit, feed
 from apps.common.access import Principal, PrincipalKind, require
 from apps.common.ids import new_id
 from apps.common.scope import current_scope
+from apps.common.times import rfc3339
 
 _FEED_SQL: Final = "SELECT * FROM alert_feed_rows(%s, %s::uuid[], %s::timestamptz[])"
 _JOIN_SQL: Final = """
     WITH joined AS (
-        INSERT INTO alert_keys (organization_id, alert_id, id, triggered_at)
-        VALUES (%(organization)s, %(press)s, %(alert)s, %(triggered_at)s)
+        INSERT INTO alert_keys (organization_id, alert_id, id, triggered_at, gateway_id, received_at)
+        SELECT %(organization)s, CASE WHEN elsewhere THEN %(own_name)s ELSE %(press)s END, %(alert)s, %(triggered_at)s,
+               %(actor)s, %(received_at)s
+        FROM (
+            -- Whether the button hangs in a building that this gateway does not speak for.
+            SELECT EXISTS (
+                SELECT 1 FROM devices d
+                JOIN rooms r ON r.organization_id = d.organization_id AND r.id = d.room_id
+                JOIN floors f ON f.organization_id = d.organization_id AND f.id = r.floor_id
+                WHERE d.organization_id = %(organization)s AND d.device_id = %(device)s
+                    AND f.building_id <> ALL (%(buildings)s)
+            ) AS elsewhere
+        ) device
         ON CONFLICT DO NOTHING RETURNING id
     ), history AS (
         UPDATE alert_history
@@ -39,8 +51,16 @@ _JOIN_SQL: Final = """
         SELECT %(event)s, %(organization)s, %(alert)s, %(triggered_at)s, 'alert.pressed_again', %(pressed_at)s,
                %(actor_kind)s, %(actor)s, %(detail)s::jsonb
         FROM joined
+        ON CONFLICT DO NOTHING
     )
     SELECT id FROM joined
+"""
+_PRESSED_SINCE_SQL: Final = """
+    SELECT EXISTS (
+        SELECT 1 FROM alert_events
+        WHERE organization_id = %s AND alert = %s AND triggered_at = %s AND kind = 'alert.pressed_again'
+          AND actor_id IS DISTINCT FROM %s AND coalesce((detail ->> 'latest')::timestamptz, at) >= %s
+    )
 """
 
 
@@ -91,31 +111,54 @@ def apply_acknowledge(alert: Alert, step: Step) -> Outcome:
 
 def apply_resolve(alert: Alert, step: Step, reason: str | None) -> Outcome:
     """Resolve a locked alert, or approve that it ends. Raises IllegalTransition."""
+    by_gateway = step.actor_kind is PrincipalKind.GATEWAY
     outcome = lifecycle.approve(
-        AlertStatus(alert.status), approvals=alert.approvals, required=alert.approvals_required, person=step.person
+        AlertStatus(alert.status),
+        approvals=alert.approvals,
+        required=alert.approvals_required,
+        person=step.person,
+        vouched=alert.gateway_approval,
+        by_gateway=by_gateway,
     )
     if not outcome.changed:
         return outcome
     approvals = alert.approvals if step.person in (None, *alert.approvals) else [*alert.approvals, step.person]
+    vouched = step.person if by_gateway else alert.gateway_approval
+    if not by_gateway and vouched == step.person:
+        vouched = None
     close_reason = reason or alert.close_reason
     if outcome.awaiting_second_person:
-        _change(alert, approvals=approvals, close_reason=close_reason)
+        _change(alert, approvals=approvals, gateway_approval=vouched, close_reason=close_reason)
         tell(alert, step, "alert.resolve_approved", reason=reason)
         announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
     else:
-        _change(alert, approvals=approvals)
+        _change(alert, approvals=approvals, gateway_approval=vouched)
         _close(alert, step, close_reason)
     return outcome
 
 
-def end_by_itself(alert: Alert, step: Step, reason: str) -> None:
-    """Close a locked, open alert whose time is over: a drill, and nothing else."""
-    lifecycle.follow(AlertStatus(alert.status), Act.RESOLVE)
-    _close(alert, step, reason)
+def end_by_itself(alert: Alert, step: Step, reason: str) -> bool:
+    """Close a locked alert whose time is over: a drill, and nothing else; False when it was closed before."""
+    outcome = lifecycle.follow(AlertStatus(alert.status), Act.RESOLVE)
+    if outcome.changed:
+        _close(alert, step, reason)
+    return outcome.changed
 
 
-def join_press(alert: Alert, step: Step, press_id: str) -> bool:
-    """A later press joins a locked alert; False when this very press had joined before.
+@dataclass(frozen=True, slots=True)
+class JoiningPress:
+    """A later press of an alert, and who reported it. `own_name` is for a button of another gateway's building."""
+
+    press_id: str
+    own_name: str
+    device: str
+    buildings: Collection[UUID]
+    received_at: datetime
+    latest: datetime
+
+
+def join_press(alert: Alert, step: Step, press: JoiningPress) -> bool:
+    """A later press joins a locked alert; False when its name is taken: this very press had joined before, mostly.
 
     One statement: a school that presses at once, or a backlog that drains, brings these by the hundred.
     """
@@ -124,20 +167,32 @@ def join_press(alert: Alert, step: Step, press_id: str) -> bool:
             _JOIN_SQL,
             {
                 "organization": alert.organization_id,
-                "press": press_id,
+                "press": press.press_id,
+                "own_name": press.own_name,
+                "device": press.device,
+                "buildings": list(press.buildings),
+                "received_at": press.received_at,
                 "alert": alert.id,
                 "triggered_at": alert.triggered_at,
                 "pressed_at": step.at,
                 "event": step.event_id,
                 "actor_kind": step.actor_kind,
                 "actor": step.actor_id,
-                "detail": json.dumps({"via": step.via, "press": press_id}),
+                "detail": json.dumps({"via": step.via, "press": press.press_id, "latest": rfc3339(press.latest)}),
             },
         )
         joined = cursor.fetchone() is not None
     if joined:
         announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
     return joined
+
+
+def pressed_since(alert: Alert, after: datetime, *, gateway: UUID) -> bool:
+    """Whether a press that another gateway reported may have joined the alert after this moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PRESSED_SINCE_SQL, [alert.organization_id, alert.id, alert.triggered_at, gateway, after])
+        (found,) = cursor.fetchone() or (False,)
+    return bool(found)
 
 
 def tell(alert: Alert, step: Step, kind: str, **detail: str | int | None) -> None:
@@ -169,30 +224,41 @@ def announce_alerts(kind: str, ids: Sequence[UUID], times: Sequence[datetime]) -
     known_times.extend(at for _, at in new)
 
 
-def locked_alert(organization: UUID, alert_id: str) -> Alert | None:
-    """The alert that a press of this name made or joined, its row locked until commit."""
+def has_name(organization: UUID, alert_id: str) -> bool:
+    """Whether any press has this name."""
+    return AlertKey.objects.filter(organization_id=organization, alert_id=alert_id).exists()
+
+
+def locked_alert(organization: UUID, alert_id: str, among: Q) -> Alert | None:
+    """The alert that a press of this name made or joined, if it is one of `among`, its row locked until commit."""
     key = AlertKey.objects.filter(organization_id=organization, alert_id=alert_id).first()
     if key is None:
         return None
     return (
         Alert.objects.select_for_update()
-        .filter(organization_id=organization, id=key.id, triggered_at=key.triggered_at)
+        .filter(among, organization_id=organization, id=key.id, triggered_at=key.triggered_at)
         .first()
     )
 
 
-def locked_successor(closed: Alert, device: str) -> Alert | None:
-    """The open alert that a press meant for `closed` belongs to now: same type, same device or room."""
-    place = Q(hardware_id__in={closed.hardware_id, device})
-    if closed.room_id is not None:
-        place |= Q(room_id=closed.room_id)
+def locked_successor(
+    named: Alert, device: str, among: Q, *, alert_type: str, silent: bool, drill: bool
+) -> Alert | None:
+    """The newest open alert of this kind that a press meant for `named` may belong to now, if it is one of `among`: of
+    the same device or room.
+    """
+    place = Q(hardware_id__in={named.hardware_id, device})
+    if named.room_id is not None:
+        place |= Q(room_id=named.room_id)
     return (
         Alert.objects.select_for_update()
         .filter(
+            among,
             place,
-            organization_id=closed.organization_id,
-            alert_type=closed.alert_type,
-            is_drill=closed.is_drill,
+            organization_id=named.organization_id,
+            alert_type=alert_type,
+            is_drill=drill,
+            is_silent=silent,
             status__in=lifecycle.OPEN,
         )
         .order_by("-triggered_at")

@@ -8,6 +8,7 @@ organization, so that one which forgets the place refuses.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from apps.common.problems import Forbidden, NotFound
@@ -102,6 +103,10 @@ class Principal:
     def is_authenticated(self) -> bool:
         """True: a principal exists only for a verified credential (what DRF asks of a user)."""
         return True
+
+
+SYSTEM: Final = Principal(PrincipalKind.SYSTEM, UUID(int=0), "SafeSignal")
+"""The platform itself, where it acts without being asked: it ends what is overdue."""
 
 
 class SecondFactorNeeded(Forbidden):

@@ -80,6 +80,23 @@ def widen_scope(organizations: Iterable[UUID]) -> None:
 
 
 @contextmanager
+def savepoint() -> Iterator[None]:
+    """Undo what is done inside, in the open scope, when it fails; what it announced is not announced either."""
+    scope = current_scope()
+    queued = [(rows, [len(param) if isinstance(param, list) else None for param in rows.params]) for rows in scope.feed]
+    try:
+        with transaction.atomic(using=scope.alias):
+            yield
+    except BaseException:
+        del scope.feed[len(queued) :]
+        for rows, lengths in queued:
+            for param, length in zip(rows.params, lengths, strict=True):
+                if length is not None:
+                    del param[length:]
+        raise
+
+
+@contextmanager
 def rehearsed(*, only: bool) -> Iterator[None]:
     """With `only`, undo what is done inside, in the open scope: by then everything that checks it has checked it."""
     scope = current_scope()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from django.db import OperationalError, connections, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from apps.common.scope import current_scope
@@ -27,7 +27,7 @@ def limit_statements(limit: timedelta | None) -> None:
     _set("statement_timeout", limit)
 
 
-def is_lock_conflict(error: OperationalError) -> bool:
+def is_lock_conflict(error: DatabaseError | InterfaceError) -> bool:
     """Whether a statement failed because another transaction has a row that it needs: worth trying again."""
     return isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
 

@@ -24,13 +24,14 @@ from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, DeviceMetric, GatewayAssertion, GatewayRule
-from tests.cloud.school import School, make_person, make_school, raise_alert
+from tests.cloud.school import School, arm, make_person, make_school, raise_alert
 
 
 def make_full_school() -> School:
     school = make_school()
     organization = school.organization
     raise_alert(school)
+    arm(school)
     person = make_person(Role.ADMIN, organization)
     now = timezone.now()
     with tenant_scope([organization]):

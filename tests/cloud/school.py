@@ -10,8 +10,10 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts import tokens
+from apps.accounts.grants import person_principal
 from apps.accounts.models import Role
 from apps.accounts.services import people, sign_in
+from apps.alerts import drills
 from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.models import AlertKey
@@ -153,11 +155,47 @@ def raised(school: School, *, alert_type: str = "medical", at: datetime | None =
     return event | changed
 
 
-def send(school: School, *events: object) -> EventsAnswer:
-    """What the cloud answers the school's gateway, after commit."""
-    request = service.parse(msgspec.json.encode({"epoch": school.epoch, "events": events}))
+def hops(pressed_at: datetime, *, earliest: datetime | None = None, latest: datetime | None = None) -> JsonObject:
+    """When a press passed each hop; it was made from `earliest` to `latest`, which are `pressed_at` if not given."""
+    return {
+        "pressed_at": rfc3339(pressed_at),
+        "arrived_at": rfc3339(pressed_at),
+        "stored_at": None,
+        "acted_at": None,
+        "earliest_at": rfc3339(earliest or pressed_at),
+        "latest_at": rfc3339(latest or pressed_at),
+    }
+
+
+def pressed_again(alert: JsonObject, *, at: datetime, **changed: object) -> JsonObject:
+    """`alert.pressed_again` of a press at this moment, which a gateway joins to the alert of another event."""
+    seq = secrets.randbelow(2**31) + 1
+    event = {"event_id": str(new_id()), "kind": "alert.pressed_again", "at": rfc3339(at), "seq": seq, "hops": hops(at)}
+    return alert | event | changed
+
+
+def arm(school: School, *, device: str | None = None, at: datetime | None = None) -> None:
+    """An admin arms a button for a drill, just before now unless told otherwise."""
+    admin = make_person(Role.ADMIN, school.organization)
     with tenant_scope([school.organization]):
-        return service.ingest(gateway=school.gateway_principal, request=request, received_at=timezone.now())
+        principal = person_principal(admin.id)
+        assert principal is not None
+        drills.arm(
+            principal=principal,
+            organization=school.organization,
+            device_id=device or school.device,
+            now=at or timezone.now() - timedelta(seconds=1),
+        )
+
+
+def send(school: School, *events: object, at: datetime | None = None, sent_at: datetime | None = None) -> EventsAnswer:
+    """What the cloud answers the school's gateway, after commit: `at` the cloud's time, `sent_at` the gateway's."""
+    body: JsonObject = {"epoch": school.epoch, "events": events}
+    if sent_at is not None:
+        body["sent_at"] = rfc3339(sent_at)
+    request = service.parse(msgspec.json.encode(body))
+    with tenant_scope([school.organization]):
+        return service.ingest(gateway=school.gateway_principal, request=request, received_at=at or timezone.now())
 
 
 def raise_alert(school: School, *, alert_type: str = "medical", at: datetime | None = None, **changed: object) -> UUID:

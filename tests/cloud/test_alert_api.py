@@ -21,6 +21,7 @@ from contracts.validation import problems
 from tests.cloud.school import (
     Person,
     School,
+    arm,
     device_name,
     make_person,
     make_school,
@@ -105,8 +106,10 @@ def test_the_document_is_that_of_the_contract(school: School, operator: Person) 
 def test_every_kind_of_alert_has_a_valid_document(school: School, change: dict[str, Any]) -> None:
     """Unknown device, no room, late, drill."""
     admin = make_person(Role.ADMIN, school.organization)
-    raise_alert(school, **change)
-    raise_alert(school, silent=True, **change)
+    for silent in (False, True):
+        if "drill" in change:
+            arm(school)
+        raise_alert(school, silent=silent, **change)
     for document in get(admin).json()["results"]:
         assert problems("alert", get(admin, f"{ALERTS}/{document['id']}").content) == []
         assert document["is_unattributed"] == ("device" in change) == (document["place"] is None)

@@ -18,6 +18,7 @@ from tests.cloud.school import (
     JsonObject,
     Person,
     School,
+    arm,
     make_person,
     make_school,
     raise_alerts,
@@ -159,6 +160,8 @@ def test_a_press_after_a_close_made_in_the_cloud_is_a_new_alert(school: School, 
 @pytest.mark.parametrize("drill", [True, False])
 def test_real_press_ends_drill_and_nothing_else(school: School, admin: Person, drill: bool) -> None:
     """Without a second person, since a real alert stands beside it; a real alert stays open."""
+    if drill:
+        arm(school)
     event = raised(school, alert_type="lockdown") | {"drill": drill}
     (alert,) = raise_alerts(school, event)
     by = {"via": "real_press", "person": None, "name": None}

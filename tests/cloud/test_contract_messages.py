@@ -82,7 +82,7 @@ def test_an_alarm_is_raised_where_the_core_of_the_event_can_be_read(school: Scho
     again. Nothing else of an invalid event does anything.
     """
     sent, alarm = json.loads(example.raw), read_core(example.raw, NOW)
-    if alarm:
+    if alarm and "event_id" not in alarm.unread:
         sent |= {"event_id": str(new_id())}
     answer = send(school, sent)
     with tenant_scope([school.organization]):
@@ -99,7 +99,19 @@ def test_an_alarm_is_raised_where_the_core_of_the_event_can_be_read(school: Scho
     assert [result.result for result in send(school, sent).results] == ["repeat"]
 
 
-@pytest.mark.parametrize("field", ["event_id", "device", "inst", "seq", "alert_id"])
+@pytest.mark.parametrize("field", ["event_id", "alert_id", "kind"])
+def test_press_is_an_alert_once_when_what_stands_beside_its_core_is_missing(school: School, field: str) -> None:
+    """The core says which press it was, so a repeat is known by it."""
+    event = raised(school)
+    left = {name: value for name, value in event.items() if name != field}
+    for expected in ("stored", "repeat"):
+        (result,) = send(school, left).results
+        assert (result.result, result.event_id and str(result.event_id)) == (expected, left.get("event_id"))
+    with tenant_scope([school.organization]):
+        assert Alert.objects.get().alert_id == event["alert_id"]
+
+
+@pytest.mark.parametrize("field", ["device", "inst", "seq"])
 def test_without_its_core_a_press_is_none(school: School, field: str) -> None:
     """Nobody could say which press it was, so a repeat could not be known."""
     event = raised(school)

@@ -10,7 +10,6 @@ NO_CHANGE: Final = {
     "POST /forgot-password/": "a letter is asked for: what its link does is told",
     "DELETE /api/v1/me/phone": "as the matrix asks, of who has none",
     "DELETE /api/v1/me/devices/{push_registration}": "as the matrix asks, of somebody else's: it is not there",
-    "POST /api/v1/edge/events": "the record of a press is the alert and its own story",
     "POST /login/": "as the matrix asks, with a password that is none",
     "POST /logout/": "as the matrix asks, without a session",
     "POST /admin/logout/": "it hands over to /logout/",

@@ -18,9 +18,11 @@ from apps.accounts.models import Membership, Role, ServiceToken, SignInKind, Use
 from apps.accounts.service_principals import digest_of_token, new_service_token
 from apps.accounts.services import people, sign_in
 from apps.accounts.services.service_tokens import FOR_PEOPLE
+from apps.alerts.models import DrillArm
 from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
+from apps.devices.models import Device
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Site
 from tests.cloud.school import School, make_person, raise_alert
@@ -106,6 +108,25 @@ def alert_elsewhere(school: School) -> UUID:
             buildings=[school.other_building],
         )
     return raise_alert(replace(school, gateway=gateway, device=school.other_device))
+
+
+@thing
+def armed_button(school: School) -> str:
+    """A button in the first building that is armed for a drill."""
+    now = timezone.now()
+    with tenant_scope([school.organization]):
+        device = Device.objects.get(device_id=school.device)
+        DrillArm.objects.create(
+            organization_id=school.organization,
+            device=device,
+            hardware_id=school.device,
+            site_id=school.site,
+            building_id=school.building,
+            armed_by=new_id(),
+            armed_at=now,
+            expires_at=now + timedelta(minutes=1),
+        )
+    return school.device
 
 
 @thing

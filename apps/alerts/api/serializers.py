@@ -142,3 +142,30 @@ class ArmedDrillSerializer(serializers.Serializer[object]):
 
     device_id = serializers.CharField()
     expires_at = serializers.DateTimeField()
+
+
+class ArmedButtonSerializer(ArmedDrillSerializer):
+    """A button that is armed now, with the room that it hangs in."""
+
+    building_id = serializers.UUIDField(allow_null=True)
+    room = serializers.CharField(allow_null=True)
+    armed_at = serializers.DateTimeField()
+
+
+@shown(
+    told={
+        "results": [
+            {
+                "device_id": "ss-7c9ebd12f0a4",
+                "building_id": "0198f2c4-6a10-7003-9c41-5d2e8f7a0003",
+                "room": "Room 12",
+                "armed_at": "2026-09-01T08:15:03.120Z",
+                "expires_at": "2026-09-01T08:16:03.120Z",
+            }
+        ]
+    }
+)
+class ArmedButtonsSerializer(serializers.Serializer[object]):
+    """The buttons that are armed now."""
+
+    results = ArmedButtonSerializer(many=True)

@@ -19,6 +19,7 @@ from apps.alerts.api.serializers import (
     AlertPageSerializer,
     AlertSerializer,
     ArmDrillSerializer,
+    ArmedButtonsSerializer,
     ArmedDrillSerializer,
     AwaitingSerializer,
     IllegalTransitionSerializer,
@@ -143,7 +144,21 @@ class ResolveView(APIView):
 
 
 class DrillsView(APIView):
-    """Start drills."""
+    """Start drills, and see which buttons are armed."""
+
+    @extend_schema(
+        operation_id="listArmedButtons",
+        summary="List armed buttons",
+        tags=["drills"],
+        parameters=[OpenApiParameter("organization", OpenApiTypes.UUID)],
+        responses={200: ArmedButtonsSerializer, (400, "application/problem+json"): ProblemSerializer},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """The buttons whose next press is a drill, for who sees open alerts there."""
+        documents = selectors.armed_buttons(
+            principal=principal_of(request), organization=organization_of(request), now=timezone.now()
+        )
+        return HttpResponse(f'{{"results":[{",".join(documents)}]}}', content_type="application/json")
 
     @extend_schema(
         operation_id="armDrill",
@@ -155,6 +170,7 @@ class DrillsView(APIView):
             201: ArmedDrillSerializer,
             (400, "application/problem+json"): ProblemSerializer,
             (404, "application/problem+json"): ProblemSerializer,
+            (409, "application/problem+json"): ProblemSerializer,
         },
     )
     def post(self, request: Request) -> Response:

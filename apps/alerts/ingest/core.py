@@ -1,25 +1,29 @@
 """An alarm of a gateway whose event cannot be read as a whole: its frozen core is enough to raise it.
 
-A newer gateway may name an alert type that this cloud does not know, or a field may be broken. The core says which
-press of which button it was: without it there is nothing to raise, with it there is an alarm, as grave as any, and a
-trouble. Whatever else is well-formed is kept.
+A newer gateway may name an alert type that this cloud does not know, a field may be broken, or the text around it. The
+core, device, inst and seq, says which press of which button it was: without it there is nothing to raise, with it there
+is an alarm, as grave as any, and a trouble. Whatever else is well-formed is kept.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
-from apps.alerts.ingest.messages import AlertPressedAgain, AlertRaised
+from apps.alerts.ingest.messages import AlertPressedAgain, AlertRaised, AnyEvent, require_times
+from apps.common.ids import new_id
 from apps.common.times import rfc3339
 
 Alarm = AlertRaised | AlertPressedAgain
 
-KINDS: Final[Mapping[object, type[Alarm]]] = {
+ALARMS: Final[Mapping[object, type[Alarm]]] = {
     kind.__struct_config__.tag: kind for kind in (AlertRaised, AlertPressedAgain)
 }
-CORE: Final = frozenset({"event_id", "device", "inst", "seq", "alert_id"})
+OTHER_KINDS: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyEvent)) - ALARMS.keys()
+CORE: Final = frozenset({"device", "inst", "seq"})
 IN_DOUBT: Final[Mapping[str, object]] = {
     "room": None,
     "type": "lockdown",
@@ -30,6 +34,12 @@ IN_DOUBT: Final[Mapping[str, object]] = {
     "policy": 0,
 }
 """What is taken for a field that cannot be read."""
+
+_LENIENT: Final = json.JSONDecoder(strict=False)
+_IN_TEXT: Final = re.compile(
+    r'"(?P<name>kind|event_id|alert_id|device|inst)"\s*:\s*"(?P<text>[^"\\]*)"|"(?P<number>seq)"\s*:\s*(?P<value>[0-9]{1,10})\b'
+)
+"""The fields of the core, where the text around them is no JSON."""
 
 
 class ReadInPart(msgspec.Struct, frozen=True):
@@ -42,28 +52,79 @@ class ReadInPart(msgspec.Struct, frozen=True):
 
 def read_core(body: bytes, received_at: datetime) -> ReadInPart | None:
     """The alarm in a body that is no event of the contract; None when it is none, or its core cannot be read."""
-    try:
-        sent = msgspec.json.decode(body, type=dict[str, Any])
-        kind = KINDS[sent["kind"]]
-    except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
+    sent = _read(body)
+    kind = _kind(sent)
+    if kind is None:
         return None
-    moment = rfc3339(received_at)
-    guessed = {**IN_DOUBT, "at": moment, "hops": {"pressed_at": moment, "arrived_at": moment}}
-    alarm, unread = {"kind": sent["kind"]}, []
-    for field in msgspec.structs.fields(kind):
-        if field.name in sent and _is(sent[field.name], field.type):
-            alarm[field.name] = sent[field.name]
-        elif field.name in sent or field.required:
-            unread.append(field.name)
-            alarm |= {field.name: guessed[field.name]} if field.name in guessed else {}
+    alarm, unread = _fields(kind, sent)
     if CORE & set(unread):
         return None
+    press_id = f"{alarm['device']}:{alarm['inst']}:{alarm['seq']}"
+    if kind is AlertPressedAgain and "alert_id" in unread:
+        kind = AlertRaised
+    if kind is AlertRaised and alarm.get("alert_id") != press_id:
+        alarm["alert_id"] = press_id
+        unread = [*unread, *({"alert_id"} - set(unread))]
+    moment = rfc3339(received_at)
+    guessed = {
+        **IN_DOUBT,
+        "event_id": str(new_id()),
+        "at": moment,
+        "hops": {"pressed_at": moment, "arrived_at": moment},
+    }
+    alarm |= {"kind": kind.__struct_config__.tag} | {name: guessed[name] for name in unread if name in guessed}
+    if sent.get("kind") not in ALARMS:
+        unread = ["kind", *unread]
     return ReadInPart(msgspec.convert(alarm, kind), body, tuple(unread))
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    """The fields of an object as far as they can be found; of the core alone where the text is no JSON."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        text = body.decode("utf-8", "replace").lstrip("\ufeff\x00 \t\r\n")
+    try:
+        sent, _ = _LENIENT.raw_decode(text)
+    except (ValueError, RecursionError):
+        sent = None
+    if isinstance(sent, dict):
+        return sent
+    found: dict[str, Any] = {}
+    for match in _IN_TEXT.finditer(text):
+        if match["number"]:
+            found.setdefault("seq", int(match["value"]))
+        else:
+            found.setdefault(match["name"], match["text"])
+    return found
+
+
+def _kind(sent: Mapping[str, Any]) -> type[Alarm] | None:
+    """Which alarm it is. One of a kind that cannot be read, or that only a newer gateway knows, is a new one."""
+    kind = sent.get("kind")
+    if not isinstance(kind, str):
+        kind = None
+    if kind in ALARMS:
+        return ALARMS[kind]
+    return AlertRaised if "alert_id" in sent and kind not in OTHER_KINDS else None
+
+
+def _fields(kind: type[Alarm], sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Those that can be read, and the names of those that cannot."""
+    read, unread = {}, []
+    for field in msgspec.structs.fields(kind):
+        if field.name in sent and _is(sent[field.name], field.type):
+            read[field.name] = sent[field.name]
+        elif field.name in sent or field.required:
+            unread.append(field.name)
+    return read, unread
 
 
 def _is(value: object, type_: Any) -> bool:
     try:
-        msgspec.convert(value, type_)
-    except (msgspec.ValidationError, ValueError):
+        read = msgspec.convert(value, type_)
+        if isinstance(read, datetime):
+            require_times(read)
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError):
         return False
     return True

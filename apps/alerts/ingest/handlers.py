@@ -1,11 +1,15 @@
 """What each kind of event does. `apply` is dispatched by the type of the event."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import singledispatch
+from typing import Final
+
+from django.db.models import Q
 
 from apps.accounts.grants import person_principal
-from apps.alerts import services
+from apps.alerts import drills, services
 from apps.alerts.ingest.batch import Batch, Quarantined
 from apps.alerts.ingest.messages import (
     ActionEvent,
@@ -18,15 +22,19 @@ from apps.alerts.ingest.messages import (
     DeviceTrouble,
     Event,
     GatewayStatus,
+    PressFacts,
     PressRefused,
     SelftestDone,
 )
-from apps.alerts.ingest.raising import raise_alerts, raise_row
+from apps.alerts.ingest.raising import Press, end_drills, press_of, raise_alerts
 from apps.alerts.lifecycle import IllegalTransition
 from apps.alerts.models import Alert
 from apps.alerts.services import Step
+from apps.common import audit
 from apps.common.access import PrincipalKind, allows
 from apps.devices.services import clear_trouble
+
+FOREIGN: Final = "foreign_alert"
 
 
 @singledispatch
@@ -37,51 +45,65 @@ def apply(event: Event, batch: Batch) -> bool:
 
 @apply.register
 def _(event: AlertRaised, batch: Batch) -> bool:
-    return bool(raise_alerts(batch, [raise_row(batch, event, event.alert_id)]))
+    return bool(raise_alerts(batch, [press_of(batch, event, 0, armed=armed_for(batch, [event]))]))
 
 
 @apply.register
 def _(event: AlertPressedAgain, batch: Batch) -> bool:
-    """Joins its alert; an alert that a person closed before this press is joined no more: the press is a new one.
-
-    In doubt, with a gateway's clock that is slow, it is a new one.
+    """Joins its alert, or the one that followed it. In doubt it is an alert of its own: an alert is joined only where
+    the press was certainly made while it was open, and where the same people hear of both.
     """
-    row = raise_row(batch, event, event.press_id)
-    alert = services.locked_alert(batch.organization_id, event.alert_id)
-    if alert is not None and alert.resolved_at is not None and row.pressed_at + batch.slow > alert.resolved_at:
-        alert = services.locked_successor(alert, event.device)
-    if alert is None:
-        return bool(raise_alerts(batch, [row]))
-    return services.join_press(alert, _step(batch, event, row.pressed_at), event.press_id)
+    press = press_of(batch, event, 0, armed=armed_for(batch, [event]))
+    alert = _joinable(batch, event, press)
+    step = _step(batch, event, press.dated.pressed_at)
+    if alert is None or not services.join_press(alert, step, _joining(batch, press)):
+        return bool(raise_alerts(batch, [press]))
+    if not alert.is_drill:
+        end_drills(batch, [drills.RealPress(alert.alert_id, alert.site_id, press.dated.latest, silent=alert.is_silent)])
+    return True
 
 
 @apply.register
 def _(event: AlertAcknowledged, batch: Batch) -> bool:
-    alert = _required_alert(batch, event.alert_id)
+    alert = _own_alert(batch, event)
     step = _act(batch, event, event.by, alert)
     try:
-        services.apply_acknowledge(alert, step)
+        outcome = services.apply_acknowledge(alert, step)
     except IllegalTransition:
         services.tell(alert, step, "alert.acknowledged_too_late")
+    else:
+        if outcome.changed:
+            _audit(batch, "alert.acknowledge", alert, event.by)
     return True
 
 
 @apply.register
 def _(event: AlertResolved, batch: Batch) -> bool:
-    alert = _required_alert(batch, event.alert_id)
+    """A close is of what had been pressed until then: another gateway's press after it keeps the alert open."""
+    alert = _own_alert(batch, event)
     if event.by.via == "real_press":
         return _end_drill(batch, event, alert)
     step = _act(batch, event, event.by, alert)
+    if services.pressed_since(alert, batch.acted_after(event.at), gateway=batch.gateway_id):
+        services.tell(alert, step, "alert.resolve_outdated")
+        _audit(batch, "alert.resolve", alert, event.by, refused="pressed_since")
+        return True
     try:
-        services.apply_resolve(alert, step, event.reason)
+        outcome = services.apply_resolve(alert, step, event.reason)
     except IllegalTransition:
         services.tell(alert, step, "alert.resolved_too_late")
+        return True
+    if outcome.changed:
+        _audit(batch, "alert.approve_resolve" if outcome.awaiting_second_person else "alert.resolve", alert, event.by)
+    elif outcome.awaiting_second_person and step.person not in alert.approvals:
+        services.tell(alert, step, "alert.approval_not_counted")
+        _audit(batch, "alert.approve_resolve", alert, event.by, refused="one_of_two_by_gateway")
     return True
 
 
 @apply.register
 def _(event: ActionEvent, batch: Batch) -> bool:
-    alert = _required_alert(batch, event.alert_id)
+    alert = _own_alert(batch, event, or_=Q(building_id=None))
     services.tell(
         alert,
         _step(batch, event),
@@ -124,23 +146,98 @@ def _(event: Event, batch: Batch) -> bool:
     return True
 
 
+def armed_for(batch: Batch, events: Iterable[PressFacts]) -> drills.Armed:
+    """The times for which the buttons of these presses were armed, as far as any says that it is a drill."""
+    claiming = {event.device for event in events if event.drill}
+    if not claiming:
+        return drills.NONE_ARMED
+    return drills.armed_for(batch.organization_id, claiming, batch.buildings, now=batch.received_at)
+
+
 def _end_drill(batch: Batch, event: AlertResolved, drill: Alert) -> bool:
     """A real press ends a drill without a second person; it ends nothing that is real."""
     if not drill.is_drill:
         raise Quarantined("not_a_drill", "A real press ends drills only.")
     step = _step(batch, event)
     try:
-        services.end_by_itself(drill, step, "drill")
+        ended = services.end_by_itself(drill, step, "drill")
     except IllegalTransition:
         services.tell(drill, step, "alert.resolved_too_late")
+    else:
+        if ended:
+            _audit(batch, "drill.end", drill, event.by)
     return True
 
 
-def _required_alert(batch: Batch, alert_id: str) -> Alert:
-    alert = services.locked_alert(batch.organization_id, alert_id)
-    if alert is None:
+def _joinable(batch: Batch, event: AlertPressedAgain, press: Press) -> Alert | None:
+    """The alert that a press joins, its row locked. A gateway joins the alerts of its own buildings."""
+    named = _named(batch, (event.alert_id, batch.own_name(event.alert_id)), _own(batch))
+    if named is None or _takes(named, press):
+        return named
+    row = press.row
+    next_one = services.locked_successor(
+        named, event.device, _own(batch), alert_type=row.type, silent=row.silent, drill=row.drill
+    )
+    return next_one if next_one is not None and _takes(next_one, press) else None
+
+
+def _takes(alert: Alert, press: Press) -> bool:
+    """Whether the press was certainly made while the alert was open, and is told to the same people as the alert."""
+    row, dated = press.row, press.dated
+    opened_at = alert.triggered_at
+    if alert.metadata and "earliest_at" in alert.metadata:
+        opened_at = datetime.fromisoformat(alert.metadata["earliest_at"])
+    return (
+        (alert.alert_type, alert.is_silent, alert.is_drill) == (row.type, row.silent, row.drill)
+        and opened_at <= dated.earliest
+        and dated.is_before(alert.resolved_at)
+    )
+
+
+def _joining(batch: Batch, press: Press) -> services.JoiningPress:
+    return services.JoiningPress(
+        press_id=press.row.alert_id,
+        own_name=batch.own_name(press.row.alert_id),
+        device=press.row.device,
+        buildings=batch.buildings,
+        received_at=batch.received_at,
+        latest=press.dated.latest,
+    )
+
+
+def _own(batch: Batch) -> Q:
+    """The alerts of the gateway's buildings, and its own ones of no known place."""
+    return Q(building_id__in=batch.buildings) | Q(building_id=None, gateway_id=batch.gateway_id)
+
+
+def _own_alert(batch: Batch, event: ActionEvent | AlertAcknowledged | AlertResolved, *, or_: Q | None = None) -> Alert:
+    """The alert that a gateway speaks of. Raises Quarantined for one that is not there, or another gateway's."""
+    names = (batch.own_name(event.alert_id), event.alert_id)
+    alert = _named(batch, names, _own(batch) | or_ if or_ else _own(batch))
+    if alert is not None:
+        return alert
+    if not any(services.has_name(batch.organization_id, name) for name in names):
         raise Quarantined("unknown_alert", "No alert of this organization has this alert_id.")
-    return alert
+    raise Quarantined(FOREIGN, "This alert is not one of this gateway's buildings.")
+
+
+def _named(batch: Batch, names: Iterable[str], among: Q) -> Alert | None:
+    locked = (services.locked_alert(batch.organization_id, name, among) for name in names)
+    return next((alert for alert in locked if alert is not None), None)
+
+
+def record_foreign(batch: Batch, event: Event) -> None:
+    """A gateway acted on an alert of buildings that it does not speak for: nothing came of it, and people know."""
+    kind = str(event.__struct_config__.tag)
+    batch.trouble(None, FOREIGN, "This gateway acted on an alert of a building that it does not speak for.")
+    audit.record(
+        actor=batch.gateway,
+        action=kind,
+        target_kind="gateway",
+        target_id=batch.gateway_id,
+        organization_id=batch.organization_id,
+        outcome=audit.REFUSED,
+    )
 
 
 def _step(batch: Batch, event: Event, at: datetime | None = None) -> Step:
@@ -160,3 +257,17 @@ def _act(batch: Batch, event: Event, by: BuildingAct, alert: Alert) -> Step:
     principal = person_principal(by.person) if by.person else None
     may = principal is not None and allows(principal, batch.organization_id, "alerts", "update", alert.building_id)
     return replace(_step(batch, event), person=by.person if may else None, via=by.via)
+
+
+def _audit(batch: Batch, action: str, alert: Alert, by: BuildingAct, *, refused: str | None = None) -> None:
+    """What was done by a gateway's word: who did it, as the gateway says."""
+    detail = {"via": by.via, "person": str(by.person) if by.person else None, "reason": refused}
+    audit.record(
+        actor=batch.gateway,
+        action=action,
+        target_kind="alert",
+        target_id=alert.id,
+        organization_id=batch.organization_id,
+        outcome=audit.REFUSED if refused else audit.DONE,
+        **{name: value for name, value in detail.items() if value is not None},
+    )

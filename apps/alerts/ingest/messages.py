@@ -1,7 +1,7 @@
 """The events of a gateway, decoded once. `contracts/edge_event` is the authority for every field and limit."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -37,6 +37,18 @@ Severity = Literal["low", "medium", "high", "critical"]
 CloseReason = Literal["real", "drill", "test", "mistake", "fault"]
 
 
+FIRST_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_TIME: Final = datetime(3000, 1, 1, tzinfo=UTC)
+"""Times that the contract has are from the first until before the last: none is at an edge of the calendar."""
+
+
+def require_times(*times: datetime | msgspec.UnsetType | None) -> None:
+    """Raise ValueError for a time that the contract does not have."""
+    for time in times:
+        if isinstance(time, datetime) and not FIRST_TIME <= time < LAST_TIME:
+            raise ValueError("a time is from 1970 to 2999")
+
+
 class Hops(Struct, frozen=True):
     """When the press passed each point, by the gateway's clock; None for what did not happen.
 
@@ -51,12 +63,18 @@ class Hops(Struct, frozen=True):
     earliest_at: Time | msgspec.UnsetType | None = msgspec.UNSET
     latest_at: Time | msgspec.UnsetType | None = msgspec.UNSET
 
+    def __post_init__(self) -> None:
+        require_times(self.pressed_at, self.arrived_at, self.stored_at, self.acted_at, self.earliest_at, self.latest_at)
+
 
 class Event(Struct, frozen=True, tag_field="kind"):
     """What every event carries."""
 
     event_id: UUID
     at: Time
+
+    def __post_init__(self) -> None:
+        require_times(self.at)
 
 
 class PressFacts(Event, frozen=True):
@@ -168,6 +186,9 @@ class DeviceTrouble(Event, frozen=True, tag="device.trouble"):
     since: Time
     detail: Detail | None = None
 
+    def __post_init__(self) -> None:
+        require_times(self.at, self.since)
+
 
 class DeviceRecovered(Event, frozen=True, tag="device.recovered"):
     """The trouble ended."""
@@ -206,6 +227,7 @@ class GatewayStatus(Event, frozen=True, tag="gateway.status"):
     configuration: Natural
 
     def __post_init__(self) -> None:
+        require_times(self.at)
         if "agent" not in self.versions:
             raise ValueError("versions names the agent")
 

@@ -1,17 +1,19 @@
 """Alerts of a batch, as one set: dated once, written by one statement, announced."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 from django.db import connection
 
-from apps.alerts import services
-from apps.alerts.ingest.batch import Batch
-from apps.alerts.ingest.messages import AlertRaised, Hops, PressFacts
+from apps.alerts import drills, services
+from apps.alerts.ingest.batch import Batch, Dated
+from apps.alerts.ingest.messages import AlertRaised, AnyEvent, PressFacts
+from apps.alerts.ingest.names import Kind, known_names
+from apps.common.ids import new_id
 from apps.common.times import rfc3339
 from apps.tenancy import selectors as tenancy
 
@@ -22,8 +24,9 @@ _RAISE_SQL: Final = Path(__file__).with_name("raise_alerts.sql").read_text()
 
 
 class RaiseRow(msgspec.Struct, frozen=True):
-    """One alert for `raise_alerts.sql`."""
+    """One alert for `raise_alerts.sql`. `name` is given where the plain `alert_id` is another alert's."""
 
+    number: int
     event_id: UUID
     alert_id: str
     device: str
@@ -36,10 +39,128 @@ class RaiseRow(msgspec.Struct, frozen=True):
     live: bool
     hops: dict[str, str | None]
     metadata: dict[str, object]
+    name: str | None = None
 
 
-def raise_alerts(batch: Batch, rows: Sequence[RaiseRow]) -> set[str]:
-    """Write alerts that are not known yet and announce them; the alert_ids that were new."""
+class Press(NamedTuple):
+    """A press that is to be an alert: what is written, when it was, and whether the gateway says that it is a drill."""
+
+    row: RaiseRow
+    dated: Dated
+    claims_drill: bool
+    is_known: bool
+    """Whether this very event was stored before."""
+
+    def renamed(self, name: str) -> "Press":
+        """The same press, for an alert of this name."""
+        return self._replace(row=msgspec.structs.replace(self.row, name=name))
+
+
+class Written(NamedTuple):
+    """A row of the statement: `id` is None where the name was taken."""
+
+    number: int
+    name: str
+    id: UUID | None
+    triggered_at: datetime
+    device: str
+    is_unattributed: bool
+    site: UUID | None
+    drill_is_open: bool
+
+
+def raise_alerts(batch: Batch, presses: Sequence[Press]) -> set[int]:
+    """Write alerts that are not known yet and announce them; the numbers of the rows that were new.
+
+    A name that is taken by another press gives way: this one is an alert under a name of its own, and a trouble.
+    """
+    by_number = {press.row.number: press for press in presses}
+    new: set[int] = set()
+    waiting: Sequence[Press] = presses
+    while waiting:
+        written = _write(batch, [press.row for press in waiting])
+        made = [row for row in written if row.id is not None]
+        _announce(batch, made, by_number)
+        new.update(row.number for row in made)
+        taken = [row for row in written if row.id is None]
+        waiting = _renamed(batch, taken, by_number) if taken else []
+        by_number.update((press.row.number, press) for press in waiting)
+    return new
+
+
+def press_of(batch: Batch, event: PressFacts, number: int, *, armed: drills.Armed, is_known: bool = False) -> Press:
+    """What an alert of this press is written from."""
+    dated = batch.dated(event.hops)
+    is_drill = event.drill and armed.covers(event.device, event.press_id, dated.earliest, dated.latest)
+    metadata: dict[str, object] = {
+        "policy": event.policy,
+        "room": event.room,
+        "pattern": event.pattern,
+        "key": event.key,
+        "earliest_at": dated.earliest if dated.earliest != dated.pressed_at else None,
+        "drill_claimed": True if event.drill and not is_drill else None,
+    }
+    if dated.original is not None:
+        metadata |= {"clock_suspect": True, "pressed_at_by_gateway": dated.original}
+    elif event.clock_suspect:
+        metadata["clock_suspect"] = True
+    if isinstance(event, AlertRaised) and event.upgrades:
+        metadata["upgrades"] = event.upgrades
+    hops = event.hops
+    row = RaiseRow(
+        number=number,
+        event_id=event.event_id,
+        alert_id=event.press_id,
+        device=event.device,
+        room=event.room,
+        type=event.type,
+        severity=event.severity,
+        silent=event.silent,
+        drill=is_drill,
+        pressed_at=dated.pressed_at,
+        live=event.live,
+        hops={
+            "pressed_at": rfc3339(hops.pressed_at),
+            "arrived_at": rfc3339(hops.arrived_at),
+            "stored_at": None if hops.stored_at is None else rfc3339(hops.stored_at),
+            "acted_at": None if hops.acted_at is None else rfc3339(hops.acted_at),
+        },
+        metadata={key: value for key, value in metadata.items() if value is not None},
+    )
+    return Press(row, dated, event.drill, is_known)
+
+
+def press_names(batch: Batch, event: AnyEvent) -> set[str]:
+    """The names that a press of this gateway can have; none where the event is no press."""
+    if not isinstance(event, PressFacts):
+        return set()
+    kind = (event.type, event.silent, event.drill)
+    return {event.press_id, batch.own_name(event.press_id), batch.own_name(event.press_id, *kind)}
+
+
+def bare_press(batch: Batch, event: PressFacts, number: int) -> Press:
+    """The last resort, of the core alone: a real alarm, dated by its arrival."""
+    moment = rfc3339(batch.received_at)
+    row = RaiseRow(
+        number=number,
+        event_id=new_id(),
+        alert_id=event.press_id,
+        device=event.device,
+        room=None,
+        type=event.type,
+        severity=event.severity,
+        silent=event.silent,
+        drill=False,
+        pressed_at=batch.received_at,
+        live=True,
+        hops={"pressed_at": moment, "arrived_at": moment, "stored_at": None, "acted_at": None},
+        metadata={"drill_claimed": True} if event.drill else {},
+    )
+    dated = Dated(batch.received_at, batch.received_at, batch.received_at)
+    return Press(row, dated, event.drill, is_known=False)
+
+
+def _write(batch: Batch, rows: Sequence[RaiseRow]) -> list[Written]:
     with connection.cursor() as cursor:
         cursor.execute(
             _RAISE_SQL,
@@ -47,57 +168,58 @@ def raise_alerts(batch: Batch, rows: Sequence[RaiseRow]) -> set[str]:
                 "events": msgspec.json.encode(rows).decode(),
                 "organization": batch.organization_id,
                 "gateway": batch.gateway_id,
+                "suffix": batch.own_name(""),
                 "received_at": batch.received_at,
                 "late_before": batch.received_at - LATE_AFTER,
+                "drills_since": batch.received_at - drills.LOOKED_BACK,
                 "two_person_types": list(tenancy.settings_of(batch.organization_id).two_person_types),
             },
         )
-        written = cursor.fetchall()
-    if written:
-        services.announce_alerts("alert.created", [row[1] for row in written], [row[2] for row in written])
-    for _, _, _, device, unattributed in written:
-        if unattributed:
+        return [Written._make(row) for row in cursor.fetchall()]
+
+
+def _announce(batch: Batch, made: Sequence[Written], presses: Mapping[int, Press]) -> None:
+    """Tell people of new alerts and of what was wrong with them; a real one ends the drill that was going on."""
+    if not made:
+        return
+    services.announce_alerts("alert.created", [row.id for row in made if row.id], [row.triggered_at for row in made])
+    real: list[drills.RealPress] = []
+    for row in made:
+        press = presses[row.number]
+        if row.is_unattributed:
             detail = "A press of a device that is not one of this gateway's buildings: find it, then register it."
-            batch.remark(device, "unattributed_device", detail)
-    return {row[0] for row in written}
+            batch.remark(row.device, "unattributed_device", detail)
+        if press.row.drill:
+            drills.use(batch.organization_id, row.device, press.row.alert_id, at=batch.received_at)
+        else:
+            real.append(drills.RealPress(row.name, row.site, press.dated.latest, press.row.silent))
+            if press.claims_drill:
+                detail = "A press counts as real: no drill was armed for all of the time in which it can have been."
+                batch.remark(row.device, "drill_not_armed", detail)
+    if real and (made[0].drill_is_open or len(real) < len(made)):
+        end_drills(batch, real)
 
 
-def raise_row(batch: Batch, event: PressFacts, alert_id: str) -> RaiseRow:
-    """What an alert of this press is written from."""
-    pressed_at, original = batch.dated(event.hops.pressed_at)
-    metadata: dict[str, object] = {
-        "policy": event.policy,
-        "room": event.room,
-        "pattern": event.pattern,
-        "key": event.key,
-    }
-    if original is not None:
-        metadata |= {"clock_suspect": True, "pressed_at_by_gateway": original}
-    elif event.clock_suspect:
-        metadata["clock_suspect"] = True
-    if isinstance(event, AlertRaised) and event.upgrades:
-        metadata["upgrades"] = event.upgrades
-    return RaiseRow(
-        event_id=event.event_id,
-        alert_id=alert_id,
-        device=event.device,
-        room=event.room,
-        type=event.type,
-        severity=event.severity,
-        silent=event.silent,
-        drill=event.drill,
-        pressed_at=pressed_at,
-        live=event.live,
-        hops={name: None if at is None else rfc3339(at) for name, at in _passed(event.hops).items()},
-        metadata={key: value for key, value in metadata.items() if value is not None},
+def end_drills(batch: Batch, real: Sequence[drills.RealPress]) -> None:
+    """A real press during a drill ends it, whoever raised it."""
+    drills.end_for(
+        real, organization=batch.organization_id, gateway=batch.gateway, buildings=batch.buildings, at=batch.received_at
     )
 
 
-def _passed(hops: Hops) -> dict[str, datetime | None]:
-    """The hops that people are shown."""
-    return {
-        "pressed_at": hops.pressed_at,
-        "arrived_at": hops.arrived_at,
-        "stored_at": hops.stored_at,
-        "acted_at": hops.acted_at,
-    }
+def _renamed(batch: Batch, taken: Sequence[Written], presses: Mapping[int, Press]) -> list[Press]:
+    """Those of the presses whose name belongs to another press, each with the next name that it may have."""
+    known = known_names(batch.organization_id, [row.name for row in taken])
+    renamed: list[Press] = []
+    for row in taken:
+        press, owner = presses[row.number], known.get(row.name)
+        kind = Kind(press.row.type, press.row.silent, press.claims_drill)
+        last_name = batch.own_name(press.row.alert_id, *msgspec.structs.astuple(kind))
+        if press.is_known or row.name == last_name or (owner and owner.is_press(batch, kind, press.dated)):
+            continue
+        own_name = batch.own_name(press.row.alert_id)
+        is_own = owner is not None and owner.gateway == batch.gateway_id
+        detail = "A press came under the name of another press, so it is an alert of its own: two give the same names."
+        batch.remark(row.device, "alert_name_taken", detail)
+        renamed.append(press.renamed(last_name if is_own or row.name == own_name else own_name))
+    return renamed

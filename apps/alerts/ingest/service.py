@@ -4,18 +4,19 @@ A bad event costs the others nothing; what has no right to stop an alarm (a susp
 known, a clock) does not. Everything happens in the transaction of the open tenant scope, and is told after its commit.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
-from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection
 
-from apps.alerts.ingest.batch import CLOCK_LIMIT, Batch, Quarantined
+from apps.alerts.ingest.batch import Batch, Quarantined
 from apps.alerts.ingest.core import ReadInPart, read_core
-from apps.alerts.ingest.handlers import apply
+from apps.alerts.ingest.handlers import FOREIGN, apply, armed_for, record_foreign
 from apps.alerts.ingest.messages import (
     AlertRaised,
     AnyEvent,
@@ -26,32 +27,28 @@ from apps.alerts.ingest.messages import (
     PressFacts,
     decode_event,
     decode_head,
-    decode_request,
 )
-from apps.alerts.ingest.raising import raise_alerts, raise_row
-from apps.common import metrics
+from apps.alerts.ingest.names import known_names
+from apps.alerts.ingest.raising import bare_press, press_names, press_of, raise_alerts
+from apps.alerts.ingest.requests import parse
+from apps.common import audit, metrics
 from apps.common.access import Principal
-from apps.common.problems import Invalid, TooLarge
-from apps.common.scope import current_scope
+from apps.common.scope import savepoint
 from apps.common.time_limits import is_lock_conflict, limit_lock_wait
 from apps.devices.services import record_gateway_seen
 
-MAX_EVENTS: Final = 500
-REFUSED: Final = (DataError, IntegrityError)
-"""PostgreSQL's refusal of what an event says. Any other error is the cloud's own and passes: the whole request fails,
-nothing of it is kept, and the gateway sends it again."""
+__all__ = ["ingest", "parse"]
+
+logger = logging.getLogger(__name__)
+
+CLOUDS_OWN: Final = (OperationalError, InterfaceError)
+"""Errors that are no event's: the whole request fails, nothing of it is kept, and the gateway sends it again. Any other
+error while an event is read, dated, decided or applied is that event's own."""
 LOCK_WAIT: Final = timedelta(milliseconds=50)
 """How long one event waits for a row that another transaction has locked. Everything else in the batch waits with it,
 so it is short; the event is answered `retry`, and the gateway sends it again."""
 NO_LOCK_WAIT: Final = timedelta(milliseconds=1)
 """The wait once one alert of the batch was found locked: many locked alerts must not add up."""
-
-
-class TooManyEvents(TooLarge):
-    """More events than one request takes."""
-
-    code = "too_many_events"
-    default_detail = f"Send at most {MAX_EVENTS} events in one request."
 
 
 class SeenRow(msgspec.Struct, frozen=True):
@@ -63,27 +60,50 @@ class SeenRow(msgspec.Struct, frozen=True):
     body: str | None
 
 
-def parse(body: bytes) -> EventsRequest:
-    """The request as a type. Raises Invalid or TooManyEvents."""
-    try:
-        request = decode_request(body)
-    except msgspec.DecodeError as error:
-        raise Invalid(f"The body is not what contracts/edge_events asks for: {error}") from None
-    if len(request.events) > MAX_EVENTS:
-        raise TooManyEvents()
-    return request
+class Locked(Exception):
+    """An event needs a row that another transaction holds. `key` names what has to wait: see `_key`."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+class Undecodable(NamedTuple):
+    """An event that is not one of the contract's, with as much of its head as could be read."""
+
+    head: EventHead
+    body: bytes
+    detail: str
+
+
+Decoded = AnyEvent | ReadInPart | Undecodable
+
+
+class Numbered(NamedTuple):
+    """An event, its place in the batch, the id that it came under, and whether it was stored before."""
+
+    number: int
+    event: AnyEvent
+    event_id: UUID | None
+    is_known: bool
+
+    def result(self, result: Literal["stored", "repeat"]) -> EventResult:
+        """The answer to it."""
+        return EventResult(self.event_id, result)
+
+    def quarantined(self, reason: str, detail: str) -> EventResult:
+        """The answer to one that is put aside."""
+        return EventResult(self.event_id, "quarantined", reason, detail)
 
 
 def ingest(*, gateway: Principal, request: EventsRequest, received_at: datetime) -> EventsAnswer:
     """Store a batch and answer each event; in the open scope of the gateway's organization."""
-    offset = received_at - request.sent_at if request.sent_at else timedelta(0)
     batch = Batch(
+        gateway=gateway,
         organization_id=next(iter(gateway.grants)),
-        gateway_id=gateway.id,
         epoch=request.epoch,
         received_at=received_at,
-        clock_offset=offset if abs(offset) > CLOCK_LIMIT else timedelta(0),
-        slow=offset if timedelta(0) < offset <= CLOCK_LIMIT else timedelta(0),
+        clock_error=received_at - request.sent_at if request.sent_at else timedelta(0),
     )
     decoded = [_decode(raw, received_at) for raw in request.events]
     results = _store_what_is_free(batch, decoded)
@@ -93,42 +113,29 @@ def ingest(*, gateway: Principal, request: EventsRequest, received_at: datetime)
     return answer
 
 
-class Locked(Exception):
-    """An event needs a row that another transaction holds. `key` names what has to wait: see `_key`."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
-
-
-class Undecodable(Exception):
-    """An event that is not one of the contract's, with as much of its head as could be read."""
-
-    def __init__(self, head: EventHead, body: bytes, detail: str) -> None:
-        super().__init__(detail)
-        self.head = head
-        self.body = body
-        self.detail = detail
-
-
-Decoded = AnyEvent | ReadInPart | Undecodable
-
-
 def _decode(raw: msgspec.Raw, received_at: datetime) -> Decoded:
     body = bytes(raw)
     try:
         event: AnyEvent = decode_event(body)
-    except (msgspec.DecodeError, ValueError) as error:
-        return read_core(body, received_at) or _undecodable(body, error)
-    return event
+        if not isinstance(event, AlertRaised) or event.alert_id == event.press_id:
+            return event
+        problem = "alert_id is not this press's"
+    except Exception as error:  # whatever it is, it is this event's own
+        problem = str(error)
+    try:
+        alarm = read_core(body, received_at)
+    except Exception:
+        logger.exception("an event's core cannot be looked for")
+        alarm = None
+    return alarm or _undecodable(body, problem)
 
 
-def _undecodable(body: bytes, error: Exception) -> Undecodable:
+def _undecodable(body: bytes, problem: str) -> Undecodable:
     try:
         head = decode_head(body)
-    except msgspec.DecodeError:
+    except Exception:
         head = EventHead()
-    return Undecodable(head, body, str(error)[:1000].replace("\x00", ""))
+    return Undecodable(head, body, _text(problem.encode("utf-8", "replace"))[:1000])
 
 
 def _store_what_is_free(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
@@ -140,22 +147,10 @@ def _store_what_is_free(batch: Batch, decoded: Sequence[Decoded]) -> list[EventR
     locked: set[str] = set()
     while True:
         try:
-            with _undone_feed_too(), transaction.atomic():
+            with savepoint():
                 return _store(batch, decoded, locked)
         except Locked as conflict:
             locked.add(conflict.key)
-
-
-@contextmanager
-def _undone_feed_too() -> Iterator[None]:
-    """What was queued for the feed goes with the savepoint that it belongs to."""
-    queue = current_scope().feed
-    queued = len(queue)
-    try:
-        yield
-    except Locked:
-        del queue[queued:]
-        raise
 
 
 def _key(event: AnyEvent) -> str:
@@ -165,46 +160,47 @@ def _key(event: AnyEvent) -> str:
 
 
 def _is_locked(one: Decoded, locked: Collection[str]) -> bool:
-    if isinstance(one, Undecodable):
+    if not locked or isinstance(one, Undecodable):
         return False
     return _key(one.event if isinstance(one, ReadInPart) else one) in locked
 
 
 def _store(batch: Batch, decoded: Sequence[Decoded], locked: Collection[str]) -> list[EventResult]:
-    """Remember every event id first, so that a repeat does nothing; then alerts as a set, then the rest in order.
+    """Remember every event id first; then alerts as a set, then the rest in order. Raises Locked.
 
-    Raises Locked.
+    What was stored before is a repeat. A press is known by its own name, whatever event id it comes under: one whose
+    name is new is raised.
     """
     fresh = _remember(batch, [one for one in decoded if not _is_locked(one, locked)])
     limit_lock_wait(NO_LOCK_WAIT if locked else LOCK_WAIT)
-    results: list[EventResult | None] = [None] * len(decoded)
-    raised: list[tuple[int, AlertRaised]] = []
-    others: list[tuple[int, AnyEvent]] = []
+    results: dict[int, EventResult] = {}
+    raised: list[Numbered] = []
+    others: list[Numbered] = []
     for number, one in enumerate(decoded):
         if isinstance(one, Undecodable):
             results[number] = EventResult(one.head.event_id, "quarantined", "undecodable", one.detail)
             continue
         event = one.event if isinstance(one, ReadInPart) else one
         if _is_locked(one, locked):
-            results[number] = EventResult(event.event_id, "retry", "locked", "Another transaction has this alert.")
-        elif event.event_id not in fresh:
-            results[number] = EventResult(event.event_id, "repeat")
-        else:
-            fresh.discard(event.event_id)
-            if isinstance(one, ReadInPart):
-                _say_what_was_guessed(batch, one)
-            if isinstance(event, AlertRaised):
-                raised.append((number, event))
-            else:
-                others.append((number, event))
-    _raise_all(batch, raised, results)
-    for number, other in others:
-        results[number] = _one_by_one(batch, other)
-    bad = [result for result in results if result is not None and result.result == "quarantined"]
-    if bad:
-        batch.remark(None, "quarantined_event", f"{len(bad)} events could not be read, the first: {bad[0].detail}")
+            held = "Another transaction has this alert."
+            results[number] = EventResult(_id_sent(one), "retry", "locked", held)
+            continue
+        numbered = Numbered(number, event, _id_sent(one), event.event_id not in fresh)
+        fresh.discard(event.event_id)
+        if isinstance(one, ReadInPart) and not numbered.is_known:
+            _guarded(partial(_say_what_was_guessed, batch, one))
+        (raised if isinstance(event, AlertRaised) else others).append(numbered)
+    results |= _raise_all(batch, raised)
+    results |= _apply_all(batch, others)
+    _report(batch, results, [one.number for one in (*raised, *others) if isinstance(one.event, PressFacts)])
     limit_lock_wait(None)
-    return [result for result in results if result is not None]
+    return [results[number] for number in range(len(decoded))]
+
+
+def _id_sent(one: AnyEvent | ReadInPart) -> UUID | None:
+    if isinstance(one, ReadInPart):
+        return None if "event_id" in one.unread else one.event.event_id
+    return one.event_id
 
 
 def _remember(batch: Batch, decoded: Sequence[Decoded]) -> set[UUID]:
@@ -236,7 +232,7 @@ def _remember(batch: Batch, decoded: Sequence[Decoded]) -> set[UUID]:
 def _say_what_was_guessed(batch: Batch, alarm: ReadInPart) -> None:
     named = ", ".join(alarm.unread)
     detail = f"A press could not be read as a whole ({named}), so it counts as grave as any: update the cloud."
-    batch.remark(alarm.event.device, "press_read_in_part", detail)
+    batch.trouble(alarm.event.device, "press_read_in_part", detail)
 
 
 def _text(body: bytes) -> str:
@@ -244,42 +240,113 @@ def _text(body: bytes) -> str:
     return body.decode("utf-8", "replace").replace("\x00", "")
 
 
-def _raise_all(batch: Batch, raised: Sequence[tuple[int, AlertRaised]], results: list[EventResult | None]) -> None:
-    """Alerts as one set; if PostgreSQL refuses the set, one by one, so that only the bad one waits aside.
-
-    Raising locks no row of an alert that exists.
-    """
+def _raise_all(batch: Batch, raised: Sequence[Numbered]) -> dict[int, EventResult]:
+    """Alerts as one set; if that fails, one by one, so that only the bad one suffers."""
     if not raised:
-        return
+        return {}
+    events = [(one, one.event) for one in raised if isinstance(one.event, AlertRaised)]
     try:
-        with transaction.atomic():
-            new = raise_alerts(batch, [raise_row(batch, event, event.alert_id) for _, event in raised])
-    except (*REFUSED, OperationalError) as error:
-        if isinstance(error, OperationalError) and not is_lock_conflict(error):
+        with savepoint():
+            armed = armed_for(batch, [event for _, event in events])
+            new = raise_alerts(
+                batch,
+                [press_of(batch, event, one.number, armed=armed, is_known=one.is_known) for one, event in events],
+            )
+    except CLOUDS_OWN as error:
+        if not is_lock_conflict(error):
             raise
-        for number, event in raised:
-            results[number] = _one_by_one(batch, event)
-        return
-    for number, event in raised:
-        known = event.alert_id not in new
-        new.discard(event.alert_id)
-        results[number] = EventResult(event.event_id, "repeat" if known else "stored")
+    except Exception:
+        logger.exception("alerts cannot be raised as a set")
+    else:
+        return {one.number: one.result("stored" if one.number in new else "repeat") for one in raised}
+    return {one.number: _one_by_one(batch, one) for one in raised}
 
 
-def _one_by_one(batch: Batch, event: AnyEvent) -> EventResult:
-    """One event under a savepoint. Raises Locked."""
+def _apply_all(batch: Batch, others: Sequence[Numbered]) -> dict[int, EventResult]:
+    """In order. A press that was stored before is a repeat if it has a name, whatever became of its event."""
+    again = {one.number: press_names(batch, one.event) for one in others if one.is_known}
+    known = known_names(batch.organization_id, {name for names in again.values() for name in names}).keys()
+    results = {}
+    for one in others:
+        names = again.get(one.number)
+        is_repeat = names is not None and not (names and known.isdisjoint(names))
+        results[one.number] = one.result("repeat") if is_repeat else _one_by_one(batch, one)
+    return results
+
+
+def _one_by_one(batch: Batch, one: Numbered) -> EventResult:
+    """One event under a savepoint. What fails is its own; a press that fails is raised from its core."""
     try:
-        with transaction.atomic():
-            known = apply(event, batch) is False
-    except Quarantined as bad:
-        return EventResult(event.event_id, "quarantined", bad.reason, bad.detail)
-    except REFUSED as error:
-        return EventResult(event.event_id, "quarantined", "refused_by_database", type(error).__name__)
-    except OperationalError as error:
+        with savepoint():
+            known = apply(one.event, batch) is False
+    except CLOUDS_OWN as error:
         if is_lock_conflict(error):
-            raise Locked(_key(event)) from None
+            raise Locked(_key(one.event)) from None
         raise
-    return EventResult(event.event_id, "repeat" if known else "stored")
+    except Quarantined as bad:
+        if bad.reason == FOREIGN:
+            _guarded(partial(record_foreign, batch, one.event))
+        return one.quarantined(bad.reason, bad.detail)
+    except Exception as error:
+        logger.exception("an event cannot be applied")
+        if isinstance(one.event, PressFacts):
+            return _last_resort(batch, one, one.event)
+        return one.quarantined("refused", type(error).__name__)
+    return one.result("repeat" if known else "stored")
+
+
+def _last_resort(batch: Batch, one: Numbered, event: PressFacts) -> EventResult:
+    """A press that cannot be applied is an alert of its core alone, dated by its arrival."""
+    try:
+        with savepoint():
+            new = raise_alerts(batch, [bare_press(batch, event, one.number)])
+            detail = (
+                "A press could not be taken as it was sent. It is an alert, dated by its arrival: update the cloud."
+            )
+            batch.trouble(event.device, "press_read_in_part", detail)
+    except CLOUDS_OWN as error:
+        if is_lock_conflict(error):
+            raise Locked(_key(one.event)) from None
+        raise
+    except Exception as error:
+        logger.exception("a press cannot be raised from its core")
+        return one.quarantined("refused", type(error).__name__)
+    return one.result("stored" if new else "repeat")
+
+
+def _report(batch: Batch, results: Mapping[int, EventResult], presses: Sequence[int]) -> None:
+    """What people and the audit trail must know of a batch as a whole."""
+    bad = [result for result in results.values() if result.result == "quarantined"]
+    if bad:
+        detail = f"{len(bad)} events could not be taken, the first: {bad[0].detail}"
+        _guarded(partial(batch.trouble, None, "quarantined_event", detail))
+    stored = sum(results[number].result == "stored" for number in presses)
+    if stored:
+        _guarded(partial(_audit_presses, batch, stored))
+
+
+def _audit_presses(batch: Batch, stored: int) -> None:
+    audit.record(
+        actor=batch.gateway,
+        action="alert.raise",
+        target_kind="gateway",
+        target_id=batch.gateway_id,
+        organization_id=batch.organization_id,
+        presses=stored,
+    )
+
+
+def _guarded(act: Callable[[], object]) -> None:
+    """Do what stands beside the events of a batch: if it fails, they do not."""
+    try:
+        with savepoint():
+            act()
+    except CLOUDS_OWN as error:
+        if not is_lock_conflict(error):
+            raise
+        logger.warning("what a batch says beside its events cannot be written: %s", error)
+    except Exception:
+        logger.exception("what a batch says beside its events cannot be written")
 
 
 def _count(decoded: Sequence[Decoded], results: Sequence[EventResult]) -> None:

@@ -1,5 +1,8 @@
 import msgspec
+from django.utils import timezone
 
+from apps.alerts.models import DrillArm
+from apps.common.scope import tenant_scope
 from tests.cloud.school import raised
 from tests.matrix.entry import At, But, Entry
 from tests.matrix.things import Things
@@ -7,6 +10,16 @@ from tests.matrix.things import Things
 READ_OPEN = "alerts:read|open_alerts:read"
 OPEN_ONLY = But(404, "who answers alarms of a suspended school is told of no closed one")
 CLOSED_ONLY = But(404, "who may read closed alerts only is told of no open one")
+
+
+ONLY_PEOPLE = But(403, "only a person arms a drill, whatever a program may")
+
+
+def device_to_arm(things: Things) -> dict[str, object]:
+    """The first button, once no button of the school is armed any more."""
+    with tenant_scope([things.school.organization]):
+        DrillArm.objects.filter(alert_id=None).update(alert_id="pressed", used_at=timezone.now())
+    return {"device_id": things["device"]}
 
 
 def one_press(things: Things) -> bytes:
@@ -45,8 +58,17 @@ ENTRIES = [
         "drills:create",
         At.BUILDING,
         ok=201,
-        body=lambda things: {"device_id": things["device"]},
+        body=device_to_arm,
         changes="drill.arm",
+        but={"service of the school": ONLY_PEOPLE},
     ),
-    Entry("POST", "/api/v1/edge/events", at=At.SELF, kinds=frozenset({"gateway"}), body=one_press),
+    Entry("GET", "/api/v1/drills?organization={organization}", READ_OPEN, At.LIST, rows="armed_button"),
+    Entry(
+        "POST",
+        "/api/v1/edge/events",
+        at=At.SELF,
+        kinds=frozenset({"gateway"}),
+        body=one_press,
+        changes="alert.raise",
+    ),
 ]

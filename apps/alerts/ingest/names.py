@@ -1,0 +1,71 @@
+"""Whose an alert's name is: a name that one gateway gave is never another press of another gateway.
+
+The plain name, `{device}:{inst}:{seq}`, is for a gateway of the device's building. What any other gateway raises, and a
+press that finds its name taken, gets a name of its own (`Batch.own_name`).
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from django.db import connection
+
+from apps.alerts.ingest.batch import Batch, Dated
+from apps.devices.selectors import gateway_buildings
+
+_KNOWN_SQL: Final = """
+    SELECT k.alert_id, coalesce(k.gateway_id, a.gateway_id), coalesce(k.received_at, a.received_at),
+           a.alert_type, a.is_silent, a.is_drill OR jsonb_exists(a.metadata, 'drill_claimed'), a.resolved_at
+    FROM alert_keys k
+    LEFT JOIN alert_history a ON a.organization_id = k.organization_id AND a.id = k.id
+        AND a.triggered_at = k.triggered_at
+    WHERE k.organization_id = %s AND k.alert_id = ANY (%s)
+"""
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What a gateway said that a press is: by these nobody takes one press for another that is heard by others."""
+
+    alert_type: str
+    silent: bool
+    claims_drill: bool
+
+
+class Known(msgspec.Struct, array_like=True, frozen=True):
+    """A press that has a name: which gateway gave it, when it came to the cloud, and the alert that it belongs to.
+
+    `alert_type` is None where that alert has left the database.
+    """
+
+    name: str
+    gateway: UUID | None
+    received_at: datetime | None
+    alert_type: str | None
+    silent: bool | None
+    claims_drill: bool | None
+    resolved_at: datetime | None
+
+    def is_press(self, batch: Batch, kind: Kind, dated: Dated) -> bool:
+        """Whether what a gateway sends now is this very press: its own once more, or one that another gateway of the
+        same building has heard too. What was reported before it can have happened is another press.
+        """
+        if self.alert_type is not None and Kind(self.alert_type, bool(self.silent), bool(self.claims_drill)) != kind:
+            return False
+        if self.gateway == batch.gateway_id:
+            return True
+        if self.gateway is None or self.received_at is None or self.alert_type is None:
+            return False
+        if batch.buildings.isdisjoint(gateway_buildings(batch.organization_id, self.gateway)):
+            return False
+        return dated.earliest <= self.received_at and dated.is_before(self.resolved_at)
+
+
+def known_names(organization: UUID, names: Collection[str]) -> dict[str, Known]:
+    """The presses that have these names."""
+    if not names:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_KNOWN_SQL, [organization, list(names)])
+        return {row[0]: msgspec.convert(row, Known) for row in cursor.fetchall()}

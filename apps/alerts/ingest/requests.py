@@ -1,0 +1,101 @@
+"""A gateway's request as a type. One event that is no JSON costs the others nothing."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from apps.alerts.ingest.messages import EventsRequest, Time, decode_request
+from apps.common.problems import Invalid, TooLarge
+
+MAX_EVENTS: Final = 500
+_LENIENT: Final = json.JSONDecoder(strict=False)
+_EVENTS: Final = re.compile(r'"events"\s*:\s*\[')
+_EPOCH: Final = re.compile(r'"epoch"\s*:\s*"([0-9a-f-]{36})"')
+_SENT_AT: Final = re.compile(r'"sent_at"\s*:\s*"([^"]{1,40})"')
+_BETWEEN: Final = re.compile(r"[\s,]*")
+_NEXT_EVENT: Final = re.compile(r',\s*(?=\{\s*"(?:event_id|kind)"\s*:)')
+"""Where an event begins after one that cannot be read: gateways write one of these first."""
+_END: Final = re.compile(r"\s*\]\s*\}\s*\Z")
+
+
+class TooManyEvents(TooLarge):
+    """More events than one request takes."""
+
+    code = "too_many_events"
+    default_detail = f"Send at most {MAX_EVENTS} events in one request."
+
+
+def parse(body: bytes) -> EventsRequest:
+    """The request as a type. Raises Invalid or TooManyEvents."""
+    try:
+        request = decode_request(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        found = _split(body)
+        if found is None:
+            raise _invalid(error) from None
+        request = found
+    if len(request.events) > MAX_EVENTS:
+        raise TooManyEvents()
+    return request
+
+
+def _invalid(error: Exception) -> Invalid:
+    return Invalid(f"The body is not what contracts/edge_events asks for: {error}")
+
+
+def _split(body: bytes) -> EventsRequest | None:
+    """A request of which some event is no JSON, or that has something around it; None where no events are found."""
+    text = body.decode("utf-8", "replace")
+    epoch, start = _EPOCH.search(text), _EVENTS.search(text)
+    if epoch is None or start is None:
+        return None
+    said = _SENT_AT.search(text, 0, start.start())
+    try:
+        events = [msgspec.Raw(event.encode()) for event in _events(text, start.end())]
+        return EventsRequest(UUID(epoch[1]), events, _time(said[1]) if said else None) if events else None
+    except ValueError:
+        return None
+
+
+def _events(text: str, position: int) -> Iterator[str]:
+    """The text of each event: a JSON value, or whatever stands between two of them."""
+    end = _END.search(text, position)
+    stop = end.start() if end else len(text)
+    while (position := _skip(text, position)) < stop:
+        try:
+            _, after = _LENIENT.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            after = position
+        following = _skip_blank(text, after)
+        if after == position or not (following >= stop or text[following] in ",]"):
+            found = _NEXT_EVENT.search(text, max(after, position + 1))
+            after = min(found.start(), stop) if found else stop
+        yield text[position:after]
+        if text[_skip_blank(text, after) : stop][:1] == "]":
+            return
+        position = after
+
+
+def _skip(text: str, position: int) -> int:
+    found = _BETWEEN.match(text, position)
+    return found.end() if found else position
+
+
+def _skip_blank(text: str, position: int) -> int:
+    while position < len(text) and text[position].isspace():
+        position += 1
+    return position
+
+
+def _time(said: str) -> datetime | None:
+    try:
+        return msgspec.convert(said, Time)
+    except (msgspec.ValidationError, ValueError):
+        return None
