@@ -40,7 +40,9 @@ class Agent:
         self._buttons = ButtonSide(settings, on_link=self._linked)
         self._store = Store(settings.state_dir, on_open=self._opened, on_health=self._health)
         self._uplink = Uplink(http, credentials, self._store, clock=clock)
-        self._gateway = Gateway(disk=self._store, building=self._buttons, cloud=self._uplink, tasks=tasks, clock=clock)
+        self._gateway = Gateway(
+            disk=self._store, building=self._buttons, cloud=self._uplink, tasks=tasks, clock=self._clock.instant
+        )
         self._configuration = ConfigurationKeeper(settings, http, credentials, self._gateway.configure)
         self._downlink = DownlinkClient(settings, credentials, self, line.tls)
 
@@ -118,9 +120,7 @@ class Agent:
     def _linked(self, there: bool) -> None:
         if there:
             log.info("the broker is there")
-            self._gateway.recovered("broker")
-        else:
-            self._gateway.trouble("broker", detail="no connection to the broker of the building")
+        self._gateway.link(there)
 
     async def _beat(self) -> None:
         tick = 0

@@ -27,8 +27,8 @@ IN_FLIGHT = 1000
 AT_ONCE = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 """Without it an acknowledgement waits about 40 ms for the broker's delayed one."""
 
-OnPress = Callable[[str, str, bytes], None]
-"""(topic, device of the topic, body)."""
+OnPress = Callable[[str, bytes], None]
+"""(device of the topic, body)."""
 
 
 class ButtonSide:
@@ -150,10 +150,11 @@ def _handover(on_press: OnPress) -> type[asyncio.Queue[aiomqtt.Message]]:
 
 
 def _dispatch(message: aiomqtt.Message, on_press: OnPress) -> None:
-    topic = str(message.topic)
-    _, _, _, device, kind = topic.split("/")
-    body = message.payload if isinstance(message.payload, bytes) else b""
-    if kind == "alert":
-        on_press(topic, device, body)
-    else:
-        log.debug("button %s", kind, extra={"device": device})
+    """Raises nothing: the client confirms a message to the broker only after this, and an exception would break its
+    connection. Health and state are not acted on."""
+    try:
+        _, _, _, device, kind = str(message.topic).split("/")
+        if kind == "alert":
+            on_press(device, bytes(message.payload))
+    except Exception:
+        log.exception("a message could not be taken")

@@ -16,6 +16,7 @@ from pathlib import Path
 from cryptography import x509
 
 from edge_agent import times
+from edge_agent.times import Bounds, Instant
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ AGREES = timedelta(seconds=5)
 """A system clock this near to the cloud's is as good: an answer's date has whole seconds, and took time to travel."""
 DRIFT = 1e-3
 """A monotonic clock that nothing disciplines may be wrong by this part of what has passed."""
+SERVER_KEEPS_DATE = timedelta(seconds=1)
+"""Web servers make the text of the date once a second, so it may be that old."""
 SLOWEST_ANSWER_SECONDS = 5.0
 """A date that took longer says too little."""
 FLOOR_EVERY = timedelta(minutes=10)
@@ -32,10 +35,11 @@ FLOOR_EVERY = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A moment and the monotonic clock, in seconds, when it was that time."""
+    """A moment and the monotonic clock, in seconds, when it was that time, give or take `error`."""
 
     at: datetime
     monotonic: float
+    error: timedelta = timedelta(0)
 
 
 class Clock:
@@ -60,6 +64,10 @@ class Clock:
         """The system's time while nothing speaks against it; else the cloud's, or the floor, carried on."""
         wall = self._wall()
         return wall if self._plausible(wall) else times.cut(self._carried(self._confirmed or self._start)[0])
+
+    def instant(self) -> Instant:
+        """Now, by all clocks: that of `now`, the monotonic one, and the cloud's as far as it is known."""
+        return Instant(self.now(), self._monotonic(), self._cloud())
 
     @property
     def confirmed(self) -> bool:
@@ -92,8 +100,8 @@ class Clock:
         if heard_at - asked_at > SLOWEST_ANSWER_SECONDS or (told + AGREES < self.floor and not proved):
             return False
         # Dates are cut to the second, and the answer was dated at some time between question and arrival.
-        middle = told + timedelta(seconds=0.5 + (heard_at - asked_at) / 2)
-        self._confirmed = _Reading(middle, heard_at)
+        half = timedelta(seconds=0.5 + (heard_at - asked_at) / 2)
+        self._confirmed = _Reading(told + half, heard_at, half + SERVER_KEEPS_DATE)
         self.floor = told if proved else max(self.floor, told)
         return True
 
@@ -112,6 +120,13 @@ class Clock:
             log.warning("the last good time could not be kept", extra={"reason": str(error)})
             return
         self._kept = self.floor
+
+    def _cloud(self) -> Bounds | None:
+        if self._confirmed is None:
+            return None
+        middle, doubt = self._carried(self._confirmed)
+        error = self._confirmed.error + doubt
+        return Bounds(middle - error, middle + error)
 
     def _plausible(self, wall: datetime) -> bool:
         if self._confirmed is None:

@@ -26,10 +26,11 @@ from edge_agent.ids import EventIds
 from edge_agent.messages.building import Ack, Play
 from edge_agent.messages.cloud import AlertDocument, Configuration
 from edge_agent.messages.events import ActionFailed, ActionStarted, Event, PressEvent, Status
-from edge_agent.messages.press import Press, PressId, Refusal, read_press
+from edge_agent.messages.press import Press, PressId, press_of_topic, read_press
 from edge_agent.store import statements
 from edge_agent.store.statements import Statement
 from edge_agent.store.store import Kept
+from edge_agent.times import Instant
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ STALLED_SECONDS = 1.0
 
 ACT_AFTER_RESTART = timedelta(minutes=10)
 """An open alert that was stored but had not sounded when the gateway stopped sounds when it starts again within."""
+
+QUEUE_SECONDS = 10.0
+"""For so long after the broker is there, a message may be one that waited at it."""
 
 
 @dataclass(slots=True)
@@ -85,52 +89,61 @@ class Gateway:
     building: Building
     cloud: Cloud
     tasks: asyncio.TaskGroup
-    clock: Callable[[], datetime] = times.now
-    state: State = field(default_factory=State)
+    clock: Callable[[], Instant] = times.instant
+    state: State = field(default_factory=lambda: State(boot=times.boot()))
     ids: EventIds = field(default_factory=EventIds)
     _unstored: dict[PressId, asyncio.Future[None]] = field(default_factory=dict)
     _acted: "list[_Taken]" = field(default_factory=list)
     _effects: set[asyncio.Task[None]] = field(default_factory=set)
+    _linked_at: float | None = None
+    """`Instant.elapsed` since when the broker is there; None while it is not."""
 
-    def receive(self, topic: str, device: str, body: bytes) -> None:
-        """A message on a button's alert topic has arrived."""
-        now, started = self.clock(), asyncio.get_running_loop().time()
-        found = read_press(topic, device, body)
-        if isinstance(found, Refusal):
-            log.warning("press refused", extra={"device": device, "reason": found.reason})
-            self.tell(troubles.refuse(self.state, found, now))
-            return
-        decision = self._decide(found, now)
+    def receive(self, device: str, body: bytes) -> None:
+        """A message on a button's alert topic has arrived. Raises nothing: a message that is not confirmed to the
+        broker comes again and again, and blocks those behind it."""
+        now, deadline = self.clock(), asyncio.get_running_loop().time() + DEADLINE_SECONDS
+        for read in (read_press, press_of_topic):
+            try:
+                self._take(read(device, body), body, now, deadline)
+            except Exception:
+                log.exception("a press could not be taken", extra={"device": device})
+            else:
+                return
+
+    def _take(self, press: Press, body: bytes, now: Instant, deadline: float) -> None:
+        decision = self._decide(press, now)
         self.state.apply(decision)
-        ack = Ack(device=found.device, inst=found.inst, seq=found.seq)
+        ack = Ack(device=press.device, inst=press.inst, seq=press.seq)
         if decision.repeat:
             self._repeat(decision.press, ack)
         else:
-            self._carry_out(decision, ack, body, now, started + DEADLINE_SECONDS)
+            self._carry_out(decision, ack, body, now, deadline)
 
-    def _decide(self, press: Press, now: datetime) -> Decision:
+    def _decide(self, press: Press, now: Instant) -> Decision:
         """By what is known; should that itself be broken, as if nothing were known: a press never goes unheard."""
+        queued = self._linked_at is None or now.elapsed - self._linked_at < QUEUE_SECONDS
         try:
-            return decide(self.state, press, now)
+            return decide(self.state, press, now, queued=queued)
         except Exception:
             log.exception("a press could not be decided by what is known", extra={"device": press.device})
             self.trouble("undecided_press", detail=f"the press of {press.device} was taken by itself")
         try:
-            return decide(State(policy=self.state.policy), press, now)
+            return decide(State(policy=self.state.policy, boot=self.state.boot), press, now)
         except Exception:
             log.exception("nor by the configuration", extra={"device": press.device})
-            return decide(State(), press, now)
+            return decide(State(boot=self.state.boot), press, now)
 
     def _repeat(self, press: Press, ack: Ack) -> None:
         """Say `stored` again, unless it is not yet: then the one that waits for the disk will say it."""
         if press.id not in self._unstored:
             self._spawn(self.building.acknowledge(ack))
 
-    def _carry_out(self, decision: Decision, ack: Ack, body: bytes, now: datetime, deadline: float) -> None:
+    def _carry_out(self, decision: Decision, ack: Ack, body: bytes, now: Instant, deadline: float) -> None:
         """Commit, and act when that is done or the deadline has come. Callbacks, no task: 200 may press at once."""
         press, events = decision.press, self._stamped(decision.events)
         alert_id = None if decision.last is None else decision.last.alert_id
-        writes = [statements.press(press, decision.outcome, alert_id, now, body), *map(statements.event, events)]
+        writes = [statements.press(press, decision.outcome, alert_id, now.wall, body), *map(statements.event, events)]
+        writes += map(statements.alert, decision.ended)
         if decision.alert is not None:
             writes.append(statements.alert(decision.alert))
         stored = self._unstored[press.id] = self.disk.submit(*writes)
@@ -146,7 +159,7 @@ class Gateway:
             self._unstored.pop(taken.decision.press.id, None)
             self._spawn(self.building.acknowledge(taken.ack))
         if not taken.acted:
-            self._act_on(taken, stored_at=self.clock() if good else None)
+            self._act_on(taken, stored_at=self.clock().wall if good else None)
         elif good:
             self.recovered("store_failing")
 
@@ -163,7 +176,7 @@ class Gateway:
         taken.acted, taken.stored_at = True, stored_at
         if taken.decision.plays:
             self._act(taken.decision.plays)
-            taken.acted_at = self.clock()
+            taken.acted_at = self.clock().wall
         self._afterwards(taken)
 
     def _afterwards(self, taken: "_Taken") -> None:
@@ -208,7 +221,7 @@ class Gateway:
         if not done:
             log.error("a speaker could not be told", extra={"room": room, "alert": play.alert_id})
             self.state.sounding.pop(room, None)
-        self.tell([_action(room, play, self.clock(), done=done)])
+        self.tell([_action(room, play, self.clock().wall, done=done)])
 
     def tell(self, events: Iterable[Event]) -> None:
         """Store these events, and send them to the cloud."""
@@ -222,12 +235,20 @@ class Gateway:
         now = self.clock()
         events = troubles.began(self.state, None, word, now, detail)
         if events:
-            self.state.troubles[None, word] = now
+            self.state.troubles[None, word] = troubles.standing(self.state, None, word, now)
             self.tell(events)
 
     def recovered(self, word: str) -> None:
         """It is right again."""
         self.tell(troubles.ended(self.state, None, word, self.clock()))
+
+    def link(self, there: bool) -> None:
+        """The broker of the building came, or went away."""
+        self._linked_at = self.clock().elapsed if there else None
+        if there:
+            self.recovered("broker")
+        else:
+            self.trouble("broker", detail="no connection to the broker of the building")
 
     def load(self, kept: Kept) -> None:
         """What the store remembers."""
@@ -253,8 +274,10 @@ class Gateway:
 
     def arm(self, device: str, expires_at: datetime) -> None:
         """The next press of this device is a drill."""
-        closing.arm(self.state, device, expires_at, self.clock())
-        log.info("armed for a drill", extra={"device": device})
+        if closing.arm(self.state, device, expires_at, self.clock()):
+            log.info("armed for a drill", extra={"device": device})
+        else:
+            log.warning("not armed for a drill: it came too late", extra={"device": device})
 
     def forwarded(self, alert_ids: Iterable[str]) -> None:
         """The cloud has these alerts."""
@@ -272,21 +295,25 @@ class Gateway:
         for alert in list(self.state.alerts.values()):
             if alert.open and alert.stage is Stage.DECIDED:
                 plays: Plays = ()
-                if now - alert.raised_at <= ACT_AFTER_RESTART:
+                if self._since(alert, now) <= ACT_AFTER_RESTART:
                     alert, plays, sounding = sound(self.state, alert, now)  # noqa: PLW2901
                     self.state.sounding.update(sounding)
                 self._act(plays)
                 self.disk.submit(self._put(msgspec.structs.replace(alert, stage=Stage.ACTED)))
 
+    def _since(self, alert: Alert, now: Instant) -> timedelta:
+        """How long ago an alert was raised; by the wall clock only over a restart of the machine."""
+        if alert.boot == self.state.boot:
+            return timedelta(seconds=now.elapsed - alert.arrived)
+        return now.wall - alert.raised_at
+
     def tick(self) -> None:
-        """Every few seconds: tell what was counted together, let go of what is over."""
-        now = self.clock()
-        self.tell(troubles.refused_meanwhile(self.state, now))
-        self.state.forget(now)
+        """Every few seconds: let go of what is over."""
+        self.state.forget(self.clock())
 
     def sweep(self) -> None:
         """Now and then: let the disk go of what the cloud has had for long."""
-        self.disk.submit(*statements.swept(self.clock()))
+        self.disk.submit(*statements.swept(self.clock().wall))
 
     async def finish(self, seconds: float) -> None:
         """Carry out what was taken, for as long as given; then leave it: a button that was not told asks again."""
@@ -302,7 +329,7 @@ class Gateway:
         self.tell(
             [
                 Status(
-                    at=times.text(self.clock()),
+                    at=times.text(self.clock().wall),
                     versions={"agent": __version__},
                     queue_depth=depth,
                     clock_offset_ms=None if clock_offset is None else clock_offset // timedelta(milliseconds=1),
@@ -318,7 +345,7 @@ class Gateway:
     def _stamped(self, events: Iterable[Event]) -> list[Event]:
         stamped = list(events)
         for event in stamped:
-            event.event_id = self.ids.next(self.clock())
+            event.event_id = self.ids.next(self.clock().wall)
         return stamped
 
     def _spawn(self, work: Awaitable[None]) -> None:

@@ -9,6 +9,7 @@ from edge_agent.decision.lifecycle import Stage, advance
 from edge_agent.decision.sounding import Plays, sound
 from edge_agent.decision.state import Alert, Armed, Sounding, State
 from edge_agent.messages.cloud import AlertDocument
+from edge_agent.times import Instant
 
 ARMED_AT_MOST = timedelta(seconds=60)
 FRESH = timedelta(minutes=2)
@@ -24,7 +25,7 @@ class Learned:
     sounding: tuple[tuple[str, Sounding], ...] = ()
 
 
-def learn(state: State, document: AlertDocument, now: datetime) -> Learned | None:
+def learn(state: State, document: AlertDocument, now: Instant) -> Learned | None:
     """Take in an alert document; None when it says nothing new. What is closed stays closed."""
     known = state.alerts.get(document.alert_id)
     closed_at = _closed_at(document, now)
@@ -35,13 +36,19 @@ def learn(state: State, document: AlertDocument, now: datetime) -> Learned | Non
     return Learned(msgspec.structs.replace(known, closed_at=closed_at, stage=advance(known.stage, Stage.CLEARED)))
 
 
-def arm(state: State, device: str, expires_at: datetime, now: datetime) -> None:
-    """Make the next press of a device a drill, for 60 s at most."""
-    if expires_at > now:
-        state.armed[device] = Armed(now, min(expires_at, now + ARMED_AT_MOST))
+def arm(state: State, device: str, expires_at: datetime, now: Instant) -> bool:
+    """Make the next press of a device a drill, until `expires_at` by the cloud's clock and for 60 s at most.
+
+    False when that is over, or may be: a real press must not become a drill because a clock here is slow.
+    """
+    if now.cloud is None or expires_at <= now.cloud.latest:
+        return False
+    left = min(expires_at - now.cloud.latest, ARMED_AT_MOST)
+    state.armed[device] = Armed(now.elapsed, now.elapsed + left.total_seconds())
+    return True
 
 
-def _new(state: State, document: AlertDocument, closed_at: datetime | None, now: datetime) -> Learned:
+def _new(state: State, document: AlertDocument, closed_at: datetime | None, now: Instant) -> Learned:
     alert = Alert(
         alert_id=document.alert_id,
         type=document.alert_type,
@@ -51,17 +58,24 @@ def _new(state: State, document: AlertDocument, closed_at: datetime | None, now:
         device=None if document.device is None else document.device.device_id,
         room=None if document.place is None else document.place.room.id,
         raised_at=document.triggered_at,
+        opened_at=document.triggered_at,
         closed_at=closed_at,
         stage=Stage.FORWARDED if closed_at is None else Stage.CLEARED,
     )
-    if alert.open and document.source != "button" and now - document.triggered_at <= FRESH:
+    if alert.open and document.source != "button" and _fresh(document, now):
         return Learned(*sound(state, alert, now))
     return Learned(alert)
 
 
-def _closed_at(document: AlertDocument, now: datetime) -> datetime | None:
-    """No later than it is known here, whatever the cloud's clock says; and where no time is given, the earliest that
-    it can have been: a press that came after a close must never be taken for one before it."""
+def _fresh(document: AlertDocument, now: Instant) -> bool:
+    """Raised of late, as far as is known: an alarm is rather spoken too late than not at all."""
+    return now.cloud is None or now.cloud.earliest - document.triggered_at <= FRESH
+
+
+def _closed_at(document: AlertDocument, now: Instant) -> datetime | None:
+    """By the cloud's clock, and no later than it is known here; where no time is given, the earliest that it can have
+    been: a press that came after a close must never be taken for one before it."""
     if document.status in ("new", "acknowledged"):
         return None
-    return min(document.resolved_at or document.last_pressed_at, now)
+    closed_at = document.resolved_at or document.last_pressed_at
+    return closed_at if now.cloud is None else min(closed_at, now.cloud.latest)

@@ -1,22 +1,23 @@
 """One press: is it new, when was it, what does it mean, does it join an alert or become one?"""
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import msgspec
 from msgspec import UNSET
 
 from edge_agent import times
 from edge_agent.decision import troubles
-from edge_agent.decision.dating import CLOCK_TOLERANCE, Dated, date
+from edge_agent.decision.dating import Dated, date
 from edge_agent.decision.lifecycle import Stage, advance
 from edge_agent.decision.policy import Meaning
 from edge_agent.decision.sounding import sound
-from edge_agent.decision.state import Alert, Decision, LastPress, State
-from edge_agent.messages.events import Event, Hops, PressedAgain, PressEvent, Raised
-from edge_agent.messages.press import Press, PressId
+from edge_agent.decision.state import SAME_MESSAGE, Alert, Decision, LastPress, State, Unidentified
+from edge_agent.messages.events import EndedBy, Event, Hops, PressedAgain, PressEvent, Raised, Resolved
+from edge_agent.messages.press import UNIDENTIFIED, Press, PressId, made_identity
 from edge_agent.messages.words import GRAVITY
+from edge_agent.times import Instant
 
 BOUNCE = timedelta(milliseconds=800)
 
@@ -31,22 +32,40 @@ class _Fact:
     drill: bool
 
 
-def decide(state: State, press: Press, now: datetime) -> Decision:
-    """What a press that arrived `now` leads to. The state is only looked at; `State.apply` takes the decision in."""
+def decide(state: State, press: Press, now: Instant, *, queued: bool = False) -> Decision:
+    """What a press that arrived `now` leads to. The state is only looked at; `State.apply` takes the decision in.
+
+    `queued`: the message may have waited at the broker, so that nobody knows for how long.
+    """
     stage = advance(advance(Stage.RECEIVED, Stage.VALIDATED), Stage.DEDUPLICATED)
     path: tuple[Stage, ...] = (Stage.RECEIVED, Stage.VALIDATED, stage)
-    press, repeat = _identify(state, press)
+    sent = press.id
+    press, repeat = _identify(state, press, now)
     if repeat:
         return Decision(press=press, path=path, repeat=True, outcome="repeat")
+    unidentified = (sent, Unidentified(now.elapsed, press.id)) if UNIDENTIFIED in press.doubts else None
     path = (*path, advance(stage, Stage.DECIDED))
-    dated = date(press, now)
-    bounced = _bounce(state, press, dated)
+    dated, meaning = date(press, now, queued=queued), state.policy.meaning(press)
+    fact = _Fact(press, dated, meaning, _is_drill(state, press, dated, now))
+    told = _troubles(state, fact, now)
+    basis = Decision(
+        press=press,
+        path=path,
+        unidentified=unidentified,
+        events=tuple(event for _, event in told),
+        troubles=tuple(((press.device, word), troubles.standing(state, press.device, word, now)) for word, _ in told),
+    )
+    bounced = _bounce(state, fact)
     if bounced is not None:
-        return Decision(press=press, path=path, alert=bounced, outcome="bounce")
-    fact = _Fact(press, dated, state.policy.meaning(press), _is_drill(state, press, dated, now))
+        return replace(basis, alert=bounced, outcome="bounce")
+    return _decide_new(state, fact, basis, now)
+
+
+def _decide_new(state: State, fact: _Fact, basis: Decision, now: Instant) -> Decision:
+    """What a press leads to that is neither a repeat nor a bounce."""
     joined = _joined(state, fact)
     if joined is None:
-        outcome, alert = "raised", _new_alert(fact)
+        outcome, alert = "raised", _new_alert(state, fact, now)
         event = _event(Raised, state, fact, alert, now)
         upgraded = _upgraded(state, alert)
         if upgraded is not None:
@@ -56,24 +75,25 @@ def decide(state: State, press: Press, now: datetime) -> Decision:
         event = _event(PressedAgain, state, fact, alert, now)
     before = alert
     alert, plays, sounding = sound(state, alert, now) if alert.open else (alert, (), ())
-    told = _troubles(state, fact, now)
-    return Decision(
-        press=press,
-        path=path,
+    ended = _ended(state, alert, now)
+    return replace(
+        basis,
         alert=None if alert is before and joined is not None else alert,
-        last=LastPress(dated.pressed_at, alert.alert_id),
+        ended=ended,
+        last=LastPress(fact.dated.counted, alert.alert_id),
         disarms=fact.drill,
-        events=(event, *(event for _, event in told)),
+        events=(event, *(_end(drill, now) for drill in ended), *basis.events),
         plays=plays,
         sounding=sounding,
-        troubles=tuple(((press.device, word), now) for word, _ in told),
         outcome=outcome,
     )
 
 
-def _identify(state: State, press: Press) -> tuple[Press, bool]:
+def _identify(state: State, press: Press, now: Instant) -> tuple[Press, bool]:
     """Seen before? The same id with another body is a real press: it gets an installation of its own, made from
     its body, so that it is told apart for ever and its own repeats are known."""
+    if UNIDENTIFIED in press.doubts:
+        return _identify_by_body(state, press, now)
     known = state.seen.get(press.id)
     if known is None or known == press.fingerprint:
         return press, known is not None
@@ -82,47 +102,70 @@ def _identify(state: State, press: Press) -> tuple[Press, bool]:
     return renamed, _seen(state, renamed.id, press.fingerprint)
 
 
+def _identify_by_body(state: State, press: Press, now: Instant) -> tuple[Press, bool]:
+    """The same body within seconds is the same message, delivered again; later somebody may have pressed again."""
+    before = state.unidentified.get(press.id)
+    if before is not None and now.elapsed - before.at < SAME_MESSAGE.total_seconds():
+        return _renamed(press, before.press_id), True
+    if press.id not in state.seen:
+        return press, False
+    inst, seq = made_identity(f"{press.inst}:{press.seq}:{now.elapsed}:{now.wall}".encode())
+    return _renamed(press, (press.device, inst, seq)), False
+
+
+def _renamed(press: Press, press_id: PressId) -> Press:
+    _, inst, seq = press_id
+    return msgspec.structs.replace(press, inst=inst, seq=seq)
+
+
 def _seen(state: State, press_id: PressId, fingerprint: str) -> bool:
     return state.seen.get(press_id) == fingerprint
 
 
-def _bounce(state: State, press: Press, dated: Dated) -> Alert | None:
+def _bounce(state: State, fact: _Fact) -> Alert | None:
     """The alert of the same device's same pattern and key, less than 800 ms apart. A bounce of a bounce counts from the
     first, so that hammering is heard again."""
-    last = state.last.get(state.gesture(press))
-    if last is None or abs(dated.pressed_at - last.pressed_at) >= BOUNCE:
+    last = state.last.get(state.gesture(fact.press))
+    if last is None or abs(fact.dated.counted - last.counted) >= BOUNCE.total_seconds():
         return None
     alert = state.alerts.get(last.alert_id)
-    return alert if alert is not None and (alert.open or _before_close(alert, dated)) else None
+    if alert is None or not _means(alert, fact.meaning):
+        return None
+    return alert if alert.open or _while_open(alert, fact.dated) else None
 
 
-def _is_drill(state: State, press: Press, dated: Dated, now: datetime) -> bool:
-    """Every press is real, but the one of a device that was armed before it and still is."""
+def _is_drill(state: State, press: Press, dated: Dated, now: Instant) -> bool:
+    """Every press is real, but one that was certainly made while its device was armed."""
     armed = state.armed.get(press.device)
-    return armed is not None and armed.since <= dated.no_later and now <= armed.until
+    return (
+        armed is not None
+        and dated.earliest is not None
+        and armed.since <= dated.earliest
+        and now.elapsed <= armed.until
+    )
 
 
 def _joined(state: State, fact: _Fact) -> Alert | None:
-    """An alert of the same device or room and kind: an open one first, else one that this press came before the
-    close of. Never a closed one that it came after."""
+    """An alert of the same device or room and kind: an open one first, else a closed one that was certainly open when
+    this press was made."""
     late: Alert | None = None
     for alert in state.near(fact.press.device, fact.meaning.room):
         if not _same_kind(alert, fact):
             continue
         if alert.open:
             return alert
-        if late is None and _before_close(alert, fact.dated):
+        if late is None and _while_open(alert, fact.dated):
             late = alert
     return late
 
 
 def _same_kind(alert: Alert, fact: _Fact) -> bool:
-    return (
-        _of_a_button(alert)
-        and alert.type is fact.meaning.type
-        and alert.silent is fact.meaning.silent
-        and alert.drill is fact.drill
-    )
+    return _of_a_button(alert) and _means(alert, fact.meaning) and alert.drill is fact.drill
+
+
+def _means(alert: Alert, meaning: Meaning) -> bool:
+    """Silent and loud are never one: it would change who hears of it."""
+    return alert.type is meaning.type and alert.silent is meaning.silent
 
 
 def _of_a_button(alert: Alert) -> bool:
@@ -130,16 +173,15 @@ def _of_a_button(alert: Alert) -> bool:
     return alert.device is not None and alert.alert_id.startswith(f"{alert.device}:")
 
 
-def _before_close(alert: Alert, dated: Dated) -> bool:
-    return (
-        alert.closed_at is not None
-        and dated.no_later <= alert.closed_at
-        and dated.no_later >= alert.raised_at - CLOCK_TOLERANCE
-    )
+def _while_open(alert: Alert, dated: Dated) -> bool:
+    """Whether a closed alert was open for the whole interval in which the press was made; no, where nobody knows."""
+    if dated.cloud is None or alert.opened_at is None or alert.closed_at is None:
+        return False
+    return alert.opened_at <= dated.cloud.earliest and dated.cloud.latest <= alert.closed_at
 
 
-def _new_alert(fact: _Fact) -> Alert:
-    press, meaning = fact.press, fact.meaning
+def _new_alert(state: State, fact: _Fact, now: Instant) -> Alert:
+    press, meaning, dated = fact.press, fact.meaning, fact.dated
     return Alert(
         alert_id=":".join(map(str, press.id)),
         type=meaning.type,
@@ -148,8 +190,26 @@ def _new_alert(fact: _Fact) -> Alert:
         drill=fact.drill,
         device=press.device,
         room=meaning.room,
-        raised_at=fact.dated.pressed_at,
+        raised_at=dated.pressed_at,
+        opened_at=None if dated.cloud is None else dated.cloud.earliest,
+        arrived=now.elapsed,
+        boot=state.boot,
     )
+
+
+def _ended(state: State, alert: Alert, now: Instant) -> tuple[Alert, ...]:
+    """Every drill that is open, when somebody presses in earnest. A silent press ends none: that would be noticed."""
+    if alert.drill or alert.silent or not alert.open:
+        return ()
+    closed_at = now.wall if now.cloud is None else now.cloud.latest
+    return tuple(
+        msgspec.structs.replace(drill, closed_at=closed_at, stage=advance(drill.stage, Stage.CLEARED))
+        for drill in state.drills
+    )
+
+
+def _end(drill: Alert, now: Instant) -> Resolved:
+    return Resolved(at=times.text(now.wall), alert_id=drill.alert_id, by=EndedBy())
 
 
 def _upgraded(state: State, alert: Alert) -> str | None:
@@ -159,16 +219,17 @@ def _upgraded(state: State, alert: Alert) -> str | None:
         for other in state.near(alert.device, alert.room)
         if other.open
         and other.drill is alert.drill
+        and other.silent is alert.silent
         and GRAVITY[other.type] < GRAVITY[alert.type]
         and _of_a_button(other)
     ]
     return max(lesser, key=lambda other: GRAVITY[other.type]).alert_id if lesser else None
 
 
-def _event(kind: type[PressEvent], state: State, fact: _Fact, alert: Alert, now: datetime) -> PressEvent:
+def _event(kind: type[PressEvent], state: State, fact: _Fact, alert: Alert, now: Instant) -> PressEvent:
     press, dated, meaning = fact.press, fact.dated, fact.meaning
     return kind(
-        at=times.text(now),
+        at=times.text(now.wall),
         alert_id=alert.alert_id,
         device=press.device,
         inst=press.inst,
@@ -179,7 +240,7 @@ def _event(kind: type[PressEvent], state: State, fact: _Fact, alert: Alert, now:
         silent=meaning.silent,
         drill=fact.drill,
         live=alert.open,
-        hops=Hops(pressed_at=times.text(dated.pressed_at), arrived_at=times.text(now)),
+        hops=_hops(dated, now),
         policy=state.policy.version,
         clock_suspect=dated.clock_suspect,
         pattern=press.pattern or UNSET,
@@ -188,10 +249,20 @@ def _event(kind: type[PressEvent], state: State, fact: _Fact, alert: Alert, now:
     )
 
 
-def _troubles(state: State, fact: _Fact, now: datetime) -> list[tuple[str, Event]]:
+def _hops(dated: Dated, now: Instant) -> Hops:
+    cloud = dated.cloud
+    return Hops(
+        pressed_at=times.text(dated.pressed_at),
+        arrived_at=times.text(now.wall),
+        earliest_at=None if cloud is None or dated.earliest is None else times.text(cloud.earliest),
+        latest_at=None if cloud is None else times.text(cloud.latest),
+    )
+
+
+def _troubles(state: State, fact: _Fact, now: Instant) -> list[tuple[str, Event]]:
     press, dated = fact.press, fact.dated
     found: list[tuple[str, str | None]] = [(word, None) for word in (*press.doubts, *fact.meaning.troubles)]
     if dated.clock_suspect:
-        said = "an age" if dated.claimed_at is None else times.text(dated.claimed_at)
+        said = "what is no time" if dated.claimed_at is None else times.text(dated.claimed_at)
         found.append(("clock_suspect", f"the button said {said}"))
     return [(word, event) for word, detail in found for event in troubles.began(state, press.device, word, now, detail)]

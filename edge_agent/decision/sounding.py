@@ -1,6 +1,6 @@
 """Which speakers say what: one message at a time per speaker, the graver pre-empts, and never where it would betray."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
@@ -9,6 +9,7 @@ from edge_agent.decision.policy import Zone
 from edge_agent.decision.state import Alert, Sounding, State
 from edge_agent.messages.building import Play
 from edge_agent.messages.words import GRAVITY, AlertType
+from edge_agent.times import Instant
 
 PLAY_LIFETIME = timedelta(seconds=10)
 """How long a message may still begin; and as long, nothing of the same or less weight is said there again."""
@@ -22,7 +23,7 @@ DRILL_PRIORITY = 1
 Plays = tuple[tuple[str, Play], ...]
 
 
-def sound(state: State, alert: Alert, now: datetime) -> tuple[Alert, Plays, tuple[tuple[str, Sounding], ...]]:
+def sound(state: State, alert: Alert, now: Instant) -> tuple[Alert, Plays, tuple[tuple[str, Sounding], ...]]:
     """The messages for an alert that was just pressed, and the alert with its next generation. Silent: none, ever."""
     if alert.silent:
         return alert, (), ()
@@ -32,22 +33,21 @@ def sound(state: State, alert: Alert, now: datetime) -> tuple[Alert, Plays, tupl
     if not zones:
         return alert, (), ()
     alert = msgspec.structs.replace(alert, generation=alert.generation + 1)
-    until = now + PLAY_LIFETIME
     play = Play(
         alert_id=alert.alert_id,
         generation=alert.generation,
         type=alert.type,
         drill=alert.drill,
         priority=priority,
-        expires_at=times.text(until),
+        expires_at=times.text(now.wall + PLAY_LIFETIME),
     )
-    said = Sounding(weight, until)
+    said = Sounding(weight, now.elapsed + PLAY_LIFETIME.total_seconds())
     return alert, tuple((zone.room, play) for zone in zones), tuple((zone.room, said) for zone in zones)
 
 
-def _free(state: State, zone: Zone, weight: tuple[bool, int], now: datetime) -> bool:
+def _free(state: State, zone: Zone, weight: tuple[bool, int], now: Instant) -> bool:
     said = state.sounding.get(zone.room)
-    return said is None or said.until <= now or said.weight < weight
+    return said is None or said.until <= now.elapsed or said.weight < weight
 
 
 def _hidden(state: State, alert: Alert, zone: Zone) -> bool:
@@ -56,6 +56,8 @@ def _hidden(state: State, alert: Alert, zone: Zone) -> bool:
 
 
 def _came_from(state: State, alert: Alert, room: str) -> bool:
+    """A silent alert mutes nothing: a speaker that stays quiet where all others speak would betray it."""
     return alert.room == room or any(
-        other.open and other.type is alert.type and other.room == room for other in state.near(room)
+        other.open and other.type is alert.type and other.room == room and not other.silent
+        for other in state.near(room)
     )

@@ -13,6 +13,12 @@ from edge_agent.messages.building import Play
 from edge_agent.messages.events import Event
 from edge_agent.messages.press import ONLY_KEY, Press, PressId
 from edge_agent.messages.words import AlertType, Severity
+from edge_agent.times import Instant
+
+FORGOTTEN_AFTER = GREATEST_AGE + timedelta(minutes=1)
+"""No press is older than that, so none can belong to what closed before."""
+SAME_MESSAGE = timedelta(seconds=10)
+"""A broker that was not confirmed delivers a message again within that."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +36,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage = Stage.DECIDED
     generation: int = 0
     """How often it has sounded; 0: not yet."""
+    opened_at: datetime | None = None
+    """The earliest time of its first press by the cloud's clock, as `closed_at` is; None where that is not known."""
+    arrived: float = 0.0
+    """`Instant.elapsed` of its first press, in the boot of the machine named by `boot`."""
+    boot: str = ""
 
     @property
     def open(self) -> bool:
@@ -43,36 +54,45 @@ Gesture = tuple[str, str | None, int]
 
 @dataclass(frozen=True, slots=True)
 class LastPress:
-    """The latest press of one gesture, which the bounce rule compares with."""
+    """The latest press of one gesture, which the bounce rule compares with; `counted` as in `Dated`."""
 
-    pressed_at: datetime
+    counted: float
     alert_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Armed:
-    """A technician made the next press of one device a drill: of that time only, and of that one press."""
+class Unidentified:
+    """A body without a readable identity that was taken `at` (`Instant.elapsed`), under the name that was made for it.
+    The same body again within seconds is the same message; later it is another press."""
 
-    since: datetime
-    until: datetime
+    at: float
+    press_id: PressId
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """A technician made the next press of one device a drill: of that time only (`Instant.elapsed`), and of that one
+    press."""
+
+    since: float
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
 class Sounding:
-    """What a speaker was last told, and until when nothing of the same or less weight is said there."""
+    """What a speaker was last told, and until when (`Instant.elapsed`) nothing of the same or less weight is said
+    there."""
 
     weight: tuple[bool, int]
-    until: datetime
+    until: float
 
 
-@dataclass(slots=True)
-class Floods:
-    """Refused messages of one device and reason, collapsed: told at once, then counted up."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A trouble that stands: since when, and when (`Instant.elapsed`) that was last said."""
 
-    told_at: datetime
-    count: int = 0
-    digest: str = ""
-    topic: str = ""
+    since: datetime
+    told: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +103,16 @@ class Decision:
     path: tuple[Stage, ...]
     repeat: bool = False
     alert: Alert | None = None
+    ended: tuple[Alert, ...] = ()
+    """Drills that this press ends."""
     last: LastPress | None = None
+    unidentified: tuple[PressId, Unidentified] | None = None
     disarms: bool = False
     events: tuple[Event, ...] = ()
     plays: tuple[tuple[str, Play], ...] = ()
     """(room of the speaker, message)."""
     sounding: tuple[tuple[str, Sounding], ...] = ()
-    troubles: tuple[tuple[tuple[str | None, str], datetime], ...] = ()
+    troubles: tuple[tuple[tuple[str | None, str], Standing], ...] = ()
     outcome: str = ""
 
 
@@ -101,11 +124,16 @@ class State:
     seen: dict[PressId, str] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
     last: dict[Gesture, LastPress] = field(default_factory=dict)
+    unidentified: dict[PressId, Unidentified] = field(default_factory=dict)
+    boot: str = ""
+    """Names this boot of the machine: `Instant.elapsed` of another says nothing here."""
     armed: dict[str, Armed] = field(default_factory=dict)
     sounding: dict[str, Sounding] = field(default_factory=dict)
-    troubles: dict[tuple[str | None, str], datetime] = field(default_factory=dict)
-    floods: dict[tuple[str | None, str], Floods] = field(default_factory=dict)
+    troubles: dict[tuple[str | None, str], Standing] = field(default_factory=dict)
     _near: dict[str, dict[str, None]] = field(default_factory=dict)
+    _drills: dict[str, None] = field(default_factory=dict)
+    _closed: dict[str, float | None] = field(default_factory=dict)
+    """Since when (`Instant.elapsed`) each closed alert is seen to be closed; None: not seen by `forget` yet."""
 
     def put(self, alert: Alert) -> None:
         """Know this alert, as it is now."""
@@ -113,6 +141,11 @@ class State:
         if before is not None and (before.device, before.room) != (alert.device, alert.room):
             self._drop(before)
         self.alerts[alert.alert_id] = alert
+        if not alert.open:
+            self._closed.setdefault(alert.alert_id, None)
+            self._drills.pop(alert.alert_id, None)
+        elif alert.drill:
+            self._drills[alert.alert_id] = None
         for place in _places(alert):
             self._near.setdefault(place, {})[alert.alert_id] = None
 
@@ -123,6 +156,11 @@ class State:
                 for alert_id in reversed(self._near.get(place, {})):
                     yield self.alerts[alert_id]
 
+    @property
+    def drills(self) -> Iterator[Alert]:
+        """The drills that are open."""
+        return (self.alerts[alert_id] for alert_id in self._drills)
+
     def gesture(self, press: Press) -> Gesture:
         """What the hand did, as far as it means something: another key or pattern is no bounce."""
         return press.device, self.policy.known(press.pattern), press.key or ONLY_KEY
@@ -131,8 +169,10 @@ class State:
         """Take a decision in."""
         press = decision.press
         self.seen[press.id] = press.fingerprint
-        if decision.alert is not None:
-            self.put(decision.alert)
+        for alert in (*decision.ended, *(() if decision.alert is None else (decision.alert,))):
+            self.put(alert)
+        if decision.unidentified is not None:
+            self.unidentified.update([decision.unidentified])
         if decision.last is not None:
             self.last[self.gesture(press)] = decision.last
         if decision.disarms:
@@ -148,16 +188,23 @@ class State:
             if alert.alert_id not in self.alerts:
                 self.put(alert)
 
-    def forget(self, now: datetime) -> None:
-        """Let go of alerts that closed so long ago that no press can belong to them any more."""
-        limit = now - GREATEST_AGE - timedelta(minutes=1)
-        for alert in [a for a in self.alerts.values() if a.closed_at is not None and a.closed_at < limit]:
-            self._drop(alert)
-        self.sounding = {room: said for room, said in self.sounding.items() if said.until > now}
-        self.armed = {device: armed for device, armed in self.armed.items() if armed.until > now}
+    def forget(self, now: Instant) -> None:
+        """Let go of alerts that closed so long ago that no press can belong to them any more, and of what is over."""
+        limit = now.elapsed - FORGOTTEN_AFTER.total_seconds()
+        for alert_id, since in list(self._closed.items()):
+            if since is None:
+                self._closed[alert_id] = now.elapsed
+            elif since < limit:
+                self._drop(self.alerts[alert_id])
+        self.sounding = {room: said for room, said in self.sounding.items() if said.until > now.elapsed}
+        self.armed = {device: armed for device, armed in self.armed.items() if armed.until > now.elapsed}
+        limit = now.elapsed - SAME_MESSAGE.total_seconds()
+        self.unidentified = {press_id: one for press_id, one in self.unidentified.items() if one.at > limit}
 
     def _drop(self, alert: Alert) -> None:
         del self.alerts[alert.alert_id]
+        self._closed.pop(alert.alert_id, None)
+        self._drills.pop(alert.alert_id, None)
         for place in _places(alert):
             self._near[place].pop(alert.alert_id, None)
 

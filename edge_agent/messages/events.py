@@ -18,12 +18,17 @@ class Event(msgspec.Struct, kw_only=True, tag_field="kind"):
 
 
 class Hops(msgspec.Struct, kw_only=True):
-    """When the press passed each hop, by the gateway's clock; null while it has not."""
+    """When the press passed each hop, by the gateway's clock; null while it has not.
+
+    The press was made between `earliest_at` and `latest_at` by the cloud's clock; null where that is not known.
+    """
 
     pressed_at: str
     arrived_at: str
     stored_at: str | None = None
     acted_at: str | None = None
+    earliest_at: str | None = None
+    latest_at: str | None = None
 
 
 class PressEvent(Event, kw_only=True):
@@ -101,14 +106,25 @@ class TroubleEnded(_Trouble, tag="device.recovered"):
     """It is right again."""
 
 
-class Refused(Event, tag="press.refused", kw_only=True):
-    """Messages that were no press, counted together; the digest is the latest one's."""
+class EndedBy(msgspec.Struct, kw_only=True):
+    """Whose act ended an alert. The gateway itself ends drills only, and those because of a real press."""
 
-    reason: str
-    count: int
-    digest: str
-    device: str | None
-    topic: str
+    via: str = "real_press"
+    person: str | None = None
+    name: str | None = None
+
+
+class Resolved(Event, tag="alert.resolved", kw_only=True):
+    """A drill ended because somebody pressed in earnest."""
+
+    alert_id: str
+    by: EndedBy
+    reason: str = "drill"
+
+    @property
+    def about(self) -> str | None:
+        """Its alert."""
+        return self.alert_id
 
 
 class Status(Event, tag="gateway.status", kw_only=True):

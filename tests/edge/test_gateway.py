@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from edge_agent import times
-from edge_agent.messages.events import ActionFailed, ActionStarted
+from edge_agent.messages.events import ActionFailed, ActionStarted, TroubleBegan
 from tests.edge.support.rig import rig, rows, until
 from tests.edge.support.school import DEVICES, HALL, ROOMS, document
 
@@ -55,16 +55,20 @@ async def test_a_close_is_kept(tmp_path: Path) -> None:
         await until(lambda: "alert.raised" in after.cloud.kinds())
 
 
-async def test_nothing_that_a_button_sends_stops_the_gateway(tmp_path: Path) -> None:
-    """Refused, counted, told with a digest; the next press is taken."""
+async def test_every_message_of_a_button_is_an_alarm_and_stored(tmp_path: Path) -> None:
+    """Also one that nobody can read, from a name that no message can carry; the next press is taken as ever."""
     async with rig(tmp_path) as one:
         for body in (b"", b"\0" * 512, b"{" * 512, msgspec.json.encode(list(range(100))), b"\xf0\x28\x8c\x28"):
-            one.gateway.receive("ss/v1/d/x/alert", DEVICES[0], body)
-        one.gateway.receive("ss/v1/d/x/alert", "not a device\0", b"{}")
-        one.press(1)
-        await until(lambda: one.building.acks)
-        one.gateway.tick()
-        assert one.cloud.kinds().count("press.refused") == 3
+            one.gateway.receive(DEVICES[0], body)
+        one.gateway.receive("not a device\0", b"{}")
+        one.press(1, DEVICES[1])
+        await until(lambda: len(one.building.acks) == 7)
+        await until(lambda: one.cloud.kinds().count("alert.raised") == 3)
+    outcomes = rows(tmp_path, "SELECT outcome, count(*) FROM presses GROUP BY outcome ORDER BY outcome")
+    assert outcomes == [("bounce", 4), ("raised", 3)]
+    assert {"unreadable_press", "unidentified_press", "device_name"} <= {
+        event.trouble for event in one.cloud.offered if isinstance(event, TroubleBegan)
+    }
 
 
 async def test_a_press_is_heard_even_when_what_is_known_is_broken(tmp_path: Path) -> None:

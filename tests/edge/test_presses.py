@@ -5,13 +5,24 @@ from itertools import pairwise
 
 import pytest
 
-from edge_agent.decision import closing, troubles
+from edge_agent.decision import closing
 from edge_agent.decision.lifecycle import FOLLOWS, IllegalStage, Stage, advance
 from edge_agent.decision.state import Decision, State
 from edge_agent.messages.events import PressedAgain, PressEvent, Raised, TroubleBegan
-from edge_agent.messages.press import Refusal
 from edge_agent.messages.words import AlertType
-from tests.edge.support.school import DEVICES, HALL, ROOMS, START, STRANGER, at, document, policy, press, take
+from tests.edge.support.school import (
+    DEVICES,
+    HALL,
+    ROOMS,
+    START,
+    STRANGER,
+    at,
+    document,
+    instant,
+    policy,
+    press,
+    take,
+)
 
 
 @pytest.fixture
@@ -30,7 +41,8 @@ def troubles_of(decision: Decision) -> set[str]:
 
 
 def close(state: State, decision: Decision, seconds: float) -> None:
-    learned = closing.learn(state, document(told(decision).alert_id, resolved_at=at(seconds).isoformat()), at(seconds))
+    closed = document(told(decision).alert_id, resolved_at=at(seconds).isoformat())
+    learned = closing.learn(state, closed, instant(seconds))
     assert learned is not None
     state.put(learned.alert)
 
@@ -222,7 +234,7 @@ def test_an_absurd_age_never_hides_a_press_behind_a_close(state: State) -> None:
 def test_a_close_that_the_cloud_dates_ahead_is_dated_by_arrival(state: State) -> None:
     """The cloud's clock is 5 minutes ahead: what is pressed after we heard of the close is still after it."""
     alert_id = told(take(state, press(1), 0)).alert_id
-    learned = closing.learn(state, document(alert_id, resolved_at=at(400).isoformat()), at(100))
+    learned = closing.learn(state, document(alert_id, resolved_at=at(400).isoformat()), instant(100))
     assert learned is not None and learned.alert.closed_at == at(100)
     state.put(learned.alert)
     assert isinstance(told(take(state, press(2), 101)), Raised)
@@ -232,12 +244,12 @@ def test_what_is_closed_stays_closed(state: State) -> None:
     """An older document that comes later opens nothing."""
     first = take(state, press(1), 0)
     close(state, first, 60)
-    assert closing.learn(state, document(told(first).alert_id, status="new", resolved_at=None), at(70)) is None
+    assert closing.learn(state, document(told(first).alert_id, status="new", resolved_at=None), instant(70)) is None
 
 
 def test_an_alert_that_the_cloud_made_is_joined(state: State) -> None:
     """The cloud made an alert of a press that had been joined here to one closed there."""
-    learned = closing.learn(state, document(f"{DEVICES[0]}:a1b2c3d4:5", status="new", resolved_at=None), at(5))
+    learned = closing.learn(state, document(f"{DEVICES[0]}:a1b2c3d4:5", status="new", resolved_at=None), instant(5))
     assert learned is not None and learned.plays == ()
     state.put(learned.alert)
     assert told(take(state, press(6), 10)).alert_id == f"{DEVICES[0]}:a1b2c3d4:5"
@@ -245,7 +257,7 @@ def test_an_alert_that_the_cloud_made_is_joined(state: State) -> None:
 
 def test_an_alert_of_a_phone_is_spoken_but_never_joined(state: State) -> None:
     phone = document("mobile-1", source="mobile", device=None, status="new", resolved_at=None)
-    learned = closing.learn(state, phone, at(3))
+    learned = closing.learn(state, phone, instant(3))
     assert learned is not None and {room for room, _ in learned.plays} == {*ROOMS[1:], HALL}
     state.put(learned.alert)
     assert isinstance(told(take(state, press(1), 20)), Raised)
@@ -253,7 +265,7 @@ def test_an_alert_of_a_phone_is_spoken_but_never_joined(state: State) -> None:
 
 def test_an_old_alert_of_a_phone_is_not_spoken(state: State) -> None:
     phone = document("mobile-1", source="mobile", device=None, status="new", resolved_at=None)
-    learned = closing.learn(state, phone, at(121))
+    learned = closing.learn(state, phone, instant(121))
     assert learned is not None and learned.plays == ()
 
 
@@ -297,7 +309,7 @@ def test_a_message_expires_after_ten_seconds(state: State) -> None:
 
 def test_only_an_armed_device_makes_one_drill(state: State) -> None:
     """Every press is real, but the one that a technician armed: of that device, once, for 60 s at most."""
-    closing.arm(state, DEVICES[0], at(600), START)
+    closing.arm(state, DEVICES[0], at(600), instant(0))
     assert not told(take(state, press(1, device=DEVICES[1]), 1)).drill
     assert told(take(state, press(1), 59)).drill
     real = told(take(state, press(2), 60))
@@ -305,28 +317,28 @@ def test_only_an_armed_device_makes_one_drill(state: State) -> None:
 
 
 def test_arming_ends(state: State) -> None:
-    closing.arm(state, DEVICES[0], at(600), START)
+    closing.arm(state, DEVICES[0], at(600), instant(0))
     assert not told(take(state, press(1), 60.001)).drill
 
 
 def test_arming_that_came_too_late_arms_nothing(state: State) -> None:
-    closing.arm(state, DEVICES[0], at(-1), START)
+    closing.arm(state, DEVICES[0], at(-1), instant(0))
     assert not told(take(state, press(1), 0)).drill
 
 
 def test_a_press_from_before_the_arming_is_real(state: State) -> None:
-    closing.arm(state, DEVICES[0], at(60), START)
+    closing.arm(state, DEVICES[0], at(60), instant(0))
     assert not told(take(state, press(1, age_ms=5000), 2)).drill
 
 
 def test_the_bounce_of_a_drill_is_no_real_alarm(state: State) -> None:
-    closing.arm(state, DEVICES[0], at(60), START)
+    closing.arm(state, DEVICES[0], at(60), instant(0))
     take(state, press(1), 1)
     assert take(state, press(2), 1.3).outcome == "bounce"
 
 
 def test_a_real_press_is_heard_over_a_drill(state: State) -> None:
-    closing.arm(state, DEVICES[0], at(60), START)
+    closing.arm(state, DEVICES[0], at(60), instant(0))
     drill = take(state, press(1), 1)
     real = take(state, press(1, device=DEVICES[1], pattern="triple"), 2)
     assert drill.plays[0][1].drill and drill.plays[0][1].priority < real.plays[0][1].priority
@@ -373,17 +385,6 @@ def test_a_trouble_is_told_once_an_hour(state: State) -> None:
     assert seen == [True, False, False, False, True]
 
 
-def test_a_flood_of_refused_messages_is_counted_together(state: State) -> None:
-    """Collapsed, never silently dropped."""
-    refusal = Refusal(DEVICES[0], "t", "not_json", "0" * 64)
-    first = troubles.refuse(state, refusal, at(0))
-    for number in range(999):
-        assert troubles.refuse(state, refusal, at(number / 100)) == []
-    (later,) = troubles.refused_meanwhile(state, at(60))
-    assert [event.count for event in (*first, later) if hasattr(event, "count")] == [1, 999]
-    assert troubles.refused_meanwhile(state, at(200)) == []
-
-
 def test_the_stages_go_by_the_table() -> None:
     """received -> validated -> deduplicated -> decided -> acted -> forwarded -> cleared, or rejected."""
     way = list(Stage)[:7]
@@ -399,8 +400,8 @@ def test_the_stages_go_by_the_table() -> None:
 
 def test_what_was_closed_long_ago_is_let_go(state: State) -> None:
     close(state, take(state, press(1), 0), 60)
-    state.forget(at(3600))
+    state.forget(instant(3600))
     assert state.alerts
-    state.forget(at(26 * 3600))
+    state.forget(instant(26 * 3600))
     assert not state.alerts and not list(state.near(DEVICES[0], ROOMS[0]))
     assert take(state, press(1), 26 * 3600).repeat, "but no press is ever forgotten"

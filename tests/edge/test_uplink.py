@@ -41,7 +41,7 @@ class Line:
     def press(self, seq: int, device: str = DEVICES[0]) -> None:
         body = {"v": 1, "device": device, "inst": "a1b2c3d4", "seq": seq, "boot": 1, "uptime_ms": 1000 * seq}
         body |= {"age_ms": 0, "pattern": "long"}
-        self.gateway.receive(f"ss/v1/d/{device}/alert", device, msgspec.json.encode(body))
+        self.gateway.receive(device, msgspec.json.encode(body))
 
     async def settled(self, cloud: Cloud) -> None:
         """The cloud has everything."""
@@ -79,12 +79,13 @@ def raised(cloud: Cloud) -> list[object]:
 async def test_a_press_reaches_the_cloud_with_its_hops(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "WAIT_SECONDS", 30)  # a busy disk is not what this is about
+    monkeypatch.setattr(gateway, "DEADLINE_SECONDS", 30)  # a busy disk is not what this is about
     async with line(gateway_settings, http) as one:
         one.press(1)
         await until(lambda: cloud.of_kind("alert.raised"))
-        hops = msgspec.convert(cloud.of_kind("alert.raised")[0]["hops"], dict[str, str])
-        assert hops["pressed_at"] <= hops["arrived_at"] <= hops["stored_at"] <= hops["acted_at"]
+        hops = msgspec.convert(cloud.of_kind("alert.raised")[0]["hops"], dict[str, str | None])
+        passed = [str(hops[name]) for name in ("pressed_at", "arrived_at", "stored_at", "acted_at")]
+        assert passed == sorted(passed) and "None" not in passed
         await one.settled(cloud)
         assert one.gateway.state.alerts[f"{DEVICES[0]}:a1b2c3d4:1"].stage == "forwarded"
 

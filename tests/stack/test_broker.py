@@ -65,14 +65,19 @@ BROKERS: dict[str, Callable[[Path, Path], AbstractContextManager[int]]] = {
 }
 
 
+def broker_or_skip(name: str) -> None:
+    """Skip where a broker is not installed; in CI it must be."""
+    if name == "mosquitto" and brokers.mosquitto_binary() is None:
+        reason = "Mosquitto is not installed (Debian: apt install mosquitto)"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+
+
 @pytest.fixture(scope="module", params=sorted(BROKERS))
 def school(
     request: pytest.FixtureRequest, certificates: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[School]:
     name: str = request.param
-    if name == "mosquitto" and brokers.mosquitto_binary() is None:
-        reason = "Mosquitto is not installed (Debian: apt install mosquitto)"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    broker_or_skip(name)
     with BROKERS[name](certificates, tmp_path_factory.mktemp(name)) as port:
         yield School(port, certificates)
 

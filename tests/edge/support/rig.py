@@ -58,7 +58,7 @@ class Rig:
     def press(self, seq: int, device: str = DEVICES[0], pattern: str = "long") -> None:
         body = {"v": 1, "device": device, "inst": "a1b2c3d4", "seq": seq, "boot": 1, "uptime_ms": 1000 * seq}
         body |= {"age_ms": 0, "pattern": pattern}
-        self.gateway.receive(f"ss/v1/d/{device}/alert", device, msgspec.json.encode(body))
+        self.gateway.receive(device, msgspec.json.encode(body))
 
 
 @asynccontextmanager

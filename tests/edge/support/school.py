@@ -10,6 +10,7 @@ from edge_agent.decision.presses import decide
 from edge_agent.decision.state import Decision, State
 from edge_agent.messages.cloud import AlertDocument, Configuration
 from edge_agent.messages.press import Press
+from edge_agent.times import Bounds, Instant
 
 Json = dict[str, object]
 
@@ -51,6 +52,11 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
+def instant(seconds: float) -> Instant:
+    """That many seconds after the start, by clocks that all agree and are exact."""
+    return Instant(at(seconds), seconds, Bounds(at(seconds), at(seconds)))
+
+
 def press(seq: int = 1, device: str = DEVICES[0], pattern: str | None = "long", **more: object) -> Press:
     """Pressed `seq` seconds after the button was started, unless told otherwise."""
     facts: Json = {"inst": "a1b2c3d4", "boot": 1, "uptime_ms": 1000 * seq, "age_ms": 0, **more}
@@ -59,7 +65,7 @@ def press(seq: int = 1, device: str = DEVICES[0], pattern: str | None = "long", 
 
 def take(state: State, what: Press, seconds: float) -> Decision:
     """Decide on a press that arrives then, and take the decision in."""
-    decision = decide(state, what, at(seconds))
+    decision = decide(state, what, instant(seconds))
     state.apply(decision)
     return decision
 
