@@ -40,6 +40,13 @@ class DeviceNotFound(NotFound):
     default_detail = "There is no button with this device_id in this organization."
 
 
+class DeviceWithoutRoom(Conflict):
+    """A button that hangs nowhere starts no drill: no gateway speaks for it."""
+
+    code = "device_without_room"
+    default_detail = "This button has no room, so its press is always real: give it a room first."
+
+
 class AlreadyArmed(Conflict):
     """One button at a time."""
 
@@ -90,7 +97,7 @@ NONE_ARMED: Final = Armed()
 
 
 def arm(*, principal: Principal, organization: UUID, device_id: str, now: datetime) -> ArmedDrill:
-    """Arm one button through its gateway. Raises NotFound, Forbidden or AlreadyArmed."""
+    """Arm one button through its gateway. Raises NotFound, Forbidden, DeviceWithoutRoom or AlreadyArmed."""
     device = (
         Device.objects.filter(organization_id=organization, device_id=device_id)
         .select_related("room__floor__building")
@@ -106,14 +113,16 @@ def arm(*, principal: Principal, organization: UUID, device_id: str, now: dateti
         raise Forbidden("Only a person arms a drill, one button at a time.")
     if device is None:
         raise DeviceNotFound()
+    if building is None:
+        raise DeviceWithoutRoom()
     if _is_one_armed(organization, now):
         raise AlreadyArmed()
     armed = DrillArm(
         organization_id=organization,
         device_id=device.id,
         hardware_id=device_id,
-        building_id=building_id,
-        site_id=building.site_id if building else None,
+        building_id=building.id,
+        site_id=building.site_id,
         armed_by=principal.id,
         armed_at=now,
         expires_at=now + ARMED_FOR,

@@ -224,6 +224,17 @@ def announce_alerts(kind: str, ids: Sequence[UUID], times: Sequence[datetime]) -
     known_times.extend(at for _, at in new)
 
 
+def was_closed_in_cloud(alert: Alert) -> bool:
+    """Whether a person ended the alert here, so that the time of it is this cloud's."""
+    return AlertEvent.objects.filter(
+        organization_id=alert.organization_id,
+        alert=alert.id,
+        triggered_at=alert.triggered_at,
+        kind="alert.resolved",
+        actor_kind__in=[PrincipalKind.PERSON, PrincipalKind.SERVICE],
+    ).exists()
+
+
 def has_name(organization: UUID, alert_id: str) -> bool:
     """Whether any press has this name."""
     return AlertKey.objects.filter(organization_id=organization, alert_id=alert_id).exists()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -29,6 +30,24 @@ class Picture:
     """False: there are more open alerts than fit this page."""
     last: msgspec.Raw | None = None
     """The newest alert, open or closed."""
+    armed: Sequence[msgspec.Raw] = ()
+    """The buttons whose next press is a drill."""
+
+
+class ArmedButton(msgspec.Struct, frozen=True):
+    """A button that is armed for a drill, as the feed has it."""
+
+    device_id: str
+    room: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedRow:
+    """One of them, as the page shows it."""
+
+    name: str
+    until: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +59,9 @@ class LastPress:
     took: str
 
 
-def board_context(picture: Picture, eye: Eye, *, feed_url: str, alerts_url: str, login_url: str) -> dict[str, object]:
+def board_context(
+    picture: Picture, eye: Eye, *, feed_url: str, alerts_url: str, drills_url: str, login_url: str
+) -> dict[str, object]:
     """Everything `board.html` needs."""
     alerts = ordered(_document(raw) for raw in picture.alerts)
     cards = [card_of(alert, eye) for alert in alerts]
@@ -55,6 +76,7 @@ def board_context(picture: Picture, eye: Eye, *, feed_url: str, alerts_url: str,
         "cards": cards,
         "story": timeline(alerts[0], eye) if alerts else list[Step](),
         "last": _last_press(picture.last, eye),
+        "armed": [_armed_row(raw, eye) for raw in picture.armed],
         "data": {
             "organization": {"id": str(picture.organization_id), "name": picture.organization_name},
             "me": {"id": str(eye.person_id), "name": picture.person_name},
@@ -64,15 +86,21 @@ def board_context(picture: Picture, eye: Eye, *, feed_url: str, alerts_url: str,
             "complete": picture.complete,
             "addresses": {str(site): address for site, address in eye.addresses.items()},
             "alerts": [msgspec.json.decode(raw) for raw in picture.alerts],
+            "armed": [msgspec.json.decode(raw) for raw in picture.armed],
             "gravity": GRAVITY,
             "types": msgspec.to_builtins(dict(TYPES)),
-            "urls": {"feed": feed_url, "alerts": alerts_url, "login": login_url},
+            "urls": {"feed": feed_url, "alerts": alerts_url, "drills": drills_url, "login": login_url},
         },
     }
 
 
 def _document(raw: msgspec.Raw) -> AlertDocument:
     return msgspec.json.decode(raw, type=AlertDocument)
+
+
+def _armed_row(raw: msgspec.Raw, eye: Eye) -> ArmedRow:
+    button = msgspec.json.decode(raw, type=ArmedButton)
+    return ArmedRow(button.room or f"Button {button.device_id}", moment(button.expires_at, eye))
 
 
 def _title(cards: Sequence[Card], organization: str) -> str:

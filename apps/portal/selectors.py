@@ -9,7 +9,7 @@ import msgspec
 
 from apps.alerts import lifecycle
 from apps.alerts.models import AlertStatus
-from apps.alerts.selectors import AlertRow, alert_page
+from apps.alerts.selectors import AlertRow, alert_page, armed_buttons
 from apps.alerts.sight import NOWHERE, Where, sight
 from apps.common import feed
 from apps.common.access import Principal, grant_in
@@ -20,8 +20,8 @@ from apps.portal.cards import Eye
 from apps.tenancy.models import Building, Organization, Site
 
 
-def picture(*, principal: Principal, organization: UUID) -> Picture:
-    """The open alerts of an organization.
+def picture(*, principal: Principal, organization: UUID, now: datetime) -> Picture:
+    """The open alerts of an organization, and its armed buttons.
 
     Raises NotFound, or Forbidden for who is not told live, and so would see a quiet that is none.
     The head of the feed is read before the alerts: what comes between the two is told again, never left out.
@@ -44,6 +44,10 @@ def picture(*, principal: Principal, organization: UUID) -> Picture:
         alerts=_raw(open_alerts.items),
         complete=open_alerts.next is None,
         last=next(iter(_raw(newest.items)), None),
+        armed=[
+            msgspec.Raw(document.encode())
+            for document in armed_buttons(principal=principal, organization=organization, now=now)
+        ],
     )
 
 

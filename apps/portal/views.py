@@ -30,6 +30,7 @@ from apps.portal.board import board_context
 
 FEED_URL: Final = "/ws/alerts"
 ALERTS_URL: Final = "/api/v1/alerts"
+DRILLS_URL: Final = "/api/v1/drills"
 HIDDEN_BOARD_SECONDS: Final = 10
 """How often the page that stands in place of the board asks again."""
 
@@ -111,15 +112,17 @@ def board(request: HttpRequest, principal: Principal) -> HttpResponse:
     organization = _organization(request, principal)
     if organization is None:
         return _choose(request, principal)
+    now = timezone.now()
     try:
-        picture = selectors.picture(principal=principal, organization=organization)
+        picture = selectors.picture(principal=principal, organization=organization, now=now)
     except Forbidden:
         return _hidden_board(request, principal, organization)
     context = board_context(
         picture,
-        selectors.eye(principal=principal, organization=organization, now=timezone.now()),
+        selectors.eye(principal=principal, organization=organization, now=now),
         feed_url=FEED_URL,
         alerts_url=ALERTS_URL,
+        drills_url=DRILLS_URL,
         login_url=reverse("portal:login"),
     )
     notice = " ".join(str(message) for message in messages.get_messages(request))

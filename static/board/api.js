@@ -13,9 +13,11 @@ export class Refusal extends Error {
 }
 
 export class Api {
-  /** @param {{ alerts: string, organization: string, csrf: () => string, onDate: (date: string) => void }} options */
-  constructor({ alerts, organization, csrf, onDate }) {
+  /** @param {{ alerts: string, drills: string, organization: string, csrf: () => string,
+   *           onDate: (date: string) => void }} options */
+  constructor({ alerts, drills, organization, csrf, onDate }) {
     this.alerts = alerts;
+    this.drills = drills;
     this.organization = organization;
     this.csrf = csrf;
     this.onDate = onDate;
@@ -31,6 +33,12 @@ export class Api {
       url = answer.next && this.#next(answer.next);
     }
     return open;
+  }
+
+  /** The buttons whose next press is a drill. */
+  async readArmed() {
+    const query = new URLSearchParams({ organization: this.organization });
+    return (await this.#call(`${this.drills}?${query}`, { method: "GET" })).results;
   }
 
   /** @returns {Promise<object>} the alert as it stands after the act */

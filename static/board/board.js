@@ -11,7 +11,8 @@ import { Freshness, STALE_MS } from "./fresh.js";
 import { View } from "./render.js";
 import { Sound } from "./sound.js";
 import {
-  abandonReading, applyAnswer, applyList, applyMessage, initialState, isBehind, ordered, startReading,
+  abandonReading, applyAnswer, applyArmed, applyList, applyMessage, armedAt, initialState, isBehind, ordered,
+  startReading,
 } from "./state.js";
 
 const DRAW_EVERY_MS = 50;
@@ -35,12 +36,13 @@ const sound = new Sound(() => {
 });
 const api = new Api({
   alerts: data.urls.alerts,
+  drills: data.urls.drills,
   organization: data.organization.id,
   csrf: () => document.querySelector("[name=csrfmiddlewaretoken]").value,
   onDate: (date) => clock.answered(date),
 });
 
-let state = initialState(data.organization.id, data.cursor, data.alerts, data.complete);
+let state = initialState(data.organization.id, data.cursor, data.alerts, data.complete, data.armed);
 let behindSince = null;
 let readAfter = 0;
 let drawnAt = -Infinity;
@@ -103,6 +105,7 @@ function paint() {
   const waiting = alerts.filter((alert) => shown.get(alert.id) === null);
   for (const alert of waiting) shown.delete(alert.id);
   view.show(alerts, doing, rest);
+  view.showArmed(armedAt(state, clock.now()));
   if (waiting.length && clock.error < CLOCK_GOOD_MS) measure(waiting, alerts, rest);
   showLine();
 }
@@ -132,6 +135,7 @@ async function read() {
   state = startReading(state);
   try {
     settle(applyList(state, await api.readOpen()));
+    state = applyArmed(state, await api.readArmed());
     if (!isBehind(state)) fresh.proven();
   } catch (refusal) {
     state = abandonReading(state);
@@ -212,6 +216,7 @@ window.addEventListener("pageshow", (event) => event.persisted && location.reloa
 
 setInterval(() => {
   view.tick();
+  view.showArmed(armedAt(state, clock.now()));
   showLine();
   if (behindFor() > SETTLE_MS) void read();
 }, TICK_MS);

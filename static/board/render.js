@@ -158,6 +158,13 @@ export class View {
     this.at("troubles").replaceChildren(...rows);
   }
 
+  /** The buttons whose next press is a drill: as long as one is armed, its press is no alarm. */
+  showArmed(armed) {
+    show(this.at("armed"), armed.length > 0);
+    const rows = armed.map((one) => line(one.room ?? `Button ${one.device_id}`, `until ${timeText(one.expires_at, this.now())}`));
+    this.at("armed-rows").replaceChildren(...rows);
+  }
+
   #pill(id, text, tone) {
     const pill = this.at(id);
     pill.dataset.tone = tone;

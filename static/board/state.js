@@ -3,6 +3,7 @@
  *
  * @typedef {import("./types.js").Alert} Alert
  * @typedef {import("./types.js").Trouble} Trouble
+ * @typedef {import("./types.js").Armed} Armed
  * @typedef {{ kind: "created"|"pressed_again"|"acknowledged"|"approved"|"closed"|"trouble"|"recovered",
  *             alert?: Alert, trouble?: Trouble, live: boolean }} News   what a person has to be told
  * @typedef {{
@@ -12,6 +13,7 @@
  *   alerts: ReadonlyMap<string, Alert>, the open ones, by id
  *   closed: ReadonlyMap<string, Alert|null>, closed ones, so that an old message never reopens them
  *   troubles: ReadonlyMap<string, Trouble>,
+ *   armed: ReadonlyMap<string, Armed>,  buttons whose next press is a drill, by device
  *   gap: boolean,                       something between two messages may have been missed
  *   reading: null | { upTo: number, touched: ReadonlySet<string> },
  * }} State
@@ -21,7 +23,7 @@ const CLOSED_KEPT = 500;
 const PROGRESS = { new: 0, acknowledged: 1, resolved: 2, cancelled: 2 };
 
 /** @returns {State} the picture that the server rendered; `complete` is false when more are open than it holds */
-export function initialState(organization, cursor, alerts, complete = true) {
+export function initialState(organization, cursor, alerts, complete = true, armed = []) {
   return {
     organization,
     cursor,
@@ -29,6 +31,7 @@ export function initialState(organization, cursor, alerts, complete = true) {
     alerts: new Map(alerts.filter(isOpen).map((alert) => [alert.id, alert])),
     closed: new Map(),
     troubles: new Map(),
+    armed: new Map(armed.map((one) => [one.device_id, one])),
     gap: !complete,
     reading: null,
   };
@@ -53,6 +56,10 @@ export function applyMessage(state, message) {
     case "device.recovered":
       if (message.organization !== state.organization || message.seq <= state.cursor) return unchanged(state);
       return mergeTrouble(received(state, message.seq), message.trouble, message.type === "device.recovered");
+    case "drill.armed":
+    case "drill.disarmed":
+      if (message.organization !== state.organization || message.seq <= state.cursor) return unchanged(state);
+      return unchanged(mergeArmed(received(state, message.seq), message.drill, message.type === "drill.armed"));
     case "ready": // a head beyond the cursor: for others, or the server never got to know where to resume
     case "ping":
       return unchanged(heardOf(state, message.organizations?.[state.organization] ?? state.head));
@@ -102,6 +109,14 @@ export function applyList(state, listed) {
   }
   return { state: next, news };
 }
+
+/** The list of armed buttons as read from the server. */
+export function applyArmed(state, listed) {
+  return { ...state, armed: new Map(listed.map((one) => [one.device_id, one])) };
+}
+
+/** The buttons whose next press is a drill at this moment (ms), of the server's clock. */
+export const armedAt = (state, now) => [...state.armed.values()].filter((one) => Date.parse(one.expires_at) > now);
 
 /**
  * An alert document from an answer to this person's own action.
@@ -165,6 +180,13 @@ function mergeTrouble(state, trouble, recovered) {
   if (recovered) troubles.delete(key);
   else troubles.set(key, trouble);
   return { state: { ...state, troubles }, news: [{ kind: recovered ? "recovered" : "trouble", trouble, live: true }] };
+}
+
+function mergeArmed(state, drill, isArmed) {
+  const armed = new Map(state.armed);
+  if (isArmed) armed.set(drill.device_id, drill);
+  else armed.delete(drill.device_id);
+  return { ...state, armed };
 }
 
 function remember(closed, id, alert) {

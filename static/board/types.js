@@ -19,14 +19,16 @@
  *   close_reason: null|"real"|"drill"|"test"|"mistake"|"fault", hops: Hops,
  * }} Alert
  * @typedef {{ device: string|null, kind: string, detail: string|null, since: string }} Trouble
+ * @typedef {{ device_id: string, building_id: string|null, room: string|null,
+ *             armed_at: string, expires_at: string }} Armed
  *
  * What the page was rendered with (`board-data`):
  * @typedef {{ label: string, saying: string, outside: string|null }} TypeWords
  * @typedef {{
  *   organization: Named, me: Named, mayAct: boolean, cursor: number, renderedAt: string, complete: boolean,
  *   addresses: Record<string, string>,  site id -> street address
- *   alerts: Alert[], gravity: string[], types: Record<string, TypeWords>,
- *   urls: { feed: string, alerts: string, login: string },
+ *   alerts: Alert[], armed: Armed[], gravity: string[], types: Record<string, TypeWords>,
+ *   urls: { feed: string, alerts: string, drills: string, login: string },
  * }} BoardData
  */
 export {};

@@ -92,7 +92,14 @@ def board_html(alerts: list[Document], *, may_act: bool = True) -> str:
     )
     site = UUID("0198f2c4-6a10-7602-9c41-5d2e8f7a0602")
     eye = Eye(ME, datetime.now(UTC), ZoneInfo(ZONE), {site: "400 Oak Street"})
-    context = board_context(picture, eye, feed_url="/ws/alerts", alerts_url="/api/v1/alerts", login_url="/login/")
+    context = board_context(
+        picture,
+        eye,
+        feed_url="/ws/alerts",
+        alerts_url="/api/v1/alerts",
+        drills_url="/api/v1/drills",
+        login_url="/login/",
+    )
     return render_to_string("portal/board.html", {**context, "csrf_token": "token"})
 
 

@@ -17,6 +17,7 @@ async ({alerts, cursor, steps, organization, gravity}) => {
     if (step.message) take(s.applyMessage(state, step.message));
     if (step.reading) state = s.startReading(state);
     if (step.list) take(s.applyList(state, step.list));
+    if (step.armed) state = s.applyArmed(state, step.armed);
     if (step.answer) take(s.applyAnswer(state, step.answer));
   }
   return {
@@ -24,6 +25,7 @@ async ({alerts, cursor, steps, organization, gravity}) => {
     open: s.ordered(state, gravity).map((a) => a.id),
     statuses: Object.fromEntries([...state.alerts].map(([id, a]) => [id, a.status])),
     troubles: [...state.troubles.values()].map((t) => t.kind),
+    armed: s.armedAt(state, Date.parse("2026-09-01T08:15:30.000Z")).map((one) => one.device_id),
   };
 }
 """
@@ -184,3 +186,19 @@ def test_troubles_come_and_go(lab: Lab) -> None:
 
     assert lab.run(trouble(11, "device.trouble"))["troubles"] == ["missing"]
     assert lab.run(trouble(11, "device.trouble"), trouble(12, "device.recovered"))["troubles"] == []
+
+
+def armed(device: str, until: str = "2026-09-01T08:16:03.120Z") -> Document:
+    at = "2026-09-01T08:15:03.120Z"
+    return {"device_id": device, "building_id": None, "room": "Room 12", "armed_at": at, "expires_at": until}
+
+
+def test_armed_button_is_shown_until_it_is_pressed_or_its_time_is_over(lab: Lab) -> None:
+    def told_of(seq: int, kind: str, drill: Document) -> Document:
+        return {"message": {"type": kind, "organization": str(ORGANIZATION), "seq": seq, "drill": drill}}
+
+    first, over = armed("ss-first"), armed("ss-over", "2026-09-01T08:15:29.999Z")
+    steps = [told_of(11, "drill.armed", first), told_of(12, "drill.armed", over)]
+    assert lab.run(*steps)["armed"] == ["ss-first"]
+    assert lab.run(*steps, told_of(13, "drill.disarmed", first))["armed"] == []
+    assert lab.run(*steps, {"armed": [armed("ss-listed")]})["armed"] == ["ss-listed"]

@@ -22,7 +22,7 @@ from apps.common.feed import Audience
 from apps.common.ids import new_id
 from apps.common.models import AuditEntry
 from apps.common.scope import tenant_scope
-from apps.devices.models import Trouble
+from apps.devices.models import Device, Trouble
 from apps.tenancy import services as tenancy
 from contracts import permissions
 from contracts.validation import problems
@@ -165,6 +165,14 @@ def test_one_button_is_armed_at_a_time(school: School) -> None:
     assert sorted(answer.status_code for answer in answers) == [HTTPStatus.CREATED] + [HTTPStatus.CONFLICT] * 3
     refused = next(answer for answer in answers if answer.status_code == HTTPStatus.CONFLICT)
     assert refused.json()["code"] == "drill_already_armed" and problems("problem", refused.content) == []
+
+
+def test_button_without_a_room_is_not_armed(school: School) -> None:
+    """No gateway speaks for it, so its press would be real."""
+    with tenant_scope([school.organization]):
+        Device.objects.filter(device_id=school.device).update(room_id=None)
+    answer = arm(make_person(Role.ADMIN, school.organization), school.device)
+    assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.CONFLICT, "device_without_room")
 
 
 def test_armed_button_is_shown_until_it_is_pressed(school: School) -> None:

@@ -182,7 +182,11 @@ def _joinable(batch: Batch, event: AlertPressedAgain, press: Press) -> Alert | N
 
 
 def _takes(alert: Alert, press: Press) -> bool:
-    """Whether the press was certainly made while the alert was open, and is told to the same people as the alert."""
+    """Whether the press was certainly made while the alert was open, and is told to the same people as the alert.
+
+    When a gateway's people closed an alert is known by that gateway's clock alone; what it heard before, it has said
+    before. So nothing joins such an alert any more.
+    """
     row, dated = press.row, press.dated
     opened_at = alert.triggered_at
     if alert.metadata and "earliest_at" in alert.metadata:
@@ -190,7 +194,7 @@ def _takes(alert: Alert, press: Press) -> bool:
     return (
         (alert.alert_type, alert.is_silent, alert.is_drill) == (row.type, row.silent, row.drill)
         and opened_at <= dated.earliest
-        and dated.is_before(alert.resolved_at)
+        and (alert.resolved_at is None or (dated.is_before(alert.resolved_at) and services.was_closed_in_cloud(alert)))
     )
 
 

@@ -65,33 +65,21 @@ def _split(body: bytes) -> EventsRequest | None:
 
 
 def _events(text: str, position: int) -> Iterator[str]:
-    """The text of each event: a JSON value, or whatever stands between two of them."""
+    """The text of each event: a JSON value, or whatever stands before the next event."""
     end = _END.search(text, position)
     stop = end.start() if end else len(text)
-    while (position := _skip(text, position)) < stop:
+    while (position := _BETWEEN.match(text, position).end()) < stop:  # type: ignore[union-attr]  # it matches nothing too
+        following = _NEXT_EVENT.search(text, position + 1, stop)
+        limit = following.start() if following else stop
         try:
-            _, after = _LENIENT.raw_decode(text, position)
+            _, after = _LENIENT.raw_decode(text[position:limit])
+            after += position
         except (ValueError, RecursionError):
-            after = position
-        following = _skip_blank(text, after)
-        if after == position or not (following >= stop or text[following] in ",]"):
-            found = _NEXT_EVENT.search(text, max(after, position + 1))
-            after = min(found.start(), stop) if found else stop
+            after = limit
+        if text[after:limit].strip()[:1] not in ("", ","):
+            after = limit
         yield text[position:after]
-        if text[_skip_blank(text, after) : stop][:1] == "]":
-            return
         position = after
-
-
-def _skip(text: str, position: int) -> int:
-    found = _BETWEEN.match(text, position)
-    return found.end() if found else position
-
-
-def _skip_blank(text: str, position: int) -> int:
-    while position < len(text) and text[position].isspace():
-        position += 1
-    return position
 
 
 def _time(said: str) -> datetime | None:
