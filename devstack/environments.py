@@ -45,6 +45,7 @@ def cloud(place: Layout, secrets: Credentials, ports: Ports, *roles: str) -> Env
         **base(place),
         "DJANGO_SETTINGS_MODULE": "safesignal.settings",
         "SAFESIGNAL_PROFILE": "development",
+        "SAFESIGNAL_OPERATORS_NEED_SECOND_FACTOR": "false",
         "SAFESIGNAL_SECRET_KEY": secrets.secret_key,
         "SAFESIGNAL_TOKEN_KEYS_DIR": str(place.keys / TOKEN_KEYS),
         "SAFESIGNAL_CONFIG_KEY_FILE": str(place.keys / CONFIGURATION_KEY),

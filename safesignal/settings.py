@@ -41,6 +41,16 @@ ACCESS_TOKEN_SECONDS = env.int("SAFESIGNAL_ACCESS_TOKEN_SECONDS", 15 * 60)
 if not 60 <= ACCESS_TOKEN_SECONDS <= 24 * 3600:
     raise ImproperlyConfigured("SAFESIGNAL_ACCESS_TOKEN_SECONDS must be between 60 and 86400 (24 h).")
 REFRESH_TOKEN_DAYS = env.int("SAFESIGNAL_REFRESH_TOKEN_DAYS", 30)
+"""After so many days without a use an app's sign-in is over."""
+APP_SIGN_IN_DAYS = env.int("SAFESIGNAL_APP_SIGN_IN_DAYS", 180)
+"""After so many it is over however often it was used: twice a year everybody shows their password again."""
+OPERATOR_SIGN_IN_HOURS = env.int("SAFESIGNAL_OPERATOR_SIGN_IN_HOURS", 12)
+"""A super admin's, in an app or a browser, however often it was used: a working day."""
+if not 1 <= REFRESH_TOKEN_DAYS <= APP_SIGN_IN_DAYS <= 366 or not 1 <= OPERATOR_SIGN_IN_HOURS <= 7 * 24:
+    raise ImproperlyConfigured(
+        "SAFESIGNAL_REFRESH_TOKEN_DAYS is at least 1 and at most SAFESIGNAL_APP_SIGN_IN_DAYS, which is at most 366; "
+        "SAFESIGNAL_OPERATOR_SIGN_IN_HOURS is between 1 and 168."
+    )
 
 DEBUG = False
 if PRODUCTION and len(SECRET_KEY) < 50:
@@ -76,6 +86,7 @@ MIDDLEWARE = [
     "apps.common.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "apps.common.csp.PolicyMiddleware",
+    "apps.common.caches.CacheMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -176,7 +187,12 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "apps.accounts.password_strength.GuessableValidator"},
 ]
+OPERATORS_NEED_SECOND_FACTOR = env.bool("SAFESIGNAL_OPERATORS_NEED_SECOND_FACTOR", True)
+"""Whether a super admin is one only with a second factor. Off in the demo, whose passwords are printed."""
+if PRODUCTION and not OPERATORS_NEED_SECOND_FACTOR:
+    raise ImproperlyConfigured("SAFESIGNAL_OPERATORS_NEED_SECOND_FACTOR can not be switched off in production.")
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/board/"
 # django-guardian keeps the roles of who belongs to some places only (`accounts.SiteGrant`, `accounts.BuildingGrant`).
@@ -206,7 +222,8 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 SMS_SENDER = env.str("SAFESIGNAL_SMS_SENDER", "")
 """Dotted path of a class with `send(to, text)`; empty: no text messages are sent, and phones can not be verified."""
 SESSION_COOKIE_AGE = 14 * 24 * 3600
-"""Seconds: an office board must not fall back to the sign-in page in the middle of a day."""
+"""Seconds, however often it is used; of a super admin OPERATOR_SIGN_IN_HOURS. An office board must not fall back to the
+sign-in page in the middle of a day: a screen that goes dark costs more than one that is left signed in."""
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -278,6 +295,11 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 """Own files only, nothing inline. `'self'` covers the live feed: CSP 3 lets it match ws and wss of the same host."""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "sessionid", "csrftoken"
+DEVICE_COOKIE_NAME, SINGLE_SIGN_ON_COOKIE_NAME = "device", "single_sign_on"
+SESSION_COOKIE_SECURE = False
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+"""No cookie of its own."""
 if PRODUCTION:
     SECURE_SSL_REDIRECT = True
     SECURE_REDIRECT_EXEMPT = [r"^health/"]
@@ -287,6 +309,9 @@ if PRODUCTION:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"__Host-{SESSION_COOKIE_NAME}", f"__Host-{CSRF_COOKIE_NAME}"
+    DEVICE_COOKIE_NAME = f"__Host-{DEVICE_COOKIE_NAME}"
+    SINGLE_SIGN_ON_COOKIE_NAME = f"__Host-{SINGLE_SIGN_ON_COOKIE_NAME}"
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []

@@ -75,6 +75,12 @@ def totp_address(user: User, secret: str) -> str:
     return address
 
 
+def totp_picture(address: str) -> str:
+    """The QR code of such an address, as SVG."""
+    picture: str = Adapter().build_totp_svg(address)
+    return picture.partition("?>")[2] or picture
+
+
 def totp_step(secret: str, code: str, now: datetime) -> int | None:
     """The time step whose code this is, near to now; None: a wrong code."""
     current = int(now.timestamp()) // STEP_SECONDS

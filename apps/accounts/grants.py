@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -44,7 +45,10 @@ _PEOPLE_AND_GRANTS = """
     SELECT u.id, a.sign_in, s.only_organization, u.email, u.first_name, u.last_name, u.is_super_admin,
            g.organization_id, g.organization_status, g.role, g.held, g.sites, g.parents, g.buildings, g.permissions,
            CASE WHEN g.role = 'admin' THEN g.organization_id IN (SELECT second_factor_due(u.id)) ELSE false END
-               AS second_factor_due
+               AS second_factor_due,
+           u.is_super_admin AND %(operators_need_one)s AND NOT EXISTS (
+               SELECT 1 FROM mfa_authenticator f WHERE f.user_id = u.id AND f.type IN ('totp', 'webauthn')
+           ) AS operator_factor_due
     FROM unnest(%(people)s::uuid[], %(sign_ins)s::uuid[]) a (person, sign_in)
     JOIN users u ON u.id = a.person AND u.status = 'active'
     LEFT JOIN sign_ins s ON s.id = a.sign_in AND s.user_id = u.id AND %(now)s < s.expires_at
@@ -60,7 +64,7 @@ _CHANGED_PEOPLE_AND_GRANTS = f"""
     )
     SELECT d.digest, r.id IS NULL, d.id, d.sign_in, r.only_organization, r.email, r.first_name, r.last_name,
            r.is_super_admin, r.organization_id, r.organization_status, r.role, r.held, r.sites, r.parents, r.buildings,
-           r.permissions, r.second_factor_due
+           r.permissions, r.second_factor_due, r.operator_factor_due
     FROM digests d
     JOIN unnest(%(people)s::uuid[], %(sign_ins)s::uuid[], %(digests)s::text[]) k (person, sign_in, digest)
         ON k.person = d.id AND k.sign_in IS NOT DISTINCT FROM d.sign_in
@@ -95,17 +99,20 @@ class _Row(msgspec.Struct, array_like=True, frozen=True):
     buildings: list[UUID] | None
     permissions: tuple[str, ...] | None
     second_factor_due: bool | None
+    operator_factor_due: bool
 
     @property
     def rights(self) -> frozenset[Pair]:
         """The pairs that the role holds."""
+        if self.held == SUPER_ADMIN and self.operator_factor_due:
+            return NOTHING
         rights = effective_permissions(self.held or "", self.permissions or (), self.status or "")
         return answering(rights) if self.is_withheld else rights
 
     @property
     def is_withheld(self) -> bool:
-        """Whether the organization asks for a second factor first. A visit is the platform's, not a membership."""
-        return bool(self.second_factor_due) and self.held != SUPER_ADMIN
+        """Whether a second factor is asked for first: by the organization of admins, by the platform of visitors."""
+        return self.operator_factor_due if self.held == SUPER_ADMIN else bool(self.second_factor_due)
 
 
 def person_principal(
@@ -134,6 +141,7 @@ def person_principals(asked: Collection[Asked], *, now: datetime | None = None) 
                 "sign_ins": [sign_in for _, sign_in in asked],
                 "digests": [known[one].digest if one in known else "" for one in asked],
                 "now": now or timezone.now(),
+                "operators_need_one": settings.OPERATORS_NEED_SECOND_FACTOR,
             },
         )
         told = cursor.fetchall()
@@ -172,6 +180,7 @@ def _rows(asked: Collection[Asked], now: datetime | None) -> dict[Asked, list[_R
                 "people": [person for person, _ in asked],
                 "sign_ins": [sign_in for _, sign_in in asked],
                 "now": now or timezone.now(),
+                "operators_need_one": settings.OPERATORS_NEED_SECOND_FACTOR,
             },
         )
         rows = msgspec.convert(cursor.fetchall(), list[_Row])
@@ -186,7 +195,9 @@ def _seen(rows: list[_Row], only: UUID | None) -> Principal:
         return _principal(rows)
     here = [row for row in rows if row.organization == only and row.held != SUPER_ADMIN]
     held = {only: _grant(only, [msgspec.structs.replace(row, second_factor_due=False) for row in here])} if here else {}
-    return dataclasses.replace(_principal(rows), grants=held, is_super_admin=False, only=only)
+    return dataclasses.replace(
+        _principal(rows), grants=held, is_super_admin=False, only=only, needs_second_factor=False
+    )
 
 
 @lru_cache(maxsize=256)
@@ -218,7 +229,8 @@ def _principal(rows: Sequence[_Row]) -> Principal:
             for organization, held in groupby(rows, lambda row: row.organization)
             if organization
         },
-        is_super_admin=person.is_super_admin,
+        is_super_admin=person.is_super_admin and not person.operator_factor_due,
+        needs_second_factor=person.operator_factor_due,
         sign_in=person.sign_in,
     )
 

@@ -1,20 +1,28 @@
 """What people are sent: e-mail through `django.core.mail`, text messages through a sender that the platform plugs in.
 
+What people typed (a school's name) stands in it only by `typed_names`: nothing of it is a link, or a line of its own.
 `SMS_SENDER` names a class with `send(to, text)`. None is built in: without one, `sms_sender` says so plainly.
 """
 
+import logging
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
+from django.core.validators import validate_email
 from django.utils.module_loading import import_string
 
 from apps.accounts import links
+from apps.accounts.typed_names import as_text, in_subject
 from apps.common.problems import Conflict
 
-GREETING = "SafeSignal"
+logger = logging.getLogger(__name__)
+
+GREETING: Final = "SafeSignal"
+LONGEST_ADDRESS: Final = 255
 
 
 class SmsNotConfigured(Conflict):
@@ -47,17 +55,29 @@ def sms_sender() -> SmsSender:
     return sender
 
 
+def is_address(email: str) -> bool:
+    """Whether this is one e-mail address, as our columns hold one: no list of several, no second line, no name."""
+    try:
+        validate_email(email)
+    except ValidationError:
+        return False
+    return len(email) <= LONGEST_ADDRESS
+
+
 def send(letter: Letter) -> None:
     """Hand an e-mail to the mail server. Raises OSError (smtplib's errors are such)."""
+    if not is_address(letter.to):
+        logger.error("a letter was not sent: what it is to go to is no address")
+        return
     EmailMessage(subject=letter.subject, body=letter.text, to=[letter.to]).send()
 
 
 def invitation(*, to: str, organization: str, secret: str, expires_at: datetime) -> Letter:
     """The link by which somebody joins an organization."""
-    school = _one_line(organization)
+    school = as_text(organization)
     return _letter(
         to,
-        f"{school} invites you to SafeSignal",
+        f"{in_subject(organization)} invites you to SafeSignal",
         f"{school} uses SafeSignal to raise and answer alarms, and invites you to take part.",
         f"Open this link to join; it works once, until {_date(expires_at)}:",
         links.link(links.JOIN, secret),
@@ -89,10 +109,10 @@ def password_reset(*, to: str, secret: str, expires_at: datetime) -> Letter:
 
 def day_account(*, to: str, organization: str, code: str, expires_at: datetime) -> Letter:
     """The link and code by which a substitute signs in for the day."""
-    school = _one_line(organization)
+    school = as_text(organization)
     return _letter(
         to,
-        f"Your SafeSignal access at {school}",
+        f"Your SafeSignal access at {in_subject(organization, instead='your school')}",
         f"This is your access to SafeSignal at {school} until {_date(expires_at)}. The link works once:",
         links.link(links.DAY, code),
         f"A program of your school that asks for a code takes this one: {code}",
@@ -144,11 +164,6 @@ def has_account(*, to: str) -> Letter:
 
 def _letter(to: str, subject: str, *paragraphs: str) -> Letter:
     return Letter(to=to, subject=subject, text="\n\n".join((*paragraphs, GREETING)) + "\n")
-
-
-def _one_line(text: str) -> str:
-    """A name as a subject can hold it."""
-    return " ".join(text.split())
 
 
 def _date(at: datetime) -> str:

@@ -182,10 +182,7 @@ class Proof(models.Model):
 
 
 class SignInChallenge(models.Model):
-    """A sign-in whose password was right and whose second factor is still to come: good once, for a few minutes.
-
-    Kept for an hour, so that unfinished ones can be counted.
-    """
+    """A sign-in whose password was right and whose second factor is still to come: good once, for a few minutes."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     user = models.ForeignKey(User, models.CASCADE)
@@ -210,11 +207,15 @@ class Platform(models.TextChoices):
 
 
 class PushRegistration(models.Model):
-    """A phone or browser that is told of alerts; its token belongs to whoever registered it last."""
+    """A phone or browser that is told of alerts; its token belongs to whoever registered it last.
+
+    One person may have it registered for their account and for schools whose sign-in they use, one row each: whoever
+    sends to it sends once to a token.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id)
     user = models.ForeignKey(User, models.CASCADE)
-    token = models.CharField(max_length=1024, unique=True)
+    token = models.CharField(max_length=1024)
     platform = models.CharField(max_length=10, choices=Platform.choices)
     app_version = models.CharField(max_length=50)
     created_at = models.DateTimeField(db_default=Now())
@@ -224,6 +225,13 @@ class PushRegistration(models.Model):
 
     class Meta:
         db_table = "push_registrations"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["token", "only_organization"],
+                name="push_registrations_token_organization",
+                nulls_distinct=False,
+            )
+        ]
 
 
 class PlaceGrantManager(TenantManager[models.Model], UserObjectPermissionManager):

@@ -33,7 +33,7 @@ ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES25
 """Signatures with a private key of the issuer's; nothing that our client secret could make."""
 KEY_TYPES: Final = frozenset({"RSA", "EC", "OKP"})
 CLOCKS_APART: Final = 60
-"""Seconds."""
+"""Seconds by which the issuer's clock may differ from ours: for every time that a token tells."""
 LONGEST_SUBJECT: Final = 255
 LONGEST_NAME: Final = 100
 LONGEST_EMAIL: Final = 255
@@ -69,7 +69,8 @@ class Asserted(msgspec.Struct, frozen=True):
     email: str | None
     first_name: str | None
     last_name: str | None
-    groups: frozenset[str]
+    groups: frozenset[str] | None
+    """None: the token does not say, which is not the same as none at all."""
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -80,6 +81,8 @@ class _Claims(msgspec.Struct, frozen=True):
     iat: float
     aud: str | list[str]
     nonce: str
+    nbf: float | None = None
+    auth_time: float | None = None
     azp: str | None = None
     email: str | None = None
     email_verified: bool | str | None = None
@@ -166,14 +169,20 @@ def _signed(id_token: str, keys: Mapping[str, Any], issuer: str, client_id: str)
         algorithms=list(ALGORITHMS),
         issuer=issuer,
         audience=client_id,
-        options={"require": ["exp", "iat", "iss", "aud", "sub"], "verify_exp": False, "verify_iat": False},
+        options={
+            "require": ["exp", "iat", "iss", "aud", "sub"],
+            "verify_exp": False,
+            "verify_iat": False,
+            "verify_nbf": False,
+        },
     )
     return payload
 
 
 def _require_current(claims: _Claims, provider: IdentityProvider, request: Request, now: datetime) -> None:
     seconds = now.timestamp()
-    if not claims.iat - CLOCKS_APART <= seconds < claims.exp + CLOCKS_APART:
+    begun = [at for at in (claims.iat, claims.nbf, claims.auth_time) if at is not None]
+    if not all(at - CLOCKS_APART <= seconds for at in begun) or not seconds < claims.exp + CLOCKS_APART:
         raise NotProved("expired, or not yet")
     if not compare_digest(claims.nonce.encode(), request.nonce.encode()):
         raise NotProved("made for another sign-in")
@@ -210,10 +219,20 @@ def domain_of(email: str) -> str | None:
     return domain.casefold() if local and at and "@" not in local and "\x00" not in email and domain else None
 
 
-def _groups(payload: Mapping[str, Any], claim: str | None) -> frozenset[str]:
+def _groups(payload: Mapping[str, Any], claim: str | None) -> frozenset[str] | None:
+    """The person's groups as the token lists them; None where it lists none of them.
+
+    A provider leaves the claim out where the list would be too long, and says where it is to be had instead
+    (OpenID Connect Core 1.0, 5.6.2: `_claim_names`; Microsoft above 200 groups), or where it is not configured to
+    tell it. An empty list is a statement: the person is in no group.
+    """
     value = payload.get(claim) if claim else None
-    values = value if isinstance(value, list) else [value]
-    return frozenset(one for one in values if isinstance(one, str))
+    elsewhere = payload.get("_claim_names")
+    if isinstance(elsewhere, Mapping) and claim in elsewhere:
+        return None
+    if isinstance(value, str):
+        return frozenset({value})
+    return frozenset(one for one in value if isinstance(one, str)) if isinstance(value, list) else None
 
 
 def _name(name: str | None) -> str | None:

@@ -5,7 +5,7 @@ differently the second time leads nowhere else. No redirects, no proxies or pass
 """
 
 import socket
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,6 +16,22 @@ from requests.adapters import HTTPAdapter
 TIMEOUT_SECONDS: Final = 5.0
 LARGEST_ANSWER: Final = 1024 * 1024
 CHUNK: Final = 64 * 1024
+
+GLOBAL_UNICAST: Final = ip_network("2000::/3")
+"""All that IANA has given out for hosts (RFC 4291, 2.4). Outside are NAT64 (`64:ff9b::/96` and `64:ff9b:1::/48`),
+addresses of IPv4 written as IPv6 (`::/96`, `::ffff:0:0/96`, `::ffff:0:0:0/96`), local ones and multicast."""
+NOT_FOR_HOSTS: Final = tuple(
+    ip_network(network)
+    for network in (
+        "2001::/23",  # IETF protocol assignments: Teredo, benchmarking, ORCHID and others (RFC 2928)
+        "2001:db8::/32",  # documentation (RFC 3849)
+        "2002::/16",  # 6to4, which carries an address of IPv4 (RFC 3056)
+        "3fff::/20",  # documentation (RFC 9637)
+    )
+)
+"""What is not one host's within that: IANA's registry of special-purpose addresses."""
+RELAYS_OF_6TO4: Final = ip_network("192.88.99.0/24")
+"""Anycast of 6to4 relays (RFC 7526)."""
 
 
 class NotAllowed(requests.RequestException):
@@ -72,6 +88,15 @@ def _allowed_address(scheme: str, host: str, port: int | None) -> str:
     addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     if scheme != "https" and not (settings.OIDC_PRIVATE_ISSUERS and all(one.is_loopback for one in addresses)):
         raise NotAllowed(f"{host} is asked with TLS only.")
-    if not settings.OIDC_PRIVATE_ISSUERS and not all(one.is_global for one in addresses):
+    if not settings.OIDC_PRIVATE_ISSUERS and not all(is_public(one) for one in addresses):
         raise NotAllowed(f"{host} is not at a public address.")
     return str(addresses[0])
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether this is global unicast, for one host anywhere, and nothing that leads on to an address inside of it."""
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, IPv4Address):
+        return address not in RELAYS_OF_6TO4
+    return address in GLOBAL_UNICAST and not any(address in network for network in NOT_FOR_HOSTS)

@@ -81,18 +81,22 @@ def own_document(
     memberships: Iterable[Membership],
     places: Mapping[UUID, PlacesDocument],
 ) -> OwnDocument:
-    """The account with its memberships; `places` are those of narrowed ones, by organization."""
+    """The account with its memberships; `places` are those of narrowed ones, by organization.
+
+    By a school's sign-in it shows nothing of the account that is not the school's business.
+    """
+    is_whole = principal.only is None
     return OwnDocument(
         id=user.id,
         email=address_of(user),
         email_verified=user.email_verified,
-        phone=user.phone,
-        phone_verified=user.phone_verified,
+        phone=user.phone if is_whole else None,
+        phone_verified=user.phone_verified and is_whole,
         first_name=user.first_name,
         last_name=user.last_name,
         locale=user.locale,
-        has_password=user.has_password,
-        is_super_admin=user.is_super_admin,
+        has_password=user.has_password and is_whole,
+        is_super_admin=user.is_super_admin and is_whole,
         created_at=rfc3339(user.created_at),
         memberships=[
             _membership(one, principal.grants[one.organization_id], places.get(one.organization_id, PlacesDocument()))

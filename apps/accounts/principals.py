@@ -9,7 +9,7 @@ second. Persons and services are resolved here. Who owns another kind says how, 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -19,12 +19,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.accounts import browser, service_principals, tokens
-from apps.accounts.grants import Asked, person_principals
+from apps.accounts.grants import Asked, person_principal, person_principals
 from apps.accounts.models import SignIn, User
 from apps.accounts.selectors import identity_stands
 from apps.accounts.tokens import TokenRefused
 from apps.common.access import Principal, PrincipalKind
 from apps.common.problems import Unauthenticated
+from apps.common.times import from_unix
 
 ONLY: Final = "only_organization"
 """In a browser's session: the organization whose identity provider vouched for the person, and no other counts."""
@@ -68,7 +69,10 @@ def named_by_bearer(token: str, *, now: datetime | None = None) -> Named:
         claims = tokens.verify(token, now=now)
     except TokenRefused:
         raise BadToken() from None
-    return Named(claims.kind, claims.sub, claims.sid, datetime.fromtimestamp(claims.exp, UTC))
+    until = from_unix(seconds=claims.exp)
+    if until is None:
+        raise BadToken()
+    return Named(claims.kind, claims.sub, claims.sid, until)
 
 
 def named_by_session(session: SessionBase) -> Named | None:
@@ -122,9 +126,11 @@ def principal_from_session(session: SessionBase) -> Principal | None:
     return principal
 
 
-def open_session(request: HttpRequest, user: User, *, only: UUID | None = None, identity: UUID | None = None) -> None:
-    """A browser's new session, with nothing of an older one; with `only`, for that organization alone, as long as the
-    external identity that it rests on stands.
+def open_session(
+    request: HttpRequest, user: User, *, only: UUID | None = None, identity: UUID | None = None
+) -> Principal | None:
+    """A browser's new session, with nothing of an older one, and who it is; with `only`, for that organization alone,
+    as long as the external identity that it rests on stands.
     """
     browser.forget(request)
     request.session.flush()
@@ -134,6 +140,7 @@ def open_session(request: HttpRequest, user: User, *, only: UUID | None = None, 
         request.session[ONLY] = str(only)
         request.session[IDENTITY] = str(identity)
         SignIn.objects.filter(pk=sign_in).update(only_organization=only)
+    return person_principal(user.pk, sign_in=sign_in)
 
 
 def _people(named: Collection[Named], now: datetime) -> dict[Named, Principal]:

@@ -37,7 +37,7 @@ from apps.accounts.models import (
     Visit,
 )
 from apps.accounts.names import folded
-from apps.common.access import Principal, require, require_own_account
+from apps.common.access import Principal, require, require_own_account, require_person
 from apps.common.pagination import Page, PageQuery, cut, keyset_page
 from apps.common.problems import NotFound
 from apps.common.scope import widen_scope
@@ -71,9 +71,16 @@ def presented_refresh_token(digest: bytes) -> RefreshToken | None:
     return RefreshToken.objects.select_related("family").filter(digest=digest).first()
 
 
-def sign_ins_page(*, user_id: UUID, query: PageQuery, now: datetime) -> Page[SignIn]:
-    """Where a person is signed in, the newest first."""
-    living = SignIn.objects.filter(user_id=user_id, expires_at__gt=now)
+def own_sign_ins(principal: Principal) -> QuerySet[SignIn]:
+    """The caller's own; by a school's sign-in, those that came by that school's too."""
+    own = SignIn.objects.filter(user_id=principal.id)
+    return own if principal.only is None else own.filter(only_organization=principal.only)
+
+
+def sign_ins_page(*, principal: Principal, query: PageQuery, now: datetime) -> Page[SignIn]:
+    """Where the caller is signed in, the newest first. Raises Forbidden."""
+    require_person(principal)
+    living = own_sign_ins(principal).filter(expires_at__gt=now)
     return keyset_page(living, by="created_at", query=query, descending=True)
 
 

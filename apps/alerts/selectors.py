@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from apps.alerts.sight import CLOSED, NOWHERE, Sight, Where, sight, union, withi
 from apps.common.access import Principal, grant_in
 from apps.common.pagination import Page, PageQuery, cut
 from apps.common.problems import Forbidden, NotFound
+from apps.common.times import from_unix
 from apps.tenancy import selectors as tenancy
 from apps.tenancy.occupancy import Extent
 
@@ -152,11 +153,11 @@ def is_alarm_open(organization_id: UUID) -> bool:
 def id_window(alert_uuid: UUID) -> tuple[datetime, datetime]:
     """The millisecond in which an alert of this id was triggered: the id alone says which partition.
 
-    Raises AlertNotFound for an id that is no UUIDv7.
+    Raises AlertNotFound for an id that is no UUIDv7, or one of a time that no calendar has.
     """
-    if alert_uuid.version != 7:  # noqa: PLR2004 -- RFC 9562, 5.7
+    start = from_unix(milliseconds=alert_uuid.int >> 80)
+    if alert_uuid.version != 7 or start is None:  # noqa: PLR2004 -- RFC 9562, 5.7
         raise AlertNotFound()
-    start = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=alert_uuid.int >> 80)
     return start, start + _MILLISECOND
 
 

@@ -93,6 +93,8 @@ class Principal:
     name: str
     grants: Mapping[UUID, Grant] = field(default_factory=dict)
     is_super_admin: bool = False
+    needs_second_factor: bool = False
+    """Whether they would be a super admin, and are none until they set up a second factor."""
     sign_in: UUID | None = None
     """Which sign-in a person came by."""
     only: UUID | None = None
@@ -110,12 +112,12 @@ SYSTEM: Final = Principal(PrincipalKind.SYSTEM, UUID(int=0), "SafeSignal")
 
 
 class SecondFactorNeeded(Forbidden):
-    """The organization asks its administrators for a second factor, and this account has none. Alarms are raised and
-    answered without.
+    """The organization asks its administrators for a second factor, the platform its operators, and this account has
+    none. Alarms are raised and answered without.
     """
 
     code = "second_factor_needed"
-    default_detail = "Your organization asks its administrators for a second factor: set one up, then try again."
+    default_detail = "A second factor is asked of you here: set one up, then try again."
 
 
 class NotBySingleSignOn(Forbidden):
@@ -123,6 +125,11 @@ class NotBySingleSignOn(Forbidden):
 
     code = "not_by_single_sign_on"
     default_detail = "Sign in with e-mail and password for this: your school's sign-in opens your school alone."
+
+
+def second_factor_due(principal: Principal) -> bool:
+    """Whether an organization or the platform asks this person for a second factor that they do not have yet."""
+    return principal.needs_second_factor or any(grant.needs_second_factor for grant in principal.grants.values())
 
 
 def allows(
@@ -176,7 +183,9 @@ def require_anywhere(principal: Principal, organization: UUID, resource: str, ac
 
 
 def require_super_admin(principal: Principal) -> None:
-    """For what lies outside schools: who runs the platform. Raises Forbidden."""
+    """For what lies outside schools: who runs the platform. Raises Forbidden, SecondFactorNeeded."""
+    if principal.needs_second_factor:
+        raise SecondFactorNeeded()
     if not principal.is_super_admin:
         raise Forbidden("Only operators of the platform may do this.")
 

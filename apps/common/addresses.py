@@ -1,5 +1,7 @@
 """Where a request comes from."""
 
+from ipaddress import IPv6Address, ip_address, ip_network
+
 from django.conf import settings
 from django.http import HttpRequest
 
@@ -12,3 +14,16 @@ def address_of(request: HttpRequest) -> str:
             return seen
     peer: str = request.META.get("REMOTE_ADDR", "")
     return peer
+
+
+def source_of(address: str) -> str:
+    """What is counted as one caller: the address, and of IPv6 the network of 64 bits that one customer has at least."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ip_network((parsed, 64), strict=False))
+    return address

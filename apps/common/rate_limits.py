@@ -1,6 +1,7 @@
 """How many requests one caller may send in a minute: a guard against runaway programs, never against an alarm.
 
-Counted are a person or service (`user`), their organization, and for callers whom nobody knows yet the address. Who
+Counted are a person or service (`user`), their organization, and for callers whom nobody knows yet the address, or the
+device where somebody signed in before (`known_devices`): no flood from one address keeps those out who work there. Who
 raises, sees or answers an alarm is counted nowhere (`doors.never_refused`), nor is a gateway or a live connection. With
 Valkey gone nobody is counted. The limits are `settings.RATE_LIMITS`; the headers those of
 draft-ietf-httpapi-ratelimit-headers.
@@ -20,8 +21,9 @@ from django.utils.crypto import salted_hmac
 
 from apps.common import bus
 from apps.common.access import Principal, PrincipalKind
-from apps.common.addresses import address_of
+from apps.common.addresses import address_of, source_of
 from apps.common.doors import is_never_refused
+from apps.common.known_devices import known_device
 from apps.common.problems import API, TooManyRequests, problem_response
 
 logger = logging.getLogger(__name__)
@@ -96,7 +98,8 @@ def _keys(request: HttpRequest) -> dict[str, str]:
         return {}
     principal: Principal | None = getattr(request, "principal", None)
     if principal is None:
-        return {"address": _key("address", address_of(request))}
+        known = known_device(request)
+        return {"address": _key("device", known.id) if known else _key("address", source_of(address_of(request)))}
     if principal.kind is PrincipalKind.GATEWAY:
         return {}
     keys = {"user": _key("user", str(principal.id))}

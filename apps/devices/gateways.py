@@ -1,7 +1,7 @@
 """Gateways as callers: the assertion that opens the door once (RFC 7523), and the principal behind a token."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from apps.accounts.principals import Named
 from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.problems import Unauthenticated
 from apps.common.scope import tenant_scope
+from apps.common.times import from_unix
 
 TOKEN_LIFETIME: Final = timedelta(minutes=10)
 ASSERTION_LIFETIME: Final = timedelta(seconds=60)
@@ -62,7 +63,8 @@ def exchange_assertion(assertion: str, *, now: datetime) -> str:
         raise InvalidClient(f"The assertion is not valid: {error}") from None
     if claims.iss != claims.sub or not 0 < claims.exp - claims.iat <= ASSERTION_LIFETIME.total_seconds():
         raise InvalidClient("iss and sub are the gateway's id, and exp is at most 60 s after iat.")
-    if abs(datetime.fromtimestamp(claims.iat, UTC) - now) > CLOCK_LEEWAY:
+    issued = from_unix(seconds=claims.iat)
+    if issued is None or abs(issued - now) > CLOCK_LEEWAY:
         raise InvalidClient("The assertion's times are too far from this cloud's clock.")
     if status == "revoked":
         raise InvalidClient("This gateway was revoked.")

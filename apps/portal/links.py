@@ -2,11 +2,15 @@
 page brings it to the API, and only when a person says so, since mail scanners open links too.
 """
 
+from http import HTTPStatus
+
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apps.accounts import post
+from apps.accounts.mail_budgets import TooManyMessages, source_of_request
+from apps.accounts.messages import is_address
+from apps.accounts.services import passwords
 from apps.common.access import Principal
 from apps.common.doors import open_door
 from apps.portal import security
@@ -50,6 +54,18 @@ def reset_password(request: HttpRequest) -> HttpResponseBase:
 def forgot_password(request: HttpRequest) -> HttpResponseBase:
     """Have a link sent; what is said does not tell whether there is such an account."""
     email = request.POST.get("email", "").strip()
-    if email:
-        post.later("start_password_reset", email)
+    if not email:
+        return render(request, "portal/forgot_password.html")
+    if not is_address(email):
+        return _not_sent(request, "This is not an e-mail address.", HTTPStatus.BAD_REQUEST)
+    try:
+        passwords.ask_reset(email=email, source=source_of_request(request))
+    except TooManyMessages as refusal:
+        response = _not_sent(request, f"{refusal.detail} ({refusal.retry_after} seconds)", refusal.status)
+        response["Retry-After"] = refusal.headers["Retry-After"]
+        return response
     return render(request, "portal/forgot_password.html", {"email": email})
+
+
+def _not_sent(request: HttpRequest, error: str, status: HTTPStatus) -> HttpResponse:
+    return render(request, "portal/forgot_password.html", {"error": error}, status=status)

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from apps.portal import links, problems, views
+from apps.portal import links, problems, second_factor, views
 
 app_name = "portal"
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("day/", links.day, name="day"),
     path("reset-password/", links.reset_password, name="reset-password"),
     path("forgot-password/", links.forgot_password, name="forgot-password"),
+    path("account/second-factor/", second_factor.set_up, name="second-factor"),
     path("board/", views.board, name="board"),
     path("board/alerts/<uuid:alert_id>/acknowledge/", views.acknowledge, name="acknowledge"),
     path("board/alerts/<uuid:alert_id>/resolve/", views.resolve, name="resolve"),

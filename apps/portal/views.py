@@ -8,22 +8,24 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render, resolve_url
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts import browser
+from apps.accounts.models import User
 from apps.accounts.principals import open_session
 from apps.accounts.services.second_factors import SecondFactorRefused, SecondFactorRequired
 from apps.accounts.services.sign_in import WrongCredentials, authenticate, authenticate_further
 from apps.accounts.services.single_sign_on import IdentityNotLinked, SingleSignOnFailed
 from apps.alerts import services
 from apps.alerts.selectors import is_alarm_open
-from apps.common.access import Principal
+from apps.common.access import Principal, second_factor_due
 from apps.common.addresses import address_of
 from apps.common.doors import open_door
+from apps.common.known_devices import known_device, remember_device
+from apps.common.own_pages import own_page
 from apps.common.problems import Conflict, Forbidden, NotFound, TooManyRequests
 from apps.portal import security, selectors
 from apps.portal.board import board_context
@@ -71,7 +73,7 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
 def _first_step(request: HttpRequest, target: str) -> HttpResponse:
     email, password = request.POST.get("email", "").strip(), request.POST.get("password", "")
     try:
-        user = authenticate(email=email, password=password, address=address_of(request))
+        user = authenticate(email=email, password=password, address=address_of(request), known=known_device(request))
     except WrongCredentials:
         return _sign_in_form(request, target, email, "E-mail address and password do not match. Try again.")
     except SecondFactorRequired as asked:
@@ -79,21 +81,34 @@ def _first_step(request: HttpRequest, target: str) -> HttpResponse:
     except TooManyRequests as refusal:
         wait = f"{refusal.detail} ({refusal.retry_after} seconds)"
         return _sign_in_form(request, target, email, wait)
-    open_session(request, user)
-    return redirect(target)
+    return _let_in(request, user, target)
 
 
 def _second_step(request: HttpRequest, target: str) -> HttpResponse:
     challenge, code = request.POST["challenge"], request.POST.get("code", "").strip()
     try:
-        user = authenticate_further(challenge=challenge, code=code, passkey=None, address=address_of(request))
+        user = authenticate_further(
+            challenge=challenge, code=code, passkey=None, address=address_of(request), known=known_device(request)
+        )
     except SecondFactorRefused:
         wrong = "This code is not right, or was used before. Try the next one, or begin again."
         return _code_form(request, target, challenge, wrong)
     except TooManyRequests as refusal:
         return _code_form(request, target, challenge, f"{refusal.detail} ({refusal.retry_after} seconds)")
-    open_session(request, user)
-    return redirect(target)
+    return _let_in(request, user, target)
+
+
+def _let_in(request: HttpRequest, user: User, target: str) -> HttpResponse:
+    """The session of who has shown all that is asked, on a device that is known from now on.
+
+    Who still needs a second factor is led to set one up, and can go on from there without.
+    """
+    principal = open_session(request, user)
+    if principal is not None and second_factor_due(principal):
+        target = f"{reverse('portal:second-factor')}?{urlencode({'next': target})}"
+    response = redirect(target)
+    remember_device(request, response, user.email)
+    return response
 
 
 @security.page
@@ -223,5 +238,4 @@ def _code_form(request: HttpRequest, target: str, challenge: str, error: str = "
 def _next(request: HttpRequest) -> str:
     """Where to go after signing in: only within this host."""
     named = request.POST.get("next") or request.GET.get("next") or ""
-    safe = url_has_allowed_host_and_scheme(named, {request.get_host()}, require_https=request.is_secure())
-    return named if safe else resolve_url("portal:board")
+    return own_page(request, named) or reverse("portal:board")

@@ -15,7 +15,7 @@ from apps.common.access import Principal, require, require_super_admin
 from apps.common.etags import require_match
 from apps.common.problems import Conflict, NotFound
 from apps.common.scope import widen_scope
-from apps.tenancy import organization_settings, selectors
+from apps.tenancy import organization_settings, selectors, settings_checks
 from apps.tenancy.documents import organization_document, place_document
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Place, Room, Site
 from apps.tenancy.occupancy import Extent, require_empty
@@ -112,12 +112,15 @@ def undelete_organization(*, actor: Principal, organization_id: UUID, if_match: 
 def change_settings(
     *, actor: Principal, organization_id: UUID, changes: Mapping[str, object], if_match: str | None
 ) -> OrganizationSettings:
-    """Change some of an organization's settings. Raises NotFound, Forbidden, PreconditionFailed, Invalid."""
+    """Change some of an organization's settings. Raises NotFound, Forbidden, PreconditionFailed, Invalid,
+    and what `settings_checks` raise.
+    """
     require(actor, organization_id, "organizations", "update")
     organization = selectors.existing_organization(organization_id, lock=True)
     before = organization_settings.read(organization.settings)
     require_match(if_match, before.document())
     after = organization_settings.changed(before, dict(changes))
+    settings_checks.require_allowed(actor, before, after)
     organization.settings = after.stored()
     organization.updated_at = clock.now()
     organization.save(update_fields=["settings", "updated_at"])

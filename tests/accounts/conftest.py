@@ -1,11 +1,14 @@
 import secrets
+from collections.abc import Iterator
 from ipaddress import IPv6Address
 
 import pytest
 from django.contrib.auth.hashers import BCryptSHA256PasswordHasher
 from pytest_django import Settings
 
+from tests.accounts.identity_provider import Issuer, running
 from tests.accounts.people import Person, make_person
+from tests.accounts.sso_school import School
 
 
 class FastBcrypt(BCryptSHA256PasswordHasher):
@@ -29,3 +32,22 @@ def person() -> Person:
 def address() -> str:
     """An address that nobody else calls from, since wrong passwords are counted for each."""
     return str(IPv6Address(bytes([0x20, 0x01, 0x0D, 0xB8]) + secrets.token_bytes(12)))
+
+
+@pytest.fixture(scope="module")
+def shared_issuer() -> Iterator[Issuer]:
+    with running() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def issuer(shared_issuer: Issuer) -> Issuer:
+    """As new: only its address and key are the module's."""
+    fresh = Issuer(url=shared_issuer.url)
+    shared_issuer.__dict__.update({**fresh.__dict__, "signing_key": fresh.signing_key})
+    return shared_issuer
+
+
+@pytest.fixture
+def school(issuer: Issuer, address: str) -> School:
+    return School(issuer, address)

@@ -17,7 +17,7 @@ from tests.accounts.callers import app_of, audited, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_status
 from tests.accounts.post_office import TextMessages, letters, link, work
 
-NUMBER = "+12025550123"
+NUMBER = f"+1202{secrets.randbelow(10**7):07}"
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """Where we go at the word of a school's administrator, and where not."""
 
 import datetime
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_django import Settings
 
-from apps.accounts.outbound import LARGEST_ANSWER, NotAllowed, OutboundSession
+from apps.accounts.outbound import LARGEST_ANSWER, NotAllowed, OutboundSession, is_public
+
+CARRIERS = {
+    "NAT64": lambda inner: (0x64FF9B << 96) | inner,
+    "NAT64 of one network": lambda inner: (0x64FF9B0001 << 80) | inner,
+    "6to4": lambda inner: (0x2002 << 112) | (inner << 80),
+    "Teredo, server": lambda inner: (0x20010000 << 96) | (inner << 64),
+    "Teredo, client": lambda inner: (0x20010000 << 96) | (inner ^ 0xFFFFFFFF),
+    "mapped": lambda inner: (0xFFFF << 32) | inner,
+    "translated": lambda inner: (0xFFFF << 48) | inner,
+    "compatible": lambda inner: inner,
+}
+"""How an address of IPv4 stands inside one of IPv6."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -91,12 +107,61 @@ def serving(handler: type[Handler], tls: Path | None = None) -> Iterator[int]:
         "[::ffff:10.0.0.1]",
         "0.0.0.0",
         "2130706433",
+        "224.0.0.251",
+        "239.1.2.3",
+        "255.255.255.255",
+        "192.88.99.1",
+        "[::]",
+        "[ff02::1]",
+        "[ff0e::1]",
+        "[64:ff9b::7f00:1]",
+        "[64:ff9b:1::7f00:1]",
+        "[2002:7f00:1::1]",
+        "[2001:0:53aa:64c:0:fbff:80ff:fffe]",
+        "[::127.0.0.1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:0:127.0.0.1]",
+        "[fec0::1]",
+        "[100::1]",
+        "[5f00::1]",
+        "[2001:db8::1]",
+        "[3fff::1]",
     ],
 )
 def test_what_is_not_public_is_not_asked(settings: Settings, host: str) -> None:
     settings.OIDC_PRIVATE_ISSUERS = False
     with pytest.raises(NotAllowed), OutboundSession() as session:
         session.get(f"https://{host}/")
+
+
+@given(st.ip_addresses(v=4), st.sampled_from(sorted(CARRIERS)))
+def test_no_address_of_ipv4_is_reached_inside_an_address_of_ipv6(inner: IPv4Address, carrier: str) -> None:
+    """Whichever it is, also a public one: what carries it leads to a gateway that we know nothing of."""
+    assert not is_public(IPv6Address(CARRIERS[carrier](int(inner))))
+
+
+@given(st.ip_addresses())
+def test_public_addresses_are_global_unicast(address: IPv4Address | IPv6Address) -> None:
+    if is_public(address):
+        assert address.is_global
+        assert not (address.is_multicast or address.is_reserved or address.is_private or address.is_loopback)
+        assert isinstance(address, IPv4Address) or not (address.ipv4_mapped or address.sixtofour or address.teredo)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "2a00:1450:4001:80b::200e"])
+def test_public_hosts_are_allowed(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+def test_host_is_refused_when_any_of_its_addresses_is_not_public(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.OIDC_PRIVATE_ISSUERS = False
+    for others in (["10.0.0.1"], ["64:ff9b::a00:1"], ["224.0.0.1"]):
+        found = [(0, 0, 0, "", (address, 443)) for address in ["8.8.8.8", *others]]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, found=found, **_kwargs: found)
+        with pytest.raises(NotAllowed), OutboundSession() as session:
+            session.get("https://issuer.example/")
 
 
 @pytest.mark.parametrize("private", [True, False])

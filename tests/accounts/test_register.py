@@ -217,7 +217,8 @@ def test_a_letter_names_the_school_in_one_line(email: str, person: Person) -> No
     with tenant_scope([person.organization]):
         Organization.objects.update(name="Lincoln\r\nBcc: all@example.edu")
     invite(person.organization, email)
-    assert letter(email).subject == "Lincoln Bcc: all@example.edu invites you to SafeSignal"
+    assert letter(email).subject == "Your school invites you to SafeSignal"
+    assert str(letter(email).body).startswith("Lincoln Bcc: all at example. edu uses SafeSignal")
 
 
 def test_an_account_is_made_by_nobody_but_the_link(email: str, address: str) -> None:

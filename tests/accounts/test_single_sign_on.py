@@ -1,13 +1,8 @@
 """Signing in at a school's own identity provider: who is let in, as what, and where alone."""
 
-import json
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
@@ -33,119 +28,17 @@ from apps.common.scope import system_scope, tenant_scope
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer, running
 from tests.accounts.people import PASSWORD, Person, end_membership, make_person
 from tests.accounts.second_factor import JSON, Api
-
-APP = "safesignal://signed-in"
-
-
-@dataclass
-class School:
-    """A school with a domain of its own, verified, and an identity provider in use."""
-
-    issuer: Issuer
-    address: str
-    admin: Person = field(default_factory=lambda: make_person(Role.ADMIN))
-    domain: str = field(default_factory=lambda: f"{secrets.token_hex(6)}.school.example")
-    provider: UUID = field(init=False)
-
-    def __post_init__(self) -> None:
-        operator = Principal(PrincipalKind.PERSON, self.admin.id, "", is_super_admin=True)
-        with tenant_scope([self.id]):
-            identity_providers.verify_domain(
-                actor=operator, organization_id=self.id, domain=self.domain, now=timezone.now()
-            )
-        made = self.api.ask("POST", self.providers, provider_body(self.issuer))
-        assert made.status_code == 201, made.content
-        self.provider = UUID(made.json()["id"])
-
-    @property
-    def id(self) -> UUID:
-        return self.admin.organization
-
-    @property
-    def api(self) -> Api:
-        return Api(self.admin, self.address)
-
-    @property
-    def providers(self) -> str:
-        return f"organizations/{self.id}/identity-providers"
-
-    def change(self, **changes: object) -> None:
-        changed = self.api.ask("PATCH", f"{self.providers}/{self.provider}", changes)
-        assert changed.status_code == 200, changed.content
-
-    def person(self, role: Role = Role.OPERATOR) -> Person:
-        """A member, with an address in the school's domain."""
-        person = make_person(role, organization=self.id)
-        User.objects.filter(pk=person.id).update(email=f"{secrets.token_hex(4)}@{self.domain}")
-        person.user.refresh_from_db()
-        return person
-
-    def enters(self, browser: Client | None = None, /, **start: str) -> "Entered":
-        """Sign in at the issuer as `issuer.person`."""
-        browser = browser or Client(REMOTE_ADDR=self.address)
-        begun = browser.get(f"/api/v1/auth/oidc/{self.provider}/start", start)
-        assert begun.status_code == 302, begun.content
-        returned = self.issuer.sign_in(begun["Location"])
-        return Entered(browser, browser.get(f"/api/v1/auth/oidc/{self.provider}/callback", returned))
-
-
-@dataclass
-class Entered:
-    """What came of a sign-in."""
-
-    browser: Client
-    answer: Any
-
-    @property
-    def query(self) -> dict[str, str]:
-        return {name: values[0] for name, values in parse_qs(urlsplit(self.answer["Location"]).query).items()}
-
-    @property
-    def who(self) -> UUID | None:
-        """Whose session the browser has now."""
-        user = self.browser.session.get("_auth_user_id")
-        return UUID(user) if user else None
-
-    def is_refused(self, code: str) -> bool:
-        location = self.answer.get("Location", "")
-        return self.who is None and location == f"/login/?problem={code}"
-
-
-def provider_body(issuer: Issuer, /, **changed: object) -> dict[str, object]:
-    return {"name": "District", "issuer": issuer.url, "client_id": CLIENT, "client_secret": SECRET} | changed
-
-
-def google(email: str, subject: str = "", **more: object) -> dict[str, Any]:
-    """Claims as Google makes them for an account of a school."""
-    domain = email.partition("@")[2]
-    return {"sub": subject or secrets.token_hex(8), "email": email, "email_verified": True, "hd": domain} | more
-
-
-def microsoft(email: str, **more: object) -> dict[str, Any]:
-    """Claims as Microsoft makes them: no `email_verified`, but `xms_edov` where the directory adds it."""
-    return {
-        "sub": secrets.token_hex(8), "oid": secrets.token_hex(8), "tid": "11111111-2222-3333-4444-555555555555",
-        "email": email, "preferred_username": email, "xms_edov": True,
-    } | more  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def shared_issuer() -> Iterator[Issuer]:
-    with running() as issuer:
-        yield issuer
-
-
-@pytest.fixture
-def issuer(shared_issuer: Issuer) -> Issuer:
-    """As new: only its address and key are the module's."""
-    fresh = Issuer(url=shared_issuer.url)
-    shared_issuer.__dict__.update({**fresh.__dict__, "signing_key": fresh.signing_key})
-    return shared_issuer
-
-
-@pytest.fixture
-def school(issuer: Issuer, address: str) -> School:
-    return School(issuer, address)
+from tests.accounts.sso_school import (
+    APP,
+    Entered,
+    School,
+    challenge_of,
+    google,
+    microsoft,
+    provider_body,
+    take_up,
+    through_app,
+)
 
 
 @pytest.fixture
@@ -520,27 +413,6 @@ def test_we_do_not_ask_what_stands_beside_us(school: School, issuer: Issuer, set
 
 
 # --- Apps ------------------------------------------------------------------------------------------------------------
-
-
-def challenge_of(verifier: str) -> str:
-    return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-
-
-def through_app(school: School) -> dict[str, str]:
-    verifier = secrets.token_urlsafe(48)
-    entered = school.enters(redirect_uri=APP, code_challenge=challenge_of(verifier), state="the app's own")
-    assert entered.answer["Location"].startswith(f"{APP}?"), entered.answer["Location"]
-    assert entered.query["state"] == "the app's own"
-    assert entered.who is None
-    taken = take_up(entered.query["code"], verifier)
-    assert taken.status_code == 200, taken.content
-    pair: dict[str, str] = taken.json()
-    return pair
-
-
-def take_up(code: str, verifier: str) -> Any:
-    body = json.dumps({"code": code, "code_verifier": verifier})
-    return Client().post("/api/v1/auth/oidc/token", body, content_type=JSON)
 
 
 def test_an_app_takes_up_a_sign_in_once_with_its_own_verifier(school: School, issuer: Issuer) -> None:

@@ -1,34 +1,70 @@
 """Guessing is slowed, and nobody is locked out by somebody else."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
+from django.conf import settings as installed
 from django.test import Client, RequestFactory
+from django.utils import timezone
 from pytest_django import Settings
 
 from apps.accounts import throttle
-from apps.accounts.services import sign_in
+from apps.accounts.grants import person_principal
+from apps.accounts.models import MembershipScope, Role
+from apps.accounts.services import day_accounts, sign_in
+from apps.accounts.services.memberships import RoleAt
 from apps.accounts.services.sign_in import WrongCredentials
-from apps.accounts.throttle import Guess, TooManyGuesses
+from apps.accounts.throttle import PASSWORD, SECOND_FACTOR, Limits, LoginThrottle, TooManyGuesses
 from apps.common import bus
-from apps.common.addresses import address_of
-from tests.accounts.people import PASSWORD, Person
+from apps.common.addresses import address_of, source_of
+from apps.common.scope import tenant_scope
+from tests.accounts.people import PASSWORD as RIGHT
+from tests.accounts.people import Person, make_person
+from tests.accounts.post_office import link
+from tests.accounts.second_factor import JSON, Api, code
+from tests.accounts.waits import end_waits
+
+WRONG = "not the password"
+LOGIN = "/api/v1/auth/login"
+SLOWED = 11
+"""So many wrong answers beyond the free ones, and the wait is the longest: nothing depends on how fast a test runs."""
 
 
-def fail(email: str, address: str, times: int) -> None:
+def fail(email: str, address: str, times: int, *, device: str | None = None, limits: Limits = PASSWORD) -> None:
+    """Wrong answers, each after the wait that there was: as time alone would end it."""
     for _ in range(times):
-        Guess(email=email, address=address).take()
+        tried = LoginThrottle(account=email, address=address, device=device, limits=limits)
+        end_waits(tried)
+        tried.hit()
 
 
-def waits(email: str, address: str) -> bool:
+def wait(email: str, address: str, *, device: str | None = None, limits: Limits = PASSWORD) -> int:
+    """Seconds to wait for the next try, which counts if it is none."""
     try:
-        Guess(email=email, address=address).take()
+        LoginThrottle(account=email, address=address, device=device, limits=limits).hit()
     except TooManyGuesses as problem:
-        assert 1 <= problem.retry_after <= throttle.WINDOW_SECONDS
-        return True
-    return False
+        assert problem.headers["Retry-After"] == str(problem.retry_after)
+        return problem.retry_after
+    return 0
+
+
+def wait_now(email: str, address: str, *, device: str | None, limits: Limits) -> float:
+    """Seconds that the next try would wait; without trying."""
+    tried = LoginThrottle(account=email, address=address, device=device, limits=limits)
+    return max(float(bus.client().pttl(key)) for key in tried._keys[2::2]) / 1000
+
+
+def refused(call: Callable[[], Any]) -> Any:
+    """The first answer that asks to wait, of calls that are each wrong."""
+    for _ in range(50):
+        answer = call()
+        if answer.status_code == 429:
+            return answer
+    raise AssertionError("nothing was refused")
 
 
 @pytest.fixture
@@ -42,59 +78,255 @@ def elsewhere() -> str:
 
 
 def test_guessing_one_account_from_one_address_is_slowed(email: str, address: str, elsewhere: str) -> None:
-    fail(email, address, throttle.PER_ACCOUNT_AND_ADDRESS)
-    assert waits(email, address)
-    assert waits(f" {email.upper()} ", address)
-    assert not waits(email, elsewhere)
-    assert not waits(f"other-{email}", address)
+    fail(email, address, PASSWORD["pair"].free + SLOWED)
+    assert wait(email, address)
+    assert wait(f" {email.upper()} ", address)
+    assert not wait(email, elsewhere)
+    assert not wait(f"other-{email}", address)
+
+
+@pytest.mark.parametrize("limits", [PASSWORD, SECOND_FACTOR], ids=["password", "code"])
+@pytest.mark.parametrize("kind", ["device", "pair"])
+def test_waits_grow_up_to_a_longest_one_and_end(email: str, address: str, limits: Limits, kind: str) -> None:
+    device = "a device" if kind == "device" else None
+    free, longest = limits[kind].free, limits[kind].longest_wait
+    for number in range(1, free + SLOWED + 1):
+        fail(email, address, 1, device=device, limits=limits)
+        waits = wait_now(email, address, device=device, limits=limits)
+        assert waits <= (min(longest, 2 ** (number - free - 1)) if number > free else 0)
+    assert waits > longest / 2
+    for budget in limits.values():
+        assert 1 <= budget.longest_wait <= throttle.FORGOTTEN_AFTER_SECONDS
+
+
+def test_tries_during_a_wait_do_not_make_it_longer(email: str, address: str) -> None:
+    fail(email, address, PASSWORD["pair"].free + SLOWED)
+    first = wait(email, address)
+    assert first
+    assert all(wait(email, address) <= first for _ in range(20))
+
+
+def test_parallel_guesses_are_counted(email: str, address: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda _: wait(email, address), range(5 * PASSWORD["pair"].free)))
+    assert waits.count(0) < 2 * PASSWORD["pair"].free
 
 
 def test_right_passwords_do_not_count(email: str, address: str) -> None:
-    for _ in range(3 * throttle.PER_ACCOUNT_AND_ADDRESS):
-        guess = Guess(email=email, address=address)
-        guess.take()
-        guess.right()
-    assert not waits(email, address)
+    for _ in range(3 * PASSWORD["pair"].free):
+        tried = LoginThrottle(account=email, address=address)
+        tried.hit()
+        tried.clear()
+    assert not wait(email, address)
 
 
 def test_guessing_from_everywhere_is_slowed_but_not_where_the_person_works(email: str, address: str) -> None:
-    at_work = Guess(email=email, address=address)
-    at_work.take()
-    at_work.right()
-    for number in range(throttle.PER_ACCOUNT):
+    at_work = LoginThrottle(account=email, address=address)
+    at_work.hit()
+    at_work.clear()
+    for number in range(PASSWORD["account"].free + SLOWED):
         fail(email, f"botnet {number}", 1)
-    assert waits(email, "one more")
-    assert not waits(email, address)
+    assert wait(email, "one more")
+    assert not wait(email, address)
 
 
 def test_guessing_many_accounts_from_one_address_is_slowed_but_not_for_who_works_there(
     email: str, address: str
 ) -> None:
-    at_work = Guess(email=email, address=address)
-    at_work.take()
-    at_work.right()
-    for number in range(throttle.PER_ADDRESS):
+    at_work = LoginThrottle(account=email, address=address)
+    at_work.hit()
+    at_work.clear()
+    for number in range(PASSWORD["source"].free + SLOWED):
         fail(f"{number}-{email}", address, 1)
-    assert waits(f"one-more-{email}", address)
-    assert not waits(email, address)
+    assert wait(f"0-{email}", address)
+    assert not wait(email, address)
 
 
-def test_the_wait_ends_by_itself(email: str, address: str) -> None:
-    fail(email, address, throttle.PER_ACCOUNT_AND_ADDRESS)
-    keys = [key for key in Guess(email=email, address=address).limits if bus.client().ttl(key) > 0]
-    assert len(keys) == 3
+def test_first_try_at_an_address_is_free_whatever_others_did_there(email: str, address: str) -> None:
+    """A thousand phones sit behind a school's address, where one of them guesses."""
+    for number in range(PASSWORD["source"].free + 20):
+        fail(f"{number}-{email}", address, 1)
+    assert wait(f"0-{email}", address)
+    for number in range(100):
+        newcomer = LoginThrottle(account=f"newcomer-{number}-{email}", address=address)
+        newcomer.hit()
+        newcomer.clear()
+
+
+def test_a_network_of_ipv6_is_one_source(email: str) -> None:
+    assert source_of("2001:db8:1:2::1") == source_of("2001:db8:1:2:ffff::") != source_of("2001:db8:1:3::1")
+    assert source_of("::ffff:192.0.2.1") == "192.0.2.1"
+    for number in range(PASSWORD["pair"].free + SLOWED):
+        fail(email, f"2001:db8:1:2::{number:x}", 1)
+    assert wait(email, "2001:db8:1:2:abcd::")
+
+
+def app(address: str) -> Client:
+    return Client(REMOTE_ADDR=address)
+
+
+def login(client: Client, email: str, password: str) -> Any:
+    return client.post(LOGIN, {"email": email, "password": password}, content_type=JSON)
 
 
 def test_the_api_answers_429_and_says_when(person: Person, address: str) -> None:
-    api = Client(REMOTE_ADDR=address)
-    body = {"email": person.email, "password": "wrong"}
-    for _ in range(throttle.PER_ACCOUNT_AND_ADDRESS):
-        assert api.post("/api/v1/auth/login", body, content_type="application/json").status_code == 401
-    response = api.post("/api/v1/auth/login", body, content_type="application/json")
-    assert response.status_code == 429
+    api = app(address)
+    response = refused(lambda: login(api, person.email, WRONG))
     assert response["Content-Type"] == "application/problem+json"
     assert response.json()["code"] == "too_many_guesses"
-    assert 1 <= int(response["Retry-After"]) <= throttle.WINDOW_SECONDS
+    assert 1 <= int(response["Retry-After"]) <= PASSWORD["pair"].longest_wait
+
+
+# --- Devices that are known ------------------------------------------------------------------------------------------
+
+
+def known_app(person: Person, address: str) -> Client:
+    """An app that the person has signed in on."""
+    client = app(address)
+    assert login(client, person.email, RIGHT).status_code == 200
+    assert installed.DEVICE_COOKIE_NAME in client.cookies
+    return client
+
+
+def known_browser(person: Person, address: str) -> Client:
+    client = app(address)
+    assert client.post("/login/", {"email": person.email, "password": RIGHT}).status_code == 302
+    client.cookies.pop(installed.SESSION_COOKIE_NAME)
+    return client
+
+
+@pytest.mark.parametrize("known", [known_app, known_browser])
+def test_right_password_gets_in_on_a_known_device_whatever_strangers_try(
+    person: Person, address: str, known: Any
+) -> None:
+    """Eleven wrong passwords from the very address, and more from everywhere."""
+    device = known(person, address)
+    fail(person.email, address, PASSWORD["pair"].free + SLOWED)
+    for number in range(PASSWORD["account"].free + SLOWED):
+        fail(person.email, f"botnet {number}", 1)
+    assert wait(person.email, address)
+    assert login(app(address), person.email, RIGHT).status_code == 429
+    assert login(device, person.email, RIGHT).status_code == 200
+    assert device.post("/login/", {"email": person.email, "password": RIGHT}).status_code == 302
+
+
+def test_known_device_is_slowed_by_its_own_wrong_answers_only(person: Person, address: str) -> None:
+    device, other = known_app(person, address), known_app(person, address)
+    assert refused(lambda: login(device, person.email, WRONG)).json()["code"] == "too_many_guesses"
+    assert login(other, person.email, RIGHT).status_code == 200
+
+
+def test_device_is_known_to_the_accounts_that_signed_in_on_it_only(person: Person, address: str) -> None:
+    colleague = make_person(organization=person.organization)
+    device = known_app(person, address)
+    fail(colleague.email, address, PASSWORD["pair"].free + SLOWED)
+    assert login(device, colleague.email, RIGHT).status_code == 429
+
+
+def test_several_accounts_share_a_known_device(person: Person, address: str) -> None:
+    colleague = make_person(organization=person.organization)
+    device = known_app(person, address)
+    assert login(device, colleague.email, RIGHT).status_code == 200
+    for one in (person, colleague):
+        fail(one.email, address, PASSWORD["pair"].free + SLOWED)
+        assert login(device, one.email, RIGHT).status_code == 200
+
+
+def test_cookie_of_a_device_is_sealed_and_opens_nothing(person: Person, address: str) -> None:
+    device = known_app(person, address)
+    cookie = device.cookies[installed.DEVICE_COOKIE_NAME]
+    assert person.email.casefold() not in cookie.value.casefold()
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"], cookie["domain"]) == (True, "Strict", "/", "")
+    assert device.get("/api/v1/me").status_code == 401
+    for forged in (cookie.value[:-4] + "AAAA", "x", ""):
+        stranger = app(address)
+        stranger.cookies[installed.DEVICE_COOKIE_NAME] = forged
+        fail(person.email, address, PASSWORD["pair"].free + SLOWED)
+        assert login(stranger, person.email, RIGHT).status_code == 429
+
+
+def test_link_of_a_forgotten_password_makes_the_device_known(person: Person, address: str) -> None:
+    """The way in for who has no known device yet, while strangers guess."""
+    device = app(address)
+    asked = device.post("/api/v1/auth/password/forgot", {"email": person.email}, content_type=JSON)
+    assert asked.status_code == 202
+    body = {"token": link(person.email, "reset-password"), "password": f"another {RIGHT}"}
+    assert device.post("/api/v1/auth/password/reset", body, content_type=JSON).status_code == 204
+    fail(person.email, address, PASSWORD["pair"].free + SLOWED)
+    assert login(app(address), person.email, f"another {RIGHT}").status_code == 429
+    assert login(device, person.email, f"another {RIGHT}").status_code == 200
+
+
+def test_signed_in_person_proves_their_password_while_strangers_guess(person: Person, address: str) -> None:
+    api = Api(person, address)
+    fail(person.email, address, PASSWORD["pair"].free + SLOWED)
+    assert api.ask("POST", "me/confirmation", {"password": RIGHT}).status_code == 200
+    slowed = refused(lambda: api.ask("POST", "me/confirmation", {"password": WRONG}))
+    assert slowed.json()["code"] == "too_many_guesses"
+
+
+# --- Second factors --------------------------------------------------------------------------------------------------
+
+
+def second_step(client: Client, challenge: str, answer: str) -> Any:
+    body = {"challenge": challenge, "code": answer}
+    return client.post("/api/v1/auth/login/second-factor", body, content_type=JSON)
+
+
+def challenge(client: Client, person: Person) -> str:
+    answer = login(client, person.email, RIGHT)
+    assert answer.json()["code"] == "second_factor_required", answer.content
+    return str(answer.json()["challenge"])
+
+
+def test_unfinished_second_factors_lock_nobody_out(person: Person, address: str) -> None:
+    """Whoever knows the password and has no second factor is slowed; its owner signs in on a known device."""
+    device = known_app(person, address)
+    secret, _ = Api(person, address).set_up_totp()
+    thief = app(f"{address[:-4]}1234")
+    assert refused(lambda: login(thief, person.email, RIGHT)).json()["code"] == "too_many_guesses"
+    done = second_step(device, challenge(device, person), code(secret))
+    assert done.status_code == 200, done.content
+
+
+def test_wrong_codes_of_strangers_do_not_slow_a_known_device(person: Person, address: str) -> None:
+    device = known_app(person, address)
+    secret, recovery = Api(person, address).set_up_totp()
+    for number in range(SECOND_FACTOR["account"].free + SLOWED):
+        fail(str(person.id), f"botnet {number}", 1, limits=SECOND_FACTOR)
+    stranger = app(address)
+    slowed = second_step(stranger, challenge(stranger, person), recovery[0])
+    assert (slowed.status_code, slowed.json()["code"]) == (429, "too_many_guesses")
+    assert second_step(device, challenge(device, person), code(secret)).status_code == 200
+
+
+# --- Codes of day accounts -------------------------------------------------------------------------------------------
+
+
+def test_wrong_day_codes_keep_no_newcomer_out(person: Person, address: str) -> None:
+    """More than 300 from the address of the building, and a substitute comes to work there."""
+    actor = person_principal(make_person(Role.ADMIN, organization=person.organization).id)
+    assert actor is not None
+    with tenant_scope([person.organization]):
+        _, right = day_accounts.create(
+            actor=actor,
+            organization_id=person.organization,
+            first_name="Sub",
+            last_name="Stitute",
+            email=None,
+            held=RoleAt(Role.OPERATOR, MembershipScope.ORGANIZATION),
+            expires_at=None,
+            now=timezone.now(),
+        )
+    client = app(address)
+    for number in range(PASSWORD["source"].free + SLOWED):
+        answer = client.post("/api/v1/auth/day", {"code": f"AAAA-AAAA-{number:04}"}, content_type=JSON)
+        assert answer.status_code == 400, answer.content
+    assert client.post("/api/v1/auth/day", {"code": right}, content_type=JSON).status_code == 200
+    assert login(app(address), person.email, RIGHT).status_code == 200
+
+
+# --- Around it -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -109,7 +341,7 @@ def no_valkey(settings: Settings) -> Iterator[None]:
 def test_people_sign_in_while_valkey_is_away(person: Person, address: str) -> None:
     with pytest.raises(redis.RedisError):
         bus.client().ping()
-    assert sign_in.login(email=person.email, password=PASSWORD, address=address).access
+    assert sign_in.login(email=person.email, password=RIGHT, address=address).access
     with pytest.raises(WrongCredentials):
         sign_in.login(email=person.email, password="wrong", address=address)
 

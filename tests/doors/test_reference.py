@@ -7,7 +7,9 @@ from csp.utils import build_policy
 from django.test import Client
 from playwright.sync_api import Page, expect
 
+from apps.accounts.models import Role
 from tests.browser import chromium
+from tests.cloud.school import School, make_person
 from tests.cloud.server import Server, running_server
 
 LOGO_OF_REDOC = "https://cdn.redoc.ly/redoc/logo-mini.svg"
@@ -52,11 +54,22 @@ def test_every_answer_says_that_nothing_inline_and_nothing_foreign_runs(path: st
     assert not any("unsafe" in source or "http" in source for sources in policy.values() for source in sources)
 
 
-def test_only_the_admin_may_evaluate_its_own_pages() -> None:
-    strict, admin = directives(build_policy()), directives(Client().get("/admin/login/")["Content-Security-Policy"])
+def test_only_pages_of_the_admin_may_evaluate_their_own_attributes(school: School) -> None:
+    """And no script that stands in a page runs there either."""
+    admin = make_person(Role.ADMIN, school.organization).client
+    strict, page = directives(build_policy()), directives(admin.get("/admin/")["Content-Security-Policy"])
     assert "script-src" not in strict
-    assert admin["script-src"] == {"'self'", "'unsafe-inline'", "'unsafe-eval'"}
-    assert {name: sources for name, sources in admin.items() if name in strict} == strict
+    assert page["script-src"] == {"'self'", "'unsafe-eval'"}
+    assert page["style-src"] == {"'self'", "'unsafe-inline'"}
+    assert {name: sources for name, sources in page.items() if name in strict} == strict
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/nothing/", "/admin/accounts/"])
+def test_policy_is_strict_where_the_admin_refuses_or_leads_on(school: School, path: str) -> None:
+    for client in (Client(), make_person(Role.ADMIN, school.organization).client):
+        answer = client.get(path)
+        if answer.status_code != 200:
+            assert directives(answer["Content-Security-Policy"]) == directives(build_policy())
 
 
 def directives(policy: str) -> dict[str, set[str]]:

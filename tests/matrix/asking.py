@@ -28,9 +28,7 @@ def ask(entry: Entry, things: Things, token: str | None) -> Answer:
     headers = dict(entry.headers(things)) if entry.headers else {}
     if token is not None:
         headers["authorization"] = f"Bearer {token}"
-    path = entry.path.format_map(things)
-    body = entry.body(things) if entry.body else ""
-    data = body if isinstance(body, str | bytes) else json.dumps(body)
+    path, data = data_of(entry, things)
     address = str(IPv6Address(b"\x20\x01\x0d\xb8" + secrets.token_bytes(12)))
     request_id = secrets.token_hex(16)
     headers[request_ids.HEADER] = request_id
@@ -39,6 +37,12 @@ def ask(entry: Entry, things: Things, token: str | None) -> Answer:
     )
     text = b"".join(answer).decode(errors="replace")
     return Answer(answer.status_code, answer.get("Content-Type", ""), text, changes_of(request_id))
+
+
+def data_of(entry: Entry, things: Things) -> tuple[str, str | bytes]:
+    """The path and the body of a request."""
+    body = entry.body(things) if entry.body else ""
+    return entry.path.format_map(things), body if isinstance(body, str | bytes) else json.dumps(body)
 
 
 def changes_of(request_id: str) -> list[str]:

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from apps.accounts.api.serializers import LoginSerializer, RefreshTokenSerializer, TokenPairSerializer
 from apps.accounts.services import sign_in
 from apps.common.addresses import address_of
+from apps.common.known_devices import known_device, remember_device
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
 from apps.common.serializers import StrictSerializer
 from apps.common.user_agents import device_of
@@ -59,20 +60,29 @@ class LoginView(OpenView):
                 description="`wrong_credentials`; `second_factor_required`: go on at /auth/login/second-factor.",
             ),
             (429, CONTENT_TYPE): OpenApiResponse(
-                ProblemSerializer, description="`too_many_guesses`, `too_many_sign_ins`: see `Retry-After`."
+                ProblemSerializer, description="`too_many_guesses`: see `Retry-After`."
             ),
         },
         auth=[],
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        """A new pair of tokens for an e-mail and a password."""
+        """A new pair of tokens for an e-mail and a password.
+
+        The answer sets a cookie by which the device is known again: an app that sends it with the next sign-in is not
+        slowed by what strangers try with the same account.
+        """
         credentials = _parse(LoginSerializer, Credentials, request)
-        address = address_of(request._request)
         pair = sign_in.login(
-            email=credentials.email, password=credentials.password, address=address, device=device_of(request._request)
+            email=credentials.email,
+            password=credentials.password,
+            address=address_of(request._request),
+            device=device_of(request._request),
+            known=known_device(request._request),
         )
-        return Response(msgspec.structs.asdict(pair))
+        response = Response(msgspec.structs.asdict(pair))
+        remember_device(request._request, response, credentials.email)
+        return response
 
 
 class RefreshView(OpenView):

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from apps.accounts import selectors
 from apps.accounts.api.auth import OpenView
-from apps.accounts.api.joining import valid
+from apps.accounts.api.joining import TOO_MANY, valid
 from apps.accounts.api.people import TAGS, told
 from apps.accounts.api.people_bodies import (
     DayAccountBodySerializer,
@@ -60,7 +60,7 @@ class DayAccountsView(APIView):
         summary="Let somebody raise alarms for a day",
         tags=TAGS,
         request=DayAccountBodySerializer,
-        responses={201: DayAccountSerializer, **WRITE},
+        responses={201: DayAccountSerializer, **WRITE, **refusals(_429=TOO_MANY)},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
         """For substitutes: it can raise alarms and nothing else, and ends by itself. Its code signs in once."""
@@ -112,7 +112,6 @@ class DaySignInView(OpenView):
             **refusals(
                 _400="`link_refused`: unknown, used or expired. `invalid`: `errors` names the fields.",
                 _401="`wrong_credentials`",
-                _429="`too_many_guesses`: see `Retry-After`.",
             ),
         },
         auth=[],

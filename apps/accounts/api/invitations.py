@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts import selectors
-from apps.accounts.api.joining import valid
+from apps.accounts.api.joining import TOO_MANY, valid
 from apps.accounts.api.people import TAGS
 from apps.accounts.api.people_bodies import InvitationSerializer, held
 from apps.accounts.documents import invitation_document
@@ -44,7 +44,11 @@ class InvitationsView(APIView):
         summary="Invite somebody to an organization",
         tags=TAGS,
         request=InvitationSerializer,
-        responses={201: InvitationSerializer, **WRITE, **refusals(_409="`already_invited`, `already_member`")},
+        responses={
+            201: InvitationSerializer,
+            **WRITE,
+            **refusals(_409="`already_invited`, `already_member`", _429=TOO_MANY),
+        },
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
         """An e-mail with a link is sent. Whether the address has an account is not told."""
@@ -104,7 +108,7 @@ class ResendInvitationView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=None,
-        responses={200: InvitationSerializer, **WRITE},
+        responses={200: InvitationSerializer, **WRITE, **refusals(_429=TOO_MANY)},
     )
     def post(self, request: Request, organization_id: UUID, invitation_id: UUID) -> Response:
         """With a new link and a new term; the old link ends."""

@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts import post
 from apps.accounts.api.account_serializers import (
     ForgotPasswordSerializer,
     JoinedSerializer,
@@ -20,17 +19,20 @@ from apps.accounts.api.account_serializers import (
     TokenSerializer,
 )
 from apps.accounts.api.auth import OpenView
+from apps.accounts.mail_budgets import source_of_request
 from apps.accounts.own_documents import joined_document
 from apps.accounts.services import account, invitations, passwords
 from apps.accounts.services.invitations import NewAccount
 from apps.common.api import principal_of
 from apps.common.etags import tagged
+from apps.common.known_devices import remember_device
 from apps.common.serializers import StrictSerializer
 from apps.tenancy.api.organizations import refusals
 
 TAGS: Final = ["auth"]
 LINK: Final = "`link_refused`: unknown, used, withdrawn or expired. `invalid`: `errors` names the fields."
-QUEUE: Final = refusals(_400="`invalid`: `errors` names the fields.", _503="`unavailable`")
+TOO_MANY: Final = "`too_many_messages`: see `Retry-After`."
+QUEUE: Final = refusals(_400="`invalid`: `errors` names the fields.", _429=TOO_MANY, _503="`unavailable`")
 
 
 class RegisterView(OpenView):
@@ -47,7 +49,12 @@ class RegisterView(OpenView):
         responses={
             201: JoinedSerializer,
             202: None,
-            **refusals(_400=LINK, _409="`account_exists`: sign in, then take up the invitation.", _503="`unavailable`"),
+            **refusals(
+                _400=LINK,
+                _409="`account_exists`: sign in, then take up the invitation.",
+                _429=TOO_MANY,
+                _503="`unavailable`",
+            ),
         },
     )
     def post(self, request: Request) -> Response:
@@ -58,12 +65,16 @@ class RegisterView(OpenView):
         """
         if isinstance(request.data, Mapping) and "token" not in request.data and "organization" in request.data:
             wish = valid(RegisterOpenlySerializer, request)
-            post.later("register_openly", wish["organization"], wish["email"])
+            invitations.ask_open_registration(
+                slug=wish["organization"], email=wish["email"], source=source_of_request(request._request)
+            )
             return Response(status=HTTPStatus.ACCEPTED)
         body = valid(RegisterByInvitationSerializer, request)
         token = body.pop("token")
         membership = invitations.register(token=token, account=NewAccount(**body), now=timezone.now())
-        return tagged(joined_document(membership), HTTPStatus.CREATED)
+        response = tagged(joined_document(membership), HTTPStatus.CREATED)
+        remember_device(request._request, response, membership.user.email)
+        return response
 
 
 class AcceptInvitationView(APIView):
@@ -104,7 +115,8 @@ class ForgotPasswordView(OpenView):
     )
     def post(self, request: Request) -> Response:
         """The answer is the same whether or not there is such an account."""
-        post.later("start_password_reset", valid(ForgotPasswordSerializer, request)["email"])
+        email = valid(ForgotPasswordSerializer, request)["email"]
+        passwords.ask_reset(email=email, source=source_of_request(request._request))
         return Response(status=HTTPStatus.ACCEPTED)
 
 
@@ -120,10 +132,15 @@ class ResetPasswordView(OpenView):
         responses={204: None, **refusals(_400=LINK)},
     )
     def post(self, request: Request) -> Response:
-        """Every sign-in of the account ends. A password that is too weak leaves the link good."""
+        """Every sign-in of the account ends. A password that is too weak leaves the link good.
+
+        The answer sets the cookie of a known device: whoever reads the account's mail is not slowed by who guesses.
+        """
         body = valid(ResetPasswordSerializer, request)
-        passwords.reset(token=body["token"], password=body["password"], now=timezone.now())
-        return Response(status=HTTPStatus.NO_CONTENT)
+        email = passwords.reset(token=body["token"], password=body["password"], now=timezone.now())
+        response = Response(status=HTTPStatus.NO_CONTENT)
+        remember_device(request._request, response, email)
+        return response
 
 
 class VerifyEmailView(OpenView):

@@ -30,6 +30,7 @@ from apps.accounts.documents import passkey_document
 from apps.accounts.services import second_factors, sign_in
 from apps.common.addresses import address_of
 from apps.common.api import principal_of
+from apps.common.known_devices import known_device, remember_device
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
 from apps.common.user_agents import device_of
 
@@ -74,17 +75,23 @@ class SecondStepView(OpenView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        """A pair of tokens for a challenge and a code, a recovery code, or what a passkey has signed."""
+        """A pair of tokens for a challenge and a code, a recovery code, or what a passkey has signed.
+
+        Send the device's cookie, as at the first step; the answer sets it anew.
+        """
         body = SecondFactorSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        pair = sign_in.login_further(
+        pair, user = sign_in.login_further(
             challenge=body.validated_data["challenge"],
             code=body.validated_data.get("code"),
             passkey=body.validated_data.get("passkey"),
             address=address_of(request._request),
             device=device_of(request._request),
+            known=known_device(request._request),
         )
-        return Response(msgspec.structs.asdict(pair))
+        response = Response(msgspec.structs.asdict(pair))
+        remember_device(request._request, response, user.email)
+        return response
 
 
 class ConfirmationView(APIView):

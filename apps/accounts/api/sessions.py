@@ -15,10 +15,8 @@ from apps.accounts import selectors
 from apps.accounts.api.serializers import SessionSerializer
 from apps.accounts.documents import session_document
 from apps.accounts.services import sign_in
-from apps.common.access import Principal, PrincipalKind
 from apps.common.api import principal_of
 from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
-from apps.common.problems import Forbidden
 from apps.tenancy.api.organizations import refusals
 
 TAGS: Final = ["me"]
@@ -36,10 +34,10 @@ class SessionsView(APIView):
         responses={200: page_of(SessionSerializer), **REFUSED, **refusals(_400="`invalid`, `bad_cursor`")},
     )
     def get(self, request: Request) -> Response:
-        """One page, the newest first; browsers and apps."""
-        person = _person_of(request)
-        page = selectors.sign_ins_page(user_id=person.id, query=page_query(request), now=timezone.now())
-        documents = [session_document(one, current=person.sign_in) for one in page.items]
+        """One page, the newest first; browsers and apps. By a school's sign-in, those that came by that school's."""
+        principal = principal_of(request)
+        page = selectors.sign_ins_page(principal=principal, query=page_query(request), now=timezone.now())
+        documents = [session_document(one, current=principal.sign_in) for one in page.items]
         return page_response(request, page, [msgspec.to_builtins(document) for document in documents])
 
 
@@ -54,7 +52,7 @@ class SessionView(APIView):
     )
     def delete(self, request: Request, session_id: UUID) -> Response:
         """Its tokens and its session open nothing from now on; its live connections are closed within a second."""
-        sign_in.end(principal=_person_of(request), sign_in=session_id)
+        sign_in.end(principal=principal_of(request), sign_in=session_id)
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -69,14 +67,6 @@ class LogoutAllView(APIView):
         responses={204: None, **REFUSED},
     )
     def post(self, request: Request) -> Response:
-        """End every sign-in of the caller's, this one too."""
-        sign_in.end_all(principal=_person_of(request), now=timezone.now())
+        """End every sign-in of the caller's, this one too; by a school's sign-in, those that came by that school's."""
+        sign_in.end_all(principal=principal_of(request), now=timezone.now())
         return Response(status=HTTPStatus.NO_CONTENT)
-
-
-def _person_of(request: Request) -> Principal:
-    """The person who calls. Raises Unauthenticated, Forbidden."""
-    principal = principal_of(request)
-    if principal.kind is not PrincipalKind.PERSON:
-        raise Forbidden("Only people sign in.")
-    return principal

@@ -12,7 +12,6 @@ import msgspec
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -26,12 +25,11 @@ from apps.accounts.principals import open_session
 from apps.accounts.services import single_sign_on
 from apps.accounts.services.single_sign_on import Destination, IdentityNotLinked, SingleSignOnFailed
 from apps.common.addresses import address_of
+from apps.common.own_pages import own_page
 from apps.common.problems import CONTENT_TYPE, Invalid, ProblemSerializer
 from apps.common.user_agents import device_of
 
 TAGS: Final = ["auth"]
-COOKIE: Final = "single_sign_on"
-PATH: Final = "/api/v1/auth/oidc/"
 LONGEST: Final = 2048
 CHALLENGE_LENGTH: Final = 43
 """Characters of a SHA-256 in base64url."""
@@ -91,10 +89,9 @@ class StartView(OpenView):
         )
         response = HttpResponseRedirect(address)
         response.set_cookie(
-            COOKIE,
+            settings.SINGLE_SIGN_ON_COOKIE_NAME,
             kept,
             max_age=single_sign_on.START_LIFETIME,
-            path=PATH,
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
             samesite="Lax",
@@ -117,7 +114,10 @@ class CallbackView(OpenView):
         """Exchange the provider's code, and go on where the sign-in was meant to lead."""
         now = timezone.now()
         pending = single_sign_on.pending_of(
-            request.COOKIES.get(COOKIE), provider_id=provider_id, state=request.query_params.get("state", ""), now=now
+            request.COOKIES.get(settings.SINGLE_SIGN_ON_COOKIE_NAME),
+            provider_id=provider_id,
+            state=request.query_params.get("state", ""),
+            now=now,
         )
         destination = pending.destination
         try:
@@ -165,9 +165,7 @@ def _destination(request: Request) -> Destination:
         raise Invalid(errors=errors)
     if redirect_uri is not None:
         return Destination(redirect_uri=redirect_uri, state=given.get("state", ""), code_challenge=challenge)
-    page = given.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
-    return Destination(page=page if is_ours else settings.LOGIN_REDIRECT_URL)
+    return Destination(page=own_page(request._request, given.get("next", "")) or settings.LOGIN_REDIRECT_URL)
 
 
 def _back(destination: Destination, *, code: str = "", problem: str = "") -> HttpResponse:
@@ -180,5 +178,5 @@ def _back(destination: Destination, *, code: str = "", problem: str = "") -> Htt
     else:
         address = destination.page or settings.LOGIN_REDIRECT_URL
     response = HttpResponse(status=302, headers={"Location": address})
-    response.delete_cookie(COOKIE, path=PATH, samesite="Lax")
+    response.delete_cookie(settings.SINGLE_SIGN_ON_COOKIE_NAME, samesite="Lax")
     return response

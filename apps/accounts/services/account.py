@@ -13,6 +13,7 @@ from apps.accounts import messages, post, selectors
 from apps.accounts.documents import address_of
 from apps.accounts.grants import person_principal
 from apps.accounts.links import LinkRefused, digest_of
+from apps.accounts.mail_budgets import Message, spend
 from apps.accounts.models import Membership, Proof, ProofPurpose, User
 from apps.accounts.names import folded
 from apps.accounts.own_documents import OwnDocument, own_document
@@ -20,6 +21,7 @@ from apps.accounts.services import own, proofs
 from apps.accounts.services.password_proof import prove
 from apps.accounts.services.people import EmailTaken
 from apps.common.access import Principal, require_own_account, require_person
+from apps.common.addresses import source_of
 from apps.common.etags import require_match
 from apps.common.scope import tenant_scope
 
@@ -63,7 +65,10 @@ def ask_email(*, principal: Principal, email: str, password: str, address: str, 
     """
     require_own_account(principal)
     user = User.objects.get(pk=principal.id)
-    prove(user, password=password, address=address)
+    prove(user, password=password, principal=principal, address=address)
+    for organization in principal.grants:
+        spend(Message.NEW_ADDRESS, school=str(organization))
+    spend(Message.NEW_ADDRESS, source=source_of(address), recipient=email)
     value = None if email == user.email else email
     proof = proofs.ask(user=user, purpose=ProofPurpose.EMAIL, value=value, now=now)
     own.record(person=principal, action="account.email_asked", actor=principal)
@@ -102,6 +107,9 @@ def ask_phone(*, principal: Principal, phone: str, now: datetime) -> Proof:
     """Send a code to a number that is to be the account's. Raises Forbidden, SmsNotConfigured, TooManyMessages."""
     require_own_account(principal)
     messages.sms_sender()
+    for organization in principal.grants:
+        spend(Message.PHONE_CODE, school=str(organization))
+    spend(Message.PHONE_CODE, recipient=phone)
     user = User.objects.get(pk=principal.id)
     proof = proofs.ask(user=user, purpose=ProofPurpose.PHONE, value=phone, now=now)
     own.record(person=principal, action="account.phone_asked", actor=principal)

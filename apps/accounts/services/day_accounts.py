@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from apps.accounts.documents import NOWHERE
+from apps.accounts.mail_budgets import Message, spend
 from apps.accounts.models import Membership, ProofPurpose, User
 from apps.accounts.services import memberships, people, proofs
 from apps.accounts.services.memberships import RoleAt, grant_places, require_places
@@ -34,7 +35,8 @@ def create(
 ) -> tuple[Membership, str | None]:
     """A day account, and the code by which it signs in once; with `email` the code is sent there and not told here.
 
-    `held` says where alarms are raised; its role is an operator's. Raises NotFound, Forbidden, Invalid.
+    `held` says where alarms are raised; its role is an operator's. Raises NotFound, Forbidden, Invalid,
+    TooManyMessages.
     """
     require(actor, organization_id, "people", "create")
     require_places(organization_id, held)
@@ -42,6 +44,8 @@ def create(
     if not now < end <= now + LONGEST:
         hours = int(LONGEST.total_seconds()) // 3600
         raise Invalid(errors={"expires_at": [f"Within the next {hours} hours."]})
+    if email is not None:
+        spend(Message.DAY_CODE, school=str(organization_id), recipient=email)
     id_ = new_id()
     user = User(id=id_, email=f"{id_}@day{NOWHERE}", first_name=first_name, last_name=last_name)
     people.choose_password(user, None)

@@ -50,7 +50,7 @@ def erase(*, principal: Principal, password: str, address: str, now: datetime) -
     """
     require_own_account(principal)
     user = User.objects.get(pk=principal.id)
-    prove(user, password=password, address=address)
+    prove(user, password=password, principal=principal, address=address)
     organizations = selectors.organizations_of(user.pk)
     widen_scope(organizations)
     held = _under_legal_hold(organizations)

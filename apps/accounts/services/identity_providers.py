@@ -101,7 +101,7 @@ def withdraw_domain(*, actor: Principal, organization_id: UUID, domain: str) -> 
 
 
 def _open_to_platform(actor: Principal, organization_id: UUID) -> None:
-    if not actor.is_super_admin:
+    if not (actor.is_super_admin or actor.needs_second_factor):
         require(actor, organization_id, "people", "read")
     require_super_admin(actor)
     widen_scope([organization_id])

@@ -16,6 +16,7 @@ from django.db.models.functions import Lower
 from apps.accounts import links, messages, post
 from apps.accounts.documents import invitation_document
 from apps.accounts.links import LinkRefused, digest_of
+from apps.accounts.mail_budgets import Message, spend
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role, User
 from apps.accounts.selectors import invitation_place, user_by_email
 from apps.accounts.services import people
@@ -80,10 +81,11 @@ def invite(
     """Offer a role to whoever reads the mail of this address; the e-mail leaves after commit.
 
     `actor` None: a command, or open registration. Raises NotFound, Forbidden, Invalid, AlreadyInvited, AlreadyMember
-    (only of the own organization).
+    (only of the own organization), TooManyMessages.
     """
     if actor is not None:
         require(actor, organization_id, "people", "create")
+        spend(Message.INVITATION, school=str(organization_id), recipient=email)
     require_places(organization_id, held)
     if expires_at is not None and not now < expires_at <= now + LONGEST:
         raise Invalid(errors={"expires_at": [f"Within the next {LONGEST.days} days."]})
@@ -119,11 +121,13 @@ def resend(
 ) -> Invitation:
     """Send it again, with a new link and a new term; the old link ends.
 
-    Raises NotFound, Forbidden, PreconditionFailed.
+    Raises NotFound, Forbidden, PreconditionFailed, TooManyMessages.
     """
     if actor is not None:
         require(actor, organization_id, "people", "create")
     invitation = _locked(organization_id, invitation_id, if_match)
+    if actor is not None:
+        spend(Message.INVITATION, school=str(organization_id), recipient=invitation.email)
     invitation.digest, invitation.sent_at, invitation.expires_at = None, None, now + VALID_FOR
     invitation.save(update_fields=["digest", "sent_at", "expires_at"])
     _tell(actor, invitation, "invitation.resent")
@@ -185,6 +189,15 @@ def take_up(*, principal: Principal, token: str, now: datetime) -> Membership:
         raise ForAnotherAddress()
     User.objects.filter(pk=user.pk).update(email_verified=True)
     return _join(user, invitation, now, actor=principal)
+
+
+def ask_open_registration(*, slug: str, email: str, source: str) -> None:
+    """Have the worker invite whoever asks, where that school is open to it. Raises TooManyMessages, Unavailable.
+
+    A school is counted by the name that was typed, also where there is none, so that the answer tells nothing.
+    """
+    spend(Message.OPEN_REGISTRATION, source=source, school=slug)
+    post.later("register_openly", slug, email)
 
 
 def register_openly(*, slug: str, email: str, now: datetime) -> None:

@@ -1,7 +1,8 @@
 """The present password as a proof that it is the person who asks for a change of their account."""
 
 from apps.accounts.models import User
-from apps.accounts.throttle import Guess
+from apps.accounts.throttle import LoginThrottle
+from apps.common.access import Principal
 from apps.common.problems import Conflict, Forbidden
 
 
@@ -22,15 +23,17 @@ class NoPassword(Conflict):
     default_detail = "Your account has no password: set one first, by the link that a forgotten one is replaced with."
 
 
-def prove(user: User, *, password: str, address: str) -> None:
+def prove(user: User, *, password: str, principal: Principal, address: str) -> None:
     """Hold a change of the account to who knows its password, slowly for who guesses.
+
+    Guesses are counted for the sign-in that asks, so that those of others slow nobody down.
 
     Raises NoPassword, WrongPassword, TooManyGuesses.
     """
     if not user.has_password:
         raise NoPassword()
-    guess = Guess(email=user.email, address=address)
-    guess.take()
+    throttle = LoginThrottle(account=user.email, address=address, device=str(principal.sign_in))
+    throttle.hit()
     if not user.check_password(password):
         raise WrongPassword()
-    guess.right()
+    throttle.clear()

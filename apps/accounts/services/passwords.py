@@ -7,11 +7,11 @@ from apps.accounts import post
 from apps.accounts.documents import address_of
 from apps.accounts.grants import person_principal
 from apps.accounts.links import LinkRefused, digest_of
+from apps.accounts.mail_budgets import Message, TooManyMessages, spend
 from apps.accounts.models import Proof, ProofPurpose, User
 from apps.accounts.selectors import owner_of_proof, user_by_email
 from apps.accounts.services import own, people, proofs, sign_in
 from apps.accounts.services.password_proof import WrongPassword, prove
-from apps.accounts.services.proofs import TooManyMessages
 from apps.common.access import Principal, require_own_account
 from apps.common.scope import tenant_scope
 
@@ -23,13 +23,19 @@ def change(*, principal: Principal, current: str, password: str, address: str, n
     """
     require_own_account(principal)
     user = User.objects.get(pk=principal.id)
-    prove(user, password=current, address=address)
+    prove(user, password=current, principal=principal, address=address)
     known = user.password
     people.choose_password(user, password)
     if own.locked(user.pk).password != known:
         raise WrongPassword("current_password")  # another change was faster
     _set(user, principal, "account.password_changed", except_family=principal.sign_in, now=now)
     return user
+
+
+def ask_reset(*, email: str, source: str) -> None:
+    """Have the worker look for the account of this address, whoever asks. Raises TooManyMessages, Unavailable."""
+    spend(Message.FORGOTTEN_PASSWORD, source=source)
+    post.later("start_password_reset", email)
 
 
 def start_reset(*, email: str, now: datetime) -> None:
@@ -40,14 +46,18 @@ def start_reset(*, email: str, now: datetime) -> None:
         return
     with tenant_scope(principal.grants):
         try:
+            for organization in principal.grants:
+                spend(Message.FORGOTTEN_PASSWORD, school=str(organization))
             proofs.ask(user=user, purpose=ProofPurpose.PASSWORD, value=None, now=now)
         except TooManyMessages:
             return
         own.record(person=principal, action="account.password_reset_asked", actor=None)
 
 
-def reset(*, token: str, password: str, now: datetime) -> None:
-    """A new password for whoever reads the account's mail; every sign-in ends. Opens its own transaction.
+def reset(*, token: str, password: str, now: datetime) -> str:
+    """A new password for whoever reads the account's mail, whose address is returned; every sign-in ends.
+
+    Opens its own transaction.
 
     A password that is too weak leaves the link good. Raises LinkRefused, Invalid.
     """
@@ -61,6 +71,7 @@ def reset(*, token: str, password: str, now: datetime) -> None:
         proofs.redeem(token=token, purpose=ProofPurpose.PASSWORD, now=now)
         user.email_verified = True
         _set(user, principal, "account.password_reset", except_family=None, now=now)
+    return user.email
 
 
 def _set(user: User, principal: Principal, action: str, *, except_family: UUID | None, now: datetime) -> None:

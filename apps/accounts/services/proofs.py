@@ -13,9 +13,10 @@ from django.db.models import F
 
 from apps.accounts import links, messages, post
 from apps.accounts.links import LinkRefused, digest_of, digest_of_code
+from apps.accounts.mail_budgets import TooManyMessages
 from apps.accounts.models import Membership, Proof, ProofPurpose, User
 from apps.accounts.selectors import organizations_of, user_by_email
-from apps.common.problems import Invalid, TooManyRequests
+from apps.common.problems import Invalid
 from apps.common.scope import tenant_scope
 
 VALID_FOR: Final = {
@@ -29,13 +30,6 @@ neither fills their mailbox nor takes away the link that they asked for themselv
 HOUR: Final = timedelta(hours=1)
 ATTEMPTS: Final = 5
 """Wrong tries of a 6-digit code."""
-
-
-class TooManyMessages(TooManyRequests):
-    """This was sent several times within the hour: what was sent is still good."""
-
-    code = "too_many_messages"
-    default_detail = "This was sent several times already: use the last one, or try again in an hour."
 
 
 class WrongCode(Invalid):

@@ -11,7 +11,8 @@ from apps.common.access import Principal, require_person
 from apps.common.problems import NotFound
 
 MOST: Final = 20
-"""Registrations of one person; beyond that the one that was not seen for the longest time ends."""
+"""Registrations of one person, for their account and for each school; beyond that the one that was not seen for the
+longest time ends."""
 
 
 def register(
@@ -19,13 +20,16 @@ def register(
 ) -> tuple[PushRegistration, bool]:
     """Have alerts sent to this token, and to nobody else who used it before; True with it where that is new.
 
-    An app does it at each start, so that a registration which is known only notes that it was seen. By a school's
-    sign-in it is told of that school's alerts alone. Raises Forbidden.
+    An app does it at each start, so that a registration which is known only notes that it was seen. A school's sign-in
+    registers for that school's alerts alone, beside what the same person has registered otherwise: it neither narrows
+    that nor makes room by it. Who knows the token holds the phone, so what other people had there ends in any case:
+    else their alerts would be shown to its new owner. Raises Forbidden.
     """
     require_person(principal)
     own.locked(principal.id)
     PushRegistration.objects.filter(token=token).exclude(user=principal.id).delete()
-    is_known = PushRegistration.objects.filter(token=token).exists()
+    reach = push_registrations(principal.id).filter(only_organization=principal.only)
+    is_known = reach.filter(token=token).exists()
     PushRegistration.objects.bulk_create(
         [
             PushRegistration(
@@ -39,14 +43,14 @@ def register(
             )
         ],
         update_conflicts=True,
-        unique_fields=["token"],
-        update_fields=["user", "only_organization", "platform", "app_version", "seen_at"],
+        unique_fields=["token", "only_organization"],
+        update_fields=["user", "platform", "app_version", "seen_at"],
     )
     if not is_known:
-        oldest = push_registrations(principal.id).order_by("-seen_at", "-id")[MOST:]
+        oldest = reach.order_by("-seen_at", "-id")[MOST:]
         PushRegistration.objects.filter(id__in=[one.id for one in oldest]).delete()
         own.record(person=principal, action="push.registered", actor=principal, platform=platform)
-    return PushRegistration.objects.get(token=token), not is_known
+    return reach.get(token=token), not is_known
 
 
 def unregister(*, principal: Principal, registration_id: UUID) -> None:

@@ -20,21 +20,20 @@ from apps.accounts.grants import person_principal
 from apps.accounts.links import digest_of
 from apps.accounts.models import SignInChallenge, User, UserStatus
 from apps.accounts.services.password_proof import WrongPassword
-from apps.accounts.throttle import Guess
+from apps.accounts.throttle import SECOND_FACTOR, LoginThrottle, device_for
 from apps.common import audit
-from apps.common.access import Principal, require_own_account
-from apps.common.problems import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
+from apps.common.access import Principal, PrincipalKind, require_own_account
+from apps.common.known_devices import KnownDevice
+from apps.common.problems import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from apps.common.scope import tenant_scope
 from apps.common.sealing import NotSealed, seal, unseal_fresh
+from apps.tenancy.organization_settings import OrganizationSettings
 
 logger = logging.getLogger(__name__)
 
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
 ATTEMPTS: Final = 5
 """Wrong codes for one challenge."""
-HOUR: Final = timedelta(hours=1)
-UNFINISHED_AN_HOUR: Final = 10
-"""Challenges of one person that nobody answered: only who knows the password can reach this, or is slowed by it."""
 SET_UP_WITHIN: Final = timedelta(minutes=15)
 CONFIRMED_FOR: Final = timedelta(minutes=10)
 CONFIRMATION: Final = "confirmation"
@@ -64,13 +63,6 @@ class SecondFactorRefused(Unauthenticated):
     default_detail = "This is not the right code or passkey, or it took too long: try again, or sign in anew."
 
 
-class TooManySignIns(TooManyRequests):
-    """Many sign-ins of this account stopped before the second factor within an hour."""
-
-    code = "too_many_sign_ins"
-    default_detail = "Too many sign-ins without a second factor: wait an hour, or set a new password."
-
-
 class ConfirmationRequired(Forbidden):
     """What protects an account is changed only by who has just shown its password: send `X-Confirmation`."""
 
@@ -83,6 +75,13 @@ class SecondFactorExists(Conflict):
 
     code = "second_factor_exists"
     default_detail = "There is one already: remove it first."
+
+
+class OwnSecondFactorFirst(Conflict):
+    """Who asks the administrators of an organization for a second factor has one, or would lock themselves out."""
+
+    code = "own_second_factor_first"
+    default_detail = "Set up a second factor of your own first: without one you could not even change this back."
 
 
 class Enrolment(msgspec.Struct, frozen=True):
@@ -111,7 +110,8 @@ class _Pending(msgspec.Struct, frozen=True):
 def demand(*, user: User, now: datetime) -> None:
     """Stop a sign-in whose password was right until its second factor comes. Opens its own transaction.
 
-    Raises SecondFactorRequired, TooManySignIns; nothing where the account has no second factor.
+    Raises SecondFactorRequired; nothing where the account has no second factor. How many there may be is bounded by
+    the throttle of the sign-in, which counts until the second factor has come.
     """
     own = authenticators.of_user(user)
     methods = _methods(own)
@@ -121,10 +121,7 @@ def demand(*, user: User, now: datetime) -> None:
     asked = authenticators.challenge(own)
     with transaction.atomic():
         _locked(user.pk)
-        earlier = SignInChallenge.objects.filter(user=user)
-        earlier.filter(created_at__lt=now - HOUR).delete()
-        if earlier.count() >= UNFINISHED_AN_HOUR:
-            raise TooManySignIns(retry_after=int(HOUR.total_seconds()))
+        SignInChallenge.objects.filter(user=user, expires_at__lt=now).delete()
         SignInChallenge.objects.create(
             user=user,
             digest=digest_of(secret),
@@ -136,7 +133,13 @@ def demand(*, user: User, now: datetime) -> None:
 
 
 def answer(
-    *, challenge: str, code: str | None, passkey: dict[str, Any] | None, address: str, now: datetime
+    *,
+    challenge: str,
+    code: str | None,
+    passkey: dict[str, Any] | None,
+    address: str,
+    now: datetime,
+    known: KnownDevice | None = None,
 ) -> tuple[User | None, bool]:
     """Whose challenge this is, and whether it was answered rightly, which uses it up. Opens its own transaction.
 
@@ -151,14 +154,19 @@ def answer(
         )
         if pending is None:
             return None, False
-        guess = Guess(email=f"second factor of {pending.user_id}", address=address)
-        guess.take()
+        throttle = LoginThrottle(
+            account=str(pending.user_id),
+            address=address,
+            device=device_for(pending.user.email, known),
+            limits=SECOND_FACTOR,
+        )
+        throttle.hit()
         pending.attempts += 1
         pending.save(update_fields=["attempts"])
         own = authenticators.of_user(pending.user, lock=True)
         right = pending.user.is_active and _proved(own, pending, code, passkey, now)
         if right:
-            guess.right()
+            throttle.clear()
             SignInChallenge.objects.filter(user=pending.user).delete()
     return pending.user, right
 
@@ -168,12 +176,24 @@ def confirm(*, principal: Principal, password: str, address: str, now: datetime)
     Forbidden.
     """
     user = _own(principal)
-    guess = Guess(email=user.email, address=address)
-    guess.take()
+    throttle = LoginThrottle(account=user.email, address=address, device=str(principal.sign_in))
+    throttle.hit()
     if not user.password or not user.check_password(password):
         raise WrongPassword("password")
-    guess.right()
+    throttle.clear()
     return _sealed(user, "", CONFIRMATION, now)
+
+
+def require_own_before_asking(actor: Principal, before: OrganizationSettings, after: OrganizationSettings) -> None:
+    """Hold a change that asks administrators for a second factor to a person who has one. Raises OwnSecondFactorFirst.
+
+    Who comes by a school's own sign-in showed it there.
+    """
+    asks = after.mfa_required_for_admins and not before.mfa_required_for_admins
+    if not asks or actor.kind is not PrincipalKind.PERSON or actor.only is not None:
+        return
+    if not _methods(authenticators.of_user(User.objects.get(pk=actor.id))):
+        raise OwnSecondFactorFirst()
 
 
 def start_totp(*, principal: Principal, confirmation: str | None, now: datetime) -> Enrolment:
@@ -185,6 +205,13 @@ def start_totp(*, principal: Principal, confirmation: str | None, now: datetime)
     _require_no_totp(user)
     secret = generate_totp_secret()
     return Enrolment(_sealed(user, secret, TOTP, now), secret, authenticators.totp_address(user, secret))
+
+
+def begun_totp(*, principal: Principal, enrolment: str, now: datetime) -> Enrolment | None:
+    """What `start_totp` gave the caller, to show it again after a wrong code; None once it is too old."""
+    user = _own(principal)
+    secret = _opened(user, enrolment, TOTP, SET_UP_WITHIN, now)
+    return None if secret is None else Enrolment(enrolment, secret, authenticators.totp_address(user, secret))
 
 
 def finish_totp(*, principal: Principal, enrolment: str, code: str, now: datetime) -> list[str]:

@@ -21,15 +21,15 @@ from django.utils.crypto import salted_hmac
 from apps.accounts import last_use, tokens
 from apps.accounts.documents import address_of
 from apps.accounts.grants import person_principal
-from apps.accounts.links import digest_of_code
 from apps.accounts.models import RefreshToken, SignIn, SignInKind, User
-from apps.accounts.selectors import presented_refresh_token, user_by_email
+from apps.accounts.selectors import own_sign_ins, presented_refresh_token, user_by_email
 from apps.accounts.services import proofs, second_factors
 from apps.accounts.services.second_factors import SecondFactorRefused
 from apps.accounts.signing_keys import base64url
-from apps.accounts.throttle import Guess
+from apps.accounts.throttle import LoginThrottle, device_for
 from apps.common import audit
-from apps.common.access import Principal, PrincipalKind
+from apps.common.access import Principal, PrincipalKind, require_person
+from apps.common.known_devices import KnownDevice
 from apps.common.problems import NotFound, Unauthenticated
 from apps.common.scope import tenant_scope
 
@@ -67,21 +67,21 @@ class TokenPair(msgspec.Struct, frozen=True):
     expires_in: int
 
 
-def authenticate(*, email: str, password: str, address: str) -> User:
+def authenticate(*, email: str, password: str, address: str, known: KnownDevice | None = None) -> User:
     """The person with these credentials, ready for Django's `login()`. Every outcome is audited.
 
-    Raises WrongCredentials, TooManyGuesses, or SecondFactorRequired (go on with `authenticate_further`). Opens its own
-    transaction.
+    `known` is the device, where somebody signed in before. Raises WrongCredentials, TooManyGuesses, or
+    SecondFactorRequired (go on with `authenticate_further`; until then the try counts). Opens its own transaction.
     """
-    guess = Guess(email=email, address=address)
-    guess.take()
+    throttle = LoginThrottle(account=email, address=address, device=device_for(email, known))
+    throttle.hit()
     user = check_credentials(email=email, password=password)
     if not isinstance(user, User):
-        known = user_by_email(email)
-        _audit(known.id if known else None, action="auth.login", outcome="refused")
+        named = user_by_email(email)
+        _audit(named.id if named else None, action="auth.login", outcome="refused")
         raise WrongCredentials()
-    guess.right()
     second_factors.demand(user=user, now=timezone.now())
+    throttle.clear()
     _audit(user.id, action="auth.login", outcome="done")
     return user
 
@@ -92,6 +92,7 @@ def authenticate_further(
     code: str | None,
     passkey: dict[str, Any] | None,
     address: str,
+    known: KnownDevice | None = None,
     now: datetime | None = None,
 ) -> User:
     """The person who answered the challenge of their second factor, ready for Django's `login()`.
@@ -99,20 +100,27 @@ def authenticate_further(
     Raises SecondFactorRefused, TooManyGuesses. Opens its own transaction.
     """
     user, right = second_factors.answer(
-        challenge=challenge, code=code, passkey=passkey, address=address, now=now or timezone.now()
+        challenge=challenge, code=code, passkey=passkey, address=address, known=known, now=now or timezone.now()
     )
     if user is None or not right:
         _audit(user.id if user else None, action="auth.second_factor", outcome="refused")
         raise SecondFactorRefused()
+    LoginThrottle(account=user.email, address=address, device=device_for(user.email, known)).clear()
     _audit(user.id, action="auth.login", outcome="done")
     return user
 
 
 def login(
-    *, email: str, password: str, address: str, device: str = UNKNOWN_DEVICE, now: datetime | None = None
+    *,
+    email: str,
+    password: str,
+    address: str,
+    device: str = UNKNOWN_DEVICE,
+    known: KnownDevice | None = None,
+    now: datetime | None = None,
 ) -> TokenPair:
     """Sign in with e-mail and password: a new family of refresh tokens. Raises as `authenticate` does."""
-    user = authenticate(email=email, password=password, address=address)
+    user = authenticate(email=email, password=password, address=address, known=known)
     return begin(user=user, address=address, device=device, now=now or timezone.now())
 
 
@@ -123,11 +131,14 @@ def login_further(
     passkey: dict[str, Any] | None,
     address: str,
     device: str = UNKNOWN_DEVICE,
+    known: KnownDevice | None = None,
     now: datetime | None = None,
-) -> TokenPair:
-    """The second step of `login`, where the account has a second factor. Raises as `authenticate_further` does."""
-    user = authenticate_further(challenge=challenge, code=code, passkey=passkey, address=address, now=now)
-    return begin(user=user, address=address, device=device, now=now or timezone.now())
+) -> tuple[TokenPair, User]:
+    """The second step of `login`, where the account has a second factor, and whose it is. Raises as
+    `authenticate_further` does.
+    """
+    user = authenticate_further(challenge=challenge, code=code, passkey=passkey, address=address, known=known, now=now)
+    return begin(user=user, address=address, device=device, now=now or timezone.now()), user
 
 
 def login_for_the_day(
@@ -135,15 +146,13 @@ def login_for_the_day(
 ) -> TokenPair:
     """Sign in with the code of a day account, which is used up by that; the sign-in ends with the day account.
 
-    Raises LinkRefused, TooManyGuesses. Opens its own transactions.
+    Raises LinkRefused. Opens its own transactions. Wrong codes are not counted: nobody guesses 60 bits, and a count
+    would keep every newcomer out of a building where somebody tries.
     """
     now = now or timezone.now()
-    guess = Guess(email=f"code {digest_of_code(code).hex()}", address=address)
-    guess.take()
     with transaction.atomic():
         proof = proofs.redeem_code(code=code, now=now)
         pair = begin(user=proof.user, address=address, device=device, now=now, until=proof.expires_at)
-    guess.right()
     _audit(proof.user_id, action="auth.login", outcome="done")
     return pair
 
@@ -191,7 +200,11 @@ def new_sign_in(
     now: datetime,
     only: UUID | None = None,
 ) -> SignIn:
-    """A new sign-in, for somebody who has shown who they are; in the caller's transaction."""
+    """A new sign-in, for somebody who has shown who they are; in the caller's transaction.
+
+    It is over after `lifetime`, and never later than `longest_of` allows.
+    """
+    lifetime = min(lifetime, longest_of(user, kind, only))
     RefreshToken.objects.filter(user=user, expires_at__lt=now).delete()
     SignIn.objects.filter(user=user, expires_at__lt=now).delete()
     begun = SignIn.objects.create(
@@ -206,6 +219,18 @@ def new_sign_in(
     )
     last_use.written(begun.id)
     return begun
+
+
+def longest_of(user: User, kind: str, only: UUID | None) -> timedelta:
+    """After how long a sign-in is over, however often it is used: the one place that says so.
+
+    By a school's own sign-in nobody is a super admin.
+    """
+    if user.is_super_admin and only is None:
+        return timedelta(hours=settings.OPERATOR_SIGN_IN_HOURS)
+    if kind == SignInKind.APP:
+        return timedelta(days=settings.APP_SIGN_IN_DAYS)
+    return timedelta(seconds=settings.SESSION_COOKIE_AGE)
 
 
 def refresh(*, token: str, address: str = "", now: datetime | None = None) -> TokenPair:
@@ -240,16 +265,22 @@ def logout(*, token: str) -> None:
 
 
 def end(*, principal: Principal, sign_in: UUID) -> None:
-    """End one of the caller's own sign-ins, this one or another. Raises NotFound."""
+    """End one of the caller's own sign-ins, this one or another; by a school's, one of that school's.
+
+    Raises Forbidden, NotFound.
+    """
+    require_person(principal)
     _lock(principal.id)
-    if not _end(SignIn.objects.filter(pk=sign_in, user_id=principal.id)):
+    if not _end(own_sign_ins(principal).filter(pk=sign_in)):
         raise NotFound()
     _record(principal.id, principal, action="auth.logout", outcome="done")
 
 
 def end_all(*, principal: Principal, now: datetime) -> None:
-    """End every sign-in of the caller, this one too."""
-    end_sign_ins(principal.id, now=now)
+    """End every sign-in of the caller, this one too; by a school's, those of that school. Raises Forbidden."""
+    require_person(principal)
+    _lock(principal.id)
+    _end(own_sign_ins(principal).filter(expires_at__gt=now))
     _record(principal.id, principal, action="auth.logout_all", outcome="done")
 
 
@@ -272,7 +303,7 @@ def forget_expired(*, now: datetime) -> int:
 def _rotate(token: str, user: User, principal: Principal, address: str, now: datetime) -> RefreshRefused | None:
     """Use up the presented token. A refusal is returned, not raised, because what it writes must be committed."""
     presented = RefreshToken.objects.select_related("family").filter(digest=_digest(token), user=user).first()
-    if presented is None or presented.expires_at <= now:
+    if presented is None or presented.expires_at <= now or _end_of(presented.family, user) <= now:
         return RefreshRefused()
     if presented.used_at is None:
         presented.used_at = now
@@ -287,12 +318,17 @@ def _rotate(token: str, user: User, principal: Principal, address: str, now: dat
 
 
 def _prolong(sign_in: SignIn, user: User, address: str, now: datetime) -> None:
-    """A sign-in that is used goes on; that of a day account, which has no address, ends when it was said to."""
+    """A sign-in that is used goes on, up to its end; a day account has no address, and ends when it was said to."""
     sign_in.used_at = now
     sign_in.address = address or sign_in.address
     if address_of(user) is not None:
-        sign_in.expires_at = now + timedelta(days=settings.REFRESH_TOKEN_DAYS)
+        sign_in.expires_at = min(now + timedelta(days=settings.REFRESH_TOKEN_DAYS), _end_of(sign_in, user))
     sign_in.save(update_fields=["used_at", "address", "expires_at"])
+
+
+def _end_of(sign_in: SignIn, user: User) -> datetime:
+    """When it is over, however often it is used."""
+    return sign_in.created_at + longest_of(user, sign_in.kind, sign_in.only_organization)
 
 
 def _end(sign_ins: QuerySet[SignIn]) -> int:

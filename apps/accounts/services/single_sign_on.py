@@ -225,7 +225,7 @@ def _linked(provider: IdentityProvider, asserted: Asserted) -> User | None:
     user = user_by_email(asserted.email)
     if user is not None:
         return user if Membership.objects.filter(user=user, organization_id=here).exists() else None
-    role = _role(provider, asserted.groups)
+    role = _role(provider, asserted.groups or frozenset())
     if role is None:
         return None
     user = people.create_user(
@@ -237,10 +237,13 @@ def _linked(provider: IdentityProvider, asserted: Asserted) -> User | None:
 
 
 def _may_come_in(provider: IdentityProvider, user: User, asserted: Asserted) -> bool:
-    """Whether the person is a member at this moment, with the role that the provider says, if it speaks of roles."""
+    """Whether the person is a member at this moment, with the role that the provider says.
+
+    Where it does not speak of roles, or its token leaves the person's groups out, the role stays as it is.
+    """
     if user.status != UserStatus.ACTIVE:
         return False
-    if provider.role_map:
+    if provider.role_map and asserted.groups is not None:
         role = _role(provider, asserted.groups)
         if role is None:
             return False

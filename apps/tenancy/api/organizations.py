@@ -238,7 +238,11 @@ class SettingsView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request={"application/json": settings_schema(partial=True)},
-        responses={200: settings_schema(partial=False), **WRITE},
+        responses={
+            200: settings_schema(partial=False),
+            **WRITE,
+            **refusals(_409="`own_second_factor_first`: set one up before you ask other admins for one."),
+        },
         examples=examples(told=OrganizationSettings().document() | SETTINGS_SENT, sent=SETTINGS_SENT),
     )
     def patch(self, request: Request, organization_id: UUID) -> Response:

@@ -17,6 +17,15 @@ ENTRIES = [
         content_type="application/x-www-form-urlencoded",
         body=lambda _: "email=nobody@school.example",
     ),
+    Entry("GET", "/account/second-factor/", at=At.SELF, is_page=True),
+    Entry(
+        "POST",
+        "/account/second-factor/",
+        at=At.SELF,
+        is_page=True,
+        content_type="application/x-www-form-urlencoded",
+        body=lambda _: "password=not+known+here",
+    ),
     Entry("GET", "/board/?organization={organization}", "alerts:read|open_alerts:read", At.LIST, is_page=True),
     Entry(
         "POST",

@@ -1,0 +1,136 @@
+"""A school that signs in at an identity provider of its own, and people who come in by it."""
+
+import json
+import secrets
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts.models import Role, User
+from apps.accounts.services import identity_providers
+from apps.common.access import Principal, PrincipalKind
+from apps.common.scope import tenant_scope
+from tests.accounts.identity_provider import CLIENT, SECRET, Issuer
+from tests.accounts.people import Person, make_person
+from tests.accounts.second_factor import JSON, Api
+
+APP = "safesignal://signed-in"
+
+
+@dataclass
+class School:
+    """A school with a domain of its own, verified, and an identity provider in use."""
+
+    issuer: Issuer
+    address: str
+    admin: Person = field(default_factory=lambda: make_person(Role.ADMIN))
+    domain: str = field(default_factory=lambda: f"{secrets.token_hex(6)}.school.example")
+    provider: UUID = field(init=False)
+
+    def __post_init__(self) -> None:
+        operator = Principal(PrincipalKind.PERSON, self.admin.id, "", is_super_admin=True)
+        with tenant_scope([self.id]):
+            identity_providers.verify_domain(
+                actor=operator, organization_id=self.id, domain=self.domain, now=timezone.now()
+            )
+        made = self.api.ask("POST", self.providers, provider_body(self.issuer))
+        assert made.status_code == 201, made.content
+        self.provider = UUID(made.json()["id"])
+
+    @property
+    def id(self) -> UUID:
+        return self.admin.organization
+
+    @property
+    def api(self) -> Api:
+        return Api(self.admin, self.address)
+
+    @property
+    def providers(self) -> str:
+        return f"organizations/{self.id}/identity-providers"
+
+    def change(self, **changes: object) -> None:
+        changed = self.api.ask("PATCH", f"{self.providers}/{self.provider}", changes)
+        assert changed.status_code == 200, changed.content
+
+    def person(self, role: Role = Role.OPERATOR) -> Person:
+        """A member, with an address in the school's domain."""
+        person = make_person(role, organization=self.id)
+        User.objects.filter(pk=person.id).update(email=f"{secrets.token_hex(4)}@{self.domain}")
+        person.user.refresh_from_db()
+        return person
+
+    def enters(self, browser: Client | None = None, /, **start: str) -> "Entered":
+        """Sign in at the issuer as `issuer.person`."""
+        browser = browser or Client(REMOTE_ADDR=self.address)
+        begun = browser.get(f"/api/v1/auth/oidc/{self.provider}/start", start)
+        assert begun.status_code == 302, begun.content
+        returned = self.issuer.sign_in(begun["Location"])
+        return Entered(browser, browser.get(f"/api/v1/auth/oidc/{self.provider}/callback", returned))
+
+
+@dataclass
+class Entered:
+    """What came of a sign-in."""
+
+    browser: Client
+    answer: Any
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.answer["Location"]).query).items()}
+
+    @property
+    def who(self) -> UUID | None:
+        """Whose session the browser has now."""
+        user = self.browser.session.get("_auth_user_id")
+        return UUID(user) if user else None
+
+    def is_refused(self, code: str) -> bool:
+        location = self.answer.get("Location", "")
+        return self.who is None and location == f"/login/?problem={code}"
+
+
+def provider_body(issuer: Issuer, /, **changed: object) -> dict[str, object]:
+    return {"name": "District", "issuer": issuer.url, "client_id": CLIENT, "client_secret": SECRET} | changed
+
+
+def google(email: str, subject: str = "", **more: object) -> dict[str, Any]:
+    """Claims as Google makes them for an account of a school."""
+    domain = email.partition("@")[2]
+    return {"sub": subject or secrets.token_hex(8), "email": email, "email_verified": True, "hd": domain} | more
+
+
+def microsoft(email: str, **more: object) -> dict[str, Any]:
+    """Claims as Microsoft makes them: no `email_verified`, but `xms_edov` where the directory adds it."""
+    return {
+        "sub": secrets.token_hex(8), "oid": secrets.token_hex(8), "tid": "11111111-2222-3333-4444-555555555555",
+        "email": email, "preferred_username": email, "xms_edov": True,
+    } | more  # fmt: skip
+
+
+def challenge_of(verifier: str) -> str:
+    return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def through_app(school: School) -> dict[str, str]:
+    verifier = secrets.token_urlsafe(48)
+    entered = school.enters(redirect_uri=APP, code_challenge=challenge_of(verifier), state="the app's own")
+    assert entered.answer["Location"].startswith(f"{APP}?"), entered.answer["Location"]
+    assert entered.query["state"] == "the app's own"
+    assert entered.who is None
+    taken = take_up(entered.query["code"], verifier)
+    assert taken.status_code == 200, taken.content
+    pair: dict[str, str] = taken.json()
+    return pair
+
+
+def take_up(code: str, verifier: str) -> Any:
+    body = json.dumps({"code": code, "code_verifier": verifier})
+    return Client().post("/api/v1/auth/oidc/token", body, content_type=JSON)

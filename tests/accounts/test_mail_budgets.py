@@ -1,0 +1,199 @@
+"""How much mail somebody can have us send, and what of a typed name stands in it."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from apps.accounts import messages
+from apps.accounts.mail_budgets import BUDGETS, Message, TooManyMessages, spend
+from apps.accounts.models import Role
+from apps.accounts.typed_names import LONGEST, as_text, in_subject
+from apps.common import bus
+from apps.common.addresses import source_of
+from apps.common.scope import tenant_scope
+from apps.tenancy.models import Organization
+from tests.accounts.callers import send
+from tests.accounts.people import PASSWORD, Person, make_person
+from tests.accounts.post_office import letters, work
+from tests.accounts.second_factor import Api
+
+SOURCE = BUDGETS[Message.OPEN_REGISTRATION]["source"][0]
+SCHOOL = BUDGETS[Message.OPEN_REGISTRATION]["school"][0]
+
+
+def stranger() -> str:
+    return f"{secrets.token_hex(8)}@strangers.example"
+
+
+@pytest.fixture
+def slug() -> str:
+    """Of a school that is open to registration."""
+    school = make_person(Role.ADMIN).organization
+    with tenant_scope([school]):
+        Organization.objects.update(settings={"open_registration": True})
+        return Organization.objects.get().slug
+
+
+def register(slug: str, address: str) -> Any:
+    body = {"organization": slug, "email": stranger()}
+    return send(Client(REMOTE_ADDR=address), "POST", "auth/register", body)
+
+
+def test_open_registration_from_one_address_writes_to_few_strangers(slug: str, address: str) -> None:
+    answers = [register(slug, address) for _ in range(4 * SOURCE.messages)]
+    assert [one.status_code for one in answers].count(202) == SOURCE.messages
+    refused = answers[-1]
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_messages")
+    assert 1 <= int(refused["Retry-After"]) <= SOURCE.seconds
+    assert register(slug, f"192.0.2.{secrets.randbelow(250)}").status_code == 202
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_open_registration_of_one_school_is_bounded_over_all_addresses(slug: str, exists: bool) -> None:
+    """Also of a school that there is not, so that the answer tells nothing."""
+    named = slug if exists else f"none-{secrets.token_hex(6)}"
+    answers = [register(named, f"198.51.100.{number}") for number in range(2 * SCHOOL.messages)]
+    assert [one.status_code for one in answers].count(202) == SCHOOL.messages
+
+
+@pytest.mark.parametrize("page", [True, False])
+def test_asking_for_a_forgotten_password_is_bounded_for_an_address(address: str, page: bool) -> None:
+    limit = BUDGETS[Message.FORGOTTEN_PASSWORD]["source"][0]
+    client = Client(REMOTE_ADDR=address)
+
+    def ask() -> Any:
+        if page:
+            return client.post("/forgot-password/", {"email": stranger()})
+        return send(client, "POST", "auth/password/forgot", {"email": stranger()})
+
+    with pytest.raises(TooManyMessages):
+        while True:
+            spend(Message.FORGOTTEN_PASSWORD, source=source_of(address))
+    refused = ask()
+    assert refused.status_code == 429
+    assert 1 <= int(refused["Retry-After"]) <= limit.seconds
+
+
+def test_forgot_password_page_answers_alike_for_known_and_unknown_addresses(person: Person, address: str) -> None:
+    client = Client(REMOTE_ADDR=address)
+    known, unknown = (client.post("/forgot-password/", {"email": one}) for one in (person.email, stranger()))
+    assert known.status_code == unknown.status_code == 200
+    assert known.content.count(b"is on its way there") == unknown.content.count(b"is on its way there") == 1
+    nonsense = client.post("/forgot-password/", {"email": "a@b.example, c@d.example"})
+    assert (nonsense.status_code, b"not an e-mail address" in nonsense.content) == (400, True)
+    work()
+
+
+def test_known_device_asks_though_strangers_behind_its_address_used_up_the_budget(person: Person, address: str) -> None:
+    device = Client(REMOTE_ADDR=address)
+    body = {"email": person.email, "password": PASSWORD}
+    assert device.post("/api/v1/auth/login", body, content_type="application/json").status_code == 200
+    with pytest.raises(TooManyMessages):
+        while True:
+            spend(Message.FORGOTTEN_PASSWORD, source=source_of(address))
+    assert send(device, "POST", "auth/password/forgot", {"email": person.email}).status_code == 202
+    assert len(letters(person.email)) == 1
+
+
+def test_one_address_is_not_invited_again_and_again(address: str) -> None:
+    api = Api(make_person(Role.ADMIN), address)
+    invitations = f"organizations/{api.person.organization}/invitations"
+    made = api.ask("POST", invitations, {"email": stranger(), "role": "viewer"})
+    assert made.status_code == 201, made.content
+    answers = [
+        api.ask("POST", f"{invitations}/{made.json()['id']}/resend").status_code
+        for _ in range(BUDGETS[Message.INVITATION]["recipient"][0].messages)
+    ]
+    assert (answers[0], answers[-1]) == (200, 429)
+
+
+def test_every_message_has_a_budget_for_its_school() -> None:
+    assert set(BUDGETS) == set(Message)
+    assert all("school" in budget for budget in BUDGETS.values())
+    anybody = {Message.OPEN_REGISTRATION, Message.FORGOTTEN_PASSWORD, Message.NEW_ADDRESS}
+    assert all("source" in BUDGETS[message] for message in anybody)
+
+
+@pytest.fixture
+def no_valkey(settings: Settings) -> Iterator[None]:
+    settings.VALKEY_URL = "unix:///nowhere/valkey.sock"
+    bus.client.cache_clear()
+    yield
+    bus.client.cache_clear()
+
+
+@pytest.mark.usefixtures("no_valkey")
+def test_nothing_is_refused_while_valkey_is_away() -> None:
+    for _ in range(3 * SOURCE.messages):
+        spend(Message.OPEN_REGISTRATION, source="192.0.2.1", school="lincoln")
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+
+LINKS = [
+    "evil.example",
+    "https://evil.example/login",
+    "Lincoln evil.example/x",
+    "www evil example",
+    "evil\u3002example",
+    "evil\uff0eexample",
+    "mailto:a@evil.example",
+    "tel:+12025550123",
+    "a@evil.example",
+    "//evil/x",
+    "10.0.0.1",
+    "javascript:alert(1)",
+    "evil\u200b.example",
+    "evil.\u202eelpmaxe",
+    "Lincoln\r\nBcc: all@evil.example",
+]
+PLAIN = [
+    "Lincoln High School",
+    "St. Mary's",
+    "P. S. 118",
+    "École Élémentaire",
+    "Ho'okena & Sons",
+    "小学校",
+    "No. 4 (North)",
+]
+LINK = re.compile(r"\S[.\u3002\uff0e\uff61\u2024]\S|@|/|\\|:\S")
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_name_that_could_be_a_link_is_not_in_a_subject_and_no_link_in_the_text(name: str) -> None:
+    letter = messages.invitation(to="a@school.example", organization=name, secret="x", expires_at=timezone.now())
+    assert letter.subject == "Your school invites you to SafeSignal"
+    first = letter.text.splitlines()[0]
+    assert not LINK.search(first), first
+    day = messages.day_account(to="a@school.example", organization=name, code="x", expires_at=timezone.now())
+    assert day.subject == "Your SafeSignal access at your school"
+    assert not LINK.search(day.text.partition(" until ")[0])
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_name_of_a_school_stands_in_its_subject(name: str) -> None:
+    assert in_subject(name) == name
+    assert as_text(name) == name
+
+
+@given(st.text(max_size=300))
+def test_any_name_is_one_line_without_what_could_be_a_link(name: str) -> None:
+    for shown in (as_text(name), in_subject(name)):
+        assert len(shown) <= LONGEST
+        assert shown.isprintable()
+        assert shown == " ".join(shown.split())
+        assert not LINK.search(shown.replace("\u2026", "")), shown
+
+
+@pytest.mark.parametrize("to", ["a@b.example, c@d.example", "a@b.example\nBcc: c@d.example", "Name <a@b.example>", ""])
+def test_letter_goes_to_one_address_or_nowhere(to: str, mailoutbox: list[Any]) -> None:
+    messages.send(messages.password_changed(to=to))
+    assert mailoutbox == []

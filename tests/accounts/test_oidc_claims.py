@@ -1,0 +1,95 @@
+"""What a token of an identity provider says, what it leaves out, and when it counts."""
+
+import time
+
+import pytest
+
+from apps.accounts.models import Membership, Role
+from apps.accounts.oidc import CLOCKS_APART
+from apps.common.scope import tenant_scope
+from tests.accounts.identity_provider import Issuer
+from tests.accounts.people import Person
+from tests.accounts.sso_school import School, google
+
+OVERAGE = {
+    "_claim_names": {"groups": "src1"},
+    "_claim_sources": {"src1": {"endpoint": "https://graph.windows.net/tenant/users/user/getMemberObjects"}},
+}
+"""What Microsoft sends in place of `groups` for a person in more than 200 of them."""
+ROLES = {"role_claim": "groups", "role_map": {"it": "admin", "staff": "operator"}}
+WELL_WITHIN = CLOCKS_APART // 2
+WELL_BEYOND = CLOCKS_APART + 120
+
+
+def role_of(person: Person, school: School) -> str:
+    with tenant_scope([school.id]):
+        return Membership.objects.get(user_id=person.id).role
+
+
+@pytest.mark.parametrize("default_role", [None, "viewer"])
+@pytest.mark.parametrize(
+    "unsaid", [OVERAGE, {}, {"groups": None}, {"groups": 7}, {"groups": {"it": True}}, {"groups": ["staff"], **OVERAGE}]
+)
+def test_role_stays_as_it_was_when_the_token_does_not_list_the_groups(
+    school: School, issuer: Issuer, default_role: str | None, unsaid: dict[str, object]
+) -> None:
+    school.change(**ROLES, default_role=default_role)
+    person = school.person(Role.VIEWER)
+    issuer.person = google(person.email, "subject", groups=["it"])
+    assert school.enters().who == person.id
+    issuer.person = google(person.email, "subject") | unsaid
+    assert school.enters().who == person.id
+    assert role_of(person, school) == "admin"
+
+
+def test_empty_list_of_groups_is_a_statement_that_takes_the_role(school: School, issuer: Issuer) -> None:
+    school.change(**ROLES, default_role="viewer")
+    person = school.person(Role.OPERATOR)
+    issuer.person = google(person.email, "subject", groups=[])
+    assert school.enters().who == person.id
+    assert role_of(person, school) == "viewer"
+    school.change(default_role=None)
+    assert school.enters().is_refused("identity_not_linked")
+
+
+def test_newcomer_whose_groups_are_not_listed_gets_no_more_than_the_default_role(
+    school: School, issuer: Issuer
+) -> None:
+    school.change(**ROLES, default_role=None)
+    issuer.person = google(f"new@{school.domain}") | OVERAGE
+    assert school.enters().is_refused("identity_not_linked")
+    school.change(default_role="viewer")
+    user = school.enters().who
+    with tenant_scope([school.id]):
+        assert Membership.objects.get(user_id=str(user)).role == "viewer"
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf", "auth_time"])
+def test_token_is_accepted_within_the_tolerance_and_refused_beyond_it(
+    school: School, issuer: Issuer, claim: str
+) -> None:
+    issuer.person = google(school.person().email)
+    issuer.changed = {claim: int(time.time()) + WELL_WITHIN}
+    assert school.enters().who is not None
+    issuer.changed = {claim: int(time.time()) + WELL_BEYOND}
+    assert school.enters().is_refused("single_sign_on_failed")
+
+
+def test_expired_token_is_accepted_within_the_tolerance_only(school: School, issuer: Issuer) -> None:
+    issuer.person = google(school.person().email)
+    issuer.changed = {"exp": int(time.time()) - WELL_WITHIN}
+    assert school.enters().who is not None
+    issuer.changed = {"exp": int(time.time()) - WELL_BEYOND}
+    assert school.enters().is_refused("single_sign_on_failed")
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "nbf", "auth_time"])
+@pytest.mark.parametrize("value", ["soon", float("nan"), [], True, -(10**30)])
+def test_claim_that_is_no_time_is_a_refusal_and_no_error(
+    school: School, issuer: Issuer, claim: str, value: object
+) -> None:
+    issuer.person = google(school.person().email)
+    issuer.changed = {claim: value}
+    entered = school.enters()
+    is_harmless = claim != "exp" and value == -(10**30)
+    assert entered.who is not None if is_harmless else entered.is_refused("single_sign_on_failed")

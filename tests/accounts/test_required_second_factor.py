@@ -1,0 +1,184 @@
+"""Second factors that are asked of administrators and of who runs the platform: nobody is locked out by it."""
+
+import re
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from apps.accounts.models import Role, User
+from apps.common.scope import tenant_scope
+from apps.tenancy.models import Organization
+from tests.accounts.people import PASSWORD, Person, make_person
+from tests.accounts.second_factor import Api, code
+from tests.deploy.production import in_production
+
+PAGE = "/account/second-factor/"
+
+
+def browser_of(person: Person, address: str) -> tuple[Client, Any]:
+    """A browser in which the person has just typed their password, and what it was answered."""
+    browser = Client(REMOTE_ADDR=address)
+    return browser, browser.post("/login/", {"email": person.email, "password": PASSWORD, "next": "/board/?x=1"})
+
+
+def ask_for_it(person: Person) -> None:
+    with tenant_scope([person.organization]):
+        Organization.objects.update(settings={"mfa_required_for_admins": True})
+
+
+def set_up(browser: Client) -> list[str]:
+    """The whole way through the page: the recovery codes."""
+    scan = browser.post(PAGE, {"password": PASSWORD, "next": "/board/?x=1"})
+    begun = scan.context["begun"]
+    wrong = browser.post(PAGE, {"enrolment": begun.enrolment, "code": "000000", "next": "/board/?x=1"})
+    assert "not the code" in wrong.content.decode()
+    assert wrong.context["begun"].secret == begun.secret
+    done = browser.post(PAGE, {"enrolment": begun.enrolment, "code": code(begun.secret), "next": "/board/?x=1"})
+    text = done.content.decode()
+    assert 'href="/board/?x=1"' in text
+    return re.findall(r"<code>(\S+)</code>", text)
+
+
+# --- Administrators --------------------------------------------------------------------------------------------------
+
+
+def test_admin_without_a_second_factor_cannot_ask_for_one(address: str) -> None:
+    admin = make_person(Role.ADMIN)
+    api, settings = Api(admin, address), f"organizations/{admin.organization}/settings"
+    refused = api.ask("PATCH", settings, {"mfa_required_for_admins": True})
+    assert (refused.status_code, refused.json()["code"]) == (409, "own_second_factor_first")
+    assert api.ask("GET", settings).json()["mfa_required_for_admins"] is False
+    assert api.ask("PATCH", settings, {"legal_hold": True}).status_code == 200
+    api.set_up_totp()
+    assert api.ask("PATCH", settings, {"mfa_required_for_admins": True}).status_code == 200
+    assert api.ask("GET", settings).json()["mfa_required_for_admins"] is True
+
+
+def test_admin_without_a_second_factor_is_led_to_set_it_up_at_the_next_sign_in(address: str) -> None:
+    admin = make_person(Role.ADMIN)
+    ask_for_it(admin)
+    browser, answer = browser_of(admin, address)
+    assert answer.status_code == 302
+    led = urlsplit(answer["Location"])
+    assert (led.path, parse_qs(led.query)) == (PAGE, {"next": ["/board/?x=1"]})
+    page = browser.get(answer["Location"])
+    assert "asked of you" in page.content.decode()
+    assert page["Cache-Control"] == "no-store"
+    assert browser.get("/board/").status_code == 200, "alarms are seen and answered without"
+    settings = f"/api/v1/organizations/{admin.organization}/settings"
+    assert browser.get(settings).json()["code"] == "second_factor_needed"
+    assert len(set_up(browser)) == 10
+    assert browser.get(settings).status_code == 200
+    _, again = browser_of(admin, address)
+    assert "authenticator app" in again.content.decode()
+
+
+def test_nobody_is_led_there_who_is_not_asked(address: str) -> None:
+    for role in Role:
+        person = make_person(role)
+        _, answer = browser_of(person, address)
+        assert answer["Location"] == "/board/?x=1"
+    manager = make_person(Role.MANAGER)
+    ask_for_it(manager)
+    assert browser_of(manager, address)[1]["Location"] == "/board/?x=1"
+
+
+def test_page_sets_up_an_authenticator_app_for_anybody(person: Person, address: str) -> None:
+    browser, _ = browser_of(person, address)
+    assert "asked of you" not in browser.get(PAGE).content.decode()
+    wrong = browser.post(PAGE, {"password": "wrong"})
+    assert "not your password" in wrong.content.decode()
+    scan = browser.post(PAGE, {"password": PASSWORD}).content.decode()
+    assert "<svg" in scan
+    assert " style=" not in scan, "the policy lets nothing inline through"
+    assert "too long" in browser.post(PAGE, {"enrolment": "made up", "code": "000000"}).content.decode()
+    assert len(set_up(browser)) == 10
+    assert "is set up for your account" in browser.get(PAGE).content.decode()
+    assert "is set up for your account" in browser.post(PAGE, {"password": PASSWORD}).content.decode()
+
+
+def test_page_leads_on_within_this_host_only(person: Person, address: str) -> None:
+    browser, _ = browser_of(person, address)
+    for target in ("https://evil.example/", "//evil.example", "foo", "javascript:alert(1)"):
+        text = browser.get(PAGE, {"next": target}).content.decode()
+        assert "evil" not in text
+        assert "javascript" not in text
+        assert 'href="/board/"' in text
+
+
+def test_page_is_for_people_who_signed_in(address: str) -> None:
+    answer = Client(REMOTE_ADDR=address).get(PAGE)
+    assert (answer.status_code, answer["Location"]) == (302, "/login/?next=%2Faccount%2Fsecond-factor%2F")
+
+
+# --- Who runs the platform -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def strict(settings: Settings) -> None:
+    """As in production."""
+    settings.OPERATORS_NEED_SECOND_FACTOR = True
+
+
+@pytest.fixture
+def operator() -> Person:
+    person = make_person(Role.VIEWER)
+    User.objects.filter(pk=person.id).update(is_super_admin=True)
+    return person
+
+
+@pytest.mark.usefixtures("strict")
+def test_super_admin_cannot_act_before_a_second_factor_is_set_up(operator: Person, address: str) -> None:
+    school = make_person(Role.ADMIN).organization
+    api = Api(operator, address)
+    visits, look = f"organizations/{school}/visits", {"reason": "Asked by the school."}
+    for method, path, body in (
+        ("GET", "permissions", None),
+        ("PUT", f"organizations/{school}/identity-domains/some.example", {}),
+        ("POST", visits, look),
+    ):
+        refused = api.ask(method, path, body)
+        assert (refused.status_code, refused.json()["code"]) == (403, "second_factor_needed"), path
+    assert api.ask("GET", f"organizations/{school}").status_code == 404
+    assert api.ask("GET", "me").json()["is_super_admin"] is True
+    api.set_up_totp()
+    assert api.ask("GET", "permissions").status_code == 200
+    assert api.ask("GET", f"organizations/{school}").status_code == 200
+
+
+@pytest.mark.usefixtures("strict")
+def test_visit_gives_nothing_once_the_second_factor_is_gone(operator: Person, address: str) -> None:
+    school = make_person(Role.ADMIN).organization
+    api = Api(operator, address)
+    api.set_up_totp()
+    begun = api.ask("POST", f"organizations/{school}/visits", {"reason": "Asked by the school."})
+    assert begun.status_code == 201, begun.content
+    assert api.ask("GET", f"organizations/{school}/settings").status_code == 200
+    assert api.confirmed("DELETE", "me/mfa/totp").status_code == 204
+    assert api.ask("GET", f"organizations/{school}/settings").status_code in {403, 404}
+    assert api.ask("GET", f"alerts?organization={school}").status_code in {403, 404}
+
+
+@pytest.mark.usefixtures("strict")
+def test_super_admin_is_led_to_set_one_up_at_the_sign_in(operator: Person, address: str) -> None:
+    browser, answer = browser_of(operator, address)
+    assert urlsplit(answer["Location"]).path == PAGE
+    assert browser.get("/api/v1/permissions").json()["code"] == "second_factor_needed"
+    set_up(browser)
+    assert browser.get("/api/v1/permissions").status_code == 200
+
+
+@pytest.mark.usefixtures("strict")
+def test_what_a_super_admin_is_in_a_school_stays(operator: Person, address: str) -> None:
+    api = Api(operator, address)
+    assert api.ask("GET", f"organizations/{operator.organization}").status_code == 200
+
+
+def test_production_refuses_super_admins_without_a_second_factor() -> None:
+    refused = in_production("settings.DEBUG", SAFESIGNAL_OPERATORS_NEED_SECOND_FACTOR="false")
+    assert refused.returncode != 0
+    assert "SAFESIGNAL_OPERATORS_NEED_SECOND_FACTOR can not be switched off in production" in refused.stderr
+    assert in_production("print(settings.OPERATORS_NEED_SECOND_FACTOR)").stdout.strip() == "True"
