@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from devstack import readiness
 from devstack.commands import Status
 from devstack.demo import Demo
 from devstack.hops import Result
 from devstack.paths import ROOT
-from devstack.ports import HOST
+from devstack.ports import HOST, Ports
 
 SECONDS = 180
 
@@ -55,6 +56,12 @@ class Stack:
         """Every process by its name."""
         answer = msgspec.json.decode(self.dev("status", "--json").stdout, type=list[Status])
         return {one.name: one for one in answer}
+
+    def ready(self) -> bool:
+        """Whether a press would reach a screen: every process runs, web answers, gateway and button are connected."""
+        found, ports = self.status(), Ports(int(self.demo.base_url.rpartition(":")[2]), self.demo.mqtt.port)
+        connected = all(readiness.connected(found[name].pid, ports.mqtt) for name in ("edge", "button"))
+        return all(one.state == "running" for one in found.values()) and connected and readiness.web_answers(ports)
 
     def press(self, *arguments: str, check: bool = True) -> list[Result]:
         """Press, and read the lines."""

@@ -42,7 +42,7 @@ class LiveMessage(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """One line of output; the first says `ready`."""
+    """One line of output: `ready` when connected, `unreachable` at each try in vain, else a message of the feed."""
 
     type: str
     received_at: datetime
@@ -77,6 +77,7 @@ async def watch(account: Account) -> None:
                         _tell(Shown(message.type, received_at, message.at, message.alert))
         except (Unreachable, OSError, websockets.WebSocketException) as error:
             print(f"not connected: {error}", file=sys.stderr, flush=True)
+            _tell(Shown("unreachable", datetime.now(UTC)))
         await asyncio.sleep(PAUSE_SECONDS)
 
 

@@ -1,14 +1,24 @@
 """How long a test waits, and how a promised time is tested on a machine that also does other work."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 WAIT_SECONDS: Final = 60.0
 """For what must happen at once: only a test that fails waits this long."""
+POLL_SECONDS: Final = 0.01
 PRESSURE: Final = tuple(Path("/proc/pressure", name) for name in ("cpu", "io"))
 UNKNOWN_LOAD: Final = 5.0
 """How many times as long a promise may take where the kernel does not say how busy the machine was."""
+
+
+def until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
+    """Wait for what must come true. Raises AssertionError when it does not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not happen within {seconds:g} s"
+        time.sleep(POLL_SECONDS)
 
 
 class Promise:

@@ -4,26 +4,17 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
 
 from contracts import ROOT
-from tests.patience import WAIT_SECONDS
+from tests.patience import WAIT_SECONDS, until
 
 HOST = "127.0.0.1"
 START_SECONDS = 2 * WAIT_SECONDS
-
-
-def until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
-    """Wait for what must come true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 @dataclass

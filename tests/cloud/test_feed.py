@@ -20,7 +20,8 @@ from apps.common.relay import ADVISORY_LOCK, Relay, publish_unsent
 from apps.common.scope import system_scope, tenant_scope
 from contracts.validation import problems
 from tests.cloud.connections import at_once
-from tests.cloud.server import start_relay, stop, until
+from tests.cloud.server import start_relay, stop
+from tests.patience import WAIT_SECONDS, until
 
 WRITERS = 6
 ROUNDS = 40
@@ -177,7 +178,7 @@ def listening(organization: UUID) -> Iterator[redis.client.PubSub]:
     own_client = bus.client.__wrapped__()
     with own_client, own_client.pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
         channel.subscribe(bus.feed_channel(organization))
-        assert channel.get_message(timeout=5) is None  # the confirmation, which is left out
+        assert channel.get_message(timeout=WAIT_SECONDS) is None  # the confirmation, which is left out
         yield channel
 
 
@@ -246,7 +247,7 @@ def test_a_relay_carries_what_is_said_while_it_runs() -> None:
         until(lambda: leaders() == 1)
         with listening(organization) as channel:
             say(organization, "while it runs")
-            message = channel.get_message(timeout=5)
+            message = channel.get_message(timeout=WAIT_SECONDS)
             assert message is not None
             assert text_of(FeedMessage.decode(organization, message["data"])) == "while it runs"
         until(lambda: unsent(organization) == 0)

@@ -15,9 +15,9 @@ from apps.common.scope import tenant_scope
 from safesignal.celery import app
 from tests.cloud.school import School, make_person, raise_alert
 from tests.doors.log_lines import Lines
+from tests.patience import WAIT_SECONDS
 
 ACKNOWLEDGE = "/api/v1/alerts/{}/acknowledge"
-SECONDS = 20
 
 seen_by_the_task: Queue[str | None] = Queue()
 
@@ -65,6 +65,6 @@ def test_a_task_works_under_the_name_of_the_request_that_sent_it(database: None)
     with start_worker(app, pool="solo", perform_ping_check=False):  # type: ignore[arg-type]
         with request_ids.bound("sent-by-0001"):
             tell_request_id.delay()
-        assert seen_by_the_task.get(timeout=SECONDS) == "sent-by-0001"
+        assert seen_by_the_task.get(timeout=WAIT_SECONDS) == "sent-by-0001"
         tell_request_id.delay()
-        assert seen_by_the_task.get(timeout=SECONDS) is None
+        assert seen_by_the_task.get(timeout=WAIT_SECONDS) is None

@@ -13,12 +13,11 @@ from apps.accounts.models import Role
 from contracts import ROOT
 from tests.cloud.live.listener import listening
 from tests.cloud.school import School, make_person, raised
-from tests.cloud.server import Server, running_server, until
+from tests.cloud.server import Server, running_server
 from tests.doors.collector import Collector, collecting
+from tests.patience import until
 
 pytestmark = pytest.mark.slow
-
-SECONDS = 20
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def test_a_press_is_one_trace_from_the_gateway_to_the_screen(
         )
         assert answer.status_code == httpx.codes.OK
         assert listener.next()["type"] == "alert.created"
-    until(lambda: len(collector.of(trace_id)) >= 4, SECONDS)
+    until(lambda: len(collector.of(trace_id)) >= 4)
     spans = {span.name: span for span in collector.of(trace_id)}
     request = spans["POST api/v1/edge/events"]
     ingest, relay, hub = spans["ingest"], spans["relay"], spans["hub"]
@@ -74,7 +73,7 @@ def test_no_span_tells_of_a_person_or_of_what_was_typed(server: Server, collecto
     headers = {"Authorization": f"Bearer {person.token}"}
     httpx.get(f"{server.url}/api/v1/alerts?search=typed-by-tess", headers=headers)
     httpx.post(f"{server.url}/api/v1/auth/login", json={"email": "tess@school.example", "password": "hunter2hunter2"})
-    until(lambda: len(collector.spans) >= before + 2, SECONDS)
+    until(lambda: len(collector.spans) >= before + 2)
     for told in (b"typed-by-tess", b"tess@", b"hunter2", person.token.encode(), person.name.encode()):
         assert told not in collector.raw
 

@@ -22,7 +22,7 @@ RELEASE: Final = "bookworm"
 PACKAGES: Final = "python3,python3-venv,ca-certificates"
 WHEELS: Final = "/wheels"
 VERSION: Final = "import platform; print(platform.python_version())"
-SECONDS: Final = 900
+SECONDS: Final = 3000
 # Beyond this a failed command has said enough.
 LAST_CHARACTERS: Final = 8000
 ISOLATED: Final = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=SIGKILL", "--")

@@ -14,7 +14,7 @@ from devstack.processes import NAMES
 from tests.fresh import machine
 from tests.fresh.machine import Machine
 
-pytestmark = [pytest.mark.fresh, pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("fresh")]
+pytestmark = [pytest.mark.fresh, pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("fresh")]
 
 COMMANDS = """
 trap 'status=$?; [ $status = 0 ] || ./dev logs -n 20; exit $status' EXIT

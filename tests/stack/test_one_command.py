@@ -18,7 +18,7 @@ from devstack.account import myself
 from devstack.errors import Refusal
 from devstack.paths import STATE_VERSION, Needed, check_room, layout, prepare, run_folder
 from devstack.testing import Stack, not_started
-from tests.patience import Promise
+from tests.patience import Promise, until
 
 pytestmark = pytest.mark.stack
 
@@ -185,6 +185,7 @@ def test_what_dies_comes_back(stack: Stack, name: str, record_property: Figure) 
     while (now := stack.status()[name]).state != "running" or now.pid in (None, before.pid):
         assert promise.was_kept(), now
     record_property("figure", f"kill -9: {name} was back after {time.monotonic() - began:.1f} s")
+    until(stack.ready)
     [one] = stack.press("--type", "test")
     assert one.stored_ms is not None
     assert one.shown_ms is not None
