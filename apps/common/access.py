@@ -117,7 +117,7 @@ class SecondFactorNeeded(Forbidden):
     """
 
     code = "second_factor_needed"
-    default_detail = "A second factor is asked of you here: set one up, then try again."
+    default_detail = "A second factor is asked of you here: set one up at /account/second-factor/, then try again."
 
 
 class NotBySingleSignOn(Forbidden):

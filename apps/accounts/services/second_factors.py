@@ -81,7 +81,7 @@ class OwnSecondFactorFirst(Conflict):
     """Who asks the administrators of an organization for a second factor has one, or would lock themselves out."""
 
     code = "own_second_factor_first"
-    default_detail = "Set up a second factor of your own first: without one you could not even change this back."
+    default_detail = "Set up a second factor of your own first, at /account/second-factor/, or you lock yourself out."
 
 
 class Enrolment(msgspec.Struct, frozen=True):
