@@ -84,16 +84,18 @@ class Armed:
     """The times for which buttons are or were armed, by hardware id."""
 
     by_device: Mapping[str, Sequence[DrillArm]] = field(default_factory=dict)
+    _taken: dict[UUID, str] = field(default_factory=dict)
 
-    def covers(self, device: str, alert_id: str, earliest: datetime, latest: datetime) -> bool:
-        """Whether a press is the one that its button was armed for: for all of the time in which it can have been."""
-        return any(
-            arm.armed_at <= earliest and latest <= arm.expires_at and arm.alert_id in (None, alert_id)
-            for arm in self.by_device.get(device, ())
-        )
-
-
-NONE_ARMED: Final = Armed()
+    def take(self, device: str, alert_id: str, earliest: datetime, latest: datetime) -> DrillArm | None:
+        """What the button was armed by, if this is the press that it was armed for: for all of the time in which the
+        press can have been. The next press is real.
+        """
+        for one in self.by_device.get(device, ()):
+            taken_by = one.alert_id or self._taken.get(one.id, alert_id)
+            if one.armed_at <= earliest and latest <= one.expires_at and taken_by == alert_id:
+                self._taken[one.id] = alert_id
+                return one
+        return None
 
 
 def arm(*, principal: Principal, organization: UUID, device_id: str, now: datetime) -> ArmedDrill:
@@ -161,15 +163,10 @@ def armed_for(organization: UUID, devices: Iterable[str], buildings: frozenset[U
     return Armed(by_device)
 
 
-def use(organization: UUID, device: str, alert_id: str, *, at: datetime) -> None:
+def use(arm: DrillArm, alert_id: str, *, at: datetime) -> None:
     """The press came that a button was armed for: its next one is real."""
-    arms = DrillArm.objects.filter(
-        organization_id=organization, hardware_id=device, alert_id=None, expires_at__gt=at - LOOKED_BACK
-    )
-    for one in arms:
-        one.alert_id, one.used_at = alert_id, at
-        DrillArm.objects.filter(id=one.id, alert_id=None).update(alert_id=alert_id, used_at=at)
-        _announce("drill.disarmed", one)
+    if DrillArm.objects.filter(id=arm.id, alert_id=None).update(alert_id=alert_id, used_at=at):
+        _announce("drill.disarmed", arm)
 
 
 def end_for(

@@ -150,7 +150,7 @@ def armed_for(batch: Batch, events: Iterable[PressFacts]) -> drills.Armed:
     """The times for which the buttons of these presses were armed, as far as any says that it is a drill."""
     claiming = {event.device for event in events if event.drill}
     if not claiming:
-        return drills.NONE_ARMED
+        return drills.Armed()
     return drills.armed_for(batch.organization_id, claiming, batch.buildings, now=batch.received_at)
 
 
@@ -182,20 +182,21 @@ def _joinable(batch: Batch, event: AlertPressedAgain, press: Press) -> Alert | N
 
 
 def _takes(alert: Alert, press: Press) -> bool:
-    """Whether the press was certainly made while the alert was open, and is told to the same people as the alert.
+    """Whether the press is told to the same people as the alert, and certainly belongs to it.
 
-    When a gateway's people closed an alert is known by that gateway's clock alone; what it heard before, it has said
-    before. So nothing joins such an alert any more.
+    An open alert is still before everyone, as it is at the gateway. A closed one is joined only where the press was
+    certainly made while it was open. When a gateway's people closed an alert is known by that gateway's clock alone;
+    what it heard before, it has said before. So nothing joins such an alert any more.
     """
     row, dated = press.row, press.dated
+    if (alert.alert_type, alert.is_silent, alert.is_drill) != (row.type, row.silent, row.drill):
+        return False
+    if alert.resolved_at is None:
+        return True
     opened_at = alert.triggered_at
     if alert.metadata and "earliest_at" in alert.metadata:
         opened_at = datetime.fromisoformat(alert.metadata["earliest_at"])
-    return (
-        (alert.alert_type, alert.is_silent, alert.is_drill) == (row.type, row.silent, row.drill)
-        and opened_at <= dated.earliest
-        and (alert.resolved_at is None or (dated.is_before(alert.resolved_at) and services.was_closed_in_cloud(alert)))
-    )
+    return opened_at <= dated.earliest and dated.is_before(alert.resolved_at) and services.was_closed_in_cloud(alert)
 
 
 def _joining(batch: Batch, press: Press) -> services.JoiningPress:

@@ -13,6 +13,7 @@ from apps.alerts import drills, services
 from apps.alerts.ingest.batch import Batch, Dated
 from apps.alerts.ingest.messages import AlertRaised, AnyEvent, PressFacts
 from apps.alerts.ingest.names import Kind, known_names
+from apps.alerts.models import DrillArm
 from apps.common.ids import new_id
 from apps.common.times import rfc3339
 from apps.tenancy import selectors as tenancy
@@ -50,6 +51,8 @@ class Press(NamedTuple):
     claims_drill: bool
     is_known: bool
     """Whether this very event was stored before."""
+    arm: DrillArm | None = None
+    """What its button was armed by, where it is a drill."""
 
     def renamed(self, name: str) -> "Press":
         """The same press, for an alert of this name."""
@@ -91,14 +94,14 @@ def raise_alerts(batch: Batch, presses: Sequence[Press]) -> set[int]:
 def press_of(batch: Batch, event: PressFacts, number: int, *, armed: drills.Armed, is_known: bool = False) -> Press:
     """What an alert of this press is written from."""
     dated = batch.dated(event.hops)
-    is_drill = event.drill and armed.covers(event.device, event.press_id, dated.earliest, dated.latest)
+    arm = armed.take(event.device, event.press_id, dated.earliest, dated.latest) if event.drill else None
     metadata: dict[str, object] = {
         "policy": event.policy,
         "room": event.room,
         "pattern": event.pattern,
         "key": event.key,
         "earliest_at": dated.earliest if dated.earliest != dated.pressed_at else None,
-        "drill_claimed": True if event.drill and not is_drill else None,
+        "drill_claimed": True if event.drill and arm is None else None,
     }
     if dated.original is not None:
         metadata |= {"clock_suspect": True, "pressed_at_by_gateway": dated.original}
@@ -116,7 +119,7 @@ def press_of(batch: Batch, event: PressFacts, number: int, *, armed: drills.Arme
         type=event.type,
         severity=event.severity,
         silent=event.silent,
-        drill=is_drill,
+        drill=arm is not None,
         pressed_at=dated.pressed_at,
         live=event.live,
         hops={
@@ -127,7 +130,7 @@ def press_of(batch: Batch, event: PressFacts, number: int, *, armed: drills.Arme
         },
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
-    return Press(row, dated, event.drill, is_known)
+    return Press(row, dated, event.drill, is_known, arm)
 
 
 def press_names(batch: Batch, event: AnyEvent) -> set[str]:
@@ -183,21 +186,21 @@ def _announce(batch: Batch, made: Sequence[Written], presses: Mapping[int, Press
     if not made:
         return
     services.announce_alerts("alert.created", [row.id for row in made if row.id], [row.triggered_at for row in made])
-    real: list[drills.RealPress] = []
+    drill_is_open = made[0].drill_is_open
     for row in made:
         press = presses[row.number]
         if row.is_unattributed:
             detail = "A press of a device that is not one of this gateway's buildings: find it, then register it."
             batch.remark(row.device, "unattributed_device", detail)
-        if press.row.drill:
-            drills.use(batch.organization_id, row.device, press.row.alert_id, at=batch.received_at)
-        else:
-            real.append(drills.RealPress(row.name, row.site, press.dated.latest, press.row.silent))
-            if press.claims_drill:
-                detail = "A press counts as real: no drill was armed for all of the time in which it can have been."
-                batch.remark(row.device, "drill_not_armed", detail)
-    if real and (made[0].drill_is_open or len(real) < len(made)):
-        end_drills(batch, real)
+        if press.arm is not None:
+            drill_is_open = True
+            drills.use(press.arm, press.row.alert_id, at=batch.received_at)
+        elif press.claims_drill:
+            detail = "A press counts as real: no drill was armed for all of the time in which it can have been."
+            batch.remark(row.device, "drill_not_armed", detail)
+    if drill_is_open:
+        real = [(row, presses[row.number]) for row in made if presses[row.number].arm is None]
+        end_drills(batch, [drills.RealPress(row.name, row.site, one.dated.latest, one.row.silent) for row, one in real])
 
 
 def end_drills(batch: Batch, real: Sequence[drills.RealPress]) -> None:
