@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from msgspec import UnsetType
 
 from apps.alerts.ingest.messages import Hops
@@ -35,8 +36,7 @@ class Quarantined(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Dated:
+class Dated(msgspec.Struct, frozen=True):
     """When a press was, by the cloud's clock: at some moment from `earliest` to `latest`.
 
     `pressed_at` is the moment that is shown; `original` what the gateway had said, where that could not be believed.
@@ -81,11 +81,11 @@ class Batch:
         digest = sha256(":".join(map(str, (self.gateway_id, *facts))).encode()).hexdigest()
         return f"{alert_id}@{digest[:NAME_DIGITS]}"
 
-    @property
+    @cached_property
     def _clock_is_lost(self) -> bool:
         return abs(self.clock_error) > CLOCK_LIMIT
 
-    @property
+    @cached_property
     def _fast(self) -> timedelta:
         """By how much, at least, the gateway's clock is ahead."""
         return timedelta(0) if self._clock_is_lost else max(-self.clock_error, timedelta(0))

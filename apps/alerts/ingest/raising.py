@@ -100,9 +100,11 @@ def press_of(batch: Batch, event: PressFacts, number: int, *, armed: drills.Arme
         "room": event.room,
         "pattern": event.pattern,
         "key": event.key,
-        "earliest_at": dated.earliest if dated.earliest != dated.pressed_at else None,
-        "drill_claimed": True if event.drill and arm is None else None,
     }
+    if dated.earliest != dated.pressed_at:
+        metadata["earliest_at"] = dated.earliest
+    if event.drill and arm is None:
+        metadata["drill_claimed"] = True
     if dated.original is not None:
         metadata |= {"clock_suspect": True, "pressed_at_by_gateway": dated.original}
     elif event.clock_suspect:

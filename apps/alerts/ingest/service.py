@@ -79,7 +79,7 @@ class Undecodable(NamedTuple):
 Decoded = AnyEvent | ReadInPart | Undecodable
 
 
-class Numbered(NamedTuple):
+class Numbered(msgspec.Struct, frozen=True):
     """An event, its place in the batch, the id that it came under, and whether it was stored before."""
 
     number: int
@@ -185,7 +185,8 @@ def _store(batch: Batch, decoded: Sequence[Decoded], locked: Collection[str]) ->
             held = "Another transaction has this alert."
             results[number] = EventResult(_id_sent(one), "retry", "locked", held)
             continue
-        numbered = Numbered(number, event, _id_sent(one), event.event_id not in fresh)
+        id_sent = event.event_id if one is event else _id_sent(one)
+        numbered = Numbered(number, event, id_sent, event.event_id not in fresh)
         fresh.discard(event.event_id)
         if isinstance(one, ReadInPart) and not numbered.is_known:
             _guarded(partial(_say_what_was_guessed, batch, one))
