@@ -2,9 +2,9 @@
 
 amqtt 0.12 as it comes lets a client in without a certificate, takes any client id (and with it another client's
 session) before it asks who is there, publishes last wills past every topic rule, hands a new connection the retained
-messages of everybody's subscriptions, and never ends a silent connection. So here a connection passes `_admit` first:
-it has shown a certificate of this organization's CA, its client id is that certificate's name, and its will keeps to
-its own topics.
+messages of everybody's subscriptions, never ends a silent connection, and lets one client's flood delay all others. So
+here a connection passes `_admit` first: it has shown a certificate of this organization's CA, its client id is that
+certificate's name, and its will keeps to its own topics; and its packets come through `broker_packets.Reader`.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from amqtt.adapters import ReaderAdapter, StreamWriterAdapter
+from amqtt.adapters import StreamWriterAdapter
 from amqtt.broker import Broker, RetainedApplicationMessage
 from amqtt.contexts import Action, BrokerConfig, ListenerConfig, ListenerType
 from amqtt.errors import AMQTTError
@@ -29,54 +29,16 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from typing_extensions import override
 
-from devstack.acl import Use, known, may, may_retain
+from devstack.acl import GATEWAY, Use, known, may, may_retain
+from devstack.broker_packets import Rate, Reader
 
 log = logging.getLogger("safesignal.broker")
 
 # From the TCP connection to a complete CONNECT.
 SECONDS_TO_CONNECT = 10.0
-# The largest packet of ours is a configuration command of 2 KiB; nobody needs more than this.
-LARGEST_READ = 65_536
-
-
-class Reader(ReaderAdapter):
-    """A client's bytes, with CONNECT to be read twice, an end for silent connections, and a limit of size."""
-
-    def __init__(self, stream: asyncio.StreamReader) -> None:
-        self._stream = stream
-        self._replay = bytearray()
-        self._recording: bytearray | None = bytearray()
-        self._silence: float | None = None
-        self._heard_at = asyncio.get_running_loop().time()
-
-    @override
-    async def read(self, n: int = -1) -> bytes:
-        if n > LARGEST_READ:
-            log.warning("A packet of %d bytes: connection closed", n)
-            return b""
-        if self._replay:
-            data = bytes(self._replay[:n])
-            del self._replay[:n]
-            return data
-        until = None if self._silence is None else self._heard_at + self._silence
-        try:
-            async with asyncio.timeout_at(until):
-                data = await self._stream.readexactly(n)
-        except TimeoutError:
-            return b""
-        self._heard_at = asyncio.get_running_loop().time()
-        if self._recording is not None:
-            self._recording += data
-        return data
-
-    @override
-    def feed_eof(self) -> None:
-        self._stream.feed_eof()
-
-    def again(self, keep_alive: int) -> None:
-        """Read what was read so far once more; and let 1.5 times keep alive of silence be the end (MQTT 3.1.2.10)."""
-        self._replay, self._recording = self._recording or bytearray(), None
-        self._silence = keep_alive * 1.5 if keep_alive > 0 else None
+# What a button may send before its connection is slowed down: far more than any hand, or a backlog of its own flash.
+PRESSES_AT_ONCE = 200
+PRESSES_A_SECOND = 50.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +106,8 @@ class OrganizationBroker(Broker):
         elif connect.will_flag and not may(name, connect.will_topic or "", Use.PUBLISH):
             reason, code = f"a will for {connect.will_topic!r}", NOT_AUTHORIZED
         else:
-            reader.again(connect.keep_alive)
+            rate = None if GATEWAY.match(name) else Rate(per_second=PRESSES_A_SECOND, burst=PRESSES_AT_ONCE)
+            reader.admit(keep_alive=connect.keep_alive, rate=rate)
             return name
         log.warning("Refused %s: %s", name, reason)
         await ConnackPacket.build(0, code).to_stream(StreamWriterAdapter(writer))

@@ -2,108 +2,19 @@
 
 import asyncio
 import contextlib
-import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import aiomqtt
 import pytest
 
 from devstack import pki
-from tests.patience import WAIT_SECONDS
-from tests.stack import brokers
+from tests.stack.school import School, heard_by, next_of
 
 pytestmark = pytest.mark.stack
 
-ARRIVES = WAIT_SECONDS
 ACCEPTED = b"\x20\x02\x00\x00"
-
-
-@dataclass(frozen=True)
-class School:
-    """A running broker, and the certificates of its school."""
-
-    port: int
-    certificates: Path
-
-    def client(
-        self,
-        identity: pki.Identity | None,
-        *,
-        client_id: str | None = None,
-        clean: bool = True,
-    ) -> aiomqtt.Client:
-        context = ssl.create_default_context(cafile=str(self.certificates / "root.pem"))
-        if identity is not None:
-            context.load_cert_chain(identity.certificate, identity.key)
-        name = client_id or (identity.name if identity else "nobody")
-        return aiomqtt.Client(
-            "127.0.0.1", self.port, identifier=name, tls_context=context, clean_session=clean, timeout=WAIT_SECONDS,
-        )  # fmt: skip
-
-    def button(self, number: int) -> pki.Identity:
-        return pki.button_identity(self.certificates, pki.device_ids(self.certificates)[number])
-
-    def gateway(self) -> pki.Identity:
-        return pki.gateway_identity(self.certificates, brokers.GATEWAY_ID)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pki")
-    pki.make_pki(folder, buttons=4)
-    pki.gateway_identity(folder, brokers.GATEWAY_ID)
-    return folder
-
-
-BROKERS: dict[str, Callable[[Path, Path], AbstractContextManager[int]]] = {
-    "amqtt": brokers.amqtt,
-    "mosquitto": brokers.mosquitto,
-}
-
-
-def broker_or_skip(name: str) -> None:
-    """Skip where a broker is not installed; in CI it must be."""
-    if name == "mosquitto" and brokers.mosquitto_binary() is None:
-        reason = "Mosquitto is not installed (Debian: apt install mosquitto)"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-
-
-@pytest.fixture(scope="module", params=sorted(BROKERS))
-def school(
-    request: pytest.FixtureRequest, certificates: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[School]:
-    name: str = request.param
-    broker_or_skip(name)
-    with BROKERS[name](certificates, tmp_path_factory.mktemp(name)) as port:
-        yield School(port, certificates)
-
-
-@asynccontextmanager
-async def heard_by(client: aiomqtt.Client, *topics: str) -> AsyncIterator[asyncio.Queue[aiomqtt.Message]]:
-    """What arrives at a connected client, as a queue."""
-    heard: asyncio.Queue[aiomqtt.Message] = asyncio.Queue()
-
-    async def listen() -> None:
-        with contextlib.suppress(aiomqtt.MqttError):
-            async for message in client.messages:
-                heard.put_nowait(message)
-
-    for topic in topics:
-        await client.subscribe(topic, qos=1)
-    task = asyncio.create_task(listen())
-    try:
-        yield heard
-    finally:
-        task.cancel()
-
-
-async def next_of(heard: asyncio.Queue[aiomqtt.Message]) -> aiomqtt.Message:
-    async with asyncio.timeout(ARRIVES):
-        return await heard.get()
 
 
 async def refused(client: AbstractAsyncContextManager[aiomqtt.Client]) -> bool:

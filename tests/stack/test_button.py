@@ -16,7 +16,7 @@ from devstack import pki
 from devstack.simulated import SimulatedButton
 from tests.patience import WAIT_SECONDS
 from tests.stack import brokers
-from tests.stack.test_broker import School
+from tests.stack.school import School
 
 pytestmark = pytest.mark.stack
 

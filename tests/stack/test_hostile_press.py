@@ -19,7 +19,7 @@ from tests.edge.support.process import AgentProcess
 from tests.edge.support.rig import until
 from tests.edge.support.school import ROOMS, configuration
 from tests.stack import brokers
-from tests.stack.test_broker import BROKERS, broker_or_skip
+from tests.stack.school import BROKERS, broker_or_skip
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
