@@ -27,6 +27,7 @@ from edge_agent.messages.building import Ack, Play
 from edge_agent.messages.cloud import AlertDocument, Configuration
 from edge_agent.messages.events import ActionFailed, ActionStarted, Event, PressEvent, Status
 from edge_agent.messages.press import Press, PressId, press_of_topic, read_press
+from edge_agent.order import InOrder, Outgoing
 from edge_agent.store import statements
 from edge_agent.store.statements import Statement
 from edge_agent.store.store import Kept
@@ -46,14 +47,6 @@ ACT_AFTER_RESTART = timedelta(minutes=10)
 
 QUEUE_SECONDS = 10.0
 """For so long after the broker is there, a message may be one that waited at it."""
-
-
-@dataclass(slots=True)
-class Outgoing:
-    """An event on its way to the cloud. Until `stored` is done it exists in memory only."""
-
-    event: Event
-    stored: asyncio.Future[None]
 
 
 class Building(Protocol):
@@ -94,6 +87,7 @@ class Gateway:
     ids: EventIds = field(default_factory=EventIds)
     _unstored: dict[PressId, asyncio.Future[None]] = field(default_factory=dict)
     _acted: "list[_Taken]" = field(default_factory=list)
+    _order: InOrder = field(default_factory=InOrder)
     _effects: set[asyncio.Task[None]] = field(default_factory=set)
     _linked_at: float | None = None
     """`Instant.elapsed` since when the broker is there; None while it is not."""
@@ -141,6 +135,7 @@ class Gateway:
     def _carry_out(self, decision: Decision, ack: Ack, body: bytes, now: Instant, deadline: float) -> None:
         """Commit, and act when that is done or the deadline has come. Callbacks, no task: 200 may press at once."""
         press, events = decision.press, self._stamped(decision.events)
+        self._order.expect(events)
         alert_id = None if decision.last is None else decision.last.alert_id
         writes = [statements.press(press, decision.outcome, alert_id, now.wall, body), *map(statements.event, events)]
         writes += map(statements.alert, decision.ended)
@@ -193,7 +188,7 @@ class Gateway:
             await asyncio.sleep(0.001)
         batch, self._acted = self._acted, []
         writes = [write for taken in batch for write in self._passed(taken)]
-        self.cloud.offer([Outgoing(event, taken.stored) for taken in batch for event in taken.events])
+        self._offer([Outgoing(event, taken.stored) for taken in batch for event in taken.events])
         if writes:
             self.disk.submit(*writes)
         for taken in batch:
@@ -228,7 +223,11 @@ class Gateway:
         stamped = self._stamped(events)
         if stamped:
             stored = self.disk.submit(*map(statements.event, stamped))
-            self.cloud.offer([Outgoing(event, stored) for event in stamped])
+            self._offer([Outgoing(event, stored) for event in stamped])
+
+    def _offer(self, outgoing: Sequence[Outgoing]) -> None:
+        if ready := self._order.ready(outgoing):
+            self.cloud.offer(ready)
 
     def trouble(self, word: str, *, detail: str | None = None) -> None:
         """Something is wrong with the gateway itself."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +11,10 @@ from typing import TypeVar
 
 import msgspec
 
-from edge_agent import times
 from edge_agent.decision.state import Alert
 from edge_agent.messages.press import PressId
+from edge_agent.store import backlog
+from edge_agent.store.backlog import Busy, Due, Row
 from edge_agent.store.schema import open_reader
 from edge_agent.store.statements import Statement
 from edge_agent.store.writer import Writer
@@ -35,21 +36,13 @@ class Kept:
     """The alerts with events that the cloud has yet to hear."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An event of the outbox, ready to be sent."""
-
-    event_id: str
-    alert_id: str | None
-    payload: bytes
-
-
 class Store:
     """`on_open` runs, in the loop, whenever the file could be opened."""
 
     def __init__(self, folder: Path, *, on_open: Callable[[], None], on_health: Callable[[str | None], None]) -> None:
         self._path = folder / "gateway.sqlite3"
         self._writer = Writer(self._path, on_open=on_open, on_health=on_health)
+        self._turn = ""
         self._reader = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-reader")
 
     def start(self) -> None:
@@ -69,35 +62,17 @@ class Store:
         """What was known when the gateway stopped."""
         return await self._read(_load)
 
-    async def due(self, limit: int, without: Collection[str], now: datetime) -> list[Row]:
-        """The next events for the cloud: alerts before all else, each alert's in order."""
+    async def due(self, limit: int, each: int, busy: Busy, now: datetime) -> Due:
+        """The next events for the cloud: of alerts before all else, in order for each alert, a few of each device in
+        turn, so that none waits for another's flood."""
+        due, self._turn = await self._read(
+            lambda connection: backlog.due(connection, limit, each, busy, now, self._turn)
+        )
+        return due
 
-        def read(connection: sqlite3.Connection) -> list[Row]:
-            rows = connection.execute(
-                "SELECT event_id, alert_id, payload FROM outbox WHERE forwarded_at IS NULL"
-                " AND (retry_at IS NULL OR retry_at <= ?) ORDER BY urgency, event_id LIMIT ?",
-                (times.text(now), limit + len(without)),
-            )
-            return [Row(*row) for row in rows if row[0] not in without][:limit]
-
-        return await self._read(read)
-
-    async def story(self, alert_ids: Iterable[str], now: datetime) -> list[Row]:
-        """What the cloud has yet to hear of these alerts, in order."""
-
-        def read(connection: sqlite3.Connection) -> list[Row]:
-            rows = [
-                Row(*row)
-                for alert_id in alert_ids
-                for row in connection.execute(
-                    "SELECT event_id, alert_id, payload FROM outbox WHERE forwarded_at IS NULL AND alert_id = ?"
-                    " AND (retry_at IS NULL OR retry_at <= ?)",
-                    (alert_id, times.text(now)),
-                )
-            ]
-            return sorted(rows, key=lambda row: row.event_id)
-
-        return await self._read(read)
+    async def before(self, alert_id: str, event_id: str, limit: int, now: datetime) -> list[Row]:
+        """The first events of an alert that the cloud has yet to hear, older than `event_id`."""
+        return await self._read(lambda connection: backlog.of_alert(connection, alert_id, limit, now, before=event_id))
 
     async def row(self, event_id: str) -> Row | None:
         """One event, forwarded or not."""

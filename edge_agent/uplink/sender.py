@@ -9,7 +9,7 @@ import msgspec
 
 from edge_agent import times
 from edge_agent.messages.cloud import Answer
-from edge_agent.store.store import Row
+from edge_agent.store.backlog import Row
 from edge_agent.uplink.credentials import Credentials, CredentialsRefusedError
 
 EVENTS_PATH = "/api/v1/edge/events"

@@ -1,11 +1,11 @@
-"""Two lanes to the cloud, side by side: what is fresh, and what waited."""
+"""Two lanes to the cloud, side by side: what is fresh, and what waited; in both, devices take turns."""
 
 import asyncio
 import contextlib
 import logging
 import sqlite3
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 
 import httpx
@@ -13,13 +13,15 @@ import msgspec
 
 from edge_agent import times
 from edge_agent.backoff import Backoff
-from edge_agent.gateway import Gateway, Outgoing
+from edge_agent.gateway import Gateway
 from edge_agent.messages.cloud import Answer, Result
+from edge_agent.order import Outgoing
 from edge_agent.store import statements
+from edge_agent.store.backlog import Busy, Row
 from edge_agent.store.statements import Statement
-from edge_agent.store.store import Kept, Row, Store
+from edge_agent.store.store import Kept, Store
 from edge_agent.uplink.credentials import Credentials
-from edge_agent.uplink.fresh import Fresh, latest
+from edge_agent.uplink.fresh import EACH_AT_ONCE, Fresh
 from edge_agent.uplink.sender import Sender, UnavailableError
 
 log = logging.getLogger(__name__)
@@ -30,8 +32,12 @@ LOOK_AGAIN_SECONDS = 30.0
 TRIES_APART_SECONDS = 0.2
 RETRY_SECONDS = 0.5
 """How long an event rests that the cloud asks for again: its alert is locked there, and the others go on."""
-STORY_SECONDS = 1.0
-"""How long a fresh alert waits for the disk to say what of its story is still untold."""
+FRESH_REQUESTS = 3
+"""Requests of fresh events under way at once, each for other devices: a slow answer delays only those in it."""
+OLDER_AT_ONCE = 20
+"""How many events of an alert that wait in the backlog are sent ahead of its fresh ones in a request."""
+OLDER_SECONDS = 1.0
+"""How long a fresh alert waits for the disk to say what of it waits in the backlog."""
 
 
 class Uplink:
@@ -49,10 +55,8 @@ class Uplink:
         self._sender = Sender(http, credentials, self, clock)
         self._store, self._clock = store, clock
         self._fresh = Fresh()
-        self._under_way: frozenset[str] = frozenset()
-        """The alerts of which the backlog's lane is telling: the other one waits for it, since the cloud would."""
-        self._telling: frozenset[str] = frozenset()
-        """The events that the fresh lane is sending."""
+        self._busy: set[str] = set()
+        """The devices of whose alerts a request under way speaks."""
         self._resting: dict[str, str | None] = {}
         """Event and alert of what the cloud asked for again, until it is sent again."""
         self._offered, self._due = asyncio.Event(), asyncio.Event()
@@ -81,7 +85,8 @@ class Uplink:
         """Send for as long as the gateway runs."""
         self._gateway = gateway
         async with asyncio.TaskGroup() as lanes:
-            lanes.create_task(self._lane(self._send_fresh, self._pause_until_pressed, greatest=5.0))
+            for _ in range(FRESH_REQUESTS):
+                lanes.create_task(self._lane(self._send_fresh, self._pause_until_pressed, greatest=5.0))
             lanes.create_task(self._lane(self._send_backlog, asyncio.sleep, greatest=15.0))
 
     def cloud_went_away(self) -> None:
@@ -127,36 +132,62 @@ class Uplink:
                 await self._offered.wait()
 
     async def _send_fresh(self) -> None:
-        resting = self._resting.keys() | {alert for alert in self._resting.values() if alert is not None}
-        rows = self._fresh.next(self._under_way | resting)
+        rows = self._fresh.next(self._busy | self._resting.keys() | self._resting_alerts)
         if not rows:
             self._offered.clear()
             await self._offered.wait()
             return
-        rows = latest(await self._with_story(rows))
-        self._telling = frozenset(row.event_id for row in rows)
-        try:
-            await self._sender.send(rows)
-        except UnavailableError:
-            self._fresh.cloud_is_away()
-            raise
-        finally:
-            self._telling = frozenset()
+        with self._speaking_for(rows):
+            rows = await self._with_older(rows)
+            try:
+                await self._sender.send(rows)
+            except UnavailableError:
+                self._fresh.cloud_is_away()
+                raise
 
-    async def _with_story(self, rows: list[Row]) -> list[Row]:
-        """These, and what is still untold of the same alerts, in order."""
-        behind = self._fresh.lagging & {row.alert_id for row in rows if row.alert_id is not None}
-        if not behind:
-            return rows
+    @contextlib.contextmanager
+    def _speaking_for(self, rows: Sequence[Row]) -> Iterator[None]:
+        """One request at a time speaks for a device: so the order of its alerts is kept, and the other requests are
+        for others."""
+        devices = {row.device for row in rows}
+        self._busy |= devices
         try:
-            async with asyncio.timeout(STORY_SECONDS):
-                story = await self._store.story(behind, self._clock())
+            yield
+        finally:
+            self._busy -= devices
+            self._offered.set()
+            self._due.set()
+
+    async def _with_older(self, rows: Sequence[Row]) -> list[Row]:
+        """These, and before them what the cloud has yet to hear of the same alerts; where that is much, a part of it
+        alone."""
+        chosen: list[Row] = []
+        alerts: dict[str | None, list[Row]] = {}
+        for row in rows:
+            alerts.setdefault(row.alert_id, []).append(row)
+        for alert_id, held in alerts.items():
+            older = await self._older(alert_id, held[0].event_id) if alert_id in self._fresh.lagging else []
+            if older is None:
+                chosen += [row for row in held if row.tells_of_press]
+                continue
+            chosen += older[:OLDER_AT_ONCE]
+            if len(older) <= OLDER_AT_ONCE:
+                chosen += held
+        if not chosen:
+            raise UnavailableError("the disk does not say what goes before these events")
+        return sorted(chosen, key=lambda row: row.event_id)
+
+    async def _older(self, alert_id: str | None, event_id: str) -> list[Row] | None:
+        """None when the disk does not say: then only a press may go, of which the cloud can make an alert by itself."""
+        if alert_id is None:
+            return []
+        try:
+            async with asyncio.timeout(OLDER_SECONDS):
+                older = await self._store.before(alert_id, event_id, OLDER_AT_ONCE + 1, self._clock())
         except Exception as error:
-            log.warning("the story of an alert cannot be read", extra={"reason": str(error) or type(error).__name__})
-            return rows
-        fresh = {row.event_id for row in rows}
-        earlier = [row for row in story if row.event_id not in fresh and row.event_id < rows[-1].event_id]
-        return sorted([*earlier, *rows], key=lambda row: row.event_id)
+            log.warning("older events of an alert cannot be read", extra={"reason": str(error) or type(error).__name__})
+            return None
+        return [row for row in older if row.event_id not in self._answered]
 
     async def _send_backlog(self) -> None:
         if self._to_check is not None:
@@ -166,17 +197,14 @@ class Uplink:
         if self._lost:
             self._lost = False
             self._fresh.lagging |= await self._store.waiting()
-        spoken_for = self._fresh.ids | self._telling | self._answered | self._resting.keys()
-        rows = await self._store.due(BACKLOG_AT_ONCE, spoken_for, self._clock())
+        busy = Busy(self._fresh.ids | self._answered | self._resting.keys(), self._fresh.alerts | self._resting_alerts)
+        due = await self._store.due(BACKLOG_AT_ONCE, EACH_AT_ONCE, busy, self._clock())
+        rows = [row for row in due.rows if row.device not in self._busy and row.alert_id not in self._fresh.alerts]
         if rows:
-            self._under_way = frozenset(row.alert_id for row in rows if row.alert_id is not None)
-            try:
+            with self._speaking_for(rows):
                 await self._sender.send(rows)
-            finally:
-                self._under_way = frozenset()
-                self._offered.set()
             return
-        if moved == self._fresh.moved:
+        if moved == self._fresh.moved and not due.rows and not due.skipped:
             self._fresh.lagging.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_AGAIN_SECONDS):
@@ -214,6 +242,10 @@ class Uplink:
             self._confirmed = max(self._confirmed or "", *(row.event_id for row in kept))
         if self._gateway is not None:
             self._gateway.forwarded(row.alert_id for row in kept if row.alert_id is not None)
+
+    @property
+    def _resting_alerts(self) -> set[str]:
+        return {alert for alert in self._resting.values() if alert is not None}
 
     def _rest(self, rows: Sequence[Row]) -> None:
         """Send these again a little later; until then they hold up nothing but their own alerts."""

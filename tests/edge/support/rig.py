@@ -10,9 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.gateway import Gateway, Outgoing
+from edge_agent.gateway import Gateway
 from edge_agent.messages.building import Ack, Play
 from edge_agent.messages.events import Event
+from edge_agent.order import Outgoing
 from edge_agent.store.store import Kept, Store
 from tests.edge.support.school import DEVICES, policy
 from tests.patience import WAIT_SECONDS
