@@ -72,6 +72,24 @@ def patterns() -> Patterns:
     return msgspec.json.decode(load("patterns.json"), type=Patterns)
 
 
+class TroubleKind(msgspec.Struct, frozen=True):
+    """What begins and ends a kind of trouble; `of`: gateway or device."""
+
+    of: str
+    ends_by: list[str]
+    begins: str
+    ends: str
+
+
+def gateway_troubles() -> dict[str, TroubleKind]:
+    """The kinds of trouble that a gateway reports."""
+
+    class Table(msgspec.Struct):
+        kinds: dict[str, TroubleKind]
+
+    return msgspec.json.decode(load("gateway_troubles.json"), type=Table).kinds
+
+
 def messages() -> list[str]:
     """The names of all messages (`common` holds definitions only)."""
     return sorted(path.parent.name for path in ROOT.glob("*/schema.json") if path.parent.name != "common")

@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 
 import httpx
+import msgspec
 
 from edge_agent.button_side import ButtonSide
 from edge_agent.clock import Clock, certificate_begin
 from edge_agent.configuration import ConfigurationKeeper
 from edge_agent.downlink import DownlinkClient
 from edge_agent.gateway import Gateway
-from edge_agent.messages.cloud import AlertCreated, AlertUpdated, Command, ConfigChanged
+from edge_agent.intake import Intake
+from edge_agent.messages.cloud import AlertCreated, AlertUpdated, Command, ConfigChanged, Cursor
 from edge_agent.settings import Settings
 from edge_agent.store import statements
+from edge_agent.store.statements import Statement
 from edge_agent.store.store import Store
 from edge_agent.uplink.cloud import CloudLine
 from edge_agent.uplink.credentials import Credentials
@@ -43,6 +47,8 @@ class Agent:
         self._gateway = Gateway(
             disk=self._store, building=self._buttons, cloud=self._uplink, tasks=tasks, clock=self._clock.instant
         )
+        self._gateway.state.seen.complete = False
+        self._intake = Intake(self._gateway.receive, self._gateway.flooded)
         self._configuration = ConfigurationKeeper(settings, http, credentials, self._gateway.configure)
         self._downlink = DownlinkClient(settings, credentials, self, line.tls)
 
@@ -57,7 +63,7 @@ class Agent:
         services = [
             self._tasks.create_task(service)
             for service in (
-                self._buttons.run(self._gateway.receive),
+                self._buttons.run(self._intake.put),
                 self._uplink.run(self._gateway),
                 self._configuration.run(),
                 self._downlink.run(),
@@ -74,17 +80,19 @@ class Agent:
         await self._store.close()
         log.info("the gateway has stopped")
 
-    def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged) -> None:
+    def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged, then: Cursor) -> None:
         """The cloud tells something (downlink)."""
         match message:
             case AlertCreated() | AlertUpdated():
-                self._gateway.learn(message.alert)
+                self._gateway.learn(message.alert, self._cursor(then))
+                return
             case ConfigChanged():
                 self._configuration.changed()
             case Command(command="arm_drill"):
                 self._gateway.arm(message.device, message.expires_at)
             case Command():
                 log.warning("unknown command", extra={"command": message.command})
+        self.keep_cursor(then)
 
     def lost(self) -> None:
         """The cloud may be another one when it is back (downlink)."""
@@ -95,9 +103,15 @@ class Agent:
         self._uplink.cloud_came_back()
         self._configuration.changed()
 
-    def keep_cursor(self, seq: int) -> None:
+    def keep_cursor(self, cursor: Cursor) -> None:
         """Where to go on after a restart (downlink)."""
-        self._store.submit(statements.meta("cursor", str(seq)))
+        self._store.submit(*self._cursor(cursor))
+
+    def _cursor(self, cursor: Cursor) -> Sequence[Statement]:
+        """Nothing before the kept one was read: it must not be overwritten."""
+        if not self._loaded.is_set():
+            return ()
+        return [statements.meta("downlink", msgspec.json.encode(cursor).decode())]
 
     def _opened(self) -> None:
         self._tasks.create_task(self._load())
@@ -110,9 +124,11 @@ class Agent:
             return
         self._gateway.load(kept)
         self._uplink.load(kept)
-        if self._downlink.cursor is None:
-            self._downlink.cursor = kept.cursor
         self._loaded.set()
+        if kept.cursor.cursor is not None:
+            await self._downlink.resume_from(kept.cursor)
+        elif self._downlink.cursor.cursor is not None:
+            self.keep_cursor(self._downlink.cursor)
 
     def _health(self, reason: str | None) -> None:
         self._stand("store_failing", reason)

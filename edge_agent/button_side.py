@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 SUBSCRIPTIONS = [("ss/v1/d/+/alert", 1), ("ss/v1/d/+/health", 0), ("ss/v1/d/+/state", 1)]
 CONNECT_SECONDS = 5.0
 KEEPALIVE_SECONDS = 15
+ASK_EVERY_SECONDS = 1.5
+ANSWER_SECONDS = 3.0
+"""A broker that stalls is noticed within 5 s: its question every 1.5 s, and 3 s for the answer."""
 IN_FLIGHT = 1000
 """Messages that may wait for the broker's puback at once: a school that presses at once is not slowed down."""
 
@@ -54,8 +57,7 @@ class ButtonSide:
                     backoff.reset()
                     told = False
                     self._linked(client)
-                    async for _ in client.messages:
-                        pass  # none comes this way (see _handover): this ends with the connection
+                    await self._until_broken(client)
             except (aiomqtt.MqttError, OSError) as error:
                 if not told:
                     log.warning("the broker is not there", extra={"reason": str(error)})
@@ -64,6 +66,20 @@ class ButtonSide:
             finally:
                 self._linked(None)
             await asyncio.sleep(backoff.wait())
+
+    async def _until_broken(self, client: aiomqtt.Client) -> None:
+        """MqttError when the connection ends, or the broker does not answer: a stalled broker closes nothing."""
+        ends = [asyncio.ensure_future(_listen(client)), asyncio.ensure_future(_ask_again(client))]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._linked(None)
+            for end in ends:
+                end.cancel()
+            results = await asyncio.gather(*ends, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
 
     async def acknowledge(self, ack: Ack) -> None:
         """Once: when it is lost the button presses again, and is told again."""
@@ -137,6 +153,20 @@ class ButtonSide:
                     note(certificate)
 
         return Noting
+
+
+async def _listen(client: aiomqtt.Client) -> None:
+    async for _ in client.messages:
+        pass  # none comes this way (see _handover): this ends with the connection
+
+
+async def _ask_again(client: aiomqtt.Client) -> None:
+    """Ask the broker for something, again and again: for a subscription that is there already. A ping would do, but
+    the library leaves it to a keep alive of whole seconds, of which it waits for two."""
+    topic, qos = SUBSCRIPTIONS[0]
+    while True:
+        await asyncio.sleep(ASK_EVERY_SECONDS)
+        await client.subscribe(topic, qos=qos, timeout=ANSWER_SECONDS)
 
 
 def _handover(on_press: OnPress) -> type[asyncio.Queue[aiomqtt.Message]]:

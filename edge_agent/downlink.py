@@ -18,6 +18,7 @@ from edge_agent.messages.cloud import (
     AlertUpdated,
     Command,
     ConfigChanged,
+    Cursor,
     Downlink,
     Ping,
     Ready,
@@ -40,8 +41,8 @@ _decoder = msgspec.json.Decoder(Downlink)
 class Listener(Protocol):
     """Who acts on what the cloud tells."""
 
-    def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged) -> None:
-        """One message, each once, in order."""
+    def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged, then: Cursor) -> None:
+        """One message, each once, in order. What it leads to is stored together with the cursor behind it."""
 
     def lost(self) -> None:
         """The line has broken."""
@@ -49,12 +50,12 @@ class Listener(Protocol):
     def caught_up(self) -> None:
         """The line is there, and all that was missed has been told."""
 
-    def keep_cursor(self, seq: int) -> None:
+    def keep_cursor(self, cursor: Cursor) -> None:
         """Everything up to this place has been heard."""
 
 
 class DownlinkClient:
-    """`cursor` is the last place that was heard; None: from now on."""
+    """`cursor` is the last place that was heard; without one: from now on."""
 
     def __init__(self, settings: Settings, credentials: Credentials, listener: Listener, tls: ssl.SSLContext) -> None:
         scheme, _, rest = settings.cloud_url.partition("://")
@@ -62,7 +63,15 @@ class DownlinkClient:
         self._tls = tls if scheme == "https" else None
         self._proxy: Literal[True] | None = None if settings.cloud_is_here else True
         self._credentials, self._listener = credentials, listener
-        self.cursor: int | None = None
+        self.cursor = Cursor()
+        self._socket: ClientConnection | None = None
+
+    async def resume_from(self, cursor: Cursor) -> None:
+        """Hear again what came after this place: it was read late from the disk."""
+        self.cursor = cursor
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            await socket.close()
 
     async def run(self) -> None:
         """Connect, listen, and connect again for as long as the gateway runs."""
@@ -95,7 +104,8 @@ class DownlinkClient:
             async with connect(
                 self._url, subprotocols=protocols, ssl=self._tls, max_size=2**20, close_timeout=1.0, proxy=self._proxy
             ) as socket:
-                await socket.send(msgspec.json.encode({"type": "resume", "cursor": self.cursor}).decode())
+                self._socket = socket
+                await socket.send(_resume(self.cursor))
                 await self._hear(socket, heard)
         except ConnectionClosed as error:
             if error.rcvd is not None and error.rcvd.code == TOKEN_ENDED:
@@ -105,11 +115,15 @@ class DownlinkClient:
             if error.response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
                 self._credentials.forget(token)
             raise
+        finally:
+            self._socket = None
 
     async def _hear(self, socket: ClientConnection, heard: Callable[[], None]) -> None:
         while True:
             async with asyncio.timeout(SILENCE_SECONDS):
                 raw = await socket.recv()
+            if self._socket is not socket:
+                raise ConnectionResetError("the line goes on from another place")
             try:
                 message = _decoder.decode(raw)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -124,10 +138,19 @@ class DownlinkClient:
                 return
             case Ready() | Resync():
                 self._listener.caught_up()
-            case _ if self.cursor is not None and message.seq <= self.cursor:
+                after = Cursor(message.seq, message.epoch)
+                if after != self.cursor:
+                    self.cursor = after
+                    self._listener.keep_cursor(after)
+            case _ if self.cursor.cursor is not None and message.seq <= self.cursor.cursor:
                 return
             case _:
-                self._listener.hear(message)
-        if message.seq != self.cursor:
-            self.cursor = message.seq
-            self._listener.keep_cursor(message.seq)
+                self.cursor = Cursor(message.seq, self.cursor.epoch)
+                self._listener.hear(message, self.cursor)
+
+
+def _resume(cursor: Cursor) -> str:
+    facts: dict[str, object] = {"type": "resume", "cursor": cursor.cursor}
+    if cursor.epoch is not None:
+        facts["epoch"] = cursor.epoch
+    return msgspec.json.encode(facts).decode()

@@ -15,22 +15,27 @@ from typing import Protocol
 
 import msgspec
 
-from edge_agent import __version__, times
-from edge_agent.decision import closing, troubles
+from edge_agent import __version__, recognition, times
+from edge_agent.decision import closing
+from edge_agent.decision.floods import COLLAPSED, FLOOD_DETAIL, Floods
 from edge_agent.decision.lifecycle import Stage, advance, may
 from edge_agent.decision.policy import Policy
 from edge_agent.decision.presses import decide
 from edge_agent.decision.sounding import PLAY_LIFETIME, Plays, sound
 from edge_agent.decision.state import Alert, Decision, State
 from edge_agent.ids import EventIds
+from edge_agent.messages.actions import pa_action
 from edge_agent.messages.building import Ack, Play
 from edge_agent.messages.cloud import AlertDocument, Configuration
-from edge_agent.messages.events import ActionFailed, ActionStarted, Event, PressEvent, Status
+from edge_agent.messages.events import Event, PressEvent, Status
 from edge_agent.messages.press import Press, PressId, press_of_topic, read_press
 from edge_agent.order import InOrder, Outgoing
+from edge_agent.recognition import Recognition
+from edge_agent.standing import Troubles
 from edge_agent.store import statements
 from edge_agent.store.statements import Statement
 from edge_agent.store.store import Kept
+from edge_agent.taken import Taken
 from edge_agent.times import Instant
 
 log = logging.getLogger(__name__)
@@ -66,7 +71,7 @@ class Cloud(Protocol):
         """Send these before anything older."""
 
 
-class Disk(Protocol):
+class Disk(recognition.Disk, Protocol):
     """Where the gateway writes."""
 
     def submit(self, *writes: Statement) -> asyncio.Future[None]:
@@ -86,11 +91,18 @@ class Gateway:
     state: State = field(default_factory=lambda: State(boot=times.boot()))
     ids: EventIds = field(default_factory=EventIds)
     _unstored: dict[PressId, asyncio.Future[None]] = field(default_factory=dict)
-    _acted: "list[_Taken]" = field(default_factory=list)
+    _acted: list[Taken] = field(default_factory=list)
     _order: InOrder = field(default_factory=InOrder)
     _effects: set[asyncio.Task[None]] = field(default_factory=set)
+    floods: Floods = field(default_factory=Floods)
+    _recognition: Recognition = field(init=False)
+    _troubles: Troubles = field(init=False)
     _linked_at: float | None = None
     """`Instant.elapsed` since when the broker is there; None while it is not."""
+
+    def __post_init__(self) -> None:
+        self._recognition = Recognition(self.disk, self._spawn)
+        self._troubles = Troubles(self.state, self._now, self.tell)
 
     def receive(self, device: str, body: bytes) -> None:
         """A message on a button's alert topic has arrived. Raises nothing: a message that is not confirmed to the
@@ -98,14 +110,25 @@ class Gateway:
         now, deadline = self.clock(), asyncio.get_running_loop().time() + DEADLINE_SECONDS
         for read in (read_press, press_of_topic):
             try:
-                self._take(read(device, body), body, now, deadline)
+                press = read(device, body)
+                self._recognition.then(self.state.seen, press, partial(self._take, press, body, now, deadline))
             except Exception:
                 log.exception("a press could not be taken", extra={"device": device})
             else:
                 return
 
+    def flooded(self, device: str) -> None:
+        """A message was let go of, since more of this button wait than can be taken."""
+        now = self.clock()
+        if self.floods.dropped(device, now.elapsed):
+            self._troubles.began(device, "press_flood", FLOOD_DETAIL)
+
     def _take(self, press: Press, body: bytes, now: Instant, deadline: float) -> None:
         decision = self._decide(press, now)
+        if not decision.repeat:
+            if self.floods.count(press.device, now.elapsed):
+                self._troubles.began(press.device, "press_flood", FLOOD_DETAIL)
+            decision = self.floods.thin(self.state, decision, now.elapsed)
         self.state.apply(decision)
         ack = Ack(device=press.device, inst=press.inst, seq=press.seq)
         if decision.repeat:
@@ -137,16 +160,16 @@ class Gateway:
         press, events = decision.press, self._stamped(decision.events)
         self._order.expect(events)
         alert_id = None if decision.last is None else decision.last.alert_id
-        writes = [statements.press(press, decision.outcome, alert_id, now.wall, body), *map(statements.event, events)]
+        writes = [statements.press(press, decision.outcome, alert_id, now.wall, body), *statements.events(events)]
         writes += map(statements.alert, decision.ended)
         if decision.alert is not None:
             writes.append(statements.alert(decision.alert))
         stored = self._unstored[press.id] = self.disk.submit(*writes)
-        taken = _Taken(decision, events, ack, stored)
+        taken = Taken(decision, events, ack, stored)
         timer = asyncio.get_running_loop().call_at(deadline, self._late, taken)
         stored.add_done_callback(partial(self._settled, taken, timer))
 
-    def _settled(self, taken: "_Taken", timer: asyncio.TimerHandle, stored: asyncio.Future[None]) -> None:
+    def _settled(self, taken: Taken, timer: asyncio.TimerHandle, stored: asyncio.Future[None]) -> None:
         """On the disk; or it never will be, and then no button is ever told that it is."""
         timer.cancel()
         good = not stored.cancelled() and stored.exception() is None
@@ -158,23 +181,23 @@ class Gateway:
         elif good:
             self.recovered("store_failing")
 
-    def _late(self, taken: "_Taken") -> None:
+    def _late(self, taken: Taken) -> None:
         """The disk was not in time: act all the same, and say so when it takes much longer."""
         self._act_on(taken, stored_at=None)
         asyncio.get_running_loop().call_later(STALLED_SECONDS, self._stalled, taken)
 
-    def _stalled(self, taken: "_Taken") -> None:
+    def _stalled(self, taken: Taken) -> None:
         if not taken.stored.done():
             self.trouble("store_failing", detail="presses are acted on and forwarded, but not stored here")
 
-    def _act_on(self, taken: "_Taken", *, stored_at: datetime | None) -> None:
+    def _act_on(self, taken: Taken, *, stored_at: datetime | None) -> None:
         taken.acted, taken.stored_at = True, stored_at
         if taken.decision.plays:
             self._act(taken.decision.plays)
             taken.acted_at = self.clock().wall
         self._afterwards(taken)
 
-    def _afterwards(self, taken: "_Taken") -> None:
+    def _afterwards(self, taken: Taken) -> None:
         """Forward, and keep the books, when no other press waits to be told `stored`, or 30 ms later."""
         self._acted.append(taken)
         if len(self._acted) == 1:
@@ -193,9 +216,11 @@ class Gateway:
             self.disk.submit(*writes)
         for taken in batch:
             press = ":".join(map(str, taken.decision.press.id))
-            log.info("press %s", taken.decision.outcome, extra={"press": press, "stored": taken.stored_at is not None})
+            level = logging.DEBUG if taken.decision.outcome == COLLAPSED else logging.INFO
+            stored = taken.stored_at is not None
+            log.log(level, "press %s", taken.decision.outcome, extra={"press": press, "stored": stored})
 
-    def _passed(self, taken: "_Taken") -> Iterable[Statement]:
+    def _passed(self, taken: Taken) -> Iterable[Statement]:
         """Write down which hops were passed."""
         for event in taken.events:
             if isinstance(event, PressEvent):
@@ -216,13 +241,13 @@ class Gateway:
         if not done:
             log.error("a speaker could not be told", extra={"room": room, "alert": play.alert_id})
             self.state.sounding.pop(room, None)
-        self.tell([_action(room, play, self.clock().wall, done=done)])
+        self.tell([pa_action(room, play, self.clock().wall, done=done)])
 
     def tell(self, events: Iterable[Event]) -> None:
         """Store these events, and send them to the cloud."""
         stamped = self._stamped(events)
         if stamped:
-            stored = self.disk.submit(*map(statements.event, stamped))
+            stored = self.disk.submit(*statements.events(stamped))
             self._offer([Outgoing(event, stored) for event in stamped])
 
     def _offer(self, outgoing: Sequence[Outgoing]) -> None:
@@ -231,15 +256,11 @@ class Gateway:
 
     def trouble(self, word: str, *, detail: str | None = None) -> None:
         """Something is wrong with the gateway itself."""
-        now = self.clock()
-        events = troubles.began(self.state, None, word, now, detail)
-        if events:
-            self.state.troubles[None, word] = troubles.standing(self.state, None, word, now)
-            self.tell(events)
+        self._troubles.began(None, word, detail)
 
     def recovered(self, word: str) -> None:
         """It is right again."""
-        self.tell(troubles.ended(self.state, None, word, self.clock()))
+        self._troubles.ended(None, word)
 
     def link(self, there: bool) -> None:
         """The broker of the building came, or went away."""
@@ -251,23 +272,26 @@ class Gateway:
 
     def load(self, kept: Kept) -> None:
         """What the store remembers."""
-        self.state.load(kept.seen, kept.alerts)
         if kept.greatest is not None:
             self.ids.raise_floor(kept.greatest)
+        self.state.seen.load(kept.seen.greatest, kept.seen.latest, complete=kept.seen.complete)
+        self.state.load(kept.alerts)
+        self._troubles.load(kept.troubles, refused=kept.refused > 0)
 
     def configure(self, configuration: Configuration) -> None:
         """From now on decide by this."""
         self.state.policy = Policy.of(configuration)
-        self.recovered("no_configuration")
+        self._troubles.configured()
 
-    def learn(self, document: AlertDocument) -> None:
-        """The cloud says how an alert stands."""
+    def learn(self, document: AlertDocument, also: Sequence[Statement] = ()) -> None:
+        """The cloud says how an alert stands. `also` is written in the same transaction as what this leads to."""
         learned = closing.learn(self.state, document, self.clock())
         if learned is None:
+            self.disk.submit(*also)
             return
         if not learned.alert.open:
             log.info("an alert was closed in the cloud", extra={"alert": learned.alert.alert_id})
-        self.disk.submit(self._put(learned.alert))
+        self.disk.submit(self._put(learned.alert), *also)
         self.state.sounding.update(learned.sounding)
         self._act(learned.plays)
 
@@ -308,7 +332,13 @@ class Gateway:
 
     def tick(self) -> None:
         """Every few seconds: let go of what is over."""
-        self.state.forget(self.clock())
+        now = self.clock()
+        self.state.forget(now)
+        self.state.seen.forget(self._unstored)
+        for device, collapsed in self.floods.over(now.elapsed):
+            log.info("a flood is over", extra={"device": device, "collapsed": collapsed})
+            self._troubles.ended(device, "press_flood", f"{collapsed} presses were only counted")
+        self._troubles.look()
 
     def sweep(self) -> None:
         """Now and then: let the disk go of what the cloud has had for long."""
@@ -333,9 +363,13 @@ class Gateway:
                     queue_depth=depth,
                     clock_offset_ms=None if clock_offset is None else clock_offset // timedelta(milliseconds=1),
                     configuration=self.state.policy.version,
+                    troubles=self._troubles.list(),
                 )
             ]
         )
+
+    def _now(self) -> Instant:
+        return self.clock()
 
     def _put(self, alert: Alert) -> Statement:
         self.state.put(alert)
@@ -353,45 +387,9 @@ class Gateway:
         effect.add_done_callback(self._effects.discard)
 
 
-@dataclass(slots=True)
-class _Taken:
-    """A press on its way: `stored_at` None, when it was acted on before it was stored."""
-
-    decision: Decision
-    events: list[Event]
-    ack: Ack
-    stored: asyncio.Future[None]
-    acted: bool = False
-    stored_at: datetime | None = None
-    acted_at: datetime | None = None
-
-
 async def _guarded(work: Awaitable[None]) -> None:
     """One press that goes wrong must not stop the gateway for the others."""
     try:
         await work
     except Exception:
         log.exception("an effect failed")
-
-
-def _action(room: str, play: Play, now: datetime, *, done: bool) -> Event:
-    if done:
-        return ActionStarted(
-            at=times.text(now),
-            alert_id=play.alert_id,
-            action="pa",
-            target=f"pa/{room}",
-            room=room,
-            generation=play.generation,
-            confirmed=False,
-        )
-    return ActionFailed(
-        at=times.text(now),
-        alert_id=play.alert_id,
-        action="pa",
-        target=f"pa/{room}",
-        room=room,
-        generation=play.generation,
-        confirmed=False,
-        reason="not_delivered",
-    )

@@ -77,12 +77,10 @@ class Policy:
     def meaning(self, press: Press) -> Meaning:
         """Unknown device, room or pattern: the gravest type, and a trouble. No administrative state is a no."""
         entry = self._devices.get(press.device)
+        troubles = self.troubles_of(press.device) if self.version else ()
         if entry is None:
-            troubles: tuple[str, ...] = ("unknown_device",) if self.version else ()
             return Meaning(GRAVEST, SEVERITY[GRAVEST], silent=False, room=None, troubles=troubles)
-        troubles = () if entry.lifecycle == "active" else (f"pressed_while_{_word(entry.lifecycle)}",)
         if entry.room is None or entry.room not in self._rooms:
-            troubles += ("unknown_room",)
             return Meaning(GRAVEST, SEVERITY[GRAVEST], silent=False, room=entry.room, troubles=troubles)
         rule = self._rule(press, entry.room)
         if rule is not None:
@@ -91,6 +89,14 @@ class Policy:
         if kind is None:
             kind, troubles = GRAVEST, (*troubles, "unknown_pattern")
         return Meaning(kind, SEVERITY[kind], silent=False, room=entry.room, troubles=troubles)
+
+    def troubles_of(self, device: str) -> tuple[str, ...]:
+        """What is wrong with the entry of a device, whatever it presses."""
+        entry = self._devices.get(device)
+        if entry is None:
+            return ("unknown_device",)
+        troubles = () if entry.lifecycle == "active" else (f"pressed_while_{_word(entry.lifecycle)}",)
+        return troubles if entry.room is not None and entry.room in self._rooms else (*troubles, "unknown_room")
 
     def known(self, pattern: str | None) -> str | None:
         """The pattern, if it means something; all others are one, so that inventing patterns is no way to flood."""

@@ -8,13 +8,13 @@ import msgspec
 from msgspec import UNSET
 
 from edge_agent import times
-from edge_agent.decision import troubles
 from edge_agent.decision.dating import Dated, date
 from edge_agent.decision.lifecycle import Stage, advance
 from edge_agent.decision.policy import Meaning
 from edge_agent.decision.sounding import sound
 from edge_agent.decision.state import SAME_MESSAGE, Alert, Decision, LastPress, State, Unidentified
-from edge_agent.messages.events import EndedBy, Event, Hops, PressedAgain, PressEvent, Raised, Resolved
+from edge_agent.decision.troubles import began, ended_by_press, standing
+from edge_agent.messages.events import EndedBy, Hops, PressedAgain, PressEvent, Raised, Resolved
 from edge_agent.messages.press import UNIDENTIFIED, Press, PressId, made_identity
 from edge_agent.messages.words import GRAVITY
 from edge_agent.times import Instant
@@ -47,13 +47,16 @@ def decide(state: State, press: Press, now: Instant, *, queued: bool = False) ->
     path = (*path, advance(stage, Stage.DECIDED))
     dated, meaning = date(press, now, queued=queued), state.policy.meaning(press)
     fact = _Fact(press, dated, meaning, _is_drill(state, press, dated, now))
-    told = _troubles(state, fact, now)
+    found = _found_wrong(fact)
+    told = [(word, event) for word, detail in found.items() for event in began(state, press.device, word, now, detail)]
+    recovered = ended_by_press(state, press.device, found, now)
     basis = Decision(
         press=press,
         path=path,
         unidentified=unidentified,
-        events=tuple(event for _, event in told),
-        troubles=tuple(((press.device, word), troubles.standing(state, press.device, word, now)) for word, _ in told),
+        events=(*(event for _, event in told), *recovered.values()),
+        troubles=tuple(((press.device, word), standing(state, press.device, word, now)) for word, _ in told),
+        recovered=tuple(recovered),
     )
     bounced = _bounce(state, fact)
     if bounced is not None:
@@ -97,9 +100,14 @@ def _identify(state: State, press: Press, now: Instant) -> tuple[Press, bool]:
     known = state.seen.get(press.id)
     if known is None or known == press.fingerprint:
         return press, known is not None
-    inst = hashlib.sha256(f"{press.inst}:{press.fingerprint}".encode()).hexdigest()[:8]
-    renamed = msgspec.structs.replace(press, inst=inst, doubts=(*press.doubts, "identity_reused"))
+    renamed = as_another(press)
     return renamed, _seen(state, renamed.id, press.fingerprint)
+
+
+def as_another(press: Press) -> Press:
+    """A press whose identity another one had first."""
+    inst = hashlib.sha256(f"{press.inst}:{press.fingerprint}".encode()).hexdigest()[:8]
+    return msgspec.structs.replace(press, inst=inst, doubts=(*press.doubts, "identity_reused"))
 
 
 def _identify_by_body(state: State, press: Press, now: Instant) -> tuple[Press, bool]:
@@ -259,10 +267,11 @@ def _hops(dated: Dated, now: Instant) -> Hops:
     )
 
 
-def _troubles(state: State, fact: _Fact, now: Instant) -> list[tuple[str, Event]]:
+def _found_wrong(fact: _Fact) -> dict[str, str | None]:
+    """Words for troubles, each with what is to be said of it."""
     press, dated = fact.press, fact.dated
-    found: list[tuple[str, str | None]] = [(word, None) for word in (*press.doubts, *fact.meaning.troubles)]
+    found: dict[str, str | None] = dict.fromkeys((*press.doubts, *fact.meaning.troubles))
     if dated.clock_suspect:
         said = "what is no time" if dated.claimed_at is None else times.text(dated.claimed_at)
-        found.append(("clock_suspect", f"the button said {said}"))
-    return [(word, event) for word, detail in found for event in troubles.began(state, press.device, word, now, detail)]
+        found["clock_suspect"] = f"the button said {said}"
+    return found

@@ -9,6 +9,7 @@ import msgspec
 from edge_agent.decision.dating import GREATEST_AGE
 from edge_agent.decision.lifecycle import Stage
 from edge_agent.decision.policy import Policy
+from edge_agent.decision.seen import Seen
 from edge_agent.messages.building import Play
 from edge_agent.messages.events import Event
 from edge_agent.messages.press import ONLY_KEY, Press, PressId
@@ -113,15 +114,17 @@ class Decision:
     """(room of the speaker, message)."""
     sounding: tuple[tuple[str, Sounding], ...] = ()
     troubles: tuple[tuple[tuple[str | None, str], Standing], ...] = ()
+    recovered: tuple[tuple[str | None, str], ...] = ()
+    """Troubles that this press shows no more."""
     outcome: str = ""
 
 
 @dataclass(slots=True)
 class State:
-    """`seen` holds every press for ever (about 200 bytes each): a lower seq that comes later is still new."""
+    """A value: what the disk remembers besides has to be asked before a decision (`Seen.uncertain`)."""
 
     policy: Policy = field(default_factory=Policy)
-    seen: dict[PressId, str] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
     alerts: dict[str, Alert] = field(default_factory=dict)
     last: dict[Gesture, LastPress] = field(default_factory=dict)
     unidentified: dict[PressId, Unidentified] = field(default_factory=dict)
@@ -168,7 +171,7 @@ class State:
     def apply(self, decision: Decision) -> None:
         """Take a decision in."""
         press = decision.press
-        self.seen[press.id] = press.fingerprint
+        self.seen.add(press.id, press.fingerprint)
         for alert in (*decision.ended, *(() if decision.alert is None else (decision.alert,))):
             self.put(alert)
         if decision.unidentified is not None:
@@ -179,11 +182,11 @@ class State:
             self.armed.pop(press.device, None)
         self.sounding.update(decision.sounding)
         self.troubles.update(decision.troubles)
+        for key in decision.recovered:
+            self.troubles.pop(key, None)
 
-    def load(self, seen: Iterable[tuple[PressId, str]], alerts: Iterable[Alert]) -> None:
+    def load(self, alerts: Iterable[Alert]) -> None:
         """What the store remembers; what was decided since (while it could not be read) stays."""
-        for press_id, fingerprint in seen:
-            self.seen.setdefault(press_id, fingerprint)
         for alert in alerts:
             if alert.alert_id not in self.alerts:
                 self.put(alert)

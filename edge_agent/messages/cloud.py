@@ -140,22 +140,32 @@ class ConfigChanged(msgspec.Struct, frozen=True, tag="config.changed"):
     version: int
 
 
+class Cursor(msgspec.Struct, frozen=True):
+    """How far the cloud was heard: a place in its order, and the history that this counts in (None: not known)."""
+
+    cursor: int | None = None
+    epoch: str | None = None
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """All that was missed has been told; live from here."""
+    """All that was missed has been told; live from here. `epoch` names the history that `seq` counts in."""
 
     seq: FeedSeq
+    epoch: str | None = None
 
 
 class Ping(msgspec.Struct, frozen=True, tag="ping"):
     """Nothing happened, and the line is good."""
 
     seq: FeedSeq
+    epoch: str | None = None
 
 
 class Resync(msgspec.Struct, frozen=True, tag="resync"):
-    """The cursor was ahead of the cloud, or too old: go on from `seq`."""
+    """The cursor was ahead of the cloud, too old, or of another history: go on from `seq`."""
 
     seq: FeedSeq
+    epoch: str | None = None
 
 
 Downlink = AlertCreated | AlertUpdated | Command | ConfigChanged | Ready | Ping | Resync

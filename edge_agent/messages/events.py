@@ -127,10 +127,19 @@ class Resolved(Event, tag="alert.resolved", kw_only=True):
         return self.alert_id
 
 
+class OpenTrouble(msgspec.Struct, frozen=True, kw_only=True):
+    """A trouble that stands; `device` null: of the gateway itself."""
+
+    device: str | None
+    trouble: str
+    since: str
+
+
 class Status(Event, tag="gateway.status", kw_only=True):
-    """`configuration` 0: none was ever applied."""
+    """`configuration` 0: none was ever applied. `troubles`: all that stand; absent when they are not known."""
 
     versions: dict[str, str]
     queue_depth: int
     clock_offset_ms: int | None
     configuration: int
+    troubles: list[OpenTrouble] | msgspec.UnsetType = msgspec.UNSET

@@ -4,7 +4,7 @@ import sqlite3
 import uuid
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 1.0
 
 TABLES = """
@@ -42,6 +42,21 @@ CREATE INDEX outbox_story ON outbox (alert_id, event_id) WHERE forwarded_at IS N
 CREATE INDEX outbox_forwarded ON outbox (forwarded_at) WHERE forwarded_at IS NOT NULL;
 """
 
+SINCE_2 = """
+CREATE INDEX alerts_open ON alerts (alert_id) WHERE closed_at IS NULL;
+CREATE INDEX alerts_closed ON alerts (closed_at) WHERE closed_at IS NOT NULL;
+CREATE INDEX outbox_refused ON outbox (event_id) WHERE result = 'refused' AND forwarded_at IS NULL;
+
+-- Troubles that stand. device '': the gateway itself.
+CREATE TABLE troubles (
+    device TEXT NOT NULL,
+    trouble TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (device, trouble)
+) STRICT, WITHOUT ROWID;
+"""
+"""What version 2 added; a file of version 1 gets it when it is opened."""
+
 
 class StoreUnusableError(Exception):
     """The file is there, but it is not one that this program may write to."""
@@ -54,6 +69,8 @@ def open_store(path: Path) -> sqlite3.Connection:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version == 0:
             _create(connection)
+        elif version == 1:
+            connection.executescript(f"BEGIN IMMEDIATE; {SINCE_2} PRAGMA user_version = {VERSION}; COMMIT;")
         elif version != VERSION:
             raise StoreUnusableError(f"{path.name} is of version {version}; this program knows version {VERSION}")
     except BaseException:
@@ -83,6 +100,6 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _create(connection: sqlite3.Connection) -> None:
     epoch = uuid.uuid4()
     connection.executescript(
-        f"BEGIN IMMEDIATE; {TABLES} INSERT INTO meta VALUES ('epoch', '{epoch}');"
+        f"BEGIN IMMEDIATE; {TABLES} {SINCE_2} INSERT INTO meta VALUES ('epoch', '{epoch}');"
         f"PRAGMA user_version = {VERSION}; COMMIT;"
     )

@@ -7,7 +7,7 @@ import msgspec
 
 from edge_agent import times
 from edge_agent.decision.state import Alert
-from edge_agent.messages.events import Event
+from edge_agent.messages.events import Event, TroubleBegan, TroubleEnded
 from edge_agent.messages.press import Press
 
 Value = str | int | bytes | None
@@ -43,6 +43,17 @@ def event(said: Event) -> Statement:
         EVENT,
         (said.event_id, said.about, 0 if said.about else 1, msgspec.json.encode(said)),
     )
+
+
+def events(said: Iterable[Event]) -> Iterator[Statement]:
+    """Events that the cloud has yet to hear; and which troubles stand by them."""
+    for one in said:
+        yield event(one)
+        if isinstance(one, TroubleBegan):
+            body = msgspec.json.encode({"since": one.since, "detail": one.detail})
+            yield "INSERT OR REPLACE INTO troubles VALUES (?, ?, ?)", (one.device or "", one.trouble, body)
+        elif isinstance(one, TroubleEnded):
+            yield "DELETE FROM troubles WHERE device = ? AND trouble = ?", (one.device or "", one.trouble)
 
 
 def amended(said: Event) -> Statement:

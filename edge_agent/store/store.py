@@ -11,15 +11,20 @@ from typing import TypeVar
 
 import msgspec
 
+from edge_agent import standing
 from edge_agent.decision.state import Alert
+from edge_agent.messages.cloud import Cursor
 from edge_agent.messages.press import PressId
-from edge_agent.store import backlog
+from edge_agent.store import backlog, presses
 from edge_agent.store.backlog import Busy, Due, Row
+from edge_agent.store.presses import Buttons, Found
 from edge_agent.store.schema import open_reader
 from edge_agent.store.statements import Statement
 from edge_agent.store.writer import Writer
 
-Found = TypeVar("Found")
+Read = TypeVar("Read")
+CLOSED_AT_MOST = 5000
+"""How many closed alerts are read at start: those that a press which comes late could still belong to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +32,14 @@ class Kept:
     """What the store remembers at start. `greatest` is the last event id ever given out."""
 
     epoch: str
-    cursor: int | None
+    cursor: Cursor
     greatest: str | None
     confirmed: str | None
-    seen: list[tuple[PressId, str]]
+    seen: Buttons
     alerts: list[Alert]
+    troubles: list[standing.Kept]
+    refused: int
+    """How many events the cloud would not take, for which it is asked again."""
     waiting: frozenset[str]
     """The alerts with events that the cloud has yet to hear."""
 
@@ -85,6 +93,10 @@ class Store:
 
         return await self._read(read)
 
+    async def find_press(self, press_id: PressId) -> Found:
+        """What the disk knows of a press, and of others of its button."""
+        return await self._read(lambda connection: presses.find(connection, press_id))
+
     async def waiting(self) -> frozenset[str]:
         """The alerts with events that the cloud has yet to hear."""
         return await self._read(_waiting)
@@ -97,8 +109,8 @@ class Store:
 
         return await self._read(read)
 
-    async def _read(self, read: Callable[[sqlite3.Connection], Found]) -> Found:
-        def run() -> Found:
+    async def _read(self, read: Callable[[sqlite3.Connection], Read]) -> Read:
+        def run() -> Read:
             connection = open_reader(self._path)
             try:
                 return read(connection)
@@ -110,22 +122,51 @@ class Store:
 
 def _load(connection: sqlite3.Connection) -> Kept:
     facts = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    decoder = msgspec.json.Decoder(Alert)
-    cursor = facts.get("cursor")
     return Kept(
         epoch=facts["epoch"],
-        cursor=None if cursor is None else int(cursor),
+        cursor=_cursor(facts),
         greatest=_one(connection, "SELECT max(event_id) FROM outbox"),
-        confirmed=_one(connection, "SELECT max(event_id) FROM outbox WHERE result IN ('stored', 'repeat')"),
-        seen=[
-            ((device, inst, seq), fingerprint)
-            for device, inst, seq, fingerprint in connection.execute(
-                "SELECT device, inst, seq, fingerprint FROM presses"
-            )
-        ],
-        alerts=[decoder.decode(body) for (body,) in connection.execute("SELECT body FROM alerts")],
+        confirmed=_one(
+            connection,
+            "SELECT event_id FROM outbox WHERE result IN ('stored', 'repeat') ORDER BY event_id DESC LIMIT 1",
+        ),
+        seen=presses.known_buttons(connection),
+        alerts=_alerts(connection),
+        troubles=_troubles(connection),
+        refused=int(
+            connection.execute(
+                "SELECT count(*) FROM outbox WHERE result = 'refused' AND forwarded_at IS NULL"
+            ).fetchone()[0]
+        ),
         waiting=_waiting(connection),
     )
+
+
+def _cursor(facts: dict[str, str]) -> Cursor:
+    if "downlink" in facts:
+        return msgspec.json.decode(facts["downlink"], type=Cursor)
+    return Cursor(int(facts["cursor"])) if "cursor" in facts else Cursor()
+
+
+def _alerts(connection: sqlite3.Connection) -> list[Alert]:
+    """Those that are open, and the latest of those that closed."""
+    decoder = msgspec.json.Decoder(Alert)
+    still_open = connection.execute("SELECT body FROM alerts WHERE closed_at IS NULL")
+    closed = connection.execute(
+        "SELECT body FROM alerts WHERE closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT ?", (CLOSED_AT_MOST,)
+    )
+    return [decoder.decode(body) for rows in (still_open, closed) for (body,) in rows]
+
+
+def _troubles(connection: sqlite3.Connection) -> list[standing.Kept]:
+    return [
+        standing.Kept(device or None, word, msgspec.json.decode(body, type=_Since).since)
+        for device, word, body in connection.execute("SELECT device, trouble, body FROM troubles")
+    ]
+
+
+class _Since(msgspec.Struct):
+    since: datetime
 
 
 def _waiting(connection: sqlite3.Connection) -> frozenset[str]:
@@ -136,5 +177,5 @@ def _waiting(connection: sqlite3.Connection) -> frozenset[str]:
 
 
 def _one(connection: sqlite3.Connection, sql: str) -> str | None:
-    value = connection.execute(sql).fetchone()[0]
-    return None if value is None else str(value)
+    row = connection.execute(sql).fetchone()
+    return None if row is None or row[0] is None else str(row[0])

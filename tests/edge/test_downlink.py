@@ -13,7 +13,7 @@ import pytest
 from contracts import examples
 from edge_agent import downlink
 from edge_agent.downlink import DownlinkClient
-from edge_agent.messages.cloud import AlertCreated, AlertUpdated, Command, ConfigChanged
+from edge_agent.messages.cloud import AlertCreated, AlertUpdated, Command, ConfigChanged, Cursor
 from edge_agent.settings import Settings
 from edge_agent.uplink.credentials import Credentials
 from tests.edge.support.cloud import Cloud, Json
@@ -25,11 +25,12 @@ EXAMPLES: dict[str, Json] = {example.name: json.loads(example.raw) for example i
 @dataclass
 class Listener:
     heard: list[AlertCreated | AlertUpdated | Command | ConfigChanged] = field(default_factory=list)
-    cursors: list[int] = field(default_factory=list)
+    cursors: list[int | None] = field(default_factory=list)
     line: list[str] = field(default_factory=list)
 
-    def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged) -> None:
+    def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged, then: Cursor) -> None:
         self.heard.append(message)
+        self.keep_cursor(then)
 
     def lost(self) -> None:
         self.line.append("lost")
@@ -37,8 +38,8 @@ class Listener:
     def caught_up(self) -> None:
         self.line.append("caught up")
 
-    def keep_cursor(self, seq: int) -> None:
-        self.cursors.append(seq)
+    def keep_cursor(self, cursor: Cursor) -> None:
+        self.cursors.append(cursor.cursor)
 
 
 @asynccontextmanager
@@ -47,7 +48,7 @@ async def listening(
 ) -> AsyncIterator[tuple[Listener, DownlinkClient]]:
     listener = Listener()
     client = DownlinkClient(settings, Credentials(settings, http), listener, ssl.create_default_context())
-    client.cursor = cursor
+    client.cursor = Cursor(cursor)
     running = asyncio.get_running_loop().create_task(client.run())
     yield listener, client
     running.cancel()
@@ -92,7 +93,7 @@ async def test_a_resync_sets_the_cursor_back(gateway_settings: Settings, http: h
     """The cloud was restored: its order ends before the place that this gateway remembers."""
     cloud.on_resume = [message("resync", 40)]
     async with listening(gateway_settings, http, cursor=500) as (listener, client):
-        await until(lambda: client.cursor == 40)
+        await until(lambda: client.cursor.cursor == 40)
         await until(lambda: cloud.sockets)
         await cloud.tell(message("alert.updated", 41))
         await until(lambda: listener.heard)
@@ -127,3 +128,26 @@ async def test_a_line_that_says_nothing_is_given_up(
     monkeypatch.setattr(downlink, "SILENCE_SECONDS", 0.1)
     async with listening(gateway_settings, http):
         await until(lambda: len(cloud.resumed) >= 2)
+
+
+async def test_resume_names_the_history_that_the_cursor_counts_in(
+    gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
+) -> None:
+    """A cloud that was restored counts anew: the same number is another place there."""
+    epoch = "0198f2c4-6a10-4e00-8c41-5d2e8f7a0e0c"
+    cloud.on_resume = [{**message("ready", 12), "epoch": epoch}]
+    async with listening(gateway_settings, http, cursor=12) as (_, client):
+        await until(lambda: client.cursor == Cursor(12, epoch))
+        await cloud.sockets[0].close()
+        await until(lambda: len(cloud.epochs_resumed) == 2)
+    assert cloud.epochs_resumed == [None, epoch]
+
+
+async def test_cursor_that_was_read_late_is_heard_from(
+    gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
+) -> None:
+    """The disk was slow at start: the line began at the present, and goes back to what was missed."""
+    async with listening(gateway_settings, http) as (_, client):
+        await until(lambda: cloud.sockets)
+        await client.resume_from(Cursor(7))
+        await until(lambda: cloud.resumed == [None, 7])

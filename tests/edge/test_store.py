@@ -71,7 +71,7 @@ async def test_a_restart_remembers(tmp_path: Path) -> None:
         last = before.gateway.ids.last
     async with rig(tmp_path) as after:
         kept = after.loads[0]
-        assert (kept.epoch, kept.seen[0][0]) == (epoch, (DEVICES[0], "a1b2c3d4", 1))
+        assert (kept.epoch, kept.seen.greatest) == (epoch, {(DEVICES[0], "a1b2c3d4"): 1})
         assert kept.waiting == {f"{DEVICES[0]}:a1b2c3d4:1"}
         assert kept.greatest is not None and kept.greatest <= last <= after.gateway.ids.last
         after.press(1)

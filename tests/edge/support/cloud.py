@@ -44,6 +44,7 @@ class Cloud:
         self.pause = threading.Event()
         self.sockets: list[ServerConnection] = []
         self.resumed: list[object] = []
+        self.epochs_resumed: list[object] = []
         self.on_resume: list[Json] = []
         self._lines: set[asyncio.StreamWriter] = set()
         self._jtis: set[str] = set()
@@ -95,7 +96,9 @@ class Cloud:
             await socket.close(4401)
             return
         with suppress(ConnectionClosed):
-            self.resumed.append(json.loads(await socket.recv())["cursor"])
+            resume = json.loads(await socket.recv())
+            self.resumed.append(resume["cursor"])
+            self.epochs_resumed.append(resume.get("epoch"))
             for message in self.on_resume:
                 await socket.send(json.dumps(message))
             self.sockets.append(socket)
