@@ -183,7 +183,8 @@ class Uplink:
             return []
         try:
             async with asyncio.timeout(OLDER_SECONDS):
-                older = await self._store.before(alert_id, event_id, OLDER_AT_ONCE + 1, self._clock())
+                limit = OLDER_AT_ONCE + 1 + len(self._answered)
+                older = await self._store.before(alert_id, event_id, limit, self._clock())
         except Exception as error:
             log.warning("older events of an alert cannot be read", extra={"reason": str(error) or type(error).__name__})
             return None
