@@ -38,12 +38,10 @@ def known_buttons(connection: sqlite3.Connection) -> Buttons:
     latest: dict[PressId, str] = {}
     place: Button = ("", "")
     while len(greatest) < BUTTONS_AT_MOST:
-        row = connection.execute(
-            "SELECT device, inst FROM presses WHERE (device, inst) > (?, ?) ORDER BY device, inst LIMIT 1", place
-        ).fetchone()
-        if row is None:
+        found = _next_button(connection, place)
+        if found is None:
             return Buttons(greatest, latest, complete=True)
-        place = (str(row[0]), str(row[1]))
+        place = found
         rows = connection.execute(
             "SELECT seq, fingerprint FROM presses WHERE device = ? AND inst = ? ORDER BY seq DESC LIMIT ?",
             (*place, LATEST_OF_EACH),
@@ -52,6 +50,19 @@ def known_buttons(connection: sqlite3.Connection) -> Buttons:
         if len(latest) < LATEST_AT_MOST:
             latest |= {(*place, int(seq)): str(fingerprint) for seq, fingerprint in rows}
     return Buttons(greatest, latest, complete=False)
+
+
+def _next_button(connection: sqlite3.Connection, after: Button) -> Button | None:
+    """In two questions: one for both columns would read every press of a button to find the next."""
+    row = (
+        connection.execute(
+            "SELECT device, inst FROM presses WHERE device = ? AND inst > ? ORDER BY inst LIMIT 1", after
+        ).fetchone()
+        or connection.execute(
+            "SELECT device, inst FROM presses WHERE device > ? ORDER BY device, inst LIMIT 1", after[:1]
+        ).fetchone()
+    )
+    return None if row is None else (str(row[0]), str(row[1]))
 
 
 def find(connection: sqlite3.Connection, press_id: PressId) -> Found:
