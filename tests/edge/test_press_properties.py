@@ -104,7 +104,7 @@ class Building(RuleBasedStateMachine):
     @rule(data=st.data(), ago=st.floats(0, 20))
     def close(self, data: st.DataObject, ago: float) -> None:
         """Somebody closed an alert some time ago, and the gateway hears of it now."""
-        still = sorted(self.raised - set(self.closed))
+        still = sorted(one for one in self.raised - set(self.closed) if self.state.alerts[one].open)
         if still:
             alert_id = data.draw(st.sampled_from(still))
             when = max(self.state.alerts[alert_id].raised_at, self.now - timedelta(seconds=ago))
