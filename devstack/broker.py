@@ -38,7 +38,7 @@ log = logging.getLogger("safesignal.broker")
 SECONDS_TO_CONNECT = 10.0
 # What a button may send before its connection is slowed down: far more than any hand, or a backlog of its own flash.
 PRESSES_AT_ONCE = 200
-PRESSES_A_SECOND = 50.0
+PRESSES_A_SECOND = 10.0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 AT_MOST = 200
 """Messages of one button that are taken at once: more than a hand makes, or a button's flash keeps."""
-PER_SECOND = 50.0
+PER_SECOND = 10.0
 """And in each second after that. What is more is let go of unread and counted: no button is told `stored` for it, so
 what was a press comes again."""
 AT_ONCE = 10

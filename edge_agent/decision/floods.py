@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from edge_agent.decision.state import Decision, State
 
-FLOOD_PRESSES = 100
+FLOOD_PRESSES = 50
 FLOOD_SECONDS = 10.0
 """More presses of one button in this time are a flood: no hand does it, nor a button that sends what its flash kept."""
 FLOOD_DETAIL = f"more than {FLOOD_PRESSES} presses in {FLOOD_SECONDS:.0f} s; from now on they are counted together"
