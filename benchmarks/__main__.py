@@ -32,6 +32,10 @@ def main(
     processes: Annotated[int, typer.Option(min=0, help="ingest: senders side by side; 0: one for each core.")] = 0,
     clients: Annotated[int, typer.Option(min=1, help="live, press: sockets of one school.")] = 1000,
     messages: Annotated[int, typer.Option(min=1, help="live, press: alerts, one after the other.")] = 50,
+    attacked: Annotated[
+        bool,
+        typer.Option("--under-attack", help="press: beside sign-ins, bodies, exports, a lock and a flood, in pairs."),
+    ] = False,
 ) -> None:
     """Measure, and print each figure beside its bar.
 
@@ -42,7 +46,7 @@ def main(
     press: from a simulated press to the gateway's disk and to a screen, through the whole chain.
     """
     # Imported here: with them come engines in a folder of this run, and Django's settings that point at them.
-    from benchmarks import ingest, live, press  # noqa: PLC0415
+    from benchmarks import ingest, live, press, under_attack  # noqa: PLC0415
 
     runs: dict[Name, Callable[[], list[Figure]]] = {
         Name.INGEST: lambda: ingest.run(
@@ -53,6 +57,10 @@ def main(
     }
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(machine())
+    if attacked:
+        if names != [Name.PRESS]:
+            raise typer.BadParameter("--under-attack goes with press alone.")
+        raise typer.Exit(0 if under_attack.run(messages, console) else 1)
     for name in names or list(Name):
         console.print(table(name, runs[name]()))
 

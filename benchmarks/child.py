@@ -42,6 +42,14 @@ class Child(Generic[Report]):
         self.end()
         return msgspec.json.decode(line, type=self._report)
 
+    def stop(self) -> Report:
+        """End a child that goes on until its input ends; what it measured."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        line = self._read()
+        self._process.wait()
+        return msgspec.json.decode(line, type=self._report)
+
     def end(self) -> None:
         """Close its input, which ends whoever waits for a word, and wait."""
         if self._process.stdin is not None:

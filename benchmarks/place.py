@@ -46,8 +46,8 @@ def web() -> Iterator[str]:
     """The web application as `./dev up` runs it, one process, and the relay beside it; its address."""
     (port,) = free_ports(1)
     address = f"http://{HOST}:{port}"
-    granian = ["-m", "granian", "--interface", "asgi", "--host", HOST, "--port", str(port), "--workers", "1"]
-    with _program(*granian, "safesignal.asgi:application"), _program("manage.py", "relay"):
+    serve = ["-m", "safesignal.serve", "one", "--host", HOST, "--port", str(port)]
+    with _program(*serve), _program("manage.py", "relay"):
         _wait_until_ready(f"{address}/health/ready")
         yield address
 

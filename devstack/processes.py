@@ -56,9 +56,9 @@ def cloud(place: Layout, secrets: Credentials, ports: Ports) -> list[Program]:
     front = environments.cloud(place, secrets, ports)
     behind = environments.cloud(place, secrets, ports, "system")
     celery = ("-m", "celery", "-A", "safesignal")
-    granian = ("-m", "granian", "--interface", "asgi", "--host", HOST, "--port", str(ports.http), "--workers", "1")
+    serve = ("-m", "safesignal.serve", "one", "--host", HOST, "--port", str(ports.http))
     return [
-        _python("web", place, front, *granian, "safesignal.asgi:application"),
+        _python("web", place, front, *serve),
         _python("relay", place, behind, "manage.py", "relay"),
         _python(
             "worker", place, behind, *celery, "worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "INFO"

@@ -1,25 +1,49 @@
 """The live side of the cloud, and on one machine the whole of it: all that is not live goes to the WSGI application.
 
-Request/response work is sync and runs in threads: Django's own async request path costs several times as much.
+Request/response work is sync and runs in threads: Django's own async request path costs several times as much. Each
+lane has threads of its own, as many as it has database connections; a request takes one when its body is there.
 """
 
+import asyncio
+import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from a2wsgi import WSGIMiddleware
+import msgspec
+from django.conf import settings
 
-from safesignal.wsgi import application as wsgi_application  # loads the apps, which the next imports need
+from safesignal.wsgi import django_application  # loads the apps, which the next imports need
 
 # isort: split
 from apps.alerts.consumers import AlertsConsumer, EdgeConsumer
 from apps.alerts.live.stream import PATH as STREAM_PATH
 from apps.alerts.live.stream import Receive, Scope, Send, stream
+from apps.common.problems import CONTENT_TYPE, Problem
+from safesignal.bodies import Bodies, Gone
+from safesignal.bridge import Bridge
+from safesignal.lanes import Lane, lane_of
 from safesignal.sockets import ClosingSocket
 
-WEB_THREADS: Final = 8
 NO_SUCH_SOCKET: Final = 4404
+SWITCH_SECONDS: Final = 0.001
+"""How long a thread keeps the interpreter while others wait for it: a fifth of Python's own, so that an alarm gets it
+soon, whatever pages compute."""
+MEMORY: Final = 64 * 1024 * 1024
+"""Bytes of unfinished bodies, of gateways and of everybody else."""
+UNLIMITED: Final = sys.maxsize
+"""Of alarms nothing is refused: they wait, however many they are."""
 
-_web: Any = WSGIMiddleware(wsgi_application, workers=WEB_THREADS)  # type: ignore[arg-type]
+_for_alarms, _for_the_rest = Bodies(MEMORY), Bodies(MEMORY)
+_LANES: Final[Mapping[Lane, tuple[Bodies, Bridge]]] = {
+    lane: (bodies, Bridge(django_application, name=lane, threads=threads, waiting=waiting, seconds=seconds))
+    for lane, bodies, threads, waiting, seconds in (
+        (Lane.GATEWAYS, _for_alarms, settings.GATEWAY_THREADS, UNLIMITED, None),
+        (Lane.ALARMS, _for_alarms, settings.ALARM_THREADS, UNLIMITED, None),
+        (Lane.SIGN_INS, _for_the_rest, settings.SIGN_IN_THREADS, 64, 20.0),
+        (Lane.PAGES, _for_the_rest, settings.PAGE_THREADS, 256, 20.0),
+    )
+}
 SOCKETS: Mapping[str, Any] = {"/ws/alerts": AlertsConsumer.as_asgi(), "/ws/edge": EdgeConsumer.as_asgi()}
 
 
@@ -37,17 +61,22 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _request(scope: Scope, receive: Receive, send: Send) -> None:
-    """Through the thread pool, which hands `receive()` and `send()` back to this loop and takes only coroutines there;
-    Granian's are awaitable without being any.
-    """
+    bodies, bridge = _LANES[lane_of(scope["method"], scope["path"])]
+    try:
+        body = await bodies.read(scope["headers"], receive)
+        await bridge.answer(scope, body, receive, send)
+    except Gone:
+        return
+    except Problem as problem:
+        await _refuse(send, problem)
 
-    async def received() -> Mapping[str, Any]:
-        return await receive()
 
-    async def sent(message: dict[str, Any]) -> None:
-        await send(message)
-
-    await _web(scope, received, sent)
+async def _refuse(send: Send, problem: Problem) -> None:
+    """The problem, whatever of the request was not read."""
+    headers = {"Content-Type": CONTENT_TYPE, **problem.headers}
+    lines = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": int(problem.status), "headers": lines})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(problem.body())})
 
 
 async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +84,10 @@ async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
+    asyncio.get_running_loop().set_default_executor(
+        ThreadPoolExecutor(settings.LIVE_THREADS, thread_name_prefix="live")
+    )
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

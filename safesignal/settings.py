@@ -97,6 +97,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.common.audit_door.AuditMiddleware",
     "apps.accounts.middleware.PrincipalMiddleware",
+    "apps.common.body_limits.BodyLimitMiddleware",
     "apps.common.rate_limits.RateLimitMiddleware",
     "apps.common.middleware.ScopeMiddleware",
     "apps.common.idempotency.IdempotencyMiddleware",
@@ -122,8 +123,20 @@ TEMPLATES: list[dict[str, Any]] = [
 UNFOLD = admin_look.UNFOLD
 
 # --- PostgreSQL: one alias a role ------------------------------------------------------------------------------------
-POOL_SIZE = env.int("SAFESIGNAL_DB_POOL_SIZE", 8)
-"""Connections of one process to PostgreSQL at the most."""
+GATEWAY_THREADS = env.int("SAFESIGNAL_GATEWAY_THREADS", 4)
+"""Threads of one process for gateways' requests and health checks."""
+ALARM_THREADS = env.int("SAFESIGNAL_ALARM_THREADS", 4)
+"""Threads of one process for people who see and answer alarms."""
+PAGE_THREADS = env.int("SAFESIGNAL_PAGE_THREADS", 4)
+"""Threads of one process for everything else; sign-ins, imports and exports take only a part of them."""
+LIVE_THREADS = env.int("SAFESIGNAL_LIVE_THREADS", 4)
+"""Threads of one process in which the live feed reads the database."""
+SIGN_IN_THREADS = 2
+"""Threads of the one-process form for requests that check a password: one works, one is ready to be next."""
+POOL_SIZE = GATEWAY_THREADS + ALARM_THREADS + PAGE_THREADS + LIVE_THREADS + SIGN_IN_THREADS
+"""Connections of one process to PostgreSQL at the most: one for each of its threads, so that no thread ever waits for
+what another one holds. A process of the production form has the threads of one kind alone (`safesignal/serve.py`), and
+never opens more connections than that."""
 
 
 DATABASE_TIME_LIMITS: dict[str, dict[str, int]] = {
@@ -182,7 +195,7 @@ CELERY_BEAT_SCHEDULE = {
 # --- People ----------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["apps.accounts.backends.EmailBackend"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.BCryptSHA256PasswordHasher"]
+PASSWORD_HASHERS = ["apps.accounts.hashers.BoundedPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -271,7 +284,10 @@ SPECTACULAR_SETTINGS = {
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-"""Bytes of one request; a batch of 500 gateway events stays well below this."""
+"""Bytes of one request, and of a batch of gateway events or a table that is imported: see `apps/common/body_limits.py`
+for the smaller limits of everything else."""
+BODY_SECONDS = 15.0
+"""In which the whole body of a request has to arrive; it holds no thread until then."""
 RATE_LIMITS = {
     "user": env.int("SAFESIGNAL_RATE_LIMIT_USER", 600),
     "organization": env.int("SAFESIGNAL_RATE_LIMIT_ORGANIZATION", 30_000),

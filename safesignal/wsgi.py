@@ -7,5 +7,9 @@ from django.core.wsgi import get_wsgi_application
 from apps.common import tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "safesignal.settings")
-application = get_wsgi_application()
+django_application = get_wsgi_application()
 tracing.start("web")
+
+from safesignal.timely import TimelyBodies  # noqa: E402 - needs the settings that were just loaded
+
+application = TimelyBodies(django_application)

@@ -54,7 +54,7 @@ for _name, _value in _settings.items():
     if _name.startswith(("SAFESIGNAL_", "DATABASE_", "DJANGO_", "VALKEY_", "CACHE_", "CELERY_")):
         os.environ[_name] = _value
 # Tests ask from many threads at once, and some end without giving their connection back.
-os.environ["SAFESIGNAL_DB_POOL_SIZE"] = "32"
+os.environ["SAFESIGNAL_PAGE_THREADS"] = "32"
 
 
 @contextmanager

@@ -51,6 +51,11 @@ def is_never_refused(request: HttpRequest) -> bool:
     return bool(getattr(getattr(view, "cls", view), "is_never_refused", False))
 
 
+def is_transfer(request: HttpRequest) -> bool:
+    """Whether the view that will answer this request imports or exports (`apps.common.gates.bounded_transfer`)."""
+    return bool(getattr(_view(request), "is_transfer", False))
+
+
 def _view(request: HttpRequest) -> object:
     """The view that will answer; looked up once for a request."""
     try:

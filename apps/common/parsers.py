@@ -1,19 +1,24 @@
 """JSON in: strict, and nothing that PostgreSQL or a program behind us could choke on."""
 
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import msgspec
 from rest_framework.parsers import BaseParser
 
 from apps.common.problems import Invalid, Malformed, Problem
 
+MAX_DEPTH: Final = 32
+MAX_VALUES: Final = 20_000
+"""Members of objects and items of lists in one body, at all depths."""
 NUL = "\x00"
 NO_NUL = "It holds a NUL character, which no text may."
 
 
 class JsonParser(BaseParser):
-    """RFC 8259 as UTF-8. Refused: NaN, half a surrogate pair, nesting without end, and NUL, which no column holds."""
+    """RFC 8259 as UTF-8. Refused: NaN, half a surrogate pair, NUL, which no column holds, and more values or levels
+    than any body of this API has.
+    """
 
     media_type = "application/json"
 
@@ -27,12 +32,27 @@ class JsonParser(BaseParser):
         body: bytes = stream.read()
         try:
             value = msgspec.json.decode(body)
+            _limit(value)
             holds_nul = rb"\u0000" in body and _holds_nul(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Malformed(f"The body is not well-formed JSON: {error}") from None
         if holds_nul:
             raise _refusal(value)
         return value
+
+
+def _limit(value: object) -> None:
+    """Raises Malformed for more values or levels than allowed."""
+    level, count = [value], 0
+    for _ in range(MAX_DEPTH + 1):
+        parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list)]
+        count += sum(map(len, parts))
+        if count > MAX_VALUES:
+            raise Malformed(f"The body has more than {MAX_VALUES} values.")
+        level = [item for part in parts for item in part]
+        if not level:
+            return
+    raise Malformed(f"The body is nested deeper than {MAX_DEPTH} levels.")
 
 
 def _refusal(value: object) -> Problem:

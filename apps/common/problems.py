@@ -6,6 +6,7 @@
 import sys
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
@@ -18,6 +19,10 @@ from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 
 CONTENT_TYPE: Final = "application/problem+json"
+ERRORS_SHOWN: Final = 20
+"""Fields, and reasons of one field, that a problem names: whoever sends more mistakes is not answered with all."""
+NAME_SHOWN: Final = 100
+"""Characters of a field's name that are repeated to who sent it."""
 API: Final = "/api/"
 """Below this every answer is for a program, a refusal of Django's own too."""
 
@@ -85,11 +90,22 @@ class Conflict(Problem):
 
 
 class Invalid(Problem):
-    """A value is missing, malformed or out of range; `errors` names the fields."""
+    """A value is missing, malformed or out of range; `errors` names the fields, and `errors_left_out` says how many
+    more there are.
+    """
 
     status = HTTPStatus.BAD_REQUEST
     code = "invalid"
     default_detail = "Some values are not valid."
+
+    def __init__(self, detail: str = "", **extra: object) -> None:
+        errors = extra.get("errors")
+        if isinstance(errors, Mapping):
+            shown = islice(errors.items(), ERRORS_SHOWN)
+            extra["errors"] = {str(name)[:NAME_SHOWN]: _capped(reasons) for name, reasons in shown}
+            if len(errors) > ERRORS_SHOWN:
+                extra["errors_left_out"] = len(errors) - ERRORS_SHOWN
+        super().__init__(detail, **extra)
 
 
 class Malformed(Problem):
@@ -174,6 +190,10 @@ class InternalError(Problem):
         return {"Retry-After": "1"}
 
 
+def _capped(reasons: object) -> object:
+    return reasons[:ERRORS_SHOWN] if isinstance(reasons, list) else reasons
+
+
 class LineProblemSerializer(serializers.Serializer[object]):
     """What is wrong in one line of a table."""
 
@@ -201,7 +221,7 @@ class ProblemSerializer(serializers.Serializer[object]):
     errors = serializers.DictField(  # type: ignore[assignment]
         child=serializers.JSONField(),
         required=False,
-        help_text="`invalid` and its like: which fields are at fault, each with a list of reasons.",
+        help_text="`invalid` and its like: which fields are at fault, each with a list of reasons; at most 20.",
     )
     lines = LineProblemSerializer(many=True, required=False, help_text="`csv_refused`: the first lines at fault.")
     more = serializers.IntegerField(required=False, help_text="`csv_refused`: how many more lines are at fault.")
@@ -223,6 +243,7 @@ class ProblemSerializer(serializers.Serializer[object]):
         allow_null=True,
         help_text="`second_factor_required`: what `navigator.credentials.get` is asked.",
     )
+    errors_left_out = serializers.IntegerField(required=False, help_text="How many more fields are at fault.")
 
 
 def problem_body(status: HTTPStatus, code: str, detail: str, **extra: object) -> dict[str, object]:

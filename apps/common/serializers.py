@@ -5,7 +5,7 @@ document says, so that a room "12" is not one day the number 12, and "no" not a 
 (`text.py`), and a time names its zone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
+from apps.common.problems import ERRORS_SHOWN
 from apps.common.text import email_address, multiple_lines, single_line
 
 COORDINATE_PLACES: Final = 8
@@ -78,7 +79,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         if isinstance(data, Mapping):
             unknown = sorted(str(name) for name in data if name not in self.fields)
             if unknown:
-                raise serializers.ValidationError({name: ["There is no such field."] for name in unknown})
+                raise serializers.ValidationError(_no_such_fields(unknown))
             mistyped = [name for name, field in self.fields.items() if name in data and _mistyped(field, data[name])]
             if mistyped:
                 raise serializers.ValidationError({name: ["Not a value of this field's type."] for name in mistyped})
@@ -107,6 +108,13 @@ def _normalization(field: serializers.Field[Any, Any, Any, Any]) -> Callable[[st
     if isinstance(field, serializers.EmailField):
         return email_address
     return multiple_lines if isinstance(field, MultilineField) else single_line
+
+
+def _no_such_fields(names: Sequence[str]) -> dict[str, list[str]]:
+    """Of many only the first: what a stranger makes up is not repeated at length."""
+    errors = {name: ["There is no such field."] for name in names[: ERRORS_SHOWN - 1]}
+    left_out = len(names) - len(errors)
+    return errors | ({"non_field_errors": [f"There are no such fields: {left_out} more."]} if left_out else {})
 
 
 def _mistyped(field: serializers.Field[Any, Any, Any, Any], value: object) -> bool:

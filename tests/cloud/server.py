@@ -46,8 +46,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 def running_server() -> Iterator[Server]:
     """Granian as `./dev up` starts it, on a free port."""
     port = _free_port()
-    granian = ("-m", "granian", "--interface", "asgi", "--host", HOST, "--port", str(port), "--workers", "1")
-    web = _start(*granian, "safesignal.asgi:application")
+    web = _start("-m", "safesignal.serve", "one", "--host", HOST, "--port", str(port))
     server = Server(port, start_relay())
     try:
         until(lambda: _is_ready(server), START_SECONDS)

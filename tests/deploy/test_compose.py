@@ -17,11 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 PUBLISHED = {"ingress", "mosquitto"}
 ONE_SHOT = {"migrate"}
-CLOUD = {"migrate", "web", "live", "worker", "beat", "relay"}
+SERVERS = {"gateways", "alarms", "live", "pages"}
+CLOUD = {"migrate", *SERVERS, "worker", "beat", "relay"}
 ROLES = {
     "migrate": {"owner"},
-    "web": {"app"},
-    "live": {"app"},
+    **{name: {"app"} for name in SERVERS},
     "worker": {"app", "system"},
     "beat": set(),
     "relay": {"system"},
@@ -31,11 +31,11 @@ ROLES = {
 NETWORKS = {
     "front": {"ingress", "edge"},
     "building": {"mosquitto", "edge"},
-    "http": {"ingress", "web", "live"},
-    "data": {"postgres", "migrate", "web", "live", "worker", "relay"},
-    "bus": {"valkey", "cache", "rabbitmq", "web", "live", "worker", "beat", "relay"},
-    "objects": {"minio", "web", "worker"},
-    "outside": {"web", "worker"},
+    "http": {"ingress", *SERVERS},
+    "data": {"postgres", "migrate", *SERVERS, "worker", "relay"},
+    "bus": {"valkey", "cache", "rabbitmq", *SERVERS, "worker", "beat", "relay"},
+    "objects": {"minio", "pages", "worker"},
+    "outside": {"pages", "worker"},
 }
 OPEN_NETWORKS = {"front", "building", "outside"}
 TOKEN_KEYS = "${SAFESIGNAL_SECRETS_DIR}/token_keys:/run/secrets/token_keys:ro"
@@ -101,6 +101,7 @@ class Service(msgspec.Struct, forbid_unknown_fields=True):
     shm_size: str = ""
     stop_grace_period: str = ""
     sysctls: dict[str, int] = {}
+    cpu_shares: int = 0
     healthcheck: Healthcheck | None = None
     depends_on: dict[str, Condition] = {}
     environment: dict[str, str] = {}
@@ -230,7 +231,7 @@ def test_secrets_are_mounted_where_they_are_used_and_nowhere_else(name: str) -> 
 def test_token_keys_are_a_folder_that_is_mounted_where_tokens_are_signed_or_verified() -> None:
     """A folder, so that a key that is added to it is seen; and nobody of them can write there."""
     mounted = {name: service.volumes for name, service in compose().services.items() if TOKEN_KEYS in service.volumes}
-    assert set(mounted) == {"web", "live"}
+    assert set(mounted) == SERVERS
 
 
 def test_no_variable_with_a_secret_has_a_default() -> None:

@@ -1,4 +1,4 @@
-"""The ingress sends what stays open to `live` and the rest to `web`: a real nginx with the shipped configuration."""
+"""The ingress routes to processes as `safesignal/lanes.py` does to threads: a real nginx, the shipped configuration."""
 
 import json
 import os
@@ -10,16 +10,22 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPResponse, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from contracts.validation import problems
+from safesignal.lanes import Lane, lane_of
+
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "localhost"
 DEADLINE_SECONDS = 10.0
+ASKED: set[str] = set()
+"""Paths that any upstream was asked for."""
+UPSTREAMS = ("gateways", "alarms", "live", "pages")
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +37,7 @@ class Echo(BaseHTTPRequestHandler):
     server: "Named"
 
     def do_GET(self) -> None:
+        ASKED.add(self.path)
         if self.headers.get("Upgrade") == "websocket":
             self.send_response(101)
             self.send_header("Upgrade", "websocket")
@@ -102,11 +109,13 @@ def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, ssl
     secrets = folder / "secrets"
     subprocess.run([ROOT / "deploy" / "make-secrets.sh", secrets, NAME], check=True, capture_output=True)
     port, alive = free_port(), free_port()
-    with serving("web") as web, serving("live") as live:
+    with ExitStack() as running:
+        upstreams = {name: running.enter_context(serving(name)) for name in UPSTREAMS}
         conf = (ROOT / "deploy" / "ingress" / "nginx.conf").read_text()
         # Names are looked up anew only by nginx 1.27.3 and later, and only Docker has that name server.
         conf = re.sub(r"^\s*(resolver|zone|http2) .*\n", "", conf, flags=re.MULTILINE)
-        conf = conf.replace("web:8000 resolve", f"127.0.0.1:{web}").replace("live:8000 resolve", f"127.0.0.1:{live}")
+        for name, upstream in upstreams.items():
+            conf = conf.replace(f"{name}:8000 resolve", f"127.0.0.1:{upstream}")
         conf = conf.replace("listen 443 ssl;", "").replace("listen 8443", f"listen 127.0.0.1:{port}")
         conf = conf.replace("/tmp/", f"{folder}/").replace("/dev/stdout", f"{folder}/access.log")
         conf = conf.replace("127.0.0.1:8081", f"127.0.0.1:{alive}").replace("/run/secrets", str(secrets))
@@ -138,20 +147,31 @@ def ask(
 @pytest.mark.parametrize(
     ("path", "server"),
     [
-        ("/", "web"),
-        ("/board/", "web"),
-        ("/api/v1/alerts", "web"),
-        ("/api/v1/alerts/stream/x", "web"),
-        ("/api/v1/edge/events", "web"),
-        ("/static/board.css", "web"),
+        ("/", "pages"),
+        ("/board/", "pages"),
+        ("/board/alerts/x/acknowledge/", "alarms"),
+        ("/login/", "pages"),
+        ("/api/v1/auth/login", "pages"),
+        ("/api/v1/alerts", "alarms"),
+        ("/api/v1/alerts/x/acknowledge", "alarms"),
+        ("/api/v1/alerts/stream/x", "alarms"),
+        ("/api/v1/alertsx", "pages"),
+        ("/api/v1/edge/events", "gateways"),
+        ("/api/v1/edge/config", "gateways"),
+        ("/api/v1/oauth/token", "gateways"),
+        ("/api/v1/oauth/tokens", "pages"),
+        ("/health/ready", "gateways"),
+        ("/static/board.css", "pages"),
         ("/ws/alerts", "live"),
         ("/ws/edge", "live"),
-        ("/wsx", "web"),
+        ("/wsx", "pages"),
     ],
 )
 def test_a_path_goes_where_it_belongs(ingress: tuple[int, ssl.SSLContext], path: str, server: str) -> None:
     answer = json.loads(ask(ingress, path).read())
     assert (answer["server"], answer["path"]) == (server, path)
+    if server != "live":
+        assert server == {Lane.SIGN_INS: "pages"}.get(lane := lane_of("POST", path), lane)
 
 
 def test_the_stream_goes_to_live_and_comes_through_at_once(ingress: tuple[int, ssl.SSLContext]) -> None:
@@ -187,6 +207,26 @@ def test_a_caller_cannot_say_where_it_comes_from_or_how(ingress: tuple[int, ssl.
 def test_a_body_of_more_than_two_megabytes_is_refused(ingress: tuple[int, ssl.SSLContext]) -> None:
     assert ask(ingress, "/api/v1/edge/events", method="POST", body=b"x" * (1 << 20)).status == 200
     assert ask(ingress, "/api/v1/edge/events", method="POST", body=b"x" * (2 << 20) + b"x").status == 413
+
+
+@pytest.mark.parametrize("path", ["/api/v1/auth/login", "/login/", "/forgot-password/"])
+def test_ingress_refuses_large_body_where_nobody_is_signed_in(ingress: tuple[int, ssl.SSLContext], path: str) -> None:
+    assert ask(ingress, path, method="POST", body=b"x" * (16 << 10)).status == 200
+    refused = ask(ingress, path, method="POST", body=b"x" * (16 << 10) + b"x")
+    assert (refused.status, refused.getheader("Content-Type")) == (413, "application/problem+json")
+    assert problems("problem", refused.read()) == []
+
+
+def test_ingress_passes_on_no_request_whose_body_is_not_complete(ingress: tuple[int, ssl.SSLContext]) -> None:
+    """Half-sent requests to an upstream that would be stopped by one: the next is answered."""
+    port, context = ingress
+    with ExitStack() as held:
+        for _ in range(50):
+            plain = held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS))
+            line = held.enter_context(context.wrap_socket(plain, server_hostname=NAME))
+            line.sendall(b"POST /api/v1/edge/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        assert ask(ingress, "/api/v1/edge/events", method="POST", body=b"{}").status == 200
+        assert "/api/v1/edge/half" not in ASKED
 
 
 def test_a_log_line_has_no_query(ingress: tuple[int, ssl.SSLContext], tmp_path_factory: pytest.TempPathFactory) -> None:

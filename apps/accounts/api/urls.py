@@ -39,6 +39,7 @@ from apps.accounts.api.second_factors import (
 from apps.accounts.api.single_sign_on import AppCodeView, CallbackView, SignInPlacesView, StartView
 from apps.accounts.api.transfer import ExportPeopleView, ImportPeopleView
 from apps.common.doors import open_door, own_scope
+from apps.common.gates import bounded_transfer
 
 
 class DomainConverter:
@@ -66,8 +67,8 @@ urlpatterns = [
     path("auth/oidc/<uuid:provider_id>/callback", open_door(CallbackView.as_view()), name="auth-oidc-callback"),
     path("auth/refresh", open_door(RefreshView.as_view()), name="auth-refresh"),
     path("auth/logout", open_door(LogoutView.as_view()), name="auth-logout"),
-    path("organizations/<uuid:organization_id>/imports/people", ImportPeopleView.as_view()),
-    path("organizations/<uuid:organization_id>/exports/people", ExportPeopleView.as_view()),
+    path("organizations/<uuid:organization_id>/imports/people", bounded_transfer(ImportPeopleView.as_view())),
+    path("organizations/<uuid:organization_id>/exports/people", bounded_transfer(ExportPeopleView.as_view())),
     path("auth/register", open_door(RegisterView.as_view())),
     path("auth/invitations/accept", AcceptInvitationView.as_view()),
     path("auth/password/forgot", open_door(ForgotPasswordView.as_view())),
@@ -80,7 +81,7 @@ urlpatterns = [
     path("me/phone/verify", own_scope(VerifyPhoneView.as_view())),
     path("me/devices", DevicesView.as_view()),
     path("me/devices/<uuid:registration_id>", DeviceView.as_view()),
-    path("me/export", ExportView.as_view()),
+    path("me/export", bounded_transfer(ExportView.as_view())),
     path("me/confirmation", ConfirmationView.as_view(), name="me-confirmation"),
     path("me/mfa", SecondFactorsView.as_view(), name="me-mfa"),
     path("me/mfa/totp", TotpView.as_view(), name="me-mfa-totp"),

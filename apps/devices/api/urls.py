@@ -2,11 +2,16 @@
 
 from django.urls import path
 
+from apps.common.gates import bounded_transfer
 from apps.devices.api import oauth, transfer, views
 
 urlpatterns = [
     path("oauth/token", oauth.token),
-    path("organizations/<uuid:organization_id>/imports/devices", transfer.ImportDevicesView.as_view()),
-    path("organizations/<uuid:organization_id>/exports/devices", transfer.ExportDevicesView.as_view()),
+    path(
+        "organizations/<uuid:organization_id>/imports/devices", bounded_transfer(transfer.ImportDevicesView.as_view())
+    ),
+    path(
+        "organizations/<uuid:organization_id>/exports/devices", bounded_transfer(transfer.ExportDevicesView.as_view())
+    ),
     path("edge/config", views.EdgeConfigurationView.as_view()),
 ]

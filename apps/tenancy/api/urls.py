@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from apps.common.gates import bounded_transfer
 from apps.tenancy.api import organizations, places, transfer
 
 urlpatterns = [
@@ -12,8 +13,8 @@ urlpatterns = [
     path("organizations/<uuid:organization_id>/undelete", organizations.UndeleteView.as_view()),
     path("organizations/<uuid:organization_id>/settings", organizations.SettingsView.as_view()),
     path("organizations/<uuid:organization_id>/tree", organizations.TreeView.as_view()),
-    path("organizations/<uuid:organization_id>/imports/places", transfer.ImportPlacesView.as_view()),
-    path("organizations/<uuid:organization_id>/exports/places", transfer.ExportPlacesView.as_view()),
+    path("organizations/<uuid:organization_id>/imports/places", bounded_transfer(transfer.ImportPlacesView.as_view())),
+    path("organizations/<uuid:organization_id>/exports/places", bounded_transfer(transfer.ExportPlacesView.as_view())),
     path("organizations/<uuid:parent_id>/sites", places.SitesView.as_view()),
     path("sites/<uuid:place_id>", places.SiteView.as_view()),
     path("sites/<uuid:parent_id>/buildings", places.BuildingsView.as_view()),

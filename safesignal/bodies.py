@@ -1,0 +1,95 @@
+"""The body of a request, read whole before a thread is taken for it: it is small enough and comes in time, or is
+refused. So a client that sends half of one holds nothing but its own connection.
+
+What may be how large is decided once the caller is known (`apps/common/body_limits.py`); here, by whether a credential
+is presented at all.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final
+
+from django.conf import settings
+
+from apps.common.body_limits import ANONYMOUS_BYTES, BodyTooSlow
+from apps.common.problems import TooLarge
+
+CREDENTIALS: Final = frozenset({b"authorization", b"cookie"})
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class Gone(Exception):
+    """The client went away before its request was complete."""
+
+
+class Bodies:
+    """Bodies that are arriving, at most `memory` bytes of them: beyond that the oldest unfinished one is refused."""
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+        self._held = 0
+        self._arriving: dict[asyncio.Event, int] = {}
+
+    async def read(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
+        """The whole body. Raises TooLarge, BodyTooSlow, Gone."""
+        limit, announced = _limits(headers)
+        if announced > limit:
+            raise TooLarge(f"Send at most {limit} bytes in this request.")
+        evicted = asyncio.Event()
+        self._arriving[evicted] = 0
+        try:
+            async with asyncio.timeout(settings.BODY_SECONDS):
+                return await self._read(evicted, receive, limit)
+        except TimeoutError:
+            raise BodyTooSlow() from None
+        finally:
+            self._held -= self._arriving.pop(evicted)
+
+    async def _read(self, evicted: asyncio.Event, receive: Receive, limit: int) -> bytes:
+        body = bytearray()
+        while True:
+            message = await _unless(evicted, receive) if body else await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone()
+            part: bytes = message.get("body", b"")
+            body += part
+            if len(body) > limit:
+                raise TooLarge(f"Send at most {limit} bytes in this request.")
+            if not message.get("more_body", False):
+                return bytes(body)
+            self._arriving[evicted] += len(part)
+            self._held += len(part)
+            if self._held > self._memory:
+                next(iter(self._arriving)).set()
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has gone away; its body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _unless(evicted: asyncio.Event, receive: Receive) -> Mapping[str, Any]:
+    """The next message, unless others need the memory first. Raises BodyTooSlow."""
+
+    async def received() -> Mapping[str, Any]:
+        return await receive()
+
+    coming = asyncio.ensure_future(received())
+    ending = asyncio.ensure_future(evicted.wait())
+    try:
+        await asyncio.wait({coming, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not coming.done():
+            raise BodyTooSlow()
+        return coming.result()
+    finally:
+        coming.cancel()
+        ending.cancel()
+
+
+def _limits(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, int]:
+    """The most bytes that this request may have, and how many it announces."""
+    named = {name.lower(): value for name, value in headers}
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if CREDENTIALS & named.keys() else ANONYMOUS_BYTES
+    length = named.get(b"content-length", b"0")
+    return limit, int(length) if length.isdigit() else 0

@@ -1,0 +1,264 @@
+"""What is not an alarm takes no thread, connection or time from alarms: on a real server, under the attacks themselves.
+
+Each test keeps an attack up and requires that gateways, people and health checks are answered meanwhile. No time is
+asserted but a deadline that only a stopped server misses.
+"""
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
+from threading import Event
+from uuid import uuid4
+
+import httpx
+import msgspec
+import pytest
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from apps.accounts.models import Role
+from apps.common.body_limits import ANONYMOUS_BYTES, ORDINARY_BYTES
+from apps.common.problems import ERRORS_SHOWN
+from safesignal.lanes import Lane, lane_of
+from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised
+from tests.cloud.server import HOST, Server, running_server
+from tests.patience import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
+
+PATIENCE_SECONDS = 30.0
+HALF_SENT = 48
+"""Several times as many as all threads of the server."""
+
+
+@pytest.fixture(scope="module")
+def server(database: None) -> Iterator[Server]:
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def school(database: None) -> School:
+    return make_school()
+
+
+@pytest.fixture(scope="module")
+def admin(school: School) -> Person:
+    return make_person(Role.ADMIN, school.organization)
+
+
+def connected(server: Server) -> socket.socket:
+    return socket.create_connection((HOST, server.port), timeout=PATIENCE_SECONDS)
+
+
+def half_a_request(server: Server, path: str, *, token: str = "") -> socket.socket:
+    """A request whose body never arrives as a whole."""
+    line = connected(server)
+    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nContent-Length: 900\r\n"
+    line.sendall(f"{head}{f'Authorization: Bearer {token}' if token else 'X-Nothing: 1'}\r\n\r\n{{".encode())
+    return line
+
+
+def assert_alarms_are_served(server: Server, school: School, admin: Person) -> None:
+    """A gateway's press is stored, a person acknowledges it, and health is good."""
+    alert = raise_alert(school)
+    body = msgspec.json.encode({"epoch": school.epoch, "events": [raised(school)]})
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS, trust_env=False) as http:
+        as_gateway = {"Authorization": f"Bearer {school.gateway_token}", "Content-Type": "application/json"}
+        answer = http.post("/api/v1/edge/events", content=body, headers=as_gateway)
+        assert [result["result"] for result in answer.json()["results"]] == ["stored"]
+        as_person = {"Authorization": f"Bearer {admin.token}"}
+        assert http.put(f"/api/v1/alerts/{alert}/acknowledge", headers=as_person).status_code == HTTPStatus.OK
+        assert http.get("/health/ready").status_code == HTTPStatus.OK
+
+
+@contextmanager
+def repeated(work: Callable[[], None], *, threads: int) -> Iterator[None]:
+    """`work` over and over in each of as many threads, begun before the block and ended after it."""
+    over, began = Event(), Event()
+
+    def repeat() -> None:
+        while not over.is_set():
+            work()
+            began.set()
+
+    with ThreadPoolExecutor(threads) as pool:
+        repeating = [pool.submit(repeat) for _ in range(threads)]
+        try:
+            assert began.wait(PATIENCE_SECONDS)
+            yield
+        finally:
+            over.set()
+        for one in repeating:
+            one.result()
+
+
+def test_half_sent_bodies_hold_up_no_alarm(server: Server, school: School, admin: Person) -> None:
+    """To the sign-in, as a gateway and as a person; 48 of them, where there are 18 threads."""
+    alert = raise_alert(school)
+    targets = (
+        ("/api/v1/auth/login", ""),
+        ("/api/v1/edge/events", school.gateway_token),
+        (f"/api/v1/alerts/{alert}/acknowledge", admin.token),
+        ("/login/", ""),
+    )
+    with ExitStack() as held:
+        for number in range(HALF_SENT):
+            path, token = targets[number % len(targets)]
+            held.enter_context(half_a_request(server, path, token=token))
+        assert_alarms_are_served(server, school, admin)
+
+
+def test_half_sent_body_is_refused_after_its_deadline(server: Server) -> None:
+    with half_a_request(server, "/api/v1/auth/login") as line:
+        line.settimeout(settings.BODY_SECONDS + PATIENCE_SECONDS)
+        answer = line.recv(4096)
+    assert b"408" in answer.partition(b"\r\n")[0] and b"body_too_slow" in answer
+
+
+def test_large_bodies_of_unknown_keys_hold_up_no_alarm(server: Server, school: School, admin: Person) -> None:
+    body = json.dumps({f"k{number}": 1 for number in range(190_000)}).encode()
+
+    def attack() -> None:
+        headers = {"Content-Type": "application/json"}
+        try:
+            answer = httpx.post(
+                f"{server.url}/api/v1/auth/login",
+                content=body,
+                headers=headers,
+                timeout=PATIENCE_SECONDS,
+                trust_env=False,
+            )
+        except httpx.TransportError:
+            return  # refused before all of it was sent
+        assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        assert len(answer.content) < ANONYMOUS_BYTES
+
+    with repeated(attack, threads=8):
+        assert_alarms_are_served(server, school, admin)
+
+
+def test_wrong_sign_ins_hold_up_no_alarm_and_no_page(server: Server, school: School, admin: Person) -> None:
+    def attack() -> None:
+        wrong = {"email": f"{uuid4()}@school.example", "password": "wrong-wrong-wrong"}
+        answer = httpx.post(
+            f"{server.url}/api/v1/auth/login", json=wrong, timeout=4 * PATIENCE_SECONDS, trust_env=False
+        )
+        assert answer.status_code in {
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.TOO_MANY_REQUESTS,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        }
+        assert answer.status_code == HTTPStatus.UNAUTHORIZED or "Retry-After" in answer.headers
+
+    with repeated(attack, threads=40):
+        assert_alarms_are_served(server, school, admin)
+        page = httpx.get(f"{server.url}/login/", timeout=PATIENCE_SECONDS, trust_env=False)
+        assert page.status_code == HTTPStatus.OK
+
+
+def test_clients_that_read_slowly_hold_up_no_alarm(server: Server, school: School, admin: Person) -> None:
+    """They ask for pages that do not fit into the buffers of a connection, and take nothing."""
+    with ExitStack() as held:
+        for _ in range(HALF_SENT):
+            line = held.enter_context(connected(server))
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            line.sendall(f"GET /api/v1/openapi.json HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        assert_alarms_are_served(server, school, admin)
+        until(
+            lambda: (
+                httpx.get(f"{server.url}/login/", timeout=PATIENCE_SECONDS, trust_env=False).status_code
+                == HTTPStatus.OK
+            ),
+            PATIENCE_SECONDS,
+        )
+
+
+def test_body_without_credentials_is_limited_before_it_is_read(server: Server) -> None:
+    """The refusal comes though nothing of the body was sent."""
+    with connected(server) as line:
+        head = f"POST /api/v1/organizations HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {ANONYMOUS_BYTES + 1}\r\n\r\n"
+        line.sendall(head.encode())
+        answer = line.recv(4096)
+    assert b" 413 " in answer.partition(b"\r\n")[0]
+
+
+def test_chunked_body_is_read_whole_and_limited(server: Server) -> None:
+    def chunks(number: int) -> Iterator[bytes]:
+        yield b'{"email":"nobody@school.example","password":"'
+        yield from (b"x" * 1024 for _ in range(number))
+        yield b'"}'
+
+    headers = {"Content-Type": "application/json"}
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS, trust_env=False) as http:
+        small = http.post("/api/v1/auth/login", content=chunks(0), headers=headers)
+        assert small.status_code != HTTPStatus.BAD_REQUEST or small.json()["code"] != "malformed"
+        large = http.post("/api/v1/auth/login", content=chunks(64), headers=headers)
+    assert large.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+def test_ordinary_body_of_known_caller_is_limited(server: Server, school: School, admin: Person) -> None:
+    headers = {"Authorization": f"Bearer {admin.token}", "Content-Type": "application/json"}
+    body = b'{"name":"' + b"x" * ORDINARY_BYTES + b'"}'
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS, trust_env=False) as http:
+        answer = http.post(f"/api/v1/organizations/{school.organization}/invitations", content=body, headers=headers)
+    assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+def test_errors_of_many_unknown_fields_are_capped(server: Server) -> None:
+    body = {f"{number:03}{'x' * 200}": 1 for number in range(60)}
+    answer = httpx.post(f"{server.url}/api/v1/auth/login", json=body, timeout=PATIENCE_SECONDS, trust_env=False)
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    errors = answer.json()["errors"]
+    assert len(errors) == ERRORS_SHOWN
+    assert errors["non_field_errors"] == [f"There are no such fields: {len(body) - ERRORS_SHOWN + 1} more."]
+    assert max(map(len, errors)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"email":[' + b"0," * 30_000 + b"0]}", "values"),
+        (b'{"email":' + b"[" * 40 + b"]" * 40 + b"}", "nested"),
+    ],
+    ids=["values", "levels"],
+)
+def test_json_with_too_many_values_or_levels_is_refused(
+    server: Server, school: School, admin: Person, body: bytes, detail: str
+) -> None:
+    headers = {"Authorization": f"Bearer {admin.token}", "Content-Type": "application/json"}
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS, trust_env=False) as http:
+        answer = http.post(f"/api/v1/organizations/{school.organization}/invitations", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.BAD_REQUEST, "malformed")
+    assert detail in answer.json()["detail"]
+
+
+def routes(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
+    """Every route with an example path."""
+    for pattern in patterns:
+        here = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, here)
+        else:
+            yield here.replace("<uuid:", "<"), pattern
+
+
+def test_alarm_lanes_have_every_route_that_is_never_refused() -> None:
+    """What must not wait has threads of its own, and nothing else is with it."""
+    never_refused, others = set(), set()
+    for path, pattern in routes(get_resolver().url_patterns):
+        view = pattern.callback
+        lane = lane_of("POST", path)
+        if getattr(getattr(view, "cls", view), "is_never_refused", False) or path.startswith("/health/"):
+            never_refused.add(lane)
+        elif lane in {Lane.GATEWAYS, Lane.ALARMS}:
+            others.add(path)
+    assert never_refused == {Lane.GATEWAYS, Lane.ALARMS}
+    assert others == {
+        "/api/v1/edge/config",
+        "/board/alerts/<alert_id>/acknowledge/",
+        "/board/alerts/<alert_id>/resolve/",
+    }
