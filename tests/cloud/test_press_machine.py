@@ -120,8 +120,9 @@ class Building(RuleBasedStateMachine):
         button=st.integers(0, 1),
         kind=st.sampled_from(["medical", "lockdown"]),
         silent=st.booleans(),
-        joins=st.tuples(st.integers(0, 5), st.integers(0, 5)),
+        joins=st.tuples(st.integers(0, 3), st.integers(0, 3)),
         lies=st.booleans(),
+        cut=st.booleans(),
     )
     def press(
         self,
@@ -131,6 +132,7 @@ class Building(RuleBasedStateMachine):
         silent: bool,
         joins: tuple[int, int],
         lies: bool,
+        cut: bool,
     ) -> None:
         """A gateway says that it is a drill when it is, and when it lies, which only bounds can show."""
         self.seq += 1
@@ -146,6 +148,8 @@ class Building(RuleBasedStateMachine):
             gateway.heard.append(str(event["alert_id"]))
             gateway.queue.append(event)
             gateway.presses[str(event["event_id"])] = press
+            if not cut:
+                self.send(number)
 
     def press_event(self, gateway: Gateway, press: Press, *, claims_drill: bool) -> JsonObject:
         said = press.made_at + gateway.skew
@@ -206,9 +210,13 @@ class Building(RuleBasedStateMachine):
                     services.resolve(principal=person, alert_uuid=alerts[which].id, reason=None, now=now)
 
     @precondition(lambda self: any(gateway.queue for gateway in self.gateways))
-    @rule(number=st.integers(0, 1), twice=st.booleans())
-    def send(self, number: int, twice: bool) -> None:
-        """A gateway reaches the cloud again; an answer may be lost on the way, so that it sends once more."""
+    @rule(numbers=st.sampled_from([(0, 1), (1, 0), (0,), (1,)]), twice=st.booleans())
+    def reach_the_cloud(self, numbers: tuple[int, ...], twice: bool) -> None:
+        """An answer may be lost on the way, so that a gateway sends once more."""
+        for number in numbers:
+            self.send(number, twice=twice)
+
+    def send(self, number: int, *, twice: bool = False) -> None:
         gateway = self.gateways[number]
         if not gateway.queue:
             return
@@ -274,7 +282,7 @@ def test_every_press_is_open_unless_a_person_closed_it_after_it_was_made(measure
     run_state_machine_as_test(
         Building,
         settings=settings(
-            max_examples=12,
+            max_examples=30,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

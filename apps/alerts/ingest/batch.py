@@ -36,7 +36,7 @@ class Quarantined(Exception):
         self.detail = detail
 
 
-class Dated(msgspec.Struct, frozen=True):
+class Dated(msgspec.Struct, frozen=True, gc=False):
     """When a press was, by the cloud's clock: at some moment from `earliest` to `latest`.
 
     `pressed_at` is the moment that is shown; `original` what the gateway had said, where that could not be believed.

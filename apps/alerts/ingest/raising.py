@@ -24,7 +24,7 @@ LATE_AFTER: Final = timedelta(seconds=30)
 _RAISE_SQL: Final = Path(__file__).with_name("raise_alerts.sql").read_text()
 
 
-class RaiseRow(msgspec.Struct, frozen=True):
+class RaiseRow(msgspec.Struct, frozen=True, gc=False):
     """One alert for `raise_alerts.sql`. `name` is given where the plain `alert_id` is another alert's."""
 
     number: int

@@ -51,7 +51,7 @@ NO_LOCK_WAIT: Final = timedelta(milliseconds=1)
 """The wait once one alert of the batch was found locked: many locked alerts must not add up."""
 
 
-class SeenRow(msgspec.Struct, frozen=True):
+class SeenRow(msgspec.Struct, frozen=True, gc=False):
     """One event to be remembered; `body` only of what is kept nowhere else."""
 
     event_id: UUID
@@ -79,7 +79,7 @@ class Undecodable(NamedTuple):
 Decoded = AnyEvent | ReadInPart | Undecodable
 
 
-class Numbered(msgspec.Struct, frozen=True):
+class Numbered(msgspec.Struct, frozen=True, gc=False):
     """An event, its place in the batch, the id that it came under, and whether it was stored before."""
 
     number: int
