@@ -8,9 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +24,9 @@ from django.core.files.storage import FileSystemStorage, default_storage
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
-from apps.common import audit_heads, bus, heartbeats, relay
+from apps.common import audit_heads, bus, findings, heartbeats, relay
 from apps.common.doctor_postgres import CLOCK_OFF_SECONDS, SAME_TIME, database_findings
+from apps.common.findings import Finding, State, not_here, unwell, well
 from apps.common.ids import new_id
 
 BEAT_LATE: Final = timedelta(seconds=90)
@@ -37,40 +36,6 @@ RELAY_LATE: Final = timedelta(seconds=30)
 HEADS_LATE: Final = timedelta(hours=26)
 CONNECT_SECONDS: Final = 3
 FILES: Final = "django.core.mail.backends.filebased.EmailBackend"
-
-
-class State(StrEnum):
-    """How it is."""
-
-    WELL = "well"
-    UNWELL = "unwell"
-    NOT_HERE = "not here"
-    """This process was not given it, or it is not configured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; `advice` is empty unless it is unwell."""
-
-    name: str
-    state: State
-    detail: str
-    advice: str = ""
-
-
-def well(name: str, detail: str) -> Finding:
-    """It is as it should be."""
-    return Finding(name, State.WELL, detail)
-
-
-def unwell(name: str, detail: object, advice: str) -> Finding:
-    """It is not; `advice` says what to do."""
-    return Finding(name, State.UNWELL, str(detail).strip().partition("\n")[0], advice)
-
-
-def not_here(name: str, detail: str) -> Finding:
-    """There is nothing to look at from here."""
-    return Finding(name, State.NOT_HERE, detail)
 
 
 def examine(now: Callable[[], datetime] = timezone.now) -> Iterator[Finding]:
@@ -86,6 +51,8 @@ def examine(now: Callable[[], datetime] = timezone.now) -> Iterator[Finding]:
     yield _heads(now())
     yield _mail()
     yield from _valkeys_clock()
+    for check in findings.registered():
+        yield from check(now())
 
 
 def _key_files() -> Iterator[Finding]:

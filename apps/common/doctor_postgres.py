@@ -54,7 +54,7 @@ def _role(alias: str) -> Row:
             number, version, user, bypasses = cursor.fetchone() or (0, "", "", True)
     except DatabaseError as error:
         variable = "DATABASE_URL" if alias == "default" else f"DATABASE_{alias.upper()}_URL"
-        return name, "unwell", _first_line(error), f"Start PostgreSQL, or set {variable} right."
+        return name, "unwell", first_line(error), f"Start PostgreSQL, or set {variable} right."
     if number < OLDEST_VERSION:
         return name, "unwell", f"version {version}", "Upgrade PostgreSQL to 16 or newer."
     if user != role:
@@ -70,7 +70,7 @@ def _asked(name: str, ask: Callable[[], tuple[str, str, str]]) -> Iterator[Row]:
     try:
         state, detail, advice = ask()
     except DatabaseError as error:
-        yield name, "not here", f"PostgreSQL does not say: {_first_line(error)}", ""
+        yield name, "not here", f"PostgreSQL does not say: {first_line(error)}", ""
     else:
         yield name, state, detail, advice
 
@@ -123,5 +123,6 @@ def _clock() -> tuple[str, str, str]:
     return "well", "PostgreSQL's is ours", ""
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, on one line."""
     return str(error).strip().partition("\n")[0]

@@ -11,6 +11,8 @@ class DevicesConfig(AppConfig):
     def ready(self) -> None:
         """Say how a gateway gets its rights, and what of ours stands at a place."""
         from apps.accounts import principals  # noqa: PLC0415 -- models are there only from here on
+        from apps.common import findings  # noqa: PLC0415
+        from apps.devices import doctor  # noqa: PLC0415
         from apps.devices.gateways import principals_of  # noqa: PLC0415
         from apps.devices.selectors import devices_in, gateways_in  # noqa: PLC0415
         from apps.tenancy import occupancy  # noqa: PLC0415
@@ -18,3 +20,4 @@ class DevicesConfig(AppConfig):
         principals.register(PrincipalKind.GATEWAY, principals_of)
         occupancy.register("devices", devices_in)
         occupancy.register("gateways", gateways_in)
+        findings.register(doctor.examine)

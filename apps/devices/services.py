@@ -18,7 +18,7 @@ from apps.common.times import rfc3339
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 
 SEEN_PRECISION: Final = timedelta(seconds=5)
-"""`gateways.last_seen_at` is at most this much behind the gateway's last batch."""
+"""`gateways.last_seen_at` is at most this much behind the gateway's last batch or question."""
 
 
 class DeviceTaken(Conflict):

@@ -13,6 +13,7 @@ from apps.common.access import PrincipalKind
 from apps.common.api import principal_of, renderers_for
 from apps.common.problems import Forbidden
 from apps.devices import configuration
+from apps.devices import services as devices
 
 CONTENT_TYPE: Final = "application/jose"
 
@@ -28,6 +29,9 @@ class EdgeConfigurationView(APIView):
         gateway = principal_of(request)
         if gateway.kind is not PrincipalKind.GATEWAY:
             raise Forbidden("Only a gateway has a configuration.")
+        # It asks every few minutes also when nothing else happens: that is its sign of life.
+        for organization_id in gateway.grants:
+            devices.record_gateway_seen(organization_id=organization_id, gateway_id=gateway.id, at=timezone.now())
         etag = f'"{configuration.configuration_version(gateway)}"'
         if request.headers.get("If-None-Match") == etag:
             response = HttpResponse(status=HTTPStatus.NOT_MODIFIED)
