@@ -5,6 +5,7 @@ lane has threads of its own, as many as it has database connections; a request t
 """
 
 import asyncio
+import gc
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,14 @@ async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close", "code": NO_SUCH_SOCKET})
 
 
+def _leave_out_of_collections() -> None:
+    """Have the garbage collector pass over what lives as long as the process: a full pass over all of Django stops
+    every screen's message for as long as it takes.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 async def _lifespan(receive: Receive, send: Send) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     asyncio.get_running_loop().set_default_executor(
@@ -90,6 +99,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     )
     while True:
         message = await receive()
+        if message["type"] == "lifespan.startup":
+            _leave_out_of_collections()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

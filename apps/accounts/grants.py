@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -41,7 +40,7 @@ answers sees what there is to answer. `open_alerts:read` is `alerts:read` as far
 READ_PLACE: frozenset[Pair] = frozenset({("places", "read")})
 """What a right at a building gives at its site: its name and address."""
 
-_PEOPLE_AND_GRANTS = """
+PEOPLE_AND_GRANTS = """
     SELECT u.id, a.sign_in, s.only_organization, u.email, u.first_name, u.last_name, u.is_super_admin,
            g.organization_id, g.organization_status, g.role, g.held, g.sites, g.parents, g.buildings, g.permissions,
            CASE WHEN g.role = 'admin' THEN g.organization_id IN (SELECT second_factor_due(u.id)) ELSE false END
@@ -56,22 +55,6 @@ _PEOPLE_AND_GRANTS = """
     WHERE a.sign_in IS NULL OR s.id IS NOT NULL
     ORDER BY u.id, a.sign_in, g.organization_id
 """
-
-_CHANGED_PEOPLE_AND_GRANTS = f"""
-    WITH rights AS MATERIALIZED ({_PEOPLE_AND_GRANTS}), digests AS (
-        SELECT id, sign_in, md5(string_agg(rights::text, ' ' ORDER BY rights::text)) AS digest
-        FROM rights GROUP BY id, sign_in
-    )
-    SELECT d.digest, r.id IS NULL, d.id, d.sign_in, r.only_organization, r.email, r.first_name, r.last_name,
-           r.is_super_admin, r.organization_id, r.organization_status, r.role, r.held, r.sites, r.parents, r.buildings,
-           r.permissions, r.second_factor_due, r.operator_factor_due
-    FROM digests d
-    JOIN unnest(%(people)s::uuid[], %(sign_ins)s::uuid[], %(digests)s::text[]) k (person, sign_in, digest)
-        ON k.person = d.id AND k.sign_in IS NOT DISTINCT FROM d.sign_in
-    LEFT JOIN rights r ON r.id = d.id AND r.sign_in IS NOT DISTINCT FROM d.sign_in AND k.digest <> d.digest
-    ORDER BY d.id, d.sign_in, r.organization_id
-"""
-"""The same, told only of those whose digest is another than the one that is known here."""
 
 Asked = tuple[UUID, UUID | None]
 """A person, and the sign-in that they come by; None where we ask of ourselves, and they are not at a door."""
@@ -127,55 +110,14 @@ def person_principal(
 
 
 def person_principals(asked: Collection[Asked], *, now: datetime | None = None) -> dict[Asked, Principal]:
-    """The same for several, whoever of them may speak at all. One statement.
-
-    The database says of each whether anything is another than it was when they were last asked about here: then alone
-    it is told and read again, so that a thousand open connections can be looked at twice a second.
-    """
-    known = {one: _known[one] for one in asked if one in _known}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _CHANGED_PEOPLE_AND_GRANTS,
-            {
-                "people": [person for person, _ in asked],
-                "sign_ins": [sign_in for _, sign_in in asked],
-                "digests": [known[one].digest if one in known else "" for one in asked],
-                "now": now or timezone.now(),
-                "operators_need_one": settings.OPERATORS_NEED_SECOND_FACTOR,
-            },
-        )
-        told = cursor.fetchall()
-    found: dict[Asked, Principal] = {}
-    changed: list[tuple[str, _Row]] = []
-    for digest, is_known, *row in told:
-        if is_known:
-            found[row[0], row[1]] = known[row[0], row[1]].principal
-        else:
-            changed.append((digest, msgspec.convert(row, _Row)))
-    if len(_known) + len(changed) > KNOWN_AT_MOST:
-        _known.clear()
-    for one, of_one in groupby(changed, lambda pair: (pair[1].person, pair[1].sign_in)):
-        digests, rows = zip(*of_one, strict=True)
-        found[one] = _seen(list(rows), rows[0].only)
-        _known[one] = _Known(digests[0], found[one])
-    return found
-
-
-class _Known(NamedTuple):
-    digest: str
-    principal: Principal
-
-
-KNOWN_AT_MOST = 20_000
-"""Sign-ins of which one process remembers what they might last."""
-
-_known: dict[Asked, _Known] = {}
+    """The same for several, whoever of them may speak at all. One statement."""
+    return {one: _seen(rows, rows[0].only) for one, rows in _rows(asked, now).items()}
 
 
 def _rows(asked: Collection[Asked], now: datetime | None) -> dict[Asked, list[_Row]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            _PEOPLE_AND_GRANTS,
+            PEOPLE_AND_GRANTS,
             {
                 "people": [person for person, _ in asked],
                 "sign_ins": [sign_in for _, sign_in in asked],

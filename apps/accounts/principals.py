@@ -8,7 +8,7 @@ second. Persons and services are resolved here. Who owns another kind says how, 
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -45,7 +45,9 @@ class Named:
 
 
 Resolver = Callable[[Collection[Named], datetime], Mapping[Named, Principal]]
-"""From those who are named to the callers with their rights of this moment; without those who may not speak."""
+"""From those who are named to the callers with their rights of this moment; without those who may not speak.
+
+Each is asked about once and without `until`: two credentials that name the same caller are one question."""
 
 
 class BadToken(Unauthenticated):
@@ -91,16 +93,15 @@ def named_by_session(session: SessionBase) -> Named | None:
 def principals_of(named: Collection[Named], *, now: datetime | None = None) -> dict[Named, Principal]:
     """Who of them may speak at this moment, and what they may. One statement for each kind."""
     now = now or timezone.now()
-    by_kind: defaultdict[PrincipalKind, list[Named]] = defaultdict(list)
-    for one in named:
-        if one.until is None or now < one.until:
-            by_kind[one.kind].append(one)
-    return {
-        one: principal
-        for kind, of_kind in by_kind.items()
-        if kind in _resolvers
-        for one, principal in _resolvers[kind](of_kind, now).items()
-    }
+    valid = {one: replace(one, until=None) for one in named if one.until is None or now < one.until}
+    by_kind: defaultdict[PrincipalKind, set[Named]] = defaultdict(set)
+    for caller in valid.values():
+        by_kind[caller.kind].add(caller)
+    principals: dict[Named, Principal] = {}
+    for kind, callers in by_kind.items():
+        if kind in _resolvers:
+            principals.update(_resolvers[kind](callers, now))
+    return {one: principals[caller] for one, caller in valid.items() if caller in principals}
 
 
 def principal_from_bearer(token: str) -> Principal:

@@ -6,14 +6,18 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from uuid import UUID
 
 import msgspec
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError
 
 from apps.alerts.live import caller as callers
 from apps.alerts.live import session
+from apps.alerts.live.crowd import Ending
 from apps.alerts.live.hub import Client, Sees, hub
 from apps.alerts.live.watch import watch
 from apps.common.access import Principal, PrincipalKind
+from apps.common.addresses import address_of_scope
+from apps.common.problems import TooManyRequests
 
 SUBPROTOCOL: Final = "safesignal.v1"
 FIRST_MESSAGE_SECONDS: Final = 0.5
@@ -23,7 +27,13 @@ TOKEN_ENDED: Final = 4401
 NO_RIGHT: Final = 4403
 BAD_MESSAGE: Final = 4400
 TOO_SLOW: Final = 4408
+TOO_MANY: Final = 4429
 GOING_AWAY: Final = 1012
+CODES: Final[Mapping[Ending, int]] = {
+    Ending.TOKEN_ENDED: TOKEN_ENDED,
+    Ending.RIGHTS_CHANGED: NO_RIGHT,
+    Ending.TOO_MANY: TOO_MANY,
+}
 
 Seq = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
@@ -60,7 +70,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Accept first: a close code reaches the client only then."""
         offered = [name for entry in self.scope["subprotocols"] for name in entry.replace(" ", "").split(",")]
         await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        self._credential = callers.credential(self.scope["headers"], offered)
+        self._credential = callers.credential(self.scope, offered)
         self._first: asyncio.Future[PersonResume | GatewayResume] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._serve())
 
@@ -79,7 +89,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """The client is gone."""
         self._task.cancel()
 
-    async def _sees(self, principal: Principal) -> dict[UUID, Sees]:
+    def _visibility(self, principal: Principal) -> dict[UUID, Sees]:
         raise NotImplementedError
 
     def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
@@ -90,6 +100,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._send_until_revoked()
         except session.TooSlow:
             await self.close(TOO_SLOW)
+        except TooManyRequests:
+            await self.close(TOO_MANY)
         except (DatabaseError, OSError):
             await self.close(GOING_AWAY)
 
@@ -99,11 +111,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(TOKEN_ENDED)
             return
         named, principal = found
-        sees = await self._sees(principal) if principal.kind in self.kinds else {}
+        visibility = database_sync_to_async(self._visibility, thread_sensitive=False)
+        sees = await visibility(principal) if principal.kind in self.kinds else {}
         if not sees:
             await self.close(NO_RIGHT)
             return
-        with watch().watching(named, principal) as ended:
+        with watch().watching(named, principal, self._visibility, sees, address_of_scope(self.scope)) as ended:
             sender = asyncio.create_task(self._send(sees))
             either: set[asyncio.Future[Any]] = {sender, ended}
             try:
@@ -111,7 +124,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             finally:
                 sender.cancel()
             if ended.done():
-                await self.close(TOKEN_ENDED if ended.result() is None else NO_RIGHT)
+                await self.close(CODES[ended.result()])
             else:
                 sender.result()
 
@@ -142,7 +155,7 @@ class AlertsConsumer(LiveConsumer):
     kinds = frozenset({PrincipalKind.PERSON, PrincipalKind.SERVICE})
     resume_type = PersonResume
 
-    async def _sees(self, principal: Principal) -> dict[UUID, Sees]:
+    def _visibility(self, principal: Principal) -> dict[UUID, Sees]:
         return callers.person_sees(principal)
 
     def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
@@ -155,8 +168,8 @@ class EdgeConsumer(LiveConsumer):
     kinds = frozenset({PrincipalKind.GATEWAY})
     resume_type = GatewayResume
 
-    async def _sees(self, principal: Principal) -> dict[UUID, Sees]:
-        return await callers.gateway_sees(principal)
+    def _visibility(self, principal: Principal) -> dict[UUID, Sees]:
+        return callers.gateway_sees(principal)
 
     def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
         return session.gateway_mark(kind, positions)

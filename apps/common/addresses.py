@@ -1,9 +1,22 @@
 """Where a request comes from."""
 
+from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+
+
+def address_of_scope(scope: Mapping[str, Any]) -> str:
+    """The same of an ASGI connection."""
+    if getattr(settings, "SECURE_PROXY_SSL_HEADER", None):
+        forwarded = b"".join(value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for")
+        seen = forwarded.decode("latin-1").rpartition(",")[2].strip()
+        if seen:
+            return seen
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def address_of(request: HttpRequest) -> str:

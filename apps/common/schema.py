@@ -84,3 +84,35 @@ def owned_by_system(signature: str) -> RunSQL:
         """,
         RunSQL.noop,
     )
+
+
+EVERYBODY = "00000000-0000-0000-0000-000000000000"
+"""The subject in `rights_versions` whose number counts for every principal."""
+
+
+def raise_rights_version(
+    table: str, *, columns: tuple[str, ...], subject: str | None, on_insert: bool = True
+) -> RunSQL:
+    """Triggers that raise a rights version whenever a row comes, goes, or changes in one of these columns.
+
+    `subject` is the column that holds the id of the principal or organization whose rights the row gives. None raises
+    the version of everybody, once for each statement.
+    """
+    if subject is None:
+        return RunSQL(
+            f"""
+            CREATE TRIGGER raise_rights_version AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE OF {", ".join(columns)}
+                ON {table} FOR EACH STATEMENT EXECUTE FUNCTION raise_rights_version();
+            """,
+            RunSQL.noop,
+        )
+    changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in columns)
+    return RunSQL(
+        f"""
+        CREATE TRIGGER raise_rights_version AFTER {"INSERT OR DELETE" if on_insert else "DELETE"}
+            ON {table} FOR EACH ROW EXECUTE FUNCTION raise_rights_version('{subject}');
+        CREATE TRIGGER raise_rights_version_on_change AFTER UPDATE
+            ON {table} FOR EACH ROW WHEN ({changed}) EXECUTE FUNCTION raise_rights_version('{subject}');
+        """,
+        RunSQL.noop,
+    )

@@ -31,6 +31,8 @@ WITHOUT_TENANT: Final = {
     "public.django_session": READ_WRITE,
     # A principal may have many tenants or none: row-level security shows each its own keys.
     "public.idempotency_keys": frozenset({"SELECT", "INSERT", "UPDATE"}),
+    # Numbers beside ids, raised by triggers and read through functions.
+    "public.rights_versions": NOTHING,
     # The same for every tenant, and written by migrations alone.
     "public.permissions": frozenset({"SELECT"}),
     "public.django_content_type": frozenset({"SELECT"}),
@@ -69,6 +71,9 @@ SECURITY_DEFINERS: Final = {
     "identity_provider_organization(uuid)": ("safesignal_system", "safesignal_app"),
     "identity_providers_of_domain(text)": ("safesignal_system", "safesignal_app"),
     "identity_stands(uuid)": ("safesignal_system", "safesignal_app"),
+    "changed_rights_versions(uuid[],bigint[])": ("safesignal_system", "safesignal_app"),
+    "rights_until(uuid,uuid,timestamp with time zone)": ("safesignal_system", "safesignal_app"),
+    "hot_versions(uuid,uuid)": ("safesignal_system", "safesignal_app"),
     "service_token_by_digest(bytea,timestamp with time zone)": ("safesignal_system", "safesignal_app"),
     "invitation_by_digest(bytea)": ("safesignal_system", "safesignal_app"),
     "person_organizations(uuid)": ("safesignal_system", "safesignal_app"),
@@ -82,6 +87,8 @@ SECURITY_DEFINERS: Final = {
     "platform_organizations(uuid,text[],text,uuid,boolean,integer)": ("safesignal_system", "safesignal_app"),
     # Two numbers of no tenant, for /metrics.
     "outbox_state()": ("safesignal_system", "safesignal_app"),
+    # A trigger, which nobody calls: raises the versions that open connections and cached answers compare.
+    "raise_rights_version()": ("safesignal_owner", "safesignal_owner"),
     # Partitions need their parent's owner: callable by the partition keeper alone.
     "partition_ensure(text,date)": ("safesignal_owner", "safesignal_system"),
     "partition_months(text)": ("safesignal_owner", "safesignal_system"),

@@ -1,22 +1,21 @@
 """Who is at the other end of a live connection: the same principals as of REST, from a header or the session cookie."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from importlib import import_module
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.http.request import validate_host
+from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 
 from apps.accounts import last_use
 from apps.accounts.principals import Named, named_by_bearer, named_by_session, principals_of
 from apps.alerts.live.hub import Sees
-from apps.alerts.sight import NOWHERE, Sight, sight, within
+from apps.alerts.sight import NOWHERE, Where, sight, within
 from apps.common.access import Principal
 from apps.common.feed import Audience, Envelope
 from apps.common.problems import Unauthenticated
@@ -34,12 +33,13 @@ class Credential:
     session_key: str | None
 
 
-def credential(headers: Iterable[tuple[bytes, bytes]], subprotocols: Iterable[str] = ()) -> Credential:
+def credential(scope: Mapping[str, Any], subprotocols: Iterable[str] = ()) -> Credential:
     """The credential of a connection.
 
-    A session counts only where Origin is one of our hosts: a socket has no CSRF token.
+    A session counts only for a page of our own: a socket has no CSRF token. Every browser names the page's origin when
+    it opens a socket, and when it reads a stream from another origin.
     """
-    by_name = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    by_name = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     scheme, _, token = by_name.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return Credential(token.strip(), None)
@@ -47,10 +47,20 @@ def credential(headers: Iterable[tuple[bytes, bytes]], subprotocols: Iterable[st
         if protocol.startswith(BEARER_PREFIX):
             return Credential(protocol.removeprefix(BEARER_PREFIX), None)
     origin = by_name.get("origin")
-    if origin is not None and not validate_host(urlsplit(origin).hostname or "", settings.ALLOWED_HOSTS):
+    if scope["type"] == "websocket" if origin is None else not _is_ours(origin, scope["scheme"], by_name):
         return Credential(None, None)
     cookie = SimpleCookie(by_name.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
     return Credential(None, cookie.value if cookie else None)
+
+
+def _is_ours(origin: str, scheme: str, headers: Mapping[str, str]) -> bool:
+    """Whether a page's origin (scheme, host and port) is the one that the request itself went to, or our public one."""
+    proxied = getattr(settings, "SECURE_PROXY_SSL_HEADER", None)
+    secure = headers.get("x-forwarded-proto") == proxied[1] if proxied else scheme in {"https", "wss"}
+    host = headers.get("host", "")
+    same = f"{'https' if secure else 'http'}://{host}"
+    known = validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
+    return origin in settings.CSRF_TRUSTED_ORIGINS or (known and origin == same)
 
 
 async def caller(given: Credential) -> tuple[Named, Principal] | None:
@@ -78,29 +88,40 @@ def _named(given: Credential) -> Named | None:
     return named_by_session(import_module(settings.SESSION_ENGINE).SessionStore(given.session_key))
 
 
-def person_sees(principal: Principal) -> dict[UUID, Sees]:
-    """For each organization whose live feed the person may read: which messages."""
-    seen = {organization: sight(grant) for organization, grant in principal.grants.items()}
-    return {organization: _told(eyes) for organization, eyes in seen.items() if eyes.open != NOWHERE}
+@dataclass(frozen=True, slots=True)
+class PersonSees:
+    """Which messages of an organization a person or service sees: ordinary ones at these buildings, silent at those."""
+
+    ordinary: Where
+    silent: Where
+
+    def __call__(self, envelope: Envelope) -> bool:
+        """Whether a message is for them."""
+        if envelope.audience is Audience.STAFF:
+            return within(self.ordinary, envelope.building_id)
+        return envelope.audience is Audience.RESPONSE and within(self.silent, envelope.building_id)
 
 
-async def gateway_sees(principal: Principal) -> dict[UUID, Sees]:
-    """What a gateway is told: alerts of its buildings or of no known place, and what is meant for it."""
-    organization = next(iter(principal.grants))
+@dataclass(frozen=True, slots=True)
+class GatewaySees:
+    """Which messages a gateway gets: alerts of its buildings or of no known place, and what is meant for gateways."""
 
-    def read() -> frozenset[UUID]:
-        with tenant_scope([organization]):
-            return gateway_buildings(organization, principal.id)
+    buildings: frozenset[UUID]
 
-    buildings = await database_sync_to_async(read, thread_sensitive=False)()
-
-    def sees(envelope: Envelope) -> bool:
-        ours = envelope.building_id is None or envelope.building_id in buildings
+    def __call__(self, envelope: Envelope) -> bool:
+        """Whether a message is for it."""
+        ours = envelope.building_id is None or envelope.building_id in self.buildings
         return ours and (envelope.audience is Audience.GATEWAY or envelope.kind.startswith("alert."))
 
-    return {organization: sees}
+
+def person_sees(principal: Principal) -> dict[UUID, Sees]:
+    """For each organization whose live feed the person may read: which messages. Equal for equal visibility."""
+    seen = {organization: sight(grant) for organization, grant in principal.grants.items()}
+    return {organization: PersonSees(one.open, one.silent) for organization, one in seen.items() if one.open != NOWHERE}
 
 
-def _told(eyes: Sight) -> Sees:
-    places = {Audience.STAFF: eyes.open, Audience.RESPONSE: eyes.silent}
-    return lambda envelope: within(places.get(envelope.audience, NOWHERE), envelope.building_id)
+def gateway_sees(principal: Principal) -> dict[UUID, Sees]:
+    """The same for a gateway, in its organization. Reads the database."""
+    organization = next(iter(principal.grants))
+    with tenant_scope([organization]):
+        return {organization: GatewaySees(gateway_buildings(organization, principal.id))}

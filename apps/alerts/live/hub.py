@@ -40,7 +40,7 @@ class Client:
     """One socket or stream. `sees` says, for each organization, which messages are for it."""
 
     sees: Mapping[UUID, Sees]
-    queue: asyncio.Queue[FeedMessage] = field(default_factory=lambda: asyncio.Queue(QUEUE_SIZE))
+    queue: asyncio.Queue[FeedMessage | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_SIZE))
     positions: dict[UUID, int] = field(default_factory=dict)
     too_slow: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -53,10 +53,17 @@ class Client:
         except asyncio.QueueFull:
             self.too_slow.set()
 
-    async def next(self) -> FeedMessage:
-        """The next message that was not sent to this client yet."""
+    def ping(self) -> None:
+        """Have `next` return None, unless so much waits already that the client needs no ping."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self.queue.put_nowait(None)
+
+    async def next(self) -> FeedMessage | None:
+        """The next message that was not sent to this client yet; None when it is time for a ping."""
         while True:
             message = await self.queue.get()
+            if message is None:
+                return None
             if message.seq > self.positions[message.organization_id]:
                 self.positions[message.organization_id] = message.seq
                 return message

@@ -1,7 +1,8 @@
 """One live connection, whatever carries it: what came since the cursor, `ready`, then everything as it comes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
@@ -69,20 +70,36 @@ async def _since(client: Client, organization: UUID, cursor: int, head: int) -> 
 
 
 async def _live(hub: Hub, client: Client, mark: Mark) -> AsyncIterator[str]:
-    now = asyncio.get_running_loop().time
-    next_ping = now() + PING_SECONDS
-    while True:
-        if client.too_slow.is_set():
-            raise TooSlow
-        try:
-            async with asyncio.timeout_at(next_ping):  # unlike wait_for it makes no task for each message
-                message = await client.next()
-        except TimeoutError:
-            next_ping = now() + PING_SECONDS
-            if hub.is_current:
+    with _pinging(client):
+        while True:
+            if client.too_slow.is_set():
+                raise TooSlow
+            message = await client.next()
+            if message is not None:
+                yield message.text
+            elif hub.is_current:
                 yield mark("ping", hub.heads(client))
-        else:
-            yield message.text
+
+
+@contextmanager
+def _pinging(client: Client) -> Iterator[None]:
+    """One timer for each ping; a time-out around each message would cost more than sending it."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def start() -> None:
+        nonlocal timer
+        timer = loop.call_later(PING_SECONDS, tick)
+
+    def tick() -> None:
+        client.ping()
+        start()
+
+    start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _encode(message: Mapping[str, object]) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,11 +11,18 @@ import msgspec
 
 from apps.alerts.live import caller as callers
 from apps.alerts.live import session
+from apps.alerts.live.crowd import Ended
 from apps.alerts.live.hub import Client, Sees, hub
 from apps.alerts.live.watch import watch
-from apps.common.problems import CONTENT_TYPE, Forbidden, Problem, Unauthenticated
+from apps.common.addresses import address_of_scope
+from apps.common.problems import CONTENT_TYPE, Forbidden, Problem, TooManyRequests, Unauthenticated
 
 PATH: Final = "/api/v1/alerts/stream"
+HEADERS: Final = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -24,28 +31,32 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 async def stream(scope: Scope, receive: Receive, send: Send) -> None:
     """An ASGI application: each message is an event whose `id` is a cursor that `Last-Event-ID` gives back."""
-    found = await callers.caller(callers.credential(scope["headers"]))
+    found = await callers.caller(callers.credential(scope))
     sees = callers.person_sees(found[1]) if found else {}
     if found is None or not sees:
         await _refuse(send, Forbidden() if found else Unauthenticated())
         return
-    headers = [
-        (b"content-type", b"text/event-stream"),
-        (b"cache-control", b"no-store"),
-        (b"x-accel-buffering", b"no"),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    with watch().watching(*found) as ended:
-        events = asyncio.create_task(_events(sees, _cursors(scope["headers"]), send))
-        either: set[asyncio.Future[Any]] = {events, ended}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            events.cancel()
-        await asyncio.wait({events})  # whatever it was sending is sent or given up, before the end is
-        if not ended.done():
-            events.result()
+    try:
+        with watch().watching(*found, callers.person_sees, sees, address_of_scope(scope)) as ended:
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            await _stream_until(ended, _events(sees, _cursors(scope["headers"]), send))
+    except TooManyRequests as problem:
+        await _refuse(send, problem)
+        return
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _stream_until(ended: Ended, sending: Coroutine[Any, Any, None]) -> None:
+    """Send until the client is gone, or the connection is to be closed."""
+    events = asyncio.create_task(sending)
+    either: set[asyncio.Future[Any]] = {events, ended}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        events.cancel()
+    await asyncio.wait({events})  # whatever it was sending is sent or given up, before the end is
+    if not ended.done():
+        events.result()
 
 
 async def _events(sees: Mapping[UUID, Sees], cursors: Mapping[UUID, int], send: Send) -> None:
@@ -65,7 +76,8 @@ class _Kind(msgspec.Struct):
 
 
 async def _refuse(send: Send, problem: Problem) -> None:
-    headers = [(b"content-type", CONTENT_TYPE.encode())]
+    own = ((name.lower().encode(), value.encode()) for name, value in problem.headers.items())
+    headers = [(b"content-type", CONTENT_TYPE.encode()), *own]
     await send({"type": "http.response.start", "status": int(problem.status), "headers": headers})
     await send({"type": "http.response.body", "body": msgspec.json.encode(problem.body())})
 

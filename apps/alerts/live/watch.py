@@ -1,51 +1,101 @@
-"""Open connections whose right has ended are sent away within a second: one look at the database for all of a process.
+"""Close open connections within a second when what their caller may see has changed.
 
-The look is one statement for each kind of caller, however many are connected. With the database away nobody is sent
-away, and nobody is told anything new either: what is told comes from there.
+Each look compares the rights versions of all callers of this process, in one small statement, and resolves anew only
+those whose version moved or whose rights end by time. While the database is away no connection is closed, and none
+gets anything new either; afterwards every caller is resolved anew.
 """
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Final
+from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.db import DatabaseError
+from django.utils import timezone
 
+from apps.accounts import rights_versions
 from apps.accounts.principals import Named, principals_of
+from apps.alerts.live.crowd import Crowd, Ended, Ending
+from apps.alerts.live.hub import Sees
 from apps.common.access import Principal
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.5
 """From one look to the next: half of the second that is promised; the rest is for the look and for the way."""
+RESOLVE_AGAIN_SECONDS: Final = (30.0, 60.0)
+"""A caller is resolved anew after so long even if no version moved, spread out so that not all are at once."""
+AT_ONCE: Final = 200
+"""Callers that one statement resolves, so that a change for a whole school leaves the event loop room in between."""
+AT_THE_NEXT_LOOK: Final = datetime.min.replace(tzinfo=UTC)
 
-Ended = asyncio.Future[Principal | None]
-"""Done as soon as the caller may not listen any more as they did: with what they may now, None for nothing at all."""
+Visibility = Callable[[Principal], Mapping[UUID, Sees]]
+"""Which messages a principal sees, for each organization; equal for equal visibility. It may read the database."""
+
+
+@dataclass(eq=False, slots=True)
+class _Watched:
+    """One open connection."""
+
+    named: Named
+    visibility: Visibility
+    sees: Mapping[UUID, Sees]
+    ended: Ended
+    resolve_at: datetime = AT_THE_NEXT_LOOK
+    """The principal was resolved before its versions were known, so each connection is resolved once under them."""
+    subjects: frozenset[UUID] = field(default=frozenset())
 
 
 class Watch:
     """The open connections of this process."""
 
     def __init__(self) -> None:
-        self._watched: dict[Ended, tuple[Named, Principal]] = {}
+        self._watched: set[_Watched] = set()
+        self._by_subject: defaultdict[UUID, set[_Watched]] = defaultdict(set)
+        self._versions: dict[UUID, int] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._crowd = Crowd()
 
     @contextmanager
-    def watching(self, named: Named, principal: Principal) -> Iterator[Ended]:
-        """While a connection is open that was opened with these rights."""
-        ended: Ended = asyncio.get_running_loop().create_future()
-        self._watched[ended] = (named, principal)
+    def watching(
+        self, named: Named, principal: Principal, visibility: Visibility, sees: Mapping[UUID, Sees], source: str
+    ) -> Iterator[Ended]:
+        """While a connection is open that was opened with these rights, when `visibility(principal)` was `sees`.
+
+        Raises TooManyRequests when there are too many from its source.
+        """
+        one = _Watched(named, visibility, sees, asyncio.get_running_loop().create_future())
+        self._watched.add(one)
+        self._follow(one, rights_versions.subjects_of(principal))
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
-            yield ended
+            with self._crowd.among(principal, sees, source, one.ended):
+                yield one.ended
         finally:
-            del self._watched[ended]
-            ended.cancel()
+            self._watched.discard(one)
+            self._follow(one, frozenset())
+            one.ended.cancel()
+
+    def _follow(self, one: _Watched, subjects: frozenset[UUID]) -> None:
+        """Have a connection resolved anew whenever the version of one of these subjects moves, and of no other."""
+        for subject in one.subjects - subjects:
+            self._by_subject[subject].discard(one)
+            if not self._by_subject[subject]:
+                del self._by_subject[subject], self._versions[subject]
+        for subject in subjects - one.subjects:
+            self._by_subject[subject].add(one)
+            self._versions.setdefault(subject, rights_versions.UNKNOWN)
+        one.subjects = subjects
 
     async def _look(self) -> None:
         """For as long as anybody is connected."""
@@ -55,15 +105,39 @@ class Watch:
                 await self._compare()
             except (DatabaseError, OSError) as error:
                 logger.warning("rights of open connections could not be read again: %s", error)
+                self._forget()
             await asyncio.sleep(max(0.0, LOOK_SECONDS - (time.monotonic() - began)))
 
+    def _forget(self) -> None:
+        """A database that was away may come back restored, with versions that mean something else."""
+        for one in self._watched:
+            one.resolve_at = AT_THE_NEXT_LOOK
+
     async def _compare(self) -> None:
-        watched = list(self._watched.items())
-        now_held = await _principals({named for _, (named, _) in watched})
-        for ended, (named, principal) in watched:
-            now = now_held.get(named)
-            if not ended.done() and (now is None or now.grants != principal.grants):
-                ended.set_result(now)
+        """Versions are read before rights: what changes in between is found by the next look."""
+        now = timezone.now()
+        moved = await database_sync_to_async(rights_versions.changed, thread_sensitive=False)(dict(self._versions))
+        due = list(
+            {one for one in self._watched if one.resolve_at <= now}.union(
+                *(self._by_subject.get(subject, ()) for subject in moved)
+            )
+        )
+        for begin in range(0, len(due), AT_ONCE):
+            await self._resolve(due[begin : begin + AT_ONCE], now)
+        for subject in moved.keys() & self._versions.keys():
+            self._versions[subject] = moved[subject]
+
+    async def _resolve(self, due: Collection[_Watched], now: datetime) -> None:
+        resolved = await database_sync_to_async(_resolve, thread_sensitive=False)(due, now)
+        for one, (principal, sees, until) in zip(due, resolved, strict=True):
+            if one not in self._watched or one.ended.done():
+                continue
+            if principal is None or sees != one.sees:
+                one.ended.set_result(Ending.TOKEN_ENDED if principal is None else Ending.RIGHTS_CHANGED)
+                continue
+            again = now + timedelta(seconds=random.uniform(*RESOLVE_AGAIN_SECONDS))  # noqa: S311 -- no secret
+            one.resolve_at = min(again, *filter(None, (one.named.until, until)))
+            self._follow(one, rights_versions.subjects_of(principal))
 
 
 @cache
@@ -72,5 +146,18 @@ def watch() -> Watch:
     return Watch()
 
 
-async def _principals(named: Collection[Named]) -> dict[Named, Principal]:
-    return await database_sync_to_async(principals_of, thread_sensitive=False)(named)
+_Resolved = tuple[Principal | None, Mapping[UUID, Sees], datetime | None]
+"""A principal with what it sees now, and when time alone changes that next."""
+
+
+def _resolve(due: Collection[_Watched], now: datetime) -> list[_Resolved]:
+    principals = principals_of({one.named for one in due}, now=now)
+    expiries = rights_versions.expiries(principals.values(), now=now)
+
+    def resolved(one: _Watched) -> _Resolved:
+        principal = principals.get(one.named)
+        if principal is None:
+            return None, {}, None
+        return principal, one.visibility(principal), expiries.get((principal.id, principal.sign_in))
+
+    return [resolved(one) for one in due]

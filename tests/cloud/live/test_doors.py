@@ -1,13 +1,21 @@
 """Who may open a socket, and how one is told that it is over: always after the accept, by a close code."""
 
+from contextlib import ExitStack
 from datetime import timedelta
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from django.conf import settings
 from django.test import Client as Browser
+from django.utils import timezone
 from websockets.exceptions import InvalidStatus
 
 from apps.accounts import tokens
 from apps.accounts.models import Membership, Role, User, UserStatus
+from apps.accounts.services import sign_in
+from apps.alerts.live.crowd import PER_SIGN_IN
+from apps.alerts.live.stream import PATH as STREAM
 from apps.common.access import PrincipalKind
 from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
@@ -15,7 +23,7 @@ from tests.cloud.live.listener import listening
 from tests.cloud.school import Person, School, make_person, raise_alert
 from tests.cloud.server import Server
 
-TOKEN_ENDED, NO_RIGHT, BAD_MESSAGE = 4401, 4403, 4400
+TOKEN_ENDED, NO_RIGHT, BAD_MESSAGE, TOO_MANY = 4401, 4403, 4400, 4429
 
 
 def a_token(person: Person, kind: PrincipalKind, lifetime: timedelta) -> str:
@@ -83,6 +91,59 @@ def test_a_browser_comes_by_its_session(server: Server, school: School, operator
         assert listener.until_ready()[-1]["organizations"] == {str(school.organization): 0}
     with listening(server, None, headers=cookie, origin="https://evil.example") as listener:
         assert listener.close_code() == TOKEN_ENDED
+
+
+def _with_session(person: Person) -> dict[str, str]:
+    browser = Browser()
+    browser.force_login(User.objects.get(pk=person.id))
+    return {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
+
+
+def test_session_counts_only_for_an_origin_of_the_same_scheme_host_and_port(server: Server, operator: Person) -> None:
+    """Another port or scheme of our host is another site, which may be anybody's; so is a page without an origin."""
+    address = urlsplit(server.url)
+    ours = f"http://{address.hostname}:{address.port}"
+    foreign = [
+        f"https://{address.hostname}:{address.port}",
+        f"http://{address.hostname}:1",
+        f"http://{address.hostname}",
+        f"http://localhost:{address.port}",
+        f"{ours}.evil.example",
+        "null",
+        None,
+    ]
+    cookie = _with_session(operator)
+    for origin in foreign:
+        with listening(server, None, headers=cookie, origin=origin) as listener:
+            assert listener.close_code() == TOKEN_ENDED, origin
+    for origin in (ours, settings.BASE_URL):
+        with listening(server, None, headers=cookie, origin=origin) as listener:
+            assert listener.until_ready()
+
+
+def test_stream_by_session_refuses_a_foreign_origin(server: Server, operator: Person) -> None:
+    """A browser names no origin when a page of ours reads it, and always one when another's does."""
+    cookie = _with_session(operator)
+    for origin, status in ((None, 200), (server.url, 200), ("http://127.0.0.1:1", 401)):
+        headers = {**cookie, **({"origin": origin} if origin else {})}
+        with httpx.stream("GET", f"{server.url}{STREAM}", headers=headers) as answer:
+            assert answer.status_code == status, origin
+
+
+def test_sign_in_with_more_connections_than_it_may_have_loses_its_oldest(server: Server, operator: Person) -> None:
+    """Its newest stays, and so does another sign-in of the same person."""
+    other = sign_in.begin(user=User.objects.get(pk=operator.id), now=timezone.now()).access
+    with ExitStack() as stack:
+        elsewhere = stack.enter_context(listening(server, other))
+        elsewhere.start()
+        sockets = []
+        for _ in range(PER_SIGN_IN + 2):
+            sockets.append(stack.enter_context(listening(server, operator.token)))
+            sockets[-1].start()
+        assert [socket.close_code() for socket in sockets[:2]] == [TOO_MANY, TOO_MANY]
+        for socket in (elsewhere, sockets[2], sockets[-1]):
+            with pytest.raises(TimeoutError):
+                socket.socket.recv(timeout=0.2)
 
 
 def test_a_membership_that_ends_closes_the_socket(server: Server, school: School, operator: Person) -> None:

@@ -2,24 +2,43 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from threading import Thread
 from typing import Any, Final
 from uuid import UUID
 
 import httpx
+import jwt
 import pytest
 from django.db import connection, connections
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
-from apps.accounts.models import Membership, Role, ServiceToken, SignIn, User, UserStatus
-from apps.accounts.principals import named_by_bearer, principals_of
+from apps.accounts import tokens
+from apps.accounts.models import (
+    BuildingGrant,
+    Membership,
+    MembershipScope,
+    Permission,
+    Role,
+    ServiceToken,
+    SignIn,
+    User,
+    UserStatus,
+    Visit,
+)
+from apps.accounts.principals import Named, named_by_bearer, principals_of
 from apps.accounts.services import sign_in
+from apps.accounts.services.memberships import RoleAt, grant_places
 from apps.alerts.live.stream import PATH as STREAM
+from apps.common.access import PrincipalKind
 from apps.common.scope import tenant_scope
+from apps.tenancy.models import Organization, OrganizationStatus
 from tests.cloud.live.listener import Listener, listening
-from tests.cloud.school import Person, School, make_person
+from tests.cloud.school import Person, School, make_person, make_school, raise_alert
 from tests.cloud.server import Server
 from tests.matrix.things import make_service_token
 from tests.patience import WAIT_SECONDS, Promise
@@ -27,6 +46,16 @@ from tests.patience import WAIT_SECONDS, Promise
 TOKEN_ENDED, NO_RIGHT = 4401, 4403
 PROMISED_SECONDS: Final = 1.0
 MANY: Final = 60
+
+
+@pytest.fixture(scope="module")
+def callers(database: None) -> list[tuple[UUID, UUID]]:
+    """Two sign-ins of one person and one of another."""
+    school = make_school()
+    people = [make_person(Role.OPERATOR, school.organization) for _ in range(2)]
+    sign_in.begin(user=User.objects.get(pk=people[0].id), now=timezone.now())
+    ids = [person.id for person in people]
+    return list(SignIn.objects.filter(user_id__in=ids).values_list("user_id", "id"))
 
 
 def end_sign_in(person: Person, school: School) -> None:
@@ -53,12 +82,41 @@ def let_expire(person: Person, school: School) -> None:
         Membership.objects.filter(user_id=person.id).update(expires_at=timezone.now())
 
 
+def let_sign_in_expire(person: Person, school: School) -> None:
+    SignIn.objects.filter(user_id=person.id).update(expires_at=timezone.now())
+
+
+def bind_sign_in_to_another_school(person: Person, school: School) -> None:
+    SignIn.objects.filter(user_id=person.id).update(only_organization=make_school().organization)
+
+
+def narrow_to_no_place(person: Person, school: School) -> None:
+    with tenant_scope([school.organization]):
+        Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
+
+
+def make_day_account(person: Person, school: School) -> None:
+    tomorrow = timezone.now() + timedelta(days=1)
+    with tenant_scope([school.organization]):
+        Membership.objects.filter(user_id=person.id).update(trigger_only=True, expires_at=tomorrow)
+
+
+def delete_school(person: Person, school: School) -> None:
+    with tenant_scope([school.organization]):
+        Organization.objects.update(status=OrganizationStatus.DELETED)
+
+
 ENDS: Final[list[tuple[Callable[[Person, School], None], int]]] = [
     (end_sign_in, TOKEN_ENDED),
+    (let_sign_in_expire, TOKEN_ENDED),
     (suspend, TOKEN_ENDED),
+    (bind_sign_in_to_another_school, NO_RIGHT),
     (end_membership, NO_RIGHT),
     (demote, NO_RIGHT),
     (let_expire, NO_RIGHT),
+    (narrow_to_no_place, NO_RIGHT),
+    (make_day_account, NO_RIGHT),
+    (delete_school, NO_RIGHT),
 ]
 
 
@@ -91,7 +149,7 @@ def test_an_ended_right_closes_socket_and_stream_within_a_second(
     server: Server, school: School, operator: Person, end: Callable[[Person, School], None], code: int
 ) -> None:
     """Without a word of the client; another's connections stay open."""
-    other = make_person(Role.OPERATOR, school.organization)
+    other = make_person(Role.OPERATOR, make_school().organization)
     with (
         streaming(server, operator.token) as stream,
         listening(server, operator.token) as socket,
@@ -156,6 +214,163 @@ def test_many_connections_end_as_soon_as_one(server: Server, school: School) -> 
         promise = Promise(PROMISED_SECONDS)
         assert {socket.close_code() for socket in sockets} == {NO_RIGHT}
         assert promise.was_kept()
+
+
+def end_visit(visit: Visit, school: School) -> None:
+    with tenant_scope([school.organization]):
+        Visit.objects.filter(pk=visit.pk).update(ended_at=timezone.now())
+
+
+def let_visit_end_by_time(visit: Visit, school: School) -> None:
+    with tenant_scope([school.organization]):
+        Visit.objects.filter(pk=visit.pk).update(ends_at=timezone.now())
+
+
+def withdraw_super_admin(visit: Visit, school: School) -> None:
+    User.objects.filter(pk=visit.user_id).update(is_super_admin=False)
+
+
+@pytest.mark.parametrize("end", [end_visit, let_visit_end_by_time, withdraw_super_admin])
+def test_visitor_connection_closes_when_the_visit_is_over(
+    server: Server, school: School, end: Callable[[Visit, School], None]
+) -> None:
+    visitor = make_person(Role.ADMIN)
+    User.objects.filter(pk=visitor.id).update(is_super_admin=True)
+    now = timezone.now()
+    with tenant_scope([school.organization]):
+        visit = Visit.objects.create(
+            organization_id=school.organization,
+            user_id=visitor.id,
+            reason="A look",
+            started_at=now,
+            ends_at=now + timedelta(hours=1),
+        )
+    with listening(server, visitor.token) as socket:
+        socket.start()
+        end(visit, school)
+        assert closed_in_time(socket, Promise(PROMISED_SECONDS)) == NO_RIGHT
+
+
+def test_connection_closes_when_the_role_table_takes_the_right(
+    server: Server, school: School, operator: Person
+) -> None:
+    right = {"role": "operator", "resource": "alerts", "action": "read"}
+    table = Permission.objects.using("owner")
+    with listening(server, operator.token) as socket:
+        socket.start()
+        table.filter(**right).delete()
+        try:
+            assert closed_in_time(socket, Promise(PROMISED_SECONDS)) == NO_RIGHT
+        finally:
+            table.create(**right)
+
+
+def test_connection_of_a_role_at_a_building_closes_when_the_grant_goes(server: Server, school: School) -> None:
+    person = make_person(Role.OPERATOR, school.organization)
+    with tenant_scope([school.organization]):
+        Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
+        membership = Membership.objects.get(user_id=person.id)
+        held = RoleAt(Role.OPERATOR, MembershipScope.PLACES, buildings=frozenset({school.building}))
+        grant_places(membership, held)
+    with listening(server, person.token) as socket:
+        socket.start()
+        with tenant_scope([school.organization]):
+            BuildingGrant.objects.filter(user_id=person.id).delete()
+        assert closed_in_time(socket, Promise(PROMISED_SECONDS)) == NO_RIGHT
+
+
+@pytest.mark.parametrize("status", [OrganizationStatus.SUSPENDED, OrganizationStatus.ACTIVE])
+def test_connection_stays_when_what_it_shows_stays(
+    server: Server, school: School, operator: Person, status: OrganizationStatus
+) -> None:
+    """Other rights changed: an unpaid bill, a name, a greater role. The board goes on without a gap."""
+    with listening(server, operator.token) as socket:
+        socket.start()
+        with tenant_scope([school.organization]):
+            Organization.objects.update(status=status, settings={"locale": "en-GB"})
+            Membership.objects.filter(user_id=operator.id).update(role=Role.OPERATOR, title="Nurse")
+        User.objects.filter(pk=operator.id).update(first_name="Other")
+        with pytest.raises(TimeoutError):
+            socket.socket.recv(timeout=PROMISED_SECONDS)
+        raise_alert(school)
+        assert socket.next()["type"] == "alert.created"
+
+
+def test_access_ends_by_time_alone(server: Server, school: School) -> None:
+    """Nothing is written at that moment: each connection knows when its rights end."""
+    substitute, short = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
+    token_id, secret = make_service_token(school, frozenset({"alerts:read"}))
+    with (
+        listening(server, substitute.token) as member,
+        listening(server, short.token) as signed_in,
+        listening(server, secret) as service,
+    ):
+        sockets = (member, signed_in, service)
+        for socket in sockets:
+            socket.start()
+        soon = timedelta(seconds=2)
+        promise, ends = Promise(soon.total_seconds() + PROMISED_SECONDS), timezone.now() + soon
+        with tenant_scope([school.organization]):
+            Membership.objects.filter(user_id=substitute.id).update(expires_at=ends)
+            ServiceToken.objects.filter(pk=token_id).update(expires_at=ends)
+        SignIn.objects.filter(user_id=short.id).update(expires_at=ends)
+        assert [socket.close_code() for socket in sockets] == [NO_RIGHT, TOKEN_ENDED, TOKEN_ENDED]
+        assert promise.was_kept() and timezone.now() >= ends
+
+
+def test_gateway_connection_closes_when_its_buildings_change(server: Server, school: School) -> None:
+    """It connects again, and hears of its new building."""
+    with listening(server, school.gateway_token, path="/ws/edge") as socket:
+        socket.say({"type": "resume", "cursor": None})
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(
+                "UPDATE gateway_buildings SET building_id = %s WHERE gateway_id = %s",
+                [school.other_building, school.gateway],
+            )
+        assert closed_in_time(socket, Promise(PROMISED_SECONDS)) == NO_RIGHT
+
+
+def test_connections_of_one_caller_by_different_tokens_all_stay(
+    server: Server, school: School, operator: Person
+) -> None:
+    """A token from before a refresh and one from after it; a gateway's old token and its new one."""
+    claims = jwt.decode(operator.token, options={"verify_signature": False})
+    refreshed = tokens.mint(
+        kind=PrincipalKind.PERSON,
+        subject=operator.id,
+        claims={name: claims[name] for name in ("sid", "email", "organizations")},
+        lifetime=timedelta(minutes=20),
+    )
+    gateway_tokens = [
+        tokens.mint(kind=PrincipalKind.GATEWAY, subject=school.gateway, claims={}, lifetime=timedelta(minutes=minutes))
+        for minutes in (5, 10)
+    ]
+    with ExitStack() as stack:
+        people = [stack.enter_context(listening(server, token)) for token in (operator.token, refreshed)]
+        gateways = [stack.enter_context(listening(server, token, path="/ws/edge")) for token in gateway_tokens]
+        for socket in people:
+            socket.start()
+        for socket in gateways:
+            socket.say({"type": "resume", "cursor": None})
+        with pytest.raises(TimeoutError):
+            people[0].socket.recv(timeout=2 * PROMISED_SECONDS)
+        raise_alert(school)
+        assert [socket.next()["type"] for socket in (*people, *gateways)] == ["alert.created"] * 4
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(-5, 5)), max_size=12))
+def test_each_credential_is_resolved_whoever_else_is_asked_about(
+    callers: list[tuple[UUID, UUID]], asked: list[tuple[int, int]]
+) -> None:
+    """Many credentials name the same caller; each that has not expired gets that caller's principal, and no other's."""
+    now = timezone.now()
+    named = {
+        Named(PrincipalKind.PERSON, *callers[number], until=now + timedelta(seconds=seconds))
+        for number, seconds in asked
+    }
+    found = principals_of(named, now=now)
+    assert set(found) == {one for one in named if one.until is not None and now < one.until}
+    assert all((principal.id, principal.sign_in) == (one.subject, one.sign_in) for one, principal in found.items())
 
 
 def test_all_connections_of_a_kind_are_asked_about_in_one_statement(school: School) -> None:
