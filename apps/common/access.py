@@ -6,7 +6,7 @@ organization, so that one which forgets the place refuses.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -109,6 +109,16 @@ class Principal:
 
 SYSTEM: Final = Principal(PrincipalKind.SYSTEM, UUID(int=0), "SafeSignal")
 """The platform itself, where it acts without being asked: it ends what is overdue."""
+
+
+NOT_RIGHTS: Final = frozenset({"id", "name", "sign_in"})
+"""Fields of a principal that say who is calling; all others, a new one too, say what they may do."""
+
+
+def rights_of(principal: Principal) -> dict[str, object]:
+    """What decides what the principal may do and see: two principals with equal rights get equal answers."""
+    names = [one.name for one in fields(principal) if one.name not in NOT_RIGHTS]
+    return {name: getattr(principal, name) for name in names}
 
 
 class SecondFactorNeeded(Forbidden):

@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from apps.common.access import Principal, PrincipalKind
+from apps.common.access import Principal, PrincipalKind, rights_of
 from apps.common.doors import has_own_scope
 from apps.common.models import IdempotencyKey
 from apps.common.problems import API, Conflict, Invalid, Problem, problem_response
@@ -49,7 +50,7 @@ class IdempotencyInProgress(Conflict):
 
 
 class IdempotencyAnswerNotKept(Conflict):
-    """The write was carried out; its answer can not be given again, since it holds a secret or your rights changed."""
+    """The write was carried out; its answer cannot be given again, since it holds a secret or your rights changed."""
 
     code = "idempotency_answer_not_kept"
     default_detail = "This was carried out when the key came first. Its answer is not given twice: read the resource."
@@ -139,9 +140,9 @@ def _fingerprint(request: HttpRequest) -> bytes:
 
 
 def _rights(principal: Principal) -> bytes:
-    """What the caller may at this moment: an answer is not given again to somebody who may less now."""
-    grants = sorted((str(id_), grant.role, sorted(grant.permissions)) for id_, grant in principal.grants.items())
-    return hashlib.sha256(f"{principal.is_super_admin} {grants}".encode()).digest()
+    """A digest of all that decides what the caller may do and see at this moment, places included."""
+    rights = msgspec.to_builtins(rights_of(principal), str_keys=True, order="deterministic")
+    return hashlib.sha256(msgspec.json.encode(rights)).digest()
 
 
 def _keep(

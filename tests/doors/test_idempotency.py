@@ -1,21 +1,25 @@
 """A write that is sent again because its answer was lost is carried out once."""
 
 import threading
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Role
+from apps.accounts.grants import person_principal
+from apps.accounts.models import Membership, MembershipScope, Role, SignIn
+from apps.accounts.services.memberships import RoleAt, grant_places
 from apps.common import idempotency
+from apps.common.access import Principal, PrincipalKind, rights_of
 from apps.common.models import AuditEntry, IdempotencyKey
 from apps.common.scope import system_scope, tenant_scope
 from apps.common.tasks import forget_idempotency_keys
-from tests.cloud.school import Person, School, make_person, raise_alert
+from tests.cloud.school import Person, School, make_person, make_school, raise_alert
 from tests.doors.test_bad_input import problem
 
 JSON = "application/json"
@@ -117,6 +121,57 @@ def test_who_lost_a_right_is_not_told_the_old_answer(school: School, operator: P
     answer = resolve(operator, alert, key)
     problem(answer, 409, "idempotency_answer_not_kept")
     assert str(alert) not in answer.content.decode()
+
+
+def _at(person: Person, school: School, *buildings: UUID) -> None:
+    """Let the person's role hold at these buildings only."""
+    with tenant_scope([school.organization]):
+        Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
+        held = RoleAt(Role.OPERATOR, MembershipScope.PLACES, buildings=frozenset(buildings))
+        grant_places(Membership.objects.get(user_id=person.id), held)
+
+
+def test_replay_is_refused_when_the_role_moved_to_another_building(school: School, operator: Person) -> None:
+    """The role and its rights are the same; where they hold is not."""
+    _at(operator, school, school.building)
+    alert, key = raise_alert(school), str(uuid4())
+    assert resolve(operator, alert, key).status_code == 200
+    assert resolve(operator, alert, key)["Idempotency-Replayed"] == "true"
+    _at(operator, school, school.other_building)
+    answer = resolve(operator, alert, key)
+    problem(answer, 409, "idempotency_answer_not_kept")
+    assert str(alert) not in answer.content.decode()
+    _at(operator, school, school.building, school.other_building)
+    problem(resolve(operator, alert, key), 409, "idempotency_answer_not_kept")
+
+
+def test_replay_is_refused_to_a_sign_in_that_counts_in_one_school_only(school: School) -> None:
+    """The same person: what their own sign-in was answered is not told to one that a school vouched for."""
+    person = make_person(Role.OPERATOR, school.organization, make_school().organization)
+    alert, key = raise_alert(school), str(uuid4())
+    path = f"/api/v1/alerts/{alert}/acknowledge"
+    assert person.client.put(path, headers={"idempotency-key": key}).status_code == 200
+    SignIn.objects.filter(user_id=person.id).update(only_organization=school.organization)
+    problem(person.client.put(path, headers={"idempotency-key": key}), 409, "idempotency_answer_not_kept")
+
+
+def test_rights_of_a_principal_are_all_that_is_not_its_identity(school: School, operator: Person) -> None:
+    """Another value of any field is another right, but for who it is."""
+    principal = person_principal(operator.id)
+    assert principal is not None
+    others: dict[str, Any] = {
+        "kind": PrincipalKind.SERVICE,
+        "id": uuid4(),
+        "name": "Other",
+        "grants": {},
+        "is_super_admin": True,
+        "sign_in": uuid4(),
+        "only": school.organization,
+    }
+    assert others.keys() == {field.name for field in fields(Principal)}
+    before = rights_of(principal)
+    same = {name for name, value in others.items() if rights_of(replace(principal, **{name: value})) == before}
+    assert same == {"id", "name", "sign_in"}
 
 
 def test_signing_in_keeps_nothing() -> None:
