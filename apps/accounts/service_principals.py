@@ -10,6 +10,7 @@ from django.db import connection
 
 from apps.accounts.grants import effective_permissions
 from apps.accounts.links import digest_of, new_secret
+from apps.accounts.people_only import PEOPLE_ONLY
 from apps.common.access import Grant, Principal, PrincipalKind
 
 PREFIX: Final = "sst_"
@@ -54,6 +55,6 @@ def service_principals(digests: Collection[bytes], *, now: datetime) -> dict[byt
 
 
 def _principal(row: _Row) -> Principal:
-    rights = effective_permissions(ROLE, row.scopes, row.status)
+    rights = effective_permissions(ROLE, row.scopes, row.status) - PEOPLE_ONLY.keys()
     grant = Grant(organization_id=row.organization, role=ROLE, permissions=rights)
     return Principal(kind=PrincipalKind.SERVICE, id=row.id, name=row.name, grants={row.organization: grant})

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from apps.accounts import last_use
 from apps.accounts.models import Permission, Role, ServiceToken, User
-from apps.accounts.services.service_tokens import FOR_PEOPLE, LONGEST
+from apps.accounts.people_only import PEOPLE_ONLY
+from apps.accounts.principals import principal_from_bearer
+from apps.accounts.services.service_tokens import LONGEST
 from apps.common.models import AuditEntry
 from apps.common.scope import system_scope, tenant_scope
 from apps.tenancy.models import OrganizationStatus
@@ -138,9 +140,35 @@ def test_last_use_is_written_once_a_minute(admin: Person, token: Any, monkeypatc
 
 def test_nothing_is_given_that_is_for_people(api: Client, admin: Person) -> None:
     """To answer an alarm, or to say who may what."""
-    for pair in sorted(FOR_PEOPLE):
+    for pair in sorted(PEOPLE_ONLY):
         scope = ":".join(pair)
         assert refused_scopes(make(api, admin, "places:read", scope)) == [f"{scope}: for people only."]
+
+
+def test_scopes_of_an_older_token_that_need_a_person_open_nothing(admin: Person, token: Any) -> None:
+    """Whatever its row says: a token from before a right was for people only, or one that somebody edited."""
+    with tenant_scope([admin.organization]):
+        everything = [f"{one.resource}:{one.action}" for one in Permission.objects.filter(role=Role.ADMIN)]
+        ServiceToken.objects.filter(pk=token["id"]).update(scopes=everything)
+    (grant,) = principal_from_bearer(token["token"]).grants.values()
+    assert grant.permissions and not grant.permissions & PEOPLE_ONLY.keys()
+
+
+@pytest.mark.parametrize(
+    "setting", [{"mfa_required_for_admins": False}, {"open_registration": True}, {"legal_hold": False}]
+)
+def test_no_token_changes_settings_that_weaken_security(
+    api: Client, admin: Person, token: Any, setting: dict[str, object]
+) -> None:
+    path = f"/api/v1/organizations/{admin.organization}/settings"
+    scopes = ["organizations:read", "organizations:update", "people:read", "people:delete"]
+    with tenant_scope([admin.organization]):
+        ServiceToken.objects.filter(pk=token["id"]).update(scopes=scopes)
+    answer = with_token(token).patch(path, setting, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    path = f"/api/v1/users/{admin.id}/organizations/{admin.organization}"
+    answer = with_token(token).delete(path)
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
 def test_nothing_is_given_that_the_maker_has_not(api: Client, admin: Person) -> None:
@@ -154,13 +182,11 @@ def test_nothing_is_given_that_the_maker_has_not(api: Client, admin: Person) -> 
 def test_a_service_has_exactly_what_was_asked_for_by_name(data: st.DataObject, database: None) -> None:
     """No scope brings another with it: to raise alerts, for one, is given only by its name."""
     table = {f"{one.resource}:{one.action}" for one in Permission.objects.filter(role=Role.ADMIN)}
-    holdable = sorted(table - {":".join(pair) for pair in FOR_PEOPLE})
+    holdable = sorted(table - {":".join(pair) for pair in PEOPLE_ONLY})
     scopes = data.draw(st.lists(st.sampled_from(holdable), min_size=1, unique=True))
     admin = make_person(Role.ADMIN)
     caller = make_caller(Role.ADMIN, admin.organization)
     token = make(caller.client, admin, *scopes).json()
-    from apps.accounts.principals import principal_from_bearer
-
     (grant,) = principal_from_bearer(token["token"]).grants.values()
     assert {":".join(pair) for pair in grant.permissions} == set(scopes)
     assert (("alerts", "create") in grant.permissions) is ("alerts:create" in scopes)

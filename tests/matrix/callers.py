@@ -10,8 +10,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.accounts.models import Membership, MembershipScope, Role, User, Visit
+from apps.accounts.people_only import PEOPLE_ONLY
 from apps.accounts.services.memberships import RoleAt, grant_places
-from apps.accounts.services.service_tokens import FOR_PEOPLE
 from apps.common.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from contracts import ROOT
@@ -153,7 +153,7 @@ def _day_account(school: School) -> Callable[[], str]:
 
 def _service(name: str, world: World, home: Things) -> Caller:
     """A service that has all that one can have."""
-    held = ROLE_TABLE[Role.ADMIN] - {":".join(pair) for pair in FOR_PEOPLE}
+    held = ROLE_TABLE[Role.ADMIN] - {":".join(pair) for pair in PEOPLE_ONLY}
     _, secret = make_service_token(home.school, held)
     return Caller(f"service of {name}", "service", world.school, _always(secret), home, held)
 

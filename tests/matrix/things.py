@@ -15,9 +15,9 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Role, ServiceToken, SignInKind, User
+from apps.accounts.people_only import PEOPLE_ONLY
 from apps.accounts.service_principals import digest_of_token, new_service_token
 from apps.accounts.services import people, sign_in
-from apps.accounts.services.service_tokens import FOR_PEOPLE
 from apps.alerts.models import DrillArm
 from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
@@ -262,7 +262,7 @@ def make_service_token(school: School, rights: frozenset[str]) -> tuple[UUID, st
     suspended, and nobody could make one now.
     """
     secret = new_service_token()
-    given = rights - {":".join(pair) for pair in FOR_PEOPLE}
+    given = rights - {":".join(pair) for pair in PEOPLE_ONLY}
     now = timezone.now()
     with tenant_scope([school.organization]):
         token = ServiceToken.objects.create(

@@ -25,6 +25,7 @@ from apps.accounts.models import (
     UserStatus,
 )
 from apps.accounts.services import own, sign_in
+from apps.accounts.services.departures import withdraw_what_they_made
 from apps.accounts.services.memberships import require_other_admin
 from apps.accounts.services.password_proof import prove
 from apps.common import audit, feed, idempotency
@@ -61,6 +62,8 @@ def erase(*, principal: Principal, password: str, address: str, now: datetime) -
     _require_no_hold(held, members_of, user)
     _forget_invitations(user.email, keep=held)
     memberships.delete()
+    for organization in members_of:
+        withdraw_what_they_made(actor=principal, user_id=user.pk, organization_id=organization, now=now)
     _tell(principal, members_of)
     ExternalIdentity.objects.filter(user=user).exclude(organization_id__in=held).delete()
     sign_in.end_sign_ins(user.pk, now=now)

@@ -26,6 +26,7 @@ from apps.accounts.models import (
 )
 from apps.accounts.names import folded
 from apps.accounts.services import people, sign_in
+from apps.accounts.services.departures import withdraw_what_they_made
 from apps.common import audit, feed
 from apps.common.access import Principal, require
 from apps.common.etags import require_match
@@ -132,6 +133,7 @@ def change_role(
     membership.role, membership.scope = held.role, held.scope
     membership.save(update_fields=["role", "scope"])
     grant_places(membership, held)
+    withdraw_what_they_made(actor=actor, user_id=user_id, organization_id=organization_id, now=timezone.now())
     _tell(actor, membership, "membership.changed", role=held.role, role_before=before, scope=held.scope)
     return membership
 
@@ -139,7 +141,8 @@ def change_role(
 def end(*, actor: Principal, user_id: UUID, organization_id: UUID, if_match: str | None = None) -> None:
     """The person belongs to this organization no more; of their account and other organizations nothing changes.
 
-    A day account goes with it. Raises NotFound, Forbidden, PreconditionFailed, LastAdmin.
+    A day account goes with it, and so do the service tokens and open invitations that the person made there.
+    Raises NotFound, Forbidden, PreconditionFailed, LastAdmin.
     """
     require(actor, organization_id, "people", "delete")
     _lock_admins([organization_id])
@@ -148,6 +151,7 @@ def end(*, actor: Principal, user_id: UUID, organization_id: UUID, if_match: str
     Membership.objects.filter(user_id=user_id, organization_id=organization_id).delete()
     if membership.trigger_only:
         _close(user_id)
+    withdraw_what_they_made(actor=actor, user_id=user_id, organization_id=organization_id, now=timezone.now())
     _tell(actor, membership, "membership.ended", role=membership.role)
 
 

@@ -5,32 +5,17 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from apps.accounts.grants import SUPER_ADMIN
 from apps.accounts.models import ServiceToken
+from apps.accounts.people_only import PEOPLE_ONLY
 from apps.accounts.service_principals import digest_of_token, new_service_token
 from apps.common import audit, feed
-from apps.common.access import Grant, Pair, Principal, PrincipalKind, require
+from apps.common.access import Grant, Principal, require
 from apps.common.ids import new_id
 from apps.common.problems import Forbidden, Invalid, NotFound
 
 LONGEST: Final = timedelta(days=366)
 """A year: whoever still needs it then makes another, and the old secret is worth nothing."""
-
-FOR_PEOPLE: Final[frozenset[Pair]] = frozenset(
-    {
-        # That somebody has taken or ended an alarm, is safe, or has seen something: a program's word stops escalation.
-        ("alerts", "update"),
-        ("alert_notes", "create"),
-        ("check_ins", "create"),
-        ("check_ins", "update"),
-        # Who may what is decided by people, so that no token makes itself another one, or somebody an admin.
-        ("people", "create"),
-        ("people", "update"),
-        ("permissions", "update"),
-        ("service_tokens", "create"),
-        ("service_tokens", "delete"),
-    }
-)
-"""What no service token is given, whoever makes it. To raise alerts is given only where it is asked for by name."""
 
 
 def create(
@@ -44,8 +29,8 @@ def create(
 ) -> tuple[ServiceToken, str]:
     """A new service token, and its secret, which is told this once. Raises NotFound, Forbidden, Invalid."""
     grant = require(actor, organization_id, "service_tokens", "create")
-    if actor.kind is not PrincipalKind.PERSON:
-        raise Forbidden("Only a person makes service tokens.")
+    if grant.role == SUPER_ADMIN:
+        raise Forbidden("A service token would outlive your visit: an administrator of the organization makes it.")
     if not now < expires_at <= now + LONGEST:
         raise Invalid(errors={"expires_at": [f"In the future, and at most {LONGEST.days} days from now."]})
     _require_holdable(scopes, grant)
@@ -92,7 +77,7 @@ def _require_holdable(scopes: Collection[str], grant: Grant) -> None:
     refused = []
     for scope in sorted(set(scopes)):
         resource, _, action = scope.partition(":")
-        if (resource, action) in FOR_PEOPLE:
+        if (resource, action) in PEOPLE_ONLY:
             refused.append(f"{scope}: for people only.")
         elif (resource, action) not in grant.permissions:
             refused.append(f"{scope}: not a right of yours.")

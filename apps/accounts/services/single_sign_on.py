@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from apps.accounts import links, oidc
 from apps.accounts.grants import person_principal
@@ -36,6 +37,7 @@ from apps.accounts.models import (
 from apps.accounts.oidc import Asserted, NotProved
 from apps.accounts.selectors import identity_provider_organization, user_by_email
 from apps.accounts.services import memberships, people, proofs, sign_in
+from apps.accounts.services.departures import withdraw_what_they_made
 from apps.accounts.services.memberships import LastAdmin
 from apps.accounts.services.sign_in import TokenPair
 from apps.accounts.signing_keys import base64url
@@ -281,6 +283,7 @@ def _become(organization_id: UUID, user: User, role: Role) -> None:
     before = membership.role
     membership.role = role
     membership.save(update_fields=["role"])
+    withdraw_what_they_made(actor=None, user_id=user.pk, organization_id=organization_id, now=timezone.now())
     audit.record(
         actor=None,
         action="membership.changed",
