@@ -1,7 +1,7 @@
 """Rights versions: whether what a principal may do can have changed since it was resolved.
 
 Database triggers raise a number for a principal, an organization or everybody in the transaction of every change that
-rights depend on (`migrations/0012_rights_versions.py` lists the tables; an app that adds another one uses
+rights depend on (`migrations/0013_rights_versions.py` lists the tables; an app that adds another one uses
 `raise_rights_version` of `apps.common.schema`). Whoever keeps a resolved principal reads the versions of its subjects
 first and the rights afterwards, and resolves anew when a version moved or the earliest expiry has come.
 

@@ -16,7 +16,7 @@ from apps.alerts.live.crowd import Ending
 from apps.alerts.live.hub import Client, Sees, hub
 from apps.alerts.live.watch import watch
 from apps.common.access import Principal, PrincipalKind
-from apps.common.addresses import address_of_scope
+from apps.common.addresses import address_of_scope, source_of
 from apps.common.problems import TooManyRequests
 
 SUBPROTOCOL: Final = "safesignal.v1"
@@ -116,7 +116,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if not sees:
             await self.close(NO_RIGHT)
             return
-        with watch().watching(named, principal, self._visibility, sees, address_of_scope(self.scope)) as ended:
+        with watch().watching(
+            named, principal, self._visibility, sees, source_of(address_of_scope(self.scope))
+        ) as ended:
             sender = asyncio.create_task(self._send(sees))
             either: set[asyncio.Future[Any]] = {sender, ended}
             try:

@@ -5,7 +5,8 @@ from uuid import UUID
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
-from apps.common.commands import REFUSED
+from apps.common import audit
+from apps.common.commands import REFUSED, reason
 from apps.common.scope import system_scope, tenant_scope
 from apps.tenancy.models import Organization
 
@@ -39,3 +40,23 @@ def _of_slug(named: str, returncode: int) -> UUID | None:
         raise CommandError("Set DATABASE_SYSTEM_URL, or give the organization's id.", returncode=returncode)
     with system_scope():
         return Organization.objects.filter(slug=named.lower()).values_list("id", flat=True).first()
+
+
+def add_reason(parser: CommandParser) -> None:
+    """`--reason`: a command is a visit of its own, so the organization sees why it was run."""
+    parser.add_argument(
+        "--reason", required=True, type=reason, help="Why; for the organization's audit trail. No personal data."
+    )
+
+
+def record_command(command: str, *, organization_id: UUID, why: str) -> None:
+    """Write into the organization's audit trail that a command works in it. In the command's transaction."""
+    audit.record(
+        actor=None,
+        action="platform.command",
+        target_kind="organization",
+        target_id=organization_id,
+        organization_id=organization_id,
+        command=command,
+        reason=why,
+    )

@@ -66,7 +66,8 @@ def update_organization(
     *, actor: Principal, organization_id: UUID, values: Mapping[str, object], if_match: str | None
 ) -> Organization:
     """Change name, slug or metadata. Raises NotFound, Forbidden, PreconditionFailed, SlugTaken."""
-    organization = _locked_organization(actor, organization_id, "update", if_match)
+    require(actor, organization_id, "organizations", "update")
+    organization = _locked_organization(organization_id, if_match)
     for name, value in values.items():
         setattr(organization, name, value.lower() if name == "slug" and isinstance(value, str) else value)
     organization.updated_at = clock.now()
@@ -81,7 +82,8 @@ def delete_organization(*, actor: Principal, organization_id: UUID, if_match: st
 
     Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus, PlaceInUse (suspend it instead).
     """
-    organization = _locked_organization(actor, organization_id, "delete", if_match)
+    _require_platform(actor, organization_id)
+    organization = _locked_organization(organization_id, if_match)
     if organization.status == OrganizationStatus.DELETED:
         raise NotInThisStatus("This organization is deleted already.")
     require_empty(Extent(organization_id, is_everything=True))
@@ -231,12 +233,17 @@ def delete_place(*, actor: Principal, kind: type[P], place_id: UUID, if_match: s
     _told(actor, place, "deleted", rooms=len(extent.rooms))
 
 
-def _locked_organization(actor: Principal, organization_id: UUID, action: str, if_match: str | None) -> Organization:
-    """The organization's row, for its own people with the right and for super admins."""
-    if actor.is_super_admin:
-        widen_scope([organization_id])
-    else:
-        require(actor, organization_id, "organizations", action)
+def _require_platform(actor: Principal, organization_id: UUID) -> None:
+    """For what begins and ends an organization: its operators' own acts, which need no visit. Everything else does.
+
+    Raises NotFound for a stranger, Forbidden for a member.
+    """
+    if not actor.is_super_admin:
+        require(actor, organization_id, "organizations", "delete")
+    widen_scope([organization_id])
+
+
+def _locked_organization(organization_id: UUID, if_match: str | None) -> Organization:
     organization = selectors.existing_organization(organization_id, lock=True)
     require_match(if_match, organization_document(organization))
     return organization
@@ -246,7 +253,8 @@ def _locked_by_platform(
     actor: Principal, organization_id: UUID, if_match: str | None, status: OrganizationStatus
 ) -> Organization:
     """The organization's row, in the status from which an act of the platform starts."""
-    organization = _locked_organization(actor, organization_id, "delete", if_match)
+    _require_platform(actor, organization_id)
+    organization = _locked_organization(organization_id, if_match)
     if organization.status != status:
         raise NotInThisStatus(f"This organization is {organization.status}, not {status}.")
     return organization

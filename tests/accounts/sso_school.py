@@ -14,13 +14,19 @@ from django.utils import timezone
 
 from apps.accounts.models import Role, User
 from apps.accounts.services import identity_providers
-from apps.common.access import Principal, PrincipalKind
+from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.scope import tenant_scope
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer
 from tests.accounts.people import Person, make_person
 from tests.accounts.second_factor import JSON, Api
 
 APP = "safesignal://signed-in"
+
+
+def visiting_operator(person: UUID, organization: UUID) -> Principal:
+    """A platform operator during a visit."""
+    grant = Grant(organization, "super_admin", frozenset({("people", "update")}))
+    return Principal(PrincipalKind.PERSON, person, "", grants={organization: grant}, is_super_admin=True)
 
 
 @dataclass
@@ -34,7 +40,7 @@ class School:
     provider: UUID = field(init=False)
 
     def __post_init__(self) -> None:
-        operator = Principal(PrincipalKind.PERSON, self.admin.id, "", is_super_admin=True)
+        operator = visiting_operator(self.admin.id, self.id)
         with tenant_scope([self.id]):
             identity_providers.verify_domain(
                 actor=operator, organization_id=self.id, domain=self.domain, now=timezone.now()

@@ -90,7 +90,7 @@ def narrow(head: Person, leaver: Person, school: School) -> None:
 
 
 def erase(head: Person, leaver: Person, school: School) -> None:
-    assert send(leaver.client, "DELETE", "me", {"password": PASSWORD}).status_code == 204
+    assert send(leaver.client, "DELETE", "me", {"current_password": PASSWORD}).status_code == 204
 
 
 DEPARTURES: Final[Mapping[str, Callable[[Person, Person, School], None]]] = {

@@ -22,7 +22,6 @@ from apps.accounts.models import (
     Visit,
 )
 from apps.accounts.services import identity_providers, people
-from apps.common.access import Principal, PrincipalKind
 from apps.common.models import AuditEntry
 from apps.common.scope import system_scope, tenant_scope
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer, running
@@ -38,6 +37,7 @@ from tests.accounts.sso_school import (
     provider_body,
     take_up,
     through_app,
+    visiting_operator,
 )
 
 
@@ -220,7 +220,7 @@ def test_an_address_in_a_domain_that_is_not_the_schools_links_nothing(school: Sc
         assert school.enters().is_refused("identity_not_linked")
     email = f"a@{school.domain}"
     User.objects.filter(pk=person.id).update(email=email)
-    operator = Principal(PrincipalKind.PERSON, school.admin.id, "", is_super_admin=True)
+    operator = visiting_operator(school.admin.id, school.id)
     with tenant_scope([school.id]):
         identity_providers.withdraw_domain(actor=operator, organization_id=school.id, domain=school.domain)
     issuer.person = google(email)

@@ -133,6 +133,34 @@ def test_a_visit_of_another_school_is_not_there(admin: Client, operator: Person,
         assert Visit.objects.get().ended_at is None
 
 
+def test_school_is_changed_only_during_a_visit(school: School, operator: Person, path: str) -> None:
+    """Also its name and address, which lie outside of its people and places."""
+    organization = f"organizations/{school.organization}"
+    changes = [
+        ("PATCH", organization, {"name": "Other"}),
+        ("PUT", organization, {"name": "Other", "slug": f"other-{school.organization}"}),
+        ("PATCH", f"{organization}/settings", {"locale": "en-GB"}),
+        ("PUT", f"{organization}/identity-domains/{school.organization.hex}.example", None),
+    ]
+    for method, where, body in changes:
+        assert problem(send(operator.client, method, where, body)) == (404, "not_found")
+    send(operator.client, "POST", path, {"reason": WHY})
+    for method, where, body in changes:
+        assert send(operator.client, method, where, body).status_code == 200
+
+
+def test_visit_leaves_no_key_behind(school: School, operator: Person, path: str) -> None:
+    """A service token would go on after the visit."""
+    send(operator.client, "POST", path, {"reason": WHY})
+    body = {
+        "name": "Bells",
+        "scopes": ["places:read"],
+        "expires_at": rfc3339(timezone.now() + timedelta(days=30)),
+    }
+    answer = send(operator.client, "POST", f"organizations/{school.organization}/service-tokens", body)
+    assert problem(answer) == (403, "forbidden")
+
+
 def test_who_is_an_operator_no_more_has_no_visit_any_more(school: School, operator: Person, path: str) -> None:
     send(operator.client, "POST", path, {"reason": WHY})
     User.objects.filter(pk=operator.id).update(is_super_admin=False)

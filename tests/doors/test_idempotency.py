@@ -167,6 +167,7 @@ def test_rights_of_a_principal_are_all_that_is_not_its_identity(school: School, 
         "is_super_admin": True,
         "sign_in": uuid4(),
         "only": school.organization,
+        "needs_second_factor": True,
     }
     assert others.keys() == {field.name for field in fields(Principal)}
     before = rights_of(principal)

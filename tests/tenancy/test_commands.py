@@ -10,11 +10,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.accounts.models import Invitation, MembershipScope, Role
+from apps.common.models import AuditEntry
 from apps.common.scope import system_scope, tenant_scope
 from apps.tenancy.models import Organization, Room, Site
 from tests.cloud.school import School
 from tests.tenancy.callers import Caller, trail
 
+WHY = ("--reason", "Asked by the principal.")
 TABLE = "site,building,floor_number,room_number,name\nNorth,Main,0,101,Art\nNorth,Main,0,102,Music\n"
 
 
@@ -94,7 +96,7 @@ def test_a_value_that_does_not_fit_makes_no_organization(words: tuple[str, ...],
 
 def test_somebody_is_invited_to_a_building(school: School) -> None:
     email = address()
-    words = ("invite", email, "--organization", slug_of(school), "--role", "operator", "--site", "Campus")
+    words = ("invite", email, "--organization", slug_of(school), "--role", "operator", "--site", "Campus", *WHY)
     assert "could be" in run(*words, "--building", "Main", "--dry-run")
     assert invitations(school.organization) == []
     assert email in run(*words, "--building", "Main")
@@ -111,7 +113,7 @@ def test_somebody_is_invited_to_a_building(school: School) -> None:
     ],
 )
 def test_nobody_is_invited_to_a_place_that_is_not_there(school: School, words: tuple[str, ...], told: str) -> None:
-    said = refusal("invite", address(), "--organization", slug_of(school), "--role", "viewer", *words)
+    said = refusal("invite", address(), "--organization", slug_of(school), "--role", "viewer", *WHY, *words)
     assert said == (told, 1)
     assert invitations(school.organization) == []
 
@@ -119,7 +121,7 @@ def test_nobody_is_invited_to_a_place_that_is_not_there(school: School, words: t
 def test_places_are_imported_from_a_file(school: School, tmp_path: Path) -> None:
     file = tmp_path / "places.csv"
     file.write_text(TABLE)
-    words = ("import_places", str(file), "--organization", slug_of(school).upper())
+    words = ("import_places", str(file), "--organization", slug_of(school).upper(), *WHY)
     assert run(*words, "--dry-run") == "Would be created: 5, updated: 0, unchanged: 0.\n"
     with tenant_scope([school.organization]):
         assert not Site.objects.filter(name="North").exists()
@@ -129,11 +131,33 @@ def test_places_are_imported_from_a_file(school: School, tmp_path: Path) -> None
         assert Room.objects.filter(floor__building__site__name="North").count() == 2
 
 
+def test_school_sees_why_a_command_worked_in_it(school: School, tmp_path: Path) -> None:
+    """There is no visit without a reason, by no way in; a dry run leaves nothing."""
+    file = tmp_path / "places.csv"
+    file.write_text(TABLE)
+    commands = (
+        ("import_places", str(file), "--organization", slug_of(school)),
+        ("invite", address(), "--organization", slug_of(school), "--role", "viewer"),
+    )
+    for words in commands:
+        assert "--reason" in refusal(*words)[0]
+        run(*words, *WHY, "--dry-run")
+    assert "platform.command" not in trail(school.organization)
+    for words in commands:
+        run(*words, *WHY)
+    with tenant_scope([school.organization]):
+        rows = AuditEntry.objects.filter(action="platform.command").order_by("at", "id")
+        assert [row.detail for row in rows] == [
+            {"command": "import_places", "reason": WHY[1]},
+            {"command": "invite", "reason": WHY[1]},
+        ]
+
+
 def test_each_fault_of_a_file_is_told_and_nothing_is_changed(school: School, admin: Caller, tmp_path: Path) -> None:
     file = tmp_path / "places.csv"
     file.write_text(f"{TABLE}North,Main,first,103,x\nNorth,,,104,=1\n")
     before = admin.read(f"organizations/{school.organization}/tree")
-    said, code = refusal("import_places", str(file), "--organization", str(school.organization))
+    said, code = refusal("import_places", str(file), "--organization", str(school.organization), *WHY)
     assert said.splitlines()[1:] == [
         "line 4, floor_number: Not a whole number from -2147483648 to 2147483647.",
         "line 5, name: This cell begins like a formula. If it is meant as text, put an apostrophe before it.",
@@ -154,7 +178,7 @@ def test_each_fault_of_a_file_is_told_and_nothing_is_changed(school: School, adm
 )
 def test_what_is_not_there_is_said(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TABLE.encode())))
-    said, code = refusal(*words)
+    said, code = refusal(*words, *WHY)
     assert (said.startswith("There is no organization ") or "/nowhere.csv" in words, code) == (True, 1)
 
 

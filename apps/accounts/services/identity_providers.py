@@ -8,15 +8,14 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from apps.accounts.documents import identity_provider_document
+from apps.accounts.grants import SUPER_ADMIN
 from apps.accounts.models import ExternalIdentity, IdentityDomain, IdentityProvider, SignIn
 from apps.accounts.oidc import SECRET
 from apps.common import audit
-from apps.common.access import Principal, require, require_super_admin
+from apps.common.access import Principal, SecondFactorNeeded, require
 from apps.common.etags import require_match
-from apps.common.problems import Conflict, NotFound
-from apps.common.scope import widen_scope
+from apps.common.problems import Conflict, Forbidden, NotFound
 from apps.common.sealing import seal
-from apps.tenancy import selectors as tenancy
 
 FIELDS: Final = frozenset({"name", "client_id", "role_claim", "role_map", "default_role", "is_active"})
 
@@ -75,11 +74,11 @@ def delete(*, actor: Principal, organization_id: UUID, provider_id: UUID, if_mat
 
 
 def verify_domain(*, actor: Principal, organization_id: UUID, domain: str, now: datetime) -> IdentityDomain:
-    """Note that a mail domain is the organization's, as an operator of the platform has found (a DNS record, a letter).
+    """Note that a mail domain is the organization's, as a visiting operator has found (a DNS record, a letter).
 
     Raises Forbidden, NotFound.
     """
-    _open_to_platform(actor, organization_id)
+    _require_visit(actor, organization_id)
     found, is_new = IdentityDomain.objects.get_or_create(
         organization_id=organization_id,
         domain=domain.casefold(),
@@ -92,7 +91,7 @@ def verify_domain(*, actor: Principal, organization_id: UUID, domain: str, now: 
 
 def withdraw_domain(*, actor: Principal, organization_id: UUID, domain: str) -> None:
     """It is the organization's no more: no address in it links a sign-in from now on. Raises Forbidden, NotFound."""
-    _open_to_platform(actor, organization_id)
+    _require_visit(actor, organization_id)
     found = IdentityDomain.objects.filter(organization_id=organization_id, domain=domain.casefold()).first()
     if found is None:
         raise NotFound()
@@ -100,12 +99,16 @@ def withdraw_domain(*, actor: Principal, organization_id: UUID, domain: str) -> 
     found.delete()
 
 
-def _open_to_platform(actor: Principal, organization_id: UUID) -> None:
-    if not (actor.is_super_admin or actor.needs_second_factor):
-        require(actor, organization_id, "people", "read")
-    require_super_admin(actor)
-    widen_scope([organization_id])
-    tenancy.existing_organization(organization_id)
+def _require_visit(actor: Principal, organization_id: UUID) -> None:
+    """For a platform operator who is visiting the organization: its own administrators vouch for no domain.
+
+    Raises SecondFactorNeeded, NotFound, Forbidden.
+    """
+    if actor.needs_second_factor:
+        raise SecondFactorNeeded()
+    grant = require(actor, organization_id, "people", "update")
+    if grant.role != SUPER_ADMIN:
+        raise Forbidden("Only operators of the platform may do this, during a visit.")
 
 
 def _fill(provider: IdentityProvider, values: Mapping[str, object], now: datetime) -> None:

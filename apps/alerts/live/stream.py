@@ -14,7 +14,7 @@ from apps.alerts.live import session
 from apps.alerts.live.crowd import Ended
 from apps.alerts.live.hub import Client, Sees, hub
 from apps.alerts.live.watch import watch
-from apps.common.addresses import address_of_scope
+from apps.common.addresses import address_of_scope, source_of
 from apps.common.problems import CONTENT_TYPE, Forbidden, Problem, TooManyRequests, Unauthenticated
 
 PATH: Final = "/api/v1/alerts/stream"
@@ -37,7 +37,7 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
         await _refuse(send, Forbidden() if found else Unauthenticated())
         return
     try:
-        with watch().watching(*found, callers.person_sees, sees, address_of_scope(scope)) as ended:
+        with watch().watching(*found, callers.person_sees, sees, source_of(address_of_scope(scope))) as ended:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             await _stream_until(ended, _events(sees, _cursors(scope["headers"]), send))
     except TooManyRequests as problem:

@@ -106,6 +106,9 @@ class Watch:
             except (DatabaseError, OSError) as error:
                 logger.warning("rights of open connections could not be read again: %s", error)
                 self._forget()
+            except Exception:  # whatever it is, the others' rights must still be looked at
+                logger.exception("rights of open connections could not be compared")
+                self._forget()
             await asyncio.sleep(max(0.0, LOOK_SECONDS - (time.monotonic() - began)))
 
     def _forget(self) -> None:

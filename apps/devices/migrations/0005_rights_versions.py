@@ -6,7 +6,7 @@ from apps.common.schema import raise_rights_version
 
 
 class Migration(migrations.Migration):
-    dependencies = [("devices", "0004_device_claims"), ("accounts", "0012_rights_versions")]
+    dependencies = [("devices", "0004_device_claims"), ("accounts", "0013_rights_versions")]
     operations = [
         raise_rights_version("gateways", columns=("id", "organization_id", "status"), subject="id", on_insert=False),
         raise_rights_version(

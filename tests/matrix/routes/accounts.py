@@ -1,4 +1,4 @@
-from tests.matrix.entry import At, Entry
+from tests.matrix.entry import At, But, Entry
 from tests.matrix.things import PASSWORD, in_a_year, word
 
 ENTRIES = [
@@ -34,6 +34,7 @@ ENTRIES = [
         ok=201,
         body=lambda things: {"name": word(), "scopes": ["places:read"], "expires_at": in_a_year(things)},
         changes="service_token.created",
+        but={"super admin with a visit": But(403, "a token would outlive the visit")},
     ),
     Entry(
         "DELETE",

@@ -123,15 +123,13 @@ ENTRIES = [
     Entry(
         "PUT",
         "/api/v1/organizations/{organization}/identity-domains/{some_domain}",
-        "people:update",
-        At.PLATFORM,
+        "permissions:update",
         changes="identity_domain.verified",
     ),
     Entry(
         "DELETE",
         "/api/v1/organizations/{organization}/identity-domains/{identity_domain}",
-        "people:update",
-        At.PLATFORM,
+        "permissions:update",
         ok=204,
         changes="identity_domain.withdrawn",
     ),

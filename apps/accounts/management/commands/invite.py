@@ -13,7 +13,7 @@ from apps.accounts.services.memberships import RoleAt
 from apps.common.commands import REFUSED, add_dry_run, refusals_in_words
 from apps.common.scope import rehearsed, tenant_scope
 from apps.tenancy import selectors
-from apps.tenancy.command_line import add_organization, named_organization
+from apps.tenancy.command_line import add_organization, add_reason, named_organization, record_command
 from apps.tenancy.models import Site
 from apps.tenancy.place_index import NoSuchPlace, PlaceIndex
 
@@ -24,12 +24,13 @@ class Command(BaseCommand):
     help = "Invite somebody to an organization. The e-mail leaves once the invitation is stored."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Address, organization, role, place, rehearsal."""
+        """Address, organization, role, place, reason, dry run."""
         parser.add_argument("email", type=address)
         add_organization(parser)
         parser.add_argument("--role", required=True, choices=[role.value for role in Role])
         parser.add_argument("--site", help="The role holds at this site only.")
         parser.add_argument("--building", help="The role holds in this building of the site only.")
+        add_reason(parser)
         add_dry_run(parser)
 
     def handle(
@@ -40,6 +41,7 @@ class Command(BaseCommand):
         role: str,
         site: str | None,
         building: str | None,
+        reason: str,
         dry_run: bool,
         **options: Any,
     ) -> None:
@@ -50,6 +52,7 @@ class Command(BaseCommand):
         with refusals_in_words(), tenant_scope([organization_id]), rehearsed(only=dry_run):
             selectors.existing_organization(organization_id)
             held = _held(organization_id, Role(role), site, building)
+            record_command("invite", organization_id=organization_id, why=reason)
             invitations.invite(actor=None, organization_id=organization_id, email=email, held=held, now=timezone.now())
         self.stdout.write(f"{email} could be invited." if dry_run else f"An invitation goes to {email}.")
 

@@ -10,7 +10,7 @@ from rich.progress import Progress as Bar
 
 from apps.common.commands import add_dry_run, read_file, refusals_in_words
 from apps.common.scope import tenant_scope
-from apps.tenancy.command_line import add_organization, named_organization
+from apps.tenancy.command_line import add_organization, add_reason, named_organization, record_command
 from apps.tenancy.place_import import Progress, import_places
 from apps.tenancy.place_table import PLACES
 
@@ -25,12 +25,13 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """File, organization, rehearsal."""
+        """File, organization, reason, dry run."""
         parser.add_argument("file", help="The file; - reads standard input.")
         add_organization(parser)
+        add_reason(parser)
         add_dry_run(parser)
 
-    def handle(self, *args: Any, file: str, organization: str, dry_run: bool, **options: Any) -> None:
+    def handle(self, *args: Any, file: str, organization: str, reason: str, dry_run: bool, **options: Any) -> None:
         """Import it, and say what was done."""
         body = read_file(file)
         organization_id = named_organization(organization)
@@ -38,6 +39,8 @@ class Command(BaseCommand):
             done = import_places(
                 actor=None, organization_id=organization_id, body=body, dry_run=dry_run, progress=progress
             )
+            if not dry_run:
+                record_command("import_places", organization_id=organization_id, why=reason)
         told = "Would be" if dry_run else "Were"
         self.stdout.write(f"{told} created: {done.created}, updated: {done.updated}, unchanged: {done.unchanged}.")
 

@@ -68,7 +68,7 @@ $$;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0011_push_of_one_school"),
+        ("accounts", "0012_push_of_account_and_school"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("common", "0004_doors"),
         ("mfa", "0003_authenticator_type_uniq"),
