@@ -50,7 +50,7 @@ class IdempotencyInProgress(Conflict):
 
 
 class IdempotencyAnswerNotKept(Conflict):
-    """The write was carried out; its answer cannot be given again, since it holds a secret or your rights changed."""
+    """The write was carried out; its answer can not be given again, since it holds a secret or your rights changed."""
 
     code = "idempotency_answer_not_kept"
     default_detail = "This was carried out when the key came first. Its answer is not given twice: read the resource."
