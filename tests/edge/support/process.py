@@ -30,7 +30,7 @@ class AgentProcess:
         *,
         time: str | None = None,
     ) -> None:
-        """`time`: what its system clock says (faketime(1)): `@1970-01-01 00:00:30`, `+401d`."""
+        """`time`: what its system clock says (faketime(1)): `@1970-01-01 00:00:30`, `+401d`; `set_time` changes it."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "key.pem").write_bytes(private_pem(key))
         (folder / "config.pem").write_bytes(public_pem(cloud.config_key))
@@ -52,14 +52,23 @@ class AgentProcess:
                 "MQTT_KEY": pair.key,
             }.items()
         }
+        self._time = folder / "time"
         if time is not None:
+            self.set_time(time)
             self._environment |= {
                 "LD_PRELOAD": str(FAKETIME),
-                "FAKETIME": time,
+                "FAKETIME_TIMESTAMP_FILE": str(self._time),
+                "FAKETIME_NO_CACHE": "1",
                 "DONT_FAKE_MONOTONIC": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
         self._process: subprocess.Popen[bytes] | None = None
+
+    def set_time(self, time: str) -> None:
+        """The system clock steps, while the process runs; `+0` is the right time."""
+        part = self._time.with_suffix(".part")
+        part.write_text(f"{time}\n")
+        part.replace(self._time)
 
     def start(self) -> None:
         with self._log.open("ab") as log:
