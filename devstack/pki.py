@@ -33,6 +33,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from devstack.paths import write_private
 
 BUTTONS = 1000
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+"""Certificates are valid from here on: a broker, a gateway or a button that lost its clock still lets each other in."""
 CA_YEARS = 20
 LEAF_YEARS = 10
 
@@ -149,8 +151,7 @@ def _builder(
     issuer_key: ec.EllipticCurvePrivateKey,
     years: int,
 ) -> x509.CertificateBuilder:
-    # A button's clock may be behind ours: a day of grace at the start.
-    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    now = datetime.now(UTC).replace(microsecond=0)
     public = key.public_key()
     return (
         x509.CertificateBuilder()
@@ -158,8 +159,8 @@ def _builder(
         .issuer_name(issuer_name)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=365 * years))
+        .not_valid_before(ALWAYS)
+        .not_valid_after(now + timedelta(days=365 * years))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )

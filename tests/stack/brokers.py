@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devstack.paths import ROOT
+from tests.edge.support.process import FAKETIME
 from tests.patience import WAIT_SECONDS
 
 GATEWAY_ID = "0198f2c4-6a10-7001-9c41-5d2e8f7a0001"
@@ -23,12 +24,20 @@ def free_port() -> int:
         return port
 
 
+def system_clock(time: str | None) -> dict[str, str]:
+    """The environment of a process whose system clock says `time` (faketime(1)); None: the right time."""
+    if time is None:
+        return {}
+    return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": time, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
 @contextmanager
-def amqtt(pki: Path, folder: Path) -> Iterator[int]:
+def amqtt(pki: Path, folder: Path, time: str | None = None) -> Iterator[int]:
     """`python -m devstack.broker`."""
     port = free_port()
     environment = {
         **os.environ,
+        **system_clock(time),
         "PYTHONPATH": str(ROOT),
         "SAFESIGNAL_BROKER_HOST": "127.0.0.1",
         "SAFESIGNAL_BROKER_PORT": str(port),
@@ -43,7 +52,7 @@ def mosquitto_binary() -> str | None:
 
 
 @contextmanager
-def mosquitto(pki: Path, folder: Path) -> Iterator[int]:
+def mosquitto(pki: Path, folder: Path, time: str | None = None) -> Iterator[int]:
     """Mosquitto with the configuration and the access list that are shipped in deploy/, on other paths."""
     binary = mosquitto_binary()
     assert binary is not None
@@ -65,7 +74,12 @@ def mosquitto(pki: Path, folder: Path) -> Iterator[int]:
         configuration = configuration.replace(old, new)
     # As root it would change to a user who may not read a test's folder.
     (folder / "mosquitto.conf").write_text(f"user root\n{configuration}")
-    with running([binary, "-c", str(folder / "mosquitto.conf")], None, port, folder / "mosquitto.log"):
+    with running(
+        [binary, "-c", str(folder / "mosquitto.conf")],
+        {**os.environ, **system_clock(time)},
+        port,
+        folder / "mosquitto.log",
+    ):
         yield port
 
 
