@@ -126,7 +126,7 @@ class DownlinkClient:
                 raise ConnectionResetError("the line goes on from another place")
             try:
                 message = _decoder.decode(raw)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 log.error("a message of the cloud cannot be read", extra={"reason": str(error)})
                 continue
             heard()
@@ -146,7 +146,14 @@ class DownlinkClient:
                 return
             case _:
                 self.cursor = Cursor(message.seq, self.cursor.epoch)
-                self._listener.hear(message, self.cursor)
+                self._let_hear(message, self.cursor)
+
+    def _let_hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged, after: Cursor) -> None:
+        """A message that cannot be acted on is passed over: it must not end the line for those behind it."""
+        try:
+            self._listener.hear(message, after)
+        except Exception:
+            log.exception("a message of the cloud could not be taken", extra={"seq": message.seq})
 
 
 def _resume(cursor: Cursor) -> str:

@@ -56,8 +56,13 @@ def _hidden(state: State, alert: Alert, zone: Zone) -> bool:
 
 
 def _came_from(state: State, alert: Alert, room: str) -> bool:
-    """A silent alert mutes nothing: a speaker that stays quiet where all others speak would betray it."""
+    """A silent alert mutes nothing: a speaker that stays quiet where all others speak would betray it. Nor does a
+    drill mute what is real."""
     return alert.room == room or any(
-        other.open and other.type is alert.type and other.room == room and not other.silent
+        other.open
+        and other.type is alert.type
+        and other.room == room
+        and other.drill is alert.drill
+        and not other.silent
         for other in state.near(room)
     )

@@ -123,6 +123,13 @@ def test_real_press_ends_the_drills_and_a_silent_one_does_not(state: State) -> N
     assert not state.alerts[drill.alert_id].open and not list(state.drills)
 
 
+def test_drill_does_not_mute_its_room_for_the_real_alert_that_ends_it(state: State) -> None:
+    assert closing.arm(state, DEVICES[1], at(60), instant(0))
+    assert told(take(state, press(1, DEVICES[1], "long"), 2)).drill
+    real = take(state, press(1, DEVICES[0], "long"), 4)
+    assert {room for room, _ in real.plays} == {ROOMS[1], ROOMS[2], HALL}
+
+
 def test_silent_alert_mutes_no_speaker_and_is_linked_to_nothing_loud(state: State) -> None:
     """Where all others speak, the one that is mute would betray it."""
     silent = take(state, press(1, DEVICES[1], "double"), 0)

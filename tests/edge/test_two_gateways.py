@@ -153,7 +153,8 @@ class District(RuleBasedStateMachine):
         """Said now, or something as grave within the last ten seconds, wherever it may be said."""
         since = self.now - PLAY_LIFETIME.total_seconds()
         for zone in site.state.policy.zones:
-            others = {other.room for other in site.state.alerts.values() if other.open and not other.silent}
+            alerts = site.state.alerts.values()
+            others = {other.room for other in alerts if other.open and not other.silent and not other.drill}
             if zone.covers <= {event.room, *others}:
                 continue
             when, (real, _) = site.said.get(zone.room, (-1.0, (False, 0)))
