@@ -175,8 +175,8 @@ class District(RuleBasedStateMachine):
     def restart(self, number: int) -> None:
         """What is only in memory is gone; the cloud's clock is unknown until the next answer."""
         site = self.sites[number]
-        before, site.state = site.state, State(policy=policy(), boot="1")
-        site.state.load(before.seen.items(), before.alerts.values())
+        before, site.state = site.state, State(policy=policy(), boot="1", seen=site.state.seen)
+        site.state.load(before.alerts.values())
         site.measured, site.linked = None, False
         site.said.clear()
 
