@@ -87,7 +87,7 @@ class Agent:
                 self._gateway.learn(message.alert, self._cursor(then))
                 return
             case ConfigChanged():
-                self._configuration.changed()
+                self._configuration.changed(message.gateway)
             case Command(command="arm_drill"):
                 self._gateway.arm(message.device, message.expires_at)
             case Command():

@@ -55,9 +55,10 @@ class ConfigurationKeeper:
             return False
         return True
 
-    def changed(self) -> None:
-        """The cloud says that there is a newer one."""
-        self._changed.set()
+    def changed(self, gateway: str | None = None) -> None:
+        """The cloud says that there is a newer one for `gateway`; None: for this one."""
+        if gateway in (None, self._settings.gateway_id):
+            self._changed.set()
 
     async def run(self) -> None:
         """Fetch now, whenever told, and every five minutes."""

@@ -34,6 +34,8 @@ SUBPROTOCOL = "safesignal.v1"
 SILENCE_SECONDS = 30.0
 """The cloud says something every 10 s; after three times that it is gone."""
 TOKEN_ENDED = 4401
+PONG = '{"type":"pong"}'
+"""Says that this gateway is there: one that says nothing for a minute is a trouble on every board."""
 
 _decoder = msgspec.json.Decoder(Downlink)
 
@@ -131,12 +133,14 @@ class DownlinkClient:
                 continue
             heard()
             self._take(message)
+            if isinstance(message, Ping):
+                await socket.send(PONG)
 
     def _take(self, message: Downlink) -> None:
         match message:
-            case Ping():
+            case Ping() if None in (message.epoch, self.cursor.epoch) or message.epoch == self.cursor.epoch:
                 return
-            case Ready() | Resync():
+            case Ping() | Ready() | Resync():  # a ping of another epoch: the cloud was restored meanwhile
                 self._listener.caught_up()
                 after = Cursor(message.seq, message.epoch)
                 if after != self.cursor:

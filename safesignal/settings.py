@@ -188,6 +188,7 @@ CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "apps.common.tasks.beat", "schedule": 30.0},
     "feed": {"task": "apps.common.tasks.thin_feed", "schedule": 3600.0},
     "gateway records": {"task": "apps.devices.tasks.thin_gateway_records", "schedule": 3600.0},
+    "supervision": {"task": "apps.devices.tasks.supervise", "schedule": 5.0},
     "sign-ins": {"task": "apps.accounts.tasks.forget_sign_ins", "schedule": 3600.0},
     "idempotency keys": {"task": "apps.common.tasks.forget_idempotency_keys", "schedule": 3600.0},
 }

@@ -1,6 +1,7 @@
 """WebSocket doors: `/ws/alerts` for people, `/ws/edge` for gateways. No rules live here."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 from uuid import UUID
@@ -9,15 +10,18 @@ import msgspec
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError
+from django.utils import timezone
 
 from apps.alerts.live import caller as callers
 from apps.alerts.live import session
 from apps.alerts.live.crowd import Ending
 from apps.alerts.live.hub import Client, Sees, hub
+from apps.alerts.live.session import Cursors, Session
 from apps.alerts.live.watch import watch
 from apps.common.access import Principal, PrincipalKind
 from apps.common.addresses import address_of_scope, source_of
 from apps.common.problems import TooManyRequests
+from apps.devices.gateways import gateway_heard
 
 SUBPROTOCOL: Final = "safesignal.v1"
 FIRST_MESSAGE_SECONDS: Final = 0.5
@@ -43,10 +47,12 @@ class PersonResume(msgspec.Struct, frozen=True):
 
     type: Literal["resume"]
     organizations: dict[UUID, Seq]
+    epoch: UUID | None = None
 
-    def cursors(self, sees: Mapping[UUID, Sees]) -> dict[UUID, int]:
+    def cursors(self, sees: Mapping[UUID, Sees]) -> Cursors:
         """Where to go on, of the organizations that are the caller's."""
-        return {organization: seq for organization, seq in self.organizations.items() if organization in sees}
+        known = {organization: seq for organization, seq in self.organizations.items() if organization in sees}
+        return Cursors(known, self.epoch)
 
 
 class GatewayResume(msgspec.Struct, frozen=True):
@@ -54,10 +60,11 @@ class GatewayResume(msgspec.Struct, frozen=True):
 
     type: Literal["resume"]
     cursor: Seq | None
+    epoch: UUID | None = None
 
-    def cursors(self, sees: Mapping[UUID, Sees]) -> dict[UUID, int]:
+    def cursors(self, sees: Mapping[UUID, Sees]) -> Cursors:
         """Where to go on, in the gateway's organization."""
-        return {} if self.cursor is None else dict.fromkeys(sees, self.cursor)
+        return Cursors({} if self.cursor is None else dict.fromkeys(sees, self.cursor), self.epoch)
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -75,8 +82,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._task = asyncio.create_task(self._serve())
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """The first message says where to resume; later ones are ignored."""
+        """The first message says where to resume; later ones are signs of life."""
         if self._first.done():
+            await self._heard()
             return
         try:
             self._first.set_result(msgspec.json.decode(text_data or bytes_data or b"", type=self.resume_type))
@@ -89,10 +97,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """The client is gone."""
         self._task.cancel()
 
+    async def _heard(self) -> None:
+        """The client is there."""
+
     def _visibility(self, principal: Principal) -> dict[UUID, Sees]:
         raise NotImplementedError
 
-    def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
+    def _session(self, client: Client) -> Session:
         raise NotImplementedError
 
     async def _serve(self) -> None:
@@ -135,7 +146,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         try:
             resume = await asyncio.wait_for(asyncio.shield(self._first), FIRST_MESSAGE_SECONDS)
         except TimeoutError:
-            live = asyncio.create_task(self._stream(sees, {}))
+            live = asyncio.create_task(self._stream(sees, Cursors()))
             either: set[asyncio.Future[Any]] = {live, self._first}
             try:
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -146,8 +157,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             resume = self._first.result()
         await self._stream(sees, resume.cursors(sees))
 
-    async def _stream(self, sees: Mapping[UUID, Sees], cursors: Mapping[UUID, int]) -> None:
-        async for text in session.messages(hub(), Client(sees), cursors, self._mark):
+    async def _stream(self, sees: Mapping[UUID, Sees], cursors: Cursors) -> None:
+        async for text in self._session(Client(sees)).messages(cursors):
             await self.send(text_data=text)
 
 
@@ -160,8 +171,8 @@ class AlertsConsumer(LiveConsumer):
     def _visibility(self, principal: Principal) -> dict[UUID, Sees]:
         return callers.person_sees(principal)
 
-    def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
-        return session.person_mark(kind, positions)
+    def _session(self, client: Client) -> Session:
+        return Session(hub(), client, session.person_mark)
 
 
 class EdgeConsumer(LiveConsumer):
@@ -169,9 +180,19 @@ class EdgeConsumer(LiveConsumer):
 
     kinds = frozenset({PrincipalKind.GATEWAY})
     resume_type = GatewayResume
+    _gateway: Principal | None = None
 
     def _visibility(self, principal: Principal) -> dict[UUID, Sees]:
+        self._gateway = principal
+        gateway_heard(principal, timezone.now())
         return callers.gateway_sees(principal)
 
-    def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
-        return session.gateway_mark(kind, positions)
+    async def _heard(self) -> None:
+        """It answers each ping: supervision looks at when it did last."""
+        if self._gateway is None:
+            return
+        with contextlib.suppress(DatabaseError, OSError):
+            await database_sync_to_async(gateway_heard, thread_sensitive=False)(self._gateway, timezone.now())
+
+    def _session(self, client: Client) -> Session:
+        return Session(hub(), client, session.gateway_mark, shows_all_numbers=True)

@@ -69,5 +69,12 @@ def union(one: Where, other: Where) -> Where:
     return None if one is None or other is None else one | other
 
 
+def both(one: Where, other: Where) -> Where:
+    """Where each of the two holds."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
+
+
 def _inside(where: Where) -> Q:
     return Q() if where is None else Q(building_id__in=where)

@@ -24,6 +24,11 @@ def feed_channel(organization: UUID | str) -> str:
     return f"safesignal:feed:{organization}"
 
 
+def published_key(epoch: UUID) -> str:
+    """Where the relay notes how far it has published each organization's feed, in one history of the database."""
+    return f"safesignal:published:{epoch}"
+
+
 @cache
 def client() -> redis.Redis:
     """The synchronous client of this process."""

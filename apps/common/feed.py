@@ -1,10 +1,15 @@
-"""The feed: every committed change that people of an organization can see, in one order without holes.
+"""The feed: every committed change that people of an organization can see, in one order.
 
 `announce` queues; `scope.py` writes the queue just before COMMIT, so that the order of `seq` is the order of commits.
-The one number is cursor of the live feed, order of the outbox, and version of whatever is cached.
+The one number is cursor of the live feed, order of the outbox, and version of whatever is cached. It is the time of
+writing in microseconds, so that it reveals nothing about events that a reader may not see; each event names the one
+before it, so that a hole is noticed all the same.
+
+A database that is failed over or restored may lose commits. Then it has another `epoch`, or the event at which a reader
+stopped is not in it; either way the reader starts over (`UnknownCursor`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,22 +22,61 @@ from django.db import connections
 from apps.common.scope import FeedRows, current_scope
 
 RESUME_WINDOW: Final = 5000
-"""A cursor further behind than this reads the list again instead; so many of the newest events are always there."""
+"""A reader with more events than this to catch up with reads the list again instead."""
 KEEP: Final = timedelta(days=30)
+"""How long an event stays. A reader that stopped before that reads the list again too."""
 
 
 class Audience(StrEnum):
-    """The smallest circle that a message is for."""
+    """The smallest circle that a message is for.
+
+    The two public ones are spelled out in `feed_append` too; a test holds them together.
+    """
 
     STAFF = "staff"
+    """Who sees open alerts."""
     RESPONSE = "response"
+    """Who sees silent alerts."""
+    DEVICES = "devices"
+    """Who sees devices."""
+    SILENT_DEVICES = "silent_devices"
+    """Who sees both devices and silent alerts: troubles that came of a silent press."""
     GATEWAY = "gateway"
+
+
+PUBLIC: Final = frozenset({Audience.STAFF, Audience.DEVICES})
+"""Audiences whose events may move the head that everybody is told."""
+
+
+class UnknownCursor(Exception):
+    """No event of this history has that seq: it was lost in a restore or failover, or is not kept any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest event of an organization, and the newest that all of its staff may know of."""
+
+    seq: int
+    public_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The heads of the organizations in scope, in the history named by `epoch`."""
+
+    epoch: UUID
+    organizations: Mapping[UUID, Head]
+
+    def of(self, organization: UUID) -> Head:
+        """The head of an organization; zero before its first event."""
+        return self.organizations.get(organization, Head(0, 0))
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
     """What a hub must know of a message to decide who gets it; travels before the text, on a line of its own."""
 
     seq: int
+    previous: int
     kind: str
     audience: Audience
     site_id: UUID | None
@@ -98,17 +142,38 @@ def announce_rows(sql: str, params: Sequence[Any]) -> None:
     current_scope().feed.append(FeedRows(sql, list(params)))
 
 
-_COLUMNS = "organization_id, seq, kind, audience, site_id, building_id, traceparent, rfc3339(created_at), payload"
+_COLUMNS = (
+    "organization_id, seq, previous, kind, audience, site_id, building_id, traceparent, rfc3339(created_at), payload"
+)
 
 
 def since(organization: UUID, seq: int, *, limit: int) -> list[FeedMessage]:
-    """The events of an organization after `seq`, in order."""
+    """The events of an organization after `seq`, in order; 0 is before the first. Raises UnknownCursor."""
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM feed_events WHERE organization_id = %s AND seq > %s ORDER BY seq LIMIT %s",
-            [organization, seq, limit],
+            f"SELECT {_COLUMNS} FROM feed_events WHERE organization_id = %s AND seq >= %s ORDER BY seq LIMIT %s",
+            [organization, seq, limit + 1],
         )
-        return [_message(*row) for row in cursor.fetchall()]
+        messages = [_message(*row) for row in cursor.fetchall()]
+    if seq and (not messages or messages[0].seq != seq):
+        raise UnknownCursor()
+    return messages[1:] if seq else messages[:limit]
+
+
+def require_resumable(organization: UUID, seq: int) -> None:
+    """Raise UnknownCursor where a reader that stopped at `seq` cannot go on, or would take longer than the list."""
+    with connections[current_scope().alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), min(seq), bool_and(previous = before) FROM ("
+            " SELECT seq, previous,"
+            " lag(seq, 1, CASE WHEN %s = 0 THEN 0 ELSE previous END) OVER (ORDER BY seq) AS before"
+            " FROM feed_events WHERE organization_id = %s AND seq >= %s ORDER BY seq LIMIT %s) newer",
+            [seq, organization, seq, RESUME_WINDOW + 2],
+        )
+        found, first, is_whole = cursor.fetchone() or (0, None, None)
+    newer = found if seq == 0 else found - 1
+    if newer > RESUME_WINDOW or is_whole is False or first != (seq or first):
+        raise UnknownCursor()
 
 
 def unsent(*, limit: int) -> list[FeedMessage]:
@@ -132,32 +197,60 @@ def mark_sent(messages: Sequence[FeedMessage], at: datetime) -> None:
 
 
 def forget_old(*, now: datetime, limit: int) -> int:
-    """Delete events that were published, are older than KEEP and that no cursor reaches; how many, at most `limit`."""
+    """Delete events that were published and are older than KEEP; how many, at most `limit`.
+
+    The heads stay: a reader that stopped there recognises its history by them.
+    """
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
             "DELETE FROM feed_events WHERE ctid = ANY (ARRAY("
             " SELECT f.ctid FROM organization_heads h JOIN feed_events f ON f.organization_id = h.organization_id"
-            " AND f.seq <= h.seq - %s WHERE f.sent_at IS NOT NULL AND f.created_at < %s LIMIT %s))",
-            [RESUME_WINDOW, now - KEEP, limit],
+            " AND f.seq <> h.seq AND f.seq <> h.public_seq"
+            " WHERE f.sent_at IS NOT NULL AND f.created_at < %s LIMIT %s))",
+            [now - KEEP, limit],
         )
         deleted: int = cursor.rowcount
         return deleted
 
 
-def heads() -> dict[UUID, int]:
-    """The head of every organization in scope; one without a feed event yet is left out."""
+def heads() -> Heads:
+    """The heads of every organization in scope, with the epoch, in one look."""
     scope = current_scope()
     mine, params = (
-        ("", []) if scope.organizations is None else (" WHERE organization_id = ANY (%s)", [[*scope.organizations]])
+        ("", []) if scope.organizations is None else (" AND h.organization_id = ANY (%s)", [[*scope.organizations]])
     )
     with connections[scope.alias].cursor() as cursor:
-        cursor.execute(f"SELECT organization_id, seq FROM organization_heads{mine}", params)
-        return {organization: int(seq) for organization, seq in cursor.fetchall()}
+        cursor.execute(
+            "SELECT e.epoch, h.organization_id, h.seq, h.public_seq FROM feed_epoch() AS e(epoch)"
+            f" LEFT JOIN organization_heads h ON true{mine}",
+            params,
+        )
+        rows: list[tuple[UUID, UUID | None, int, int]] = cursor.fetchall()
+    return Heads(rows[0][0], {row[1]: Head(row[2], row[3]) for row in rows if row[1] is not None})
+
+
+def epoch() -> UUID:
+    """The name of this history of the database."""
+    with connections[current_scope().alias].cursor() as cursor:
+        cursor.execute("SELECT feed_epoch()")
+        (found,) = cursor.fetchone() or (None,)
+    if found is None:
+        raise LookupError("the table feed_epoch has no row")
+    return UUID(str(found))
+
+
+def renew_epoch(*, reason: str) -> None:
+    """Say that this history is another one than readers may know: each of them starts over. In the system scope."""
+    with connections[current_scope().alias].cursor() as cursor:
+        cursor.execute(
+            "UPDATE feed_epoch SET nonce = gen_random_uuid(), renewed_at = clock_timestamp(), reason = %s", [reason]
+        )
 
 
 def _message(
     organization: UUID,
     seq: int,
+    previous: int,
     kind: str,
     audience: str,
     site: UUID | None,
@@ -167,4 +260,6 @@ def _message(
     payload: str,
 ) -> FeedMessage:
     text = f'{{"type":"{kind}","organization":"{organization}","seq":{seq},"at":"{at}",{payload[1:]}'
-    return FeedMessage(organization, Envelope(seq, kind, Audience(audience), site, building, traceparent), text)
+    return FeedMessage(
+        organization, Envelope(seq, previous, kind, Audience(audience), site, building, traceparent), text
+    )

@@ -7,10 +7,11 @@ from apps.common.scope import TenantManager, current_scope
 
 
 class OrganizationHead(models.Model):
-    """The one counter of an organization: the seq of its newest feed event."""
+    """The seq of an organization's newest feed event, and of the newest that all of its staff may know of."""
 
     organization_id = models.UUIDField(primary_key=True)
     seq = models.BigIntegerField(default=0)
+    public_seq = models.BigIntegerField(default=0, db_default=0)
 
     objects = TenantManager["OrganizationHead"]()
 
@@ -19,11 +20,15 @@ class OrganizationHead(models.Model):
 
 
 class FeedEvent(models.Model):
-    """One committed change that people of an organization can see; PRIMARY KEY (organization_id, seq)."""
+    """One committed change that people of an organization can see; PRIMARY KEY (organization_id, seq).
+
+    `previous` is the seq of the organization's event before it.
+    """
 
     pk = models.CompositePrimaryKey("organization_id", "seq")
     organization_id = models.UUIDField()
     seq = models.BigIntegerField()
+    previous = models.BigIntegerField(db_default=0)
     kind = models.CharField(max_length=40)
     audience = models.CharField(max_length=20)
     site_id = models.UUIDField(null=True)

@@ -6,8 +6,9 @@ event leaves the outbox only when the bus took it.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
+from uuid import UUID
 
 import redis
 from django.db import DatabaseError, connections
@@ -40,6 +41,7 @@ class Relay:
         while not self._stopping():
             try:
                 if self._lead():
+                    notice_restore()
                     self._carry()
             except (DatabaseError, redis.RedisError) as error:
                 logger.warning("the relay starts over: %s: %s", type(error).__name__, error)
@@ -82,5 +84,32 @@ def publish_unsent() -> int:
                     with tracing.span("relay", parent=message.envelope.traceparent):
                         pipeline.publish(bus.feed_channel(message.organization_id), message.encode())
                 pipeline.execute()
+            _remember_published(messages)
             feed.mark_sent(messages, timezone.now())
     return len(messages)
+
+
+def notice_restore() -> None:
+    """Renew the feed's epoch when the database is behind what was published in it.
+
+    PostgreSQL itself tells of a failover and of a restore from a dump (`feed_epoch()`); not of a copied data folder.
+    Looked at whenever a relay begins to lead: no database is put in another's place without ending its connections.
+    Raises RedisError.
+    """
+    with system_scope():
+        heads = feed.heads()
+        published: dict[bytes, bytes] = bus.client().hgetall(bus.published_key(heads.epoch))  # type: ignore[assignment]
+        lost = sum(int(seq) > heads.of(UUID(name.decode())).seq for name, seq in published.items())
+        if lost:
+            logger.error("the database went back: published events of %d organizations are not in it", lost)
+            feed.renew_epoch(reason="the database was behind what had been published")
+
+
+def _remember_published(messages: Sequence[feed.FeedMessage]) -> None:
+    """The newest published seq of each organization, in this epoch."""
+    key = bus.published_key(feed.epoch())
+    newest = {str(message.organization_id): message.seq for message in messages}
+    with bus.client().pipeline(transaction=False) as pipeline:
+        pipeline.hset(key, mapping=newest)  # type: ignore[arg-type]
+        pipeline.expire(key, feed.KEEP)
+        pipeline.execute()

@@ -101,6 +101,13 @@ class StrictSerializer(serializers.Serializer[Any]):
         return values
 
 
+class NamedSerializer(serializers.Serializer[object]):
+    """A place, a person or a gateway, by id and name."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
 def _normalization(field: serializers.Field[Any, Any, Any, Any]) -> Callable[[str], str] | None:
     """How the text of a field is normalized; None for what is no text, or a secret, which stays as it was typed."""
     if not isinstance(field, serializers.CharField) or not field.trim_whitespace:

@@ -9,10 +9,10 @@ class DevicesConfig(AppConfig):
     name = "apps.devices"
 
     def ready(self) -> None:
-        """Say how a gateway gets its rights, and what of ours stands at a place."""
+        """Say how a gateway gets its rights, what of ours stands at a place, and what is supervised."""
         from apps.accounts import principals  # noqa: PLC0415 -- models are there only from here on
-        from apps.common import findings  # noqa: PLC0415
-        from apps.devices import doctor  # noqa: PLC0415
+        from apps.common import findings, sweeps  # noqa: PLC0415
+        from apps.devices import doctor, supervision  # noqa: PLC0415
         from apps.devices.gateways import principals_of  # noqa: PLC0415
         from apps.devices.selectors import devices_in, gateways_in  # noqa: PLC0415
         from apps.tenancy import occupancy  # noqa: PLC0415
@@ -21,3 +21,4 @@ class DevicesConfig(AppConfig):
         occupancy.register("devices", devices_in)
         occupancy.register("gateways", gateways_in)
         findings.register(doctor.examine)
+        sweeps.register(supervision.SWEEP, supervision.sweep, interval=supervision.SWEEP_EVERY)

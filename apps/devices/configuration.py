@@ -78,13 +78,14 @@ def configuration_version(gateway: Principal) -> int:
 def signed_configuration(gateway: Principal, *, now: datetime) -> str:
     """The gateway's configuration as a compact JWS (RFC 7515), signed by the configuration key with ES256."""
     version = configuration_version(gateway)
-    payload = msgspec.to_builtins(_configuration(next(iter(gateway.grants)), gateway.id, version, now))
+    payload = msgspec.to_builtins(build_configuration(next(iter(gateway.grants)), gateway.id, version=version, now=now))
     payload["issued_at"] = rfc3339(now)
     key = signing_key(settings.CONFIG_KEY_FILE)
     return jwt.encode(payload, key.private, algorithm="ES256", headers={"typ": "ss-config+jwt", "kid": key.kid})
 
 
-def _configuration(organization: UUID, gateway: UUID, version: int, now: datetime) -> Configuration:
+def build_configuration(organization: UUID, gateway: UUID, *, version: int, now: datetime) -> Configuration:
+    """What a gateway decides by. A change of what is read here raises the version (migration 0006_configuration)."""
     buildings = GatewayBuilding.objects.filter(organization_id=organization, gateway_id=gateway).values("building_id")
     rooms = Room.objects.filter(organization_id=organization, floor__building_id__in=buildings).select_related(
         "floor__building"

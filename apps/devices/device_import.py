@@ -9,7 +9,6 @@ from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError
-from django.db.models import F
 from django.utils import timezone
 from msgspec import UNSET
 from psycopg.errors import ForeignKeyViolation
@@ -22,7 +21,7 @@ from apps.common.problems import NotFound
 from apps.common.scope import rehearsed
 from apps.devices import claims
 from apps.devices.device_table import DEVICES, VALUES, DeviceLine
-from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding
+from apps.devices.models import Device, DeviceStatus
 from apps.devices.services import DeviceTaken
 from apps.tenancy import selectors as tenancy
 from apps.tenancy.models import Room
@@ -80,7 +79,6 @@ class _Import:
         self._renumbered: set[UUID] = set()
         self._codes: dict[str, str | None] = {}
         self._unchanged = 0
-        self._rooms: set[UUID] = set()
 
     def take(self, lines: Iterable[Line[DeviceLine]]) -> None:
         """Each line. Raises CsvRefused."""
@@ -112,7 +110,6 @@ class _Import:
         for device in self._updated:
             device.updated_at = now
         Device.objects.bulk_update(self._updated, [*VALUES, "room", "updated_at"], batch_size=BATCH)
-        self._tell_gateways()
 
     def _check_serial_numbers(self) -> None:
         """Two devices have the same serial number once the whole table is taken: they may swap theirs."""
@@ -164,8 +161,6 @@ class _Import:
                 self._renumbered.add(device.id)
         else:
             self._unchanged += 1
-            return
-        self._rooms |= {room for room in (before[0], device.room_id) if isinstance(room, UUID)}
 
     def _room(self, row: DeviceLine) -> Room | None:
         """The room that a line names; None where its cells are empty. Raises BadCell."""
@@ -179,13 +174,3 @@ class _Import:
             raise BadCell("site", "Name the site too.")
         building = building if isinstance(building, str) else None
         return self._places.room(site, building, floor_number if isinstance(floor_number, int) else None, room_number)
-
-    def _tell_gateways(self) -> None:
-        """The gateways of buildings in which a device hangs or hung have a new configuration."""
-        rooms = Room.objects.filter(organization_id=self._organization, id__in=self._rooms)
-        speaking = GatewayBuilding.objects.filter(
-            organization_id=self._organization, building_id__in=rooms.values("floor__building_id")
-        )
-        Gateway.objects.filter(organization_id=self._organization, id__in=speaking.values("gateway_id")).update(
-            configuration_version=F("configuration_version") + 1
-        )

@@ -17,6 +17,7 @@ from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.problems import Unauthenticated
 from apps.common.scope import tenant_scope
 from apps.common.times import from_unix
+from apps.devices.services import record_gateway_seen
 
 TOKEN_LIFETIME: Final = timedelta(minutes=10)
 ASSERTION_LIFETIME: Final = timedelta(seconds=60)
@@ -83,6 +84,13 @@ def principals_of(named: Collection[Named], now: datetime) -> dict[Named, Princi
         )
         rows: list[tuple[UUID, UUID]] = cursor.fetchall()
     return {asked[gateway]: _principal(gateway, organization) for gateway, organization in rows}
+
+
+def gateway_heard(gateway: Principal, at: datetime) -> None:
+    """A gateway has shown that it is there, on whatever way."""
+    (organization,) = gateway.grants
+    with tenant_scope([organization]):
+        record_gateway_seen(organization_id=organization, gateway_id=gateway.id, at=at)
 
 
 def _principal(gateway: UUID, organization: UUID) -> Principal:

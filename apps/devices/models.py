@@ -175,14 +175,21 @@ class GatewayEvent(OwnedByOrganization):
 
 
 class Trouble(OwnedByOrganization):
-    """Something that may keep an alarm from working, from when it began until it ended."""
+    """Something that may keep an alarm from working, from when it began until it ended.
+
+    Neither a gateway nor a device: the cloud itself. `is_public`: for everybody who sees devices; otherwise only for
+    who sees silent alerts too, since it may come of a silent press.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id)
     gateway = models.ForeignKey(Gateway, models.DO_NOTHING, db_constraint=False, null=True)
     device_id_text = models.CharField(max_length=100, null=True)
+    building_id = models.UUIDField(null=True)
     kind = models.CharField(max_length=40)
     detail = models.TextField(null=True)
+    is_public = models.BooleanField(default=False, db_default=False)
     since = models.DateTimeField()
+    reported_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 
     objects = TenantManager["Trouble"]()

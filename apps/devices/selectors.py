@@ -1,8 +1,13 @@
-"""Reads of devices and gateways."""
+"""Reads of devices, gateways and troubles."""
 
 from uuid import UUID
 
-from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding
+from django.db.models import Q
+from django.db.models.expressions import RawSQL
+
+from apps.common.access import Grant, Principal, require_anywhere
+from apps.common.pagination import Page, PageQuery, keyset_page
+from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, Trouble
 from apps.tenancy.occupancy import Extent
 
 
@@ -29,3 +34,23 @@ def gateways_in(extent: Extent) -> list[str]:
         )
         gateways = gateways.filter(id__in=spoken_for.values("gateway_id"))
     return list(gateways.order_by("name", "id").values_list("name", flat=True))
+
+
+def open_troubles(*, principal: Principal, organization: UUID, query: PageQuery) -> Page[str]:
+    """The documents of troubles that have not ended, the newest first. Raises NotFound or Forbidden."""
+    grant = require_anywhere(principal, organization, "devices", "read")
+    troubles = Trouble.objects.filter(visible_troubles(grant), organization_id=organization, ended_at=None)
+    document = RawSQL("trouble_document(troubles)::text", [])
+    page = keyset_page(troubles.annotate(document=document), by="since", query=query, descending=True)
+    return Page([str(vars(one)["document"]) for one in page.items], page.next, page.previous)
+
+
+def visible_troubles(grant: Grant) -> Q:
+    """Which troubles of its organization a grant lets its holder see."""
+    silent = grant.buildings("silent_alerts", "read")
+    at_all = _inside(grant.buildings("devices", "read"))
+    return at_all if silent is None else at_all & (Q(is_public=True) | _inside(silent))
+
+
+def _inside(buildings: frozenset[UUID] | None) -> Q:
+    return Q() if buildings is None else Q(building_id__in=buildings)

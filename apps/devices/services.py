@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-import msgspec
 from django.db import IntegrityError, connections, transaction
 from psycopg.errors import ForeignKeyViolation
 
@@ -14,11 +13,25 @@ from apps.common.access import Principal
 from apps.common.ids import new_id
 from apps.common.problems import Conflict, NotFound
 from apps.common.scope import current_scope
-from apps.common.times import rfc3339
+from apps.devices import trouble_kinds
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 
 SEEN_PRECISION: Final = timedelta(seconds=5)
 """`gateways.last_seen_at` is at most this much behind the gateway's last batch or question."""
+
+_RAISE_TROUBLE: Final = """
+    WITH before AS (
+        SELECT detail FROM troubles WHERE organization_id = %(organization)s AND kind = %(kind)s AND ended_at IS NULL
+        AND gateway_id IS NOT DISTINCT FROM %(gateway)s AND device_id_text IS NOT DISTINCT FROM %(device)s
+    )
+    INSERT INTO troubles
+        (id, organization_id, gateway_id, device_id_text, kind, detail, since, reported_at, is_public, building_id)
+    VALUES (%(id)s, %(organization)s, %(gateway)s, %(device)s, %(kind)s, %(detail)s, %(since)s,
+            clock_timestamp(), %(public)s, trouble_building(%(organization)s, %(gateway)s, %(device)s))
+    ON CONFLICT (organization_id, gateway_id, device_id_text, kind) WHERE ended_at IS NULL
+        DO UPDATE SET reported_at = excluded.reported_at, detail = excluded.detail
+    RETURNING id, id = %(id)s, detail IS DISTINCT FROM (SELECT detail FROM before)
+"""
 
 
 class DeviceTaken(Conflict):
@@ -26,15 +39,6 @@ class DeviceTaken(Conflict):
 
     code = "device_taken"
     default_detail = "This device is registered already. Use the code in its box to claim it."
-
-
-class TroubleReport(msgspec.Struct, frozen=True):
-    """A trouble as people's screens get it."""
-
-    device: str | None
-    kind: str
-    detail: str | None
-    since: str
 
 
 def record_gateway_seen(*, organization_id: UUID, gateway_id: UUID, at: datetime) -> None:
@@ -60,18 +64,28 @@ def raise_trouble(
     detail: str | None,
     since: datetime,
 ) -> bool:
-    """Open a trouble, unless the same one is open; whether it is new. `device` is a hardware id, None the gateway."""
+    """Open a trouble; whether it is new. `device` is a hardware id, None: the gateway, or the cloud itself.
+
+    While the same one is open, a further report shows that it still stands: with another detail it is announced again.
+    """
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
-            "INSERT INTO troubles (id, organization_id, gateway_id, device_id_text, kind, detail, since)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (organization_id, gateway_id, device_id_text, kind) WHERE ended_at IS NULL DO NOTHING",
-            [new_id(), organization_id, gateway_id, device, kind, detail, since],
+            _RAISE_TROUBLE,
+            {
+                "id": new_id(),
+                "organization": organization_id,
+                "gateway": gateway_id,
+                "device": device,
+                "kind": kind,
+                "detail": detail,
+                "since": since,
+                "public": trouble_kinds.is_public(kind),
+            },
         )
-        opened: bool = cursor.rowcount == 1
-    if opened:
-        _announce("device.trouble", organization_id, device, kind, detail, since)
-    return opened
+        ((trouble, is_new, is_changed),) = cursor.fetchall()
+    if is_new or is_changed:
+        announce_troubles("device.trouble", [trouble])
+    return bool(is_new)
 
 
 def clear_trouble(
@@ -81,13 +95,18 @@ def clear_trouble(
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
             "UPDATE troubles SET ended_at = %s WHERE organization_id = %s AND gateway_id IS NOT DISTINCT FROM %s"
-            " AND device_id_text IS NOT DISTINCT FROM %s AND kind = %s AND ended_at IS NULL RETURNING since, detail",
+            " AND device_id_text IS NOT DISTINCT FROM %s AND kind = %s AND ended_at IS NULL RETURNING id",
             [at, organization_id, gateway_id, device, kind],
         )
         row = cursor.fetchone()
     if row is not None:
-        _announce("device.recovered", organization_id, device, kind, row[1], row[0])
+        announce_troubles("device.recovered", [row[0]])
     return row is not None
+
+
+def announce_troubles(kind: str, troubles: Sequence[UUID]) -> None:
+    """Tell the feed of troubles, as they will be at commit."""
+    feed.announce_rows("SELECT * FROM trouble_feed_rows(%s, %s::uuid[])", [kind, list(troubles)])
 
 
 def register_gateway(
@@ -167,11 +186,3 @@ def add_rule(
         target_id=rule.id,
         organization_id=organization_id,
     )
-
-
-def _announce(
-    event: str, organization_id: UUID, device: str | None, kind: str, detail: str | None, since: datetime
-) -> None:
-    report = TroubleReport(device, kind, detail, rfc3339(since))
-    payload = msgspec.json.encode({"trouble": report}).decode()
-    feed.announce(organization_id=organization_id, kind=event, audience=feed.Audience.RESPONSE, payload=payload)

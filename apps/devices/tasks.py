@@ -3,8 +3,8 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.common import thinning
-from apps.devices import retention
+from apps.common import sweeps, thinning
+from apps.devices import retention, supervision
 
 
 @shared_task
@@ -13,3 +13,9 @@ def thin_gateway_records() -> None:
     now = timezone.now()
     thinning.thin("gateway_events", retention.forget_old_events, now=now)
     thinning.thin("gateway_assertions", retention.forget_used_assertions, now=now)
+
+
+@shared_task
+def supervise() -> None:
+    """Notice what has gone silent, and what is back."""
+    sweeps.run(supervision.SWEEP)

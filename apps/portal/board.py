@@ -8,14 +8,26 @@ from uuid import UUID
 
 import msgspec
 
-from apps.portal.cards import Card, Eye, Moment, Step, after_text, card_of, moment, ordered, place_words, timeline
-from apps.portal.documents import AlertDocument
+from apps.portal.cards import (
+    Card,
+    Eye,
+    Moment,
+    Step,
+    after_text,
+    card_of,
+    moment,
+    ordered,
+    place_words,
+    timeline,
+    trouble_words,
+)
+from apps.portal.documents import AlertDocument, TroubleDocument
 from apps.portal.words import GRAVITY, TYPES
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The open alerts of one organization at one moment. `cursor`: the feed seq that they stand at."""
+    """The open alerts of one organization at one moment. `epoch` and `cursor`: where the feed goes on."""
 
     organization_id: UUID
     organization_name: str
@@ -23,9 +35,13 @@ class Picture:
     only: Sequence[str]
     """The buildings that this person is narrowed to, by name; empty: the whole organization."""
     may_act: bool
+    epoch: UUID
     cursor: int
     alerts: Sequence[msgspec.Raw]
     """Documents as they go over the wire."""
+    may_see_devices: bool
+    troubles: Sequence[TroubleDocument]
+    """The open ones; the newest, where there are many."""
     complete: bool
     """False: there are more open alerts than fit this page."""
     last: msgspec.Raw | None = None
@@ -59,8 +75,23 @@ class LastPress:
     took: str
 
 
+@dataclass(frozen=True, slots=True)
+class TroubleRow:
+    """A line under "Needs you"."""
+
+    words: str
+    since: Moment
+
+
 def board_context(
-    picture: Picture, eye: Eye, *, feed_url: str, alerts_url: str, drills_url: str, login_url: str
+    picture: Picture,
+    eye: Eye,
+    *,
+    feed_url: str,
+    alerts_url: str,
+    drills_url: str,
+    troubles_url: str,
+    login_url: str,
 ) -> dict[str, object]:
     """Everything `board.html` needs."""
     alerts = ordered(_document(raw) for raw in picture.alerts)
@@ -75,21 +106,31 @@ def board_context(
         "rendered": moment(eye.now, eye),
         "cards": cards,
         "story": timeline(alerts[0], eye) if alerts else list[Step](),
+        "troubles": [TroubleRow(trouble_words(one), moment(one.since, eye)) for one in picture.troubles],
         "last": _last_press(picture.last, eye),
         "armed": [_armed_row(raw, eye) for raw in picture.armed],
         "data": {
             "organization": {"id": str(picture.organization_id), "name": picture.organization_name},
             "me": {"id": str(eye.person_id), "name": picture.person_name},
             "mayAct": picture.may_act,
+            "maySeeDevices": picture.may_see_devices,
+            "epoch": str(picture.epoch),
             "cursor": picture.cursor,
             "renderedAt": moment(eye.now, eye).iso,
             "complete": picture.complete,
             "addresses": {str(site): address for site, address in eye.addresses.items()},
             "alerts": [msgspec.json.decode(raw) for raw in picture.alerts],
+            "troubles": msgspec.to_builtins(picture.troubles),
             "armed": [msgspec.json.decode(raw) for raw in picture.armed],
             "gravity": GRAVITY,
             "types": msgspec.to_builtins(dict(TYPES)),
-            "urls": {"feed": feed_url, "alerts": alerts_url, "drills": drills_url, "login": login_url},
+            "urls": {
+                "feed": feed_url,
+                "alerts": alerts_url,
+                "drills": drills_url,
+                "troubles": troubles_url,
+                "login": login_url,
+            },
         },
     }
 

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from apps.alerts.room_names import room_name
-from apps.portal.documents import AlertDocument
+from apps.portal.documents import AlertDocument, TroubleDocument
 from apps.portal.words import GRAVITY, TYPES, type_words
 
 
@@ -111,6 +111,14 @@ def card_of(alert: AlertDocument, eye: Eye) -> Card:
         unattributed=alert.is_unattributed,
         acknowledged=alert.status == "acknowledged",
     )
+
+
+def trouble_words(trouble: TroubleDocument) -> str:
+    """What is wrong, and with what."""
+    who = f"Button {trouble.device}" if trouble.device else "SafeSignal"
+    if trouble.gateway and not trouble.device:
+        who = f"Gateway {trouble.gateway.name}"
+    return f"{who}: {trouble.detail or trouble.kind.replace('_', ' ')}"
 
 
 def timeline(alert: AlertDocument, eye: Eye) -> list[Step]:

@@ -1,4 +1,4 @@
-"""The alert document as the portal reads it: the fields of the contract that a card shows."""
+"""Documents as the portal reads them: the fields of the contract that the board shows."""
 
 from datetime import datetime
 from typing import Literal
@@ -77,3 +77,14 @@ class AlertDocument(msgspec.Struct, frozen=True):
     acknowledged_by: Named | None
     approvals: Approvals
     hops: Hops
+
+
+class TroubleDocument(msgspec.Struct, frozen=True):
+    """One open trouble (`contracts/live`, device.trouble)."""
+
+    id: UUID
+    device: str | None
+    gateway: Named | None
+    kind: str
+    detail: str | None
+    since: datetime

@@ -15,8 +15,10 @@ from apps.common import feed
 from apps.common.access import Principal, grant_in
 from apps.common.pagination import MAX_LIMIT, PageQuery
 from apps.common.problems import Forbidden
+from apps.devices.selectors import open_troubles
 from apps.portal.board import Picture
 from apps.portal.cards import Eye
+from apps.portal.documents import TroubleDocument
 from apps.tenancy.models import Building, Organization, Site
 
 
@@ -26,12 +28,19 @@ def picture(*, principal: Principal, organization: UUID, now: datetime) -> Pictu
     Raises NotFound, or Forbidden for who is not told live, and so would see a quiet that is none.
     The head of the feed is read before the alerts: what comes between the two is told again, never left out.
     """
-    where = sight(grant_in(principal, organization)).open
+    grant = grant_in(principal, organization)
+    where = sight(grant).open
     if where == NOWHERE:
         raise Forbidden()
-    cursor = feed.heads().get(organization, 0)
+    heads = feed.heads()
     open_alerts = alert_page(
         principal=principal, organization=organization, statuses=lifecycle.OPEN, query=PageQuery(MAX_LIMIT)
+    )
+    sees_devices = grant.anywhere("devices", "read")
+    troubles = (
+        open_troubles(principal=principal, organization=organization, query=PageQuery(MAX_LIMIT)).items
+        if sees_devices
+        else ()
     )
     newest = alert_page(principal=principal, organization=organization, statuses=list(AlertStatus), query=PageQuery(1))
     return Picture(
@@ -39,10 +48,13 @@ def picture(*, principal: Principal, organization: UUID, now: datetime) -> Pictu
         organization_name=Organization.objects.get(id=organization).name,
         person_name=principal.name,
         only=_names(organization, where),
-        may_act=principal.grants[organization].anywhere("alerts", "update"),
-        cursor=cursor,
+        may_act=grant.anywhere("alerts", "update"),
+        may_see_devices=sees_devices,
+        epoch=heads.epoch,
+        cursor=heads.of(organization).public_seq,
         alerts=_raw(open_alerts.items),
         complete=open_alerts.next is None,
+        troubles=[msgspec.json.decode(document, type=TroubleDocument) for document in troubles],
         last=next(iter(_raw(newest.items)), None),
         armed=[
             msgspec.Raw(document.encode())

@@ -33,6 +33,7 @@ from apps.portal.board import board_context
 FEED_URL: Final = "/ws/alerts"
 ALERTS_URL: Final = "/api/v1/alerts"
 DRILLS_URL: Final = "/api/v1/drills"
+TROUBLES_URL: Final = "/api/v1/troubles"
 HIDDEN_BOARD_SECONDS: Final = 10
 """How often the page that stands in place of the board asks again."""
 
@@ -138,6 +139,7 @@ def board(request: HttpRequest, principal: Principal) -> HttpResponse:
         feed_url=FEED_URL,
         alerts_url=ALERTS_URL,
         drills_url=DRILLS_URL,
+        troubles_url=TROUBLES_URL,
         login_url=reverse("portal:login"),
     )
     notice = " ".join(str(message) for message in messages.get_messages(request))

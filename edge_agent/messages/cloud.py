@@ -134,10 +134,11 @@ class Command(msgspec.Struct, frozen=True, tag="command"):
 
 
 class ConfigChanged(msgspec.Struct, frozen=True, tag="config.changed"):
-    """A newer configuration can be fetched."""
+    """A newer configuration can be fetched, by `gateway`; without one, by whoever reads this."""
 
     seq: FeedSeq
     version: int
+    gateway: str | None = None
 
 
 class Cursor(msgspec.Struct, frozen=True):

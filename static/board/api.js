@@ -13,26 +13,38 @@ export class Refusal extends Error {
 }
 
 export class Api {
-  /** @param {{ alerts: string, drills: string, organization: string, csrf: () => string,
+  /** @param {{ alerts: string, drills: string, troubles: string, organization: string, csrf: () => string,
    *           onDate: (date: string) => void }} options */
-  constructor({ alerts, drills, organization, csrf, onDate }) {
+  constructor({ alerts, drills, troubles, organization, csrf, onDate }) {
     this.alerts = alerts;
     this.drills = drills;
+    this.troubles = troubles;
     this.organization = organization;
     this.csrf = csrf;
     this.onDate = onDate;
   }
 
-  /** Every open alert, page by page. */
-  async readOpen() {
-    const open = [];
-    let url = this.#url("", { status: "open", limit: "100" });
+  /** Every open alert. */
+  readOpen() {
+    return this.#readAll(this.alerts, { status: "open" });
+  }
+
+  /** Every open trouble that this person may see. */
+  readTroubles() {
+    return this.#readAll(this.troubles, {});
+  }
+
+  /** A list, page by page. */
+  async #readAll(path, query) {
+    const found = [];
+    const first = { ...query, limit: "100", organization: this.organization };
+    let url = `${path}?${new URLSearchParams(first)}`;
     for (let page = 0; url && page < MOST_PAGES; page += 1) {
       const answer = await this.#call(url, { method: "GET" });
-      open.push(...answer.results);
-      url = answer.next && this.#next(answer.next);
+      found.push(...answer.results);
+      url = answer.next && next(path, first, answer.next);
     }
-    return open;
+    return found;
   }
 
   /** The buttons whose next press is a drill. */
@@ -44,19 +56,9 @@ export class Api {
   /** @returns {Promise<object>} the alert as it stands after the act */
   async act(id, action) {
     const body = action === "resolve" ? "{}" : undefined;
-    const answer = await this.#call(this.#url(`/${id}/${action}`), { method: "PUT", body });
+    const query = new URLSearchParams({ organization: this.organization });
+    const answer = await this.#call(`${this.alerts}/${id}/${action}?${query}`, { method: "PUT", body });
     return answer.alert ?? answer; // 202 awaiting_second_person wraps the document
-  }
-
-  #url(path, query = {}) {
-    return `${this.alerts}${path}?${new URLSearchParams({ ...query, organization: this.organization })}`;
-  }
-
-  /** A `next` is a URL, or the cursor alone. */
-  #next(next) {
-    if (!/^(https?:|\/)/.test(next)) return this.#url("", { status: "open", limit: "100", cursor: next });
-    const { pathname, search } = new URL(next, location.href);
-    return pathname + search;
   }
 
   async #call(url, init) {
@@ -76,6 +78,13 @@ export class Api {
     if (response.ok && body) return body;
     throw refusal(response.status, body);
   }
+}
+
+/** A `next` is a URL, or the cursor alone. */
+function next(path, first, named) {
+  if (!/^(https?:|\/)/.test(named)) return `${path}?${new URLSearchParams({ ...first, cursor: named })}`;
+  const { pathname, search } = new URL(named, location.href);
+  return pathname + search;
 }
 
 function refusal(status, problem) {

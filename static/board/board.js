@@ -11,8 +11,8 @@ import { Freshness, STALE_MS } from "./fresh.js";
 import { View } from "./render.js";
 import { Sound } from "./sound.js";
 import {
-  abandonReading, applyAnswer, applyArmed, applyList, applyMessage, armedAt, initialState, isBehind, ordered,
-  startReading,
+  abandonReading, applyAnswer, applyArmed, applyList, applyMessage, applyTroubles, armedAt, initialState, isBehind,
+  ordered, startReading,
 } from "./state.js";
 
 const DRAW_EVERY_MS = 50;
@@ -23,6 +23,8 @@ const READ_PAUSE_MS = 4_000;
 const SLIP_MS = 600; // a press this soon after something moved was meant for what was there before
 const CLOCK_GOOD_MS = 150;
 const RELOAD_AFTER_MS = 20_000; // never in a circle
+const UNPROVEN =
+  "The server was restored from a backup and does not know this alert any more. Ask the room; reload to take it away.";
 
 /** @type {import("./types.js").BoardData} */
 const data = JSON.parse(document.getElementById("board-data").textContent);
@@ -37,12 +39,13 @@ const sound = new Sound(() => {
 const api = new Api({
   alerts: data.urls.alerts,
   drills: data.urls.drills,
+  troubles: data.urls.troubles,
   organization: data.organization.id,
   csrf: () => document.querySelector("[name=csrfmiddlewaretoken]").value,
   onDate: (date) => clock.answered(date),
 });
 
-let state = initialState(data.organization.id, data.cursor, data.alerts, data.complete, data.armed);
+let state = initialState({ ...data, organization: data.organization.id });
 let behindSince = null;
 let readAfter = 0;
 let drawnAt = -Infinity;
@@ -55,7 +58,7 @@ const feed = new Feed({
   url: Object.assign(new URL(data.urls.feed, location.href), {
     protocol: location.protocol === "https:" ? "wss:" : "ws:",
   }).href,
-  resume: () => ({ type: "resume", organizations: { [state.organization]: state.cursor } }),
+  resume: () => ({ type: "resume", epoch: state.epoch, organizations: { [state.organization]: state.cursor } }),
   onMessage: hear,
   onLine: (line, code) => {
     if (code === SIGNED_OUT) signIn();
@@ -69,7 +72,7 @@ function hear(message) {
   if (message.at) clock.heard(message.at);
   settle(applyMessage(state, message));
   if (!isBehind(state)) fresh.proven();
-  if (message.type === "resync" || (message.type === "ready" && isBehind(state))) void read();
+  if (state.gap || (message.type === "ready" && isBehind(state))) void read();
 }
 
 /** Take a new state, and tell people what is new in it. */
@@ -82,6 +85,7 @@ function settle({ state: next, news }) {
       doing.delete(item.alert.id);
     }
     if (item.kind === "acknowledged" || item.kind === "approved") doing.delete(item.alert.id);
+    if (item.kind === "unproven") doing.set(item.alert.id, { busy: false, note: UNPROVEN, tone: "bad" });
   }
   draw(news);
 }
@@ -134,7 +138,9 @@ async function read() {
   readAfter = performance.now() + READ_PAUSE_MS * (0.75 + 0.5 * Math.random());
   state = startReading(state);
   try {
-    settle(applyList(state, await api.readOpen()));
+    const [alerts, troubles] = await Promise.all([api.readOpen(), readTroubles()]);
+    if (troubles) state = applyTroubles(state, troubles);
+    settle(applyList(state, alerts));
     state = applyArmed(state, await api.readArmed());
     if (!isBehind(state)) fresh.proven();
   } catch (refusal) {
@@ -143,6 +149,9 @@ async function read() {
   }
   showLine();
 }
+
+/** The open troubles; null for who may not see devices, or where they could not be read: alerts do not wait for them. */
+const readTroubles = () => (data.maySeeDevices ? api.readTroubles().catch(() => null) : null);
 
 async function act(form) {
   const { id, action } = View.actOf(form);
@@ -189,7 +198,7 @@ async function rightsChanged() {
 }
 
 function forbid() {
-  state = initialState(state.organization, state.cursor, []);
+  state = initialState({ ...state, alerts: [], troubles: [], armed: [] });
   ended.length = 0;
   sound.rest();
   fresh.forbidden();

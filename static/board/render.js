@@ -1,7 +1,7 @@
 /** The page as a picture of the state. Nodes are made once and changed in place, so that focus stays where it was. */
 
 import { Card, show, writeTime } from "./cards.js";
-import { afterText, placeWords, timeline, timeText, typeWords } from "./words.js";
+import { afterText, placeWords, timeline, timeText, troubleWords, typeWords } from "./words.js";
 
 const ENDED_SHOWN = 8;
 
@@ -148,10 +148,9 @@ export class View {
   #showTroubles(troubles) {
     show(this.at("needs"), troubles.length > 0);
     const rows = troubles.map((trouble) => {
-      const who = trouble.device ? `Button ${trouble.device}` : "Gateway";
       const row = line("", `since ${timeText(trouble.since, this.now())}`);
       const strong = document.createElement("b");
-      strong.textContent = `${who}: ${trouble.detail ?? trouble.kind.replaceAll("_", " ")}`;
+      strong.textContent = troubleWords(trouble);
       row.firstElementChild.replaceWith(strong);
       return row;
     });

@@ -4,17 +4,20 @@
  * @typedef {import("./types.js").Alert} Alert
  * @typedef {import("./types.js").Trouble} Trouble
  * @typedef {import("./types.js").Armed} Armed
- * @typedef {{ kind: "created"|"pressed_again"|"acknowledged"|"approved"|"closed"|"trouble"|"recovered",
+ * @typedef {{ kind: "created"|"pressed_again"|"acknowledged"|"approved"|"closed"|"unproven"|"trouble"|"recovered",
  *             alert?: Alert, trouble?: Trouble, live: boolean }} News   what a person has to be told
  * @typedef {{
  *   organization: string,
+ *   epoch: string|null,                 the history that the numbers count in
  *   cursor: number,                     feed seq that the picture is complete up to
  *   head: number,                       highest feed seq that the server has told of
  *   alerts: ReadonlyMap<string, Alert>, the open ones, by id
  *   closed: ReadonlyMap<string, Alert|null>, closed ones, so that an old message never reopens them
- *   troubles: ReadonlyMap<string, Trouble>,
+ *   unproven: ReadonlyMap<string, boolean>, open ones of a history that the server has lost, until it tells of them
+ *                                       again; true: people have been told
+ *   troubles: ReadonlyMap<string, Trouble>, the open ones, by id
  *   armed: ReadonlyMap<string, Armed>,  buttons whose next press is a drill, by device
- *   gap: boolean,                       something between two messages may have been missed
+ *   gap: boolean,                       something may have been missed
  *   reading: null | { upTo: number, touched: ReadonlySet<string> },
  * }} State
  */
@@ -23,14 +26,18 @@ const CLOSED_KEPT = 500;
 const PROGRESS = { new: 0, acknowledged: 1, resolved: 2, cancelled: 2 };
 
 /** @returns {State} the picture that the server rendered; `complete` is false when more are open than it holds */
-export function initialState(organization, cursor, alerts, complete = true, armed = []) {
+export function initialState({
+  organization, epoch = null, cursor, alerts, troubles = [], armed = [], complete = true,
+}) {
   return {
     organization,
+    epoch,
     cursor,
     head: cursor,
     alerts: new Map(alerts.filter(isOpen).map((alert) => [alert.id, alert])),
     closed: new Map(),
-    troubles: new Map(),
+    unproven: new Map(),
+    troubles: new Map(troubles.map((trouble) => [trouble.id, trouble])),
     armed: new Map(armed.map((one) => [one.device_id, one])),
     gap: !complete,
     reading: null,
@@ -61,11 +68,15 @@ export function applyMessage(state, message) {
       if (message.organization !== state.organization || message.seq <= state.cursor) return unchanged(state);
       return unchanged(mergeArmed(received(state, message.seq), message.drill, message.type === "drill.armed"));
     case "ready": // a head beyond the cursor: for others, or the server never got to know where to resume
-    case "ping":
-      return unchanged(heardOf(state, message.organizations?.[state.organization] ?? state.head));
+    case "ping": {
+      const head = message.organizations?.[state.organization] ?? state.head;
+      if (isOtherHistory(state, message, head)) return unchanged(startOver(state, message.epoch, head));
+      return unchanged(heardOf({ ...state, epoch: message.epoch ?? state.epoch }, head));
+    }
     case "resync":
       if (message.organization !== state.organization) return unchanged(state);
-      // The feed's own history is gone, or was restored to an earlier one: the list is read, then it goes on from here.
+      if (isOtherHistory(state, message, message.seq)) return unchanged(startOver(state, message.epoch, message.seq));
+      // The cursor was too old for the feed: the list is read, then it goes on from here.
       return unchanged({ ...state, cursor: Math.min(state.cursor, message.seq), head: message.seq, gap: true });
     default: // `changed` is not shown here, and a later server may say more: it has its place in the order all the same
       if (message.organization !== state.organization || !(message.seq > state.cursor)) return unchanged(state);
@@ -87,21 +98,27 @@ export function abandonReading(state) {
  * @returns {{ state: State, news: News[] }}
  */
 export function applyList(state, listed) {
-  const touched = state.reading?.touched ?? new Set();
-  const upTo = state.reading?.upTo ?? state.cursor;
+  if (!state.reading) return unchanged(state); // of a history that was lost while the list was on its way
+  const { touched, upTo } = state.reading;
   const present = new Set(listed.map((alert) => alert.id));
   const alerts = new Map();
   const closed = new Map(state.closed);
+  const unproven = new Map(state.unproven);
   const news = [];
   for (const [id, known] of state.alerts) {
     if (present.has(id) || touched.has(id)) alerts.set(id, known);
-    else {
+    else if (state.unproven.has(id)) {
+      // The server has lost it; the building may be in it all the same. It goes when the page is loaded anew.
+      alerts.set(id, known);
+      if (!state.unproven.get(id)) news.push({ kind: "unproven", alert: known, live: false });
+      unproven.set(id, true);
+    } else {
       // Closed while this page was not listening; by whom is in the record, not in this list.
       remember(closed, id, null);
       news.push({ kind: "closed", alert: known, live: false });
     }
   }
-  let next = { ...state, alerts, closed, reading: null, gap: false, cursor: Math.max(state.cursor, upTo) };
+  let next = { ...state, alerts, closed, unproven, reading: null, gap: false, cursor: Math.max(state.cursor, upTo) };
   for (const alert of listed) {
     const merged = mergeAlert(next, alert, false);
     next = merged.state;
@@ -117,6 +134,15 @@ export function applyArmed(state, listed) {
 
 /** The buttons whose next press is a drill at this moment (ms), of the server's clock. */
 export const armedAt = (state, now) => [...state.armed.values()].filter((one) => Date.parse(one.expires_at) > now);
+
+/** The list of open troubles as read from the server; one that came or ended meanwhile is newer than the list. */
+export function applyTroubles(state, listed) {
+  if (!state.reading) return state;
+  const { touched } = state.reading;
+  const troubles = new Map([...state.troubles].filter(([id]) => touched.has(id)));
+  for (const trouble of listed) if (!touched.has(trouble.id)) troubles.set(trouble.id, trouble);
+  return { ...state, troubles };
+}
 
 /**
  * An alert document from an answer to this person's own action.
@@ -141,18 +167,21 @@ export function ordered(state, gravity) {
 
 function mergeAlert(state, alert, live) {
   const known = state.alerts.get(alert.id);
-  if (state.closed.has(alert.id) || (known && isOlder(alert, known))) return unchanged(state);
+  const proven = !state.unproven.has(alert.id);
+  if (state.closed.has(alert.id) || (known && proven && isOlder(alert, known))) return unchanged(state);
   const alerts = new Map(state.alerts);
   const news = newsOf(known, alert).map((kind) => ({ kind, alert, live }));
-  const reading = state.reading && { ...state.reading, touched: new Set(state.reading.touched).add(alert.id) };
+  const unproven = new Map(state.unproven);
+  unproven.delete(alert.id);
+  const merged = { ...touch(state, alert.id), alerts, unproven };
   if (isOpen(alert)) {
     alerts.set(alert.id, alert);
-    return { state: { ...state, alerts, reading }, news };
+    return { state: merged, news };
   }
   alerts.delete(alert.id);
   const closed = new Map(state.closed);
   remember(closed, alert.id, alert);
-  return { state: { ...state, alerts, closed, reading }, news };
+  return { state: { ...merged, closed }, news };
 }
 
 function newsOf(known, alert) {
@@ -175,11 +204,11 @@ function isOlder(alert, known) {
 }
 
 function mergeTrouble(state, trouble, recovered) {
-  const key = `${trouble.device ?? ""} ${trouble.kind}`;
   const troubles = new Map(state.troubles);
-  if (recovered) troubles.delete(key);
-  else troubles.set(key, trouble);
-  return { state: { ...state, troubles }, news: [{ kind: recovered ? "recovered" : "trouble", trouble, live: true }] };
+  if (recovered) troubles.delete(trouble.id);
+  else troubles.set(trouble.id, trouble);
+  const news = [{ kind: recovered ? "recovered" : "trouble", trouble, live: true }];
+  return { state: { ...touch(state, trouble.id), troubles }, news };
 }
 
 function mergeArmed(state, drill, isArmed) {
@@ -196,9 +225,29 @@ function remember(closed, id, alert) {
 
 const descending = (a, b) => (a < b ? 1 : a > b ? -1 : 0);
 
-/** The seq of a message may jump, since some are for others; it may also jump because one was lost. */
-const received = (state, seq) => advance(seq > state.cursor + 1 ? { ...state, gap: true } : state, seq);
+/** Another epoch, or a head that went back: the database was restored or failed over, and may have lost events. */
+const isOtherHistory = (state, message, head) =>
+  head < state.cursor || (message.epoch && state.epoch && message.epoch !== state.epoch);
+
+/** What is shown may not be so any more, and what was closed may be open again: everything is read anew. */
+const startOver = (state, epoch, head) => ({
+  ...state,
+  epoch: epoch ?? state.epoch,
+  cursor: Math.min(state.cursor, head),
+  head,
+  gap: true,
+  closed: new Map(),
+  unproven: new Map([...state.alerts.keys()].map((id) => [id, false])),
+  reading: null, // a list that is on its way may be of the lost history
+});
+
+/** While a list is read: this is newer than the list. */
+const touch = (state, id) =>
+  state.reading ? { ...state, reading: { ...state.reading, touched: new Set(state.reading.touched).add(id) } } : state;
+
 const heardOf = (state, head) => (head > state.head ? { ...state, head } : state);
-const advance = (state, seq) =>
+
+/** Numbers are times, so they jump; that one was lost is told by the head in the next ping. */
+const received = (state, seq) =>
   seq > state.cursor ? { ...state, cursor: seq, head: Math.max(seq, state.head) } : heardOf(state, seq);
 const unchanged = (state) => ({ state, news: [] });

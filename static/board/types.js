@@ -18,17 +18,19 @@
  *   approvals: { given: number, required: 1|2, by: Named[] },
  *   close_reason: null|"real"|"drill"|"test"|"mistake"|"fault", hops: Hops,
  * }} Alert
- * @typedef {{ device: string|null, kind: string, detail: string|null, since: string }} Trouble
+ * @typedef {{ id: string, device: string|null, gateway: Named|null, kind: string, detail: string|null,
+ *             since: string }} Trouble
  * @typedef {{ device_id: string, building_id: string|null, room: string|null,
  *             armed_at: string, expires_at: string }} Armed
  *
  * What the page was rendered with (`board-data`):
  * @typedef {{ label: string, saying: string, outside: string|null }} TypeWords
  * @typedef {{
- *   organization: Named, me: Named, mayAct: boolean, cursor: number, renderedAt: string, complete: boolean,
+ *   organization: Named, me: Named, mayAct: boolean, maySeeDevices: boolean,
+ *   epoch: string, cursor: number, renderedAt: string, complete: boolean,
  *   addresses: Record<string, string>,  site id -> street address
- *   alerts: Alert[], armed: Armed[], gravity: string[], types: Record<string, TypeWords>,
- *   urls: { feed: string, alerts: string, drills: string, login: string },
+ *   alerts: Alert[], troubles: Trouble[], armed: Armed[], gravity: string[], types: Record<string, TypeWords>,
+ *   urls: { feed: string, alerts: string, drills: string, troubles: string, login: string },
  * }} BoardData
  */
 export {};

@@ -80,6 +80,12 @@ export function timeline(alert, shownAt) {
     .sort((a, b) => a.after - b.after);
 }
 
+/** What is wrong, and with what. */
+export function troubleWords({ device, gateway, kind, detail }) {
+  const who = device ? `Button ${device}` : gateway ? `Gateway ${gateway.name}` : "SafeSignal";
+  return `${who}: ${detail ?? kind.replaceAll("_", " ")}`;
+}
+
 const SOURCES = { mobile: "from a phone", web: "from the web", api: "by another system" };
 
 /** Running age: 01:24, 1:02:03, 2 days 03:04. */
@@ -125,6 +131,8 @@ export function spoken(kind, alert, types) {
       return `${alert.acknowledged_by?.name ?? "Somebody"} acknowledged: ${subject}.`;
     case "approved":
       return `All clear, ${alert.approvals.given} of ${alert.approvals.required}: ${subject}.`;
+    case "unproven":
+      return `The server was restored and does not know this alert any more: ${subject}.`;
     default:
       return `Closed: ${subject}.`;
   }

@@ -1,6 +1,6 @@
 """The page of the board without the chain behind it: real templates and scripts, alerts as in the contract."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from django.template.loader import render_to_string
 
 from apps.portal.board import Picture, board_context
 from apps.portal.cards import Eye
+from apps.portal.documents import TroubleDocument
 from contracts import examples
 
 ROOT: Final = Path(__file__).parents[2]
@@ -25,6 +26,7 @@ ME: Final = UUID("0198f2c4-6a10-7300-9c41-5d2e8f7a0300")
 """Maria Sanchez of the examples."""
 SOMEBODY: Final[dict[str, object]] = {"id": "0198f2c4-6a10-7301-9c41-5d2e8f7a0301", "name": "Tom Baker"}
 ORGANIZATION: Final = UUID("0198f2c4-6a10-7500-9c41-5d2e8f7a0500")
+EPOCH: Final = UUID("0198f2c4-6a10-4e00-8c41-5d2e8f7a0e0c")
 
 Document = dict[str, object]
 
@@ -72,13 +74,15 @@ class Gallery:
     url: str = ""
     pages: dict[str, Callable[[], str]] = field(default_factory=dict)
 
-    def hang(self, name: str, alerts: list[Document], *, may_act: bool = True) -> str:
+    def hang(
+        self, name: str, alerts: list[Document], *, may_act: bool = True, troubles: Sequence[Document] = ()
+    ) -> str:
         """Make a page and return its URL. It is rendered when it is asked for, as the real one is."""
-        self.pages[name] = lambda: board_html(alerts, may_act=may_act)
+        self.pages[name] = lambda: board_html(alerts, may_act=may_act, troubles=troubles)
         return f"{self.url}/page/{name}"
 
 
-def board_html(alerts: list[Document], *, may_act: bool = True) -> str:
+def board_html(alerts: list[Document], *, may_act: bool = True, troubles: Sequence[Document] = ()) -> str:
     """The page as the view would answer it now."""
     picture = Picture(
         organization_id=ORGANIZATION,
@@ -86,9 +90,12 @@ def board_html(alerts: list[Document], *, may_act: bool = True) -> str:
         person_name="Maria Sanchez",
         only=(),
         may_act=may_act,
+        epoch=EPOCH,
         cursor=41,
         alerts=[msgspec.Raw(msgspec.json.encode(document)) for document in alerts],
         complete=True,
+        may_see_devices=True,
+        troubles=msgspec.convert(list(troubles), list[TroubleDocument]),
     )
     site = UUID("0198f2c4-6a10-7602-9c41-5d2e8f7a0602")
     eye = Eye(ME, datetime.now(UTC), ZoneInfo(ZONE), {site: "400 Oak Street"})
@@ -98,6 +105,7 @@ def board_html(alerts: list[Document], *, may_act: bool = True) -> str:
         feed_url="/ws/alerts",
         alerts_url="/api/v1/alerts",
         drills_url="/api/v1/drills",
+        troubles_url="/api/v1/troubles",
         login_url="/login/",
     )
     return render_to_string("portal/board.html", {**context, "csrf_token": "token"})

@@ -31,7 +31,7 @@ WATCH = """
 AHEAD = """
 document.addEventListener("readystatechange", () => {
   const data = document.getElementById("board-data");
-  if (data) data.textContent = data.textContent.replace(/"cursor": \\d+/, '"cursor": 900719925474099');
+  if (data) data.textContent = data.textContent.replace(/"cursor": \\d+/, '"cursor": 9007199254740000');
 });
 """
 PRESSES = 200
@@ -192,7 +192,7 @@ def test_a_page_from_before_a_restore_reads_everything_anew(browser: Browser, st
     with at_the_board(browser, stack.demo, "operator") as page:
         page.add_init_script(AHEAD)
         page.reload()
-        assert page.evaluate("JSON.parse(document.getElementById('board-data').textContent).cursor") > 10**9
+        assert page.evaluate("JSON.parse(document.getElementById('board-data').textContent).cursor") > 9 * 10**15
         expect(page.locator("#line")).to_contain_text("Live,", timeout=10_000)
         (press,) = stack.press("--type", "weather")
         assert press.alert_id is not None

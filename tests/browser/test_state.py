@@ -5,17 +5,18 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.gallery import ORGANIZATION, SOMEBODY, Document, Gallery, alert
+from tests.browser.gallery import EPOCH, ORGANIZATION, SOMEBODY, Document, Gallery, alert
 
 RUN = """
-async ({alerts, cursor, steps, organization, gravity}) => {
+async ({alerts, troubles, epoch, cursor, steps, organization, gravity}) => {
   const s = await import("/static/board/state.js");
-  let state = s.initialState(organization, cursor, alerts);
+  let state = s.initialState({ organization, epoch, cursor, alerts, troubles });
   const news = [];
   const take = (result) => { state = result.state; news.push(...result.news.map((n) => n.kind)); };
   for (const step of steps) {
     if (step.message) take(s.applyMessage(state, step.message));
     if (step.reading) state = s.startReading(state);
+    if (step.troubles) state = s.applyTroubles(state, step.troubles);
     if (step.list) take(s.applyList(state, step.list));
     if (step.armed) state = s.applyArmed(state, step.armed);
     if (step.answer) take(s.applyAnswer(state, step.answer));
@@ -36,11 +37,19 @@ class Lab:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def run(self, *steps: Document, alerts: list[Document] | None = None, cursor: int = 10) -> Document:
+    def run(
+        self,
+        *steps: Document,
+        alerts: list[Document] | None = None,
+        troubles: list[Document] | None = None,
+        cursor: int = 10,
+    ) -> Document:
         result: Document = self.page.evaluate(
             RUN,
             {
                 "alerts": alerts or [],
+                "troubles": troubles or [],
+                "epoch": str(EPOCH),
                 "cursor": cursor,
                 "steps": list(steps),
                 "organization": str(ORGANIZATION),
@@ -70,8 +79,15 @@ def told(seq: int, document: Document, kind: str = "alert.updated") -> Document:
     }
 
 
-def heads(kind: str, seq: int) -> Document:
-    return {"message": {"type": kind, "organizations": {str(ORGANIZATION): seq}}}
+OTHER_EPOCH = "0198f2c4-6a10-4e00-8c41-5d2e8f7affff"
+
+
+def heads(kind: str, seq: int, epoch: str = str(EPOCH)) -> Document:
+    return {"message": {"type": kind, "epoch": epoch, "organizations": {str(ORGANIZATION): seq}}}
+
+
+def resync(seq: int, epoch: str = str(EPOCH)) -> Document:
+    return {"message": {"type": "resync", "epoch": epoch, "organization": str(ORGANIZATION), "seq": seq}}
 
 
 CHANGED: Document = {
@@ -142,8 +158,13 @@ def test_what_is_not_understood_is_ignored(lab: Lab) -> None:
         ([heads("ready", 12), {"reading": True}, {"list": []}], False),
         ([heads("ping", 11), told(11, A)], False),
         ([heads("ping", 11), CHANGED], False),
-        ([told(13, A)], True),
-        ([told(13, A), {"reading": True}, {"list": [A]}], False),
+        ([told(13, A)], False),
+        ([told(13, A), heads("ping", 13)], False),
+        ([told(13, A), heads("ping", 14)], True),
+        ([told(13, A), heads("ping", 12)], True),
+        ([heads("ping", 10, OTHER_EPOCH)], True),
+        ([heads("ping", 10, OTHER_EPOCH), {"reading": True}, {"list": []}], False),
+        ([{"reading": True}, heads("ready", 4), {"list": []}], True),
         ([heads("ping", 12), {"reading": True}, {"list": []}], False),
         ([{"reading": True}, heads("ping", 12), {"list": []}], True),
     ],
@@ -153,12 +174,26 @@ def test_knows_when_it_is_behind(lab: Lab, steps: list[Document], behind: bool) 
 
 
 def test_resync_reads_the_list_and_goes_on(lab: Lab) -> None:
-    resync: Document = {"message": {"type": "resync", "organization": str(ORGANIZATION), "seq": 4}}
-    assert lab.run(resync)["behind"] is True
-    result = lab.run(resync, {"reading": True}, {"list": [B]}, told(5, C, "alert.created"), alerts=[A])
+    assert lab.run(resync(20))["behind"] is True
+    result = lab.run(resync(20), {"reading": True}, {"list": [B]}, told(25, C, "alert.created"), alerts=[A])
     assert set(result["open"]) == {B["id"], C["id"]}  # type: ignore[call-overload]
-    assert result["cursor"] == 5
+    assert result["cursor"] == 25
     assert result["news"] == ["closed", "created", "created"]
+
+
+@pytest.mark.parametrize(
+    "message", [resync(4), resync(20, OTHER_EPOCH), heads("ping", 4), heads("ready", 20, OTHER_EPOCH)]
+)
+def test_what_a_restored_server_has_lost_stays_until_it_tells_of_it_again(lab: Lab, message: Document) -> None:
+    """The building may be in it all the same. Its words are as good as any then, also where they say less."""
+    read: list[Document] = [message, {"reading": True}, {"list": [B]}]
+    result = lab.run(*read, *read[1:], alerts=[A, B])
+    assert set(result["open"]) == {A["id"], B["id"]}  # type: ignore[call-overload]
+    assert result["news"] == ["unproven"], "once"
+    taken = A | TAKEN
+    assert lab.run(*read, told(30, A), alerts=[taken])["statuses"] == {A["id"]: "new", B["id"]: "new"}
+    assert lab.run(*read, told(30, A | ENDED), alerts=[taken])["open"] == [B["id"]]
+    assert lab.run(told(11, B | ENDED), *read, alerts=[B])["open"] == [B["id"]], "its end was lost"
 
 
 def test_the_list_never_takes_away_what_came_after_it_was_asked_for(lab: Lab) -> None:
@@ -180,12 +215,29 @@ def test_order_is_real_before_drill_then_gravest_then_newest(lab: Lab) -> None:
 
 
 def test_troubles_come_and_go(lab: Lab) -> None:
-    def trouble(seq: int, kind: str) -> Document:
-        said = {"device": "ss-7c9ebd12f0a4", "kind": "missing", "detail": None, "since": A["received_at"]}
+    def trouble(seq: int, kind: str, said: Document) -> Document:
         return {"message": {"type": kind, "organization": str(ORGANIZATION), "seq": seq, "trouble": said}}
 
-    assert lab.run(trouble(11, "device.trouble"))["troubles"] == ["missing"]
-    assert lab.run(trouble(11, "device.trouble"), trouble(12, "device.recovered"))["troubles"] == []
+    def of(number: int, kind: str) -> Document:
+        return {
+            "id": f"0198f2c4-6a10-7700-9c41-{number:012x}",
+            "device": "ss-7c9ebd12f0a4",
+            "gateway": None,
+            "kind": kind,
+            "detail": None,
+            "since": A["received_at"],
+        }
+
+    missing, battery = of(1, "missing"), of(2, "battery_low")
+    begins, ends = trouble(11, "device.trouble", missing), trouble(12, "device.recovered", missing)
+    assert lab.run(begins)["troubles"] == ["missing"]
+    assert lab.run(begins, ends)["troubles"] == []
+    assert lab.run(troubles=[missing])["troubles"] == ["missing"], "as the page was rendered"
+    assert lab.run(ends, troubles=[missing, battery])["troubles"] == ["battery_low"]
+    read: list[Document] = [{"reading": True}, {"troubles": [battery]}]
+    assert lab.run(*read, troubles=[missing])["troubles"] == ["battery_low"], "as the list has it"
+    assert lab.run({"reading": True}, ends, {"troubles": [missing]}, troubles=[missing])["troubles"] == []
+    assert lab.run({"reading": True}, begins, {"troubles": []})["troubles"] == ["missing"]
 
 
 def armed(device: str, until: str = "2026-09-01T08:16:03.120Z") -> Document:

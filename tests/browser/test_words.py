@@ -15,6 +15,7 @@ CARDS = """
   parts: [...card.querySelectorAll("[data-if], form, button")].map((part) => [part.hidden, part.ariaDisabled]),
 }))
 """
+TROUBLES = "() => [...document.querySelectorAll('#troubles li')].map((row) => row.firstElementChild.textContent)"
 STORY = "() => [...document.querySelectorAll('#steps li')].map((step) => step.innerText.replace(/\\s+/g, ' ').trim())"
 
 
@@ -50,6 +51,33 @@ def test_server_and_script_say_the_same(page: Page, hall: Gallery) -> None:
     assert len(as_rendered) == len(alerts)
     assert page.evaluate(CARDS) == as_rendered
     assert page.evaluate(STORY) == story
+
+
+def test_server_and_script_say_the_same_of_troubles(page: Page, hall: Gallery) -> None:
+    """And a page that was loaded anew shows those that are open."""
+    gateway: Document = {"id": "0198f2c4-6a10-7800-9c41-5d2e8f7a0800", "name": "Main building"}
+    base: Document = {"kind": "worker_missing", "detail": None, "since": alert()["received_at"]}
+    troubles: list[Document] = [
+        base | {"id": "0198f2c4-6a10-7700-9c41-5d2e8f7a0701", "device": "ss-7c9ebd12f0a4", "gateway": gateway},
+        base | {"id": "0198f2c4-6a10-7700-9c41-5d2e8f7a0702", "device": None, "gateway": gateway, "detail": "Dark."},
+        base | {"id": "0198f2c4-6a10-7700-9c41-5d2e8f7a0703", "device": None, "gateway": None},
+    ]
+    url = hall.hang("troubles", [], troubles=troubles)
+    context = page.context.browser
+    assert context is not None
+    still = context.new_context(java_script_enabled=False)
+    server = still.new_page()
+    server.goto(url)
+    as_rendered = server.evaluate(TROUBLES)
+    still.close()
+    assert as_rendered == [
+        "Button ss-7c9ebd12f0a4: worker missing",
+        "Gateway Main building: Dark.",
+        "SafeSignal: worker missing",
+    ]
+    page.goto(url)
+    page.wait_for_selector("#sound:not([hidden])")
+    assert page.evaluate(TROUBLES) == as_rendered
 
 
 def test_a_card_made_by_the_script_is_the_same_as_one_made_by_the_server(page: Page, hall: Gallery) -> None:

@@ -17,6 +17,7 @@ from apps.alerts import drills
 from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.models import AlertKey
+from apps.common import feed
 from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
@@ -196,6 +197,12 @@ def send(school: School, *events: object, at: datetime | None = None, sent_at: d
     request = service.parse(msgspec.json.encode(body))
     with tenant_scope([school.organization]):
         return service.ingest(gateway=school.gateway_principal, request=request, received_at=at or timezone.now())
+
+
+def feed_seqs(school: School) -> list[int]:
+    """The numbers of all feed events of the school, in order."""
+    with tenant_scope([school.organization]):
+        return [message.seq for message in feed.since(school.organization, 0, limit=10_000)]
 
 
 def raise_alert(school: School, *, alert_type: str = "medical", at: datetime | None = None, **changed: object) -> UUID:

@@ -116,7 +116,7 @@ def test_a_button_of_another_school_is_not_there(school: School) -> None:
     assert theirs.json() == never.json() and theirs.json()["code"] == "device_not_found"
     for one in (school, other):
         with tenant_scope([one.organization]):
-            assert feed.heads().get(one.organization, 0) == 0
+            assert feed.heads().of(one.organization).seq == 0
 
 
 def test_a_drill_ends_by_itself_and_a_real_alert_does_not(school: School) -> None:

@@ -1,6 +1,7 @@
 """The feed: one order for an organization, without holes, in the order of commits; and the relay that carries it."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -51,12 +52,16 @@ def text_of(message: FeedMessage) -> str:
 
 def head(organization: UUID) -> int:
     with tenant_scope([organization]):
-        return feed.heads().get(organization, 0)
+        return feed.heads().of(organization).seq
 
 
-def seqs(organization: UUID) -> list[int]:
+def assert_one_chain(organization: UUID, count: int) -> None:
+    """Numbers only rise, and each event names the one before it, from the first to the head."""
     with tenant_scope([organization]):
-        return [message.seq for message in feed.since(organization, 0, limit=10_000)]
+        messages = feed.since(organization, 0, limit=10_000)
+    seqs = [message.seq for message in messages]
+    assert len(seqs) == count and seqs == sorted(set(seqs)) and head(organization) == seqs[-1]
+    assert [message.envelope.previous for message in messages] == [0, *seqs[:-1]]
 
 
 def test_a_message_is_what_was_announced() -> None:
@@ -67,7 +72,12 @@ def test_a_message_is_what_was_announced() -> None:
         (message,) = feed.since(organization, 0, limit=10)
     decoded = msgspec.json.decode(message.text)
     assert decoded.pop("at").endswith("Z")
-    assert decoded == {"type": "test.said", "organization": str(organization), "seq": 1, "text": 'a "quoted" word'}
+    assert decoded == {
+        "type": "test.said",
+        "organization": str(organization),
+        "seq": message.seq,
+        "text": 'a "quoted" word',
+    }
     assert FeedMessage.decode(organization, message.encode()) == message
 
 
@@ -90,7 +100,55 @@ def test_one_transaction_keeps_the_order_in_which_it_was_said() -> None:
     say(organization, "one", "two", "three")
     say(organization, "four")
     assert told(organization) == ["one", "two", "three", "four"]
-    assert seqs(organization) == [1, 2, 3, 4] and head(organization) == 4
+    assert_one_chain(organization, 4)
+
+
+def test_a_number_is_the_time_of_its_writing() -> None:
+    """So a gap between two numbers says nothing of what was written between them."""
+    organization = new_id()
+    before = time.time_ns() // 1000
+    say(organization, "one", "two")
+    after = time.time_ns() // 1000
+    with tenant_scope([organization]):
+        assert all(before <= message.seq <= after + 1 for message in feed.since(organization, 0, limit=10))
+
+
+def test_the_public_head_is_of_events_that_all_of_the_staff_may_know_of() -> None:
+    """Whatever else is announced, alone or in the same transaction, does not move it."""
+    organization = new_id()
+    say(organization, "for everybody")
+    for audience in Audience:
+        before = heads_of(organization)
+        with tenant_scope([organization]):
+            feed.announce(organization_id=organization, kind="test.said", audience=audience, payload='{"text":"x"}')
+        after = heads_of(organization)
+        assert (after.public_seq == after.seq) is (audience in feed.PUBLIC), audience
+        assert audience in feed.PUBLIC or after.public_seq == before.public_seq
+    with tenant_scope([organization]):
+        for audience in (Audience.RESPONSE, Audience.STAFF):
+            feed.announce(organization_id=organization, kind="test.said", audience=audience, payload='{"text":"x"}')
+    together = heads_of(organization)
+    assert together.seq == together.public_seq + 1, "the public one comes first, with the number it would have alone"
+
+
+def heads_of(organization: UUID) -> feed.Head:
+    with tenant_scope([organization]):
+        return feed.heads().of(organization)
+
+
+def test_a_cursor_of_another_history_is_unknown() -> None:
+    """A number that no event has: of events that a restore lost, or that are not kept any more."""
+    organization = new_id()
+    say(organization, "one", "two", "three")
+    with tenant_scope([organization]):
+        first, second, third = (message.seq for message in feed.since(organization, 0, limit=10))
+        for known in (0, first, second, third):
+            feed.require_resumable(organization, known)
+        for unknown in (1, first - 1, second + 1 if second + 1 != third else third + 1, third + 1):
+            with pytest.raises(feed.UnknownCursor):
+                feed.require_resumable(organization, unknown)
+            with pytest.raises(feed.UnknownCursor):
+                feed.since(organization, unknown, limit=10)
 
 
 def test_what_is_rolled_back_leaves_neither_event_nor_hole() -> None:
@@ -104,7 +162,8 @@ def test_what_is_rolled_back_leaves_neither_event_nor_hole() -> None:
         announce(organization, "never")
         connections["default"].set_rollback(True)
     say(organization, "after")
-    assert told(organization) == ["before", "after"] and seqs(organization) == [1, 2]
+    assert told(organization) == ["before", "after"]
+    assert_one_chain(organization, 2)
 
 
 def test_the_feed_of_another_organization_cannot_be_written() -> None:
@@ -141,7 +200,7 @@ def test_concurrent_writers_leave_no_hole_and_commit_in_the_order_of_seq() -> No
     said = at_once([partial(write, writer) for writer in range(WRITERS)])
     done.set()
     reader.join()
-    assert seqs(organization) == list(range(1, WRITERS * ROUNDS + 1))
+    assert_one_chain(organization, WRITERS * ROUNDS)
     assert with_reader == [told(organization)], "a committed event appeared behind the reader"
     for texts in said:
         assert [text for text in told(organization) if text in set(texts)] == texts
@@ -169,7 +228,7 @@ def test_several_organizations_in_one_transaction_do_not_deadlock(reverse: bool)
 
     at_once([partial(write, order) for order in (organizations, organizations[::-1]) * 2])
     for organization in organizations:
-        assert seqs(organization) == list(range(1, 4 * ROUNDS + 1))
+        assert_one_chain(organization, 4 * ROUNDS)
 
 
 @contextmanager

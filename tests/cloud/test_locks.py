@@ -35,6 +35,7 @@ WITHOUT_TENANT: Final = {
     "public.rights_versions": NOTHING,
     # The same for every tenant, and written by migrations alone.
     "public.permissions": frozenset({"SELECT"}),
+    "public.feed_epoch": frozenset({"SELECT"}),
     "public.django_content_type": frozenset({"SELECT"}),
     "public.auth_permission": frozenset({"SELECT"}),
     # Proofs of ownership: asked through `claim_devices` alone.

@@ -23,12 +23,18 @@ def owner(statement: str, *params: object) -> None:
 
 def fill(organization: UUID, events: int) -> None:
     owner(
-        "INSERT INTO feed_events (organization_id, seq, kind, audience, payload, created_at, sent_at)"
-        " SELECT %s, n, 'changed', 'staff', '{}', now() - interval '31 days', now() FROM generate_series(1, %s) n",
+        "INSERT INTO feed_events (organization_id, seq, previous, kind, audience, payload, created_at, sent_at)"
+        " SELECT %s, n, n - 1, 'changed', 'staff', '{}', now() - interval '31 days', now()"
+        " FROM generate_series(1, %s) n",
         organization,
         events,
     )
-    owner("INSERT INTO organization_heads (organization_id, seq) VALUES (%s, %s)", organization, events)
+    owner(
+        "INSERT INTO organization_heads (organization_id, seq, public_seq) VALUES (%s, %s, %s)",
+        organization,
+        events,
+        events,
+    )
 
 
 def left(organization: UUID) -> list[int]:
@@ -36,25 +42,39 @@ def left(organization: UUID) -> list[int]:
         return [event.seq for event in feed.since(organization, 0, limit=100_000)]
 
 
-def test_a_cursor_within_the_window_never_meets_a_hole(school: School) -> None:
-    """Whoever was away no longer than the window gets everything that came since, however long ago that was."""
-    fill(school.organization, feed.RESUME_WINDOW + 100)
+def test_a_cursor_never_meets_a_hole(school: School) -> None:
+    """Where events after it are gone it is unknown, so its reader starts over; at the head it stays known for ever."""
+    organization = school.organization
+    fill(organization, 100)
+    owner("UPDATE feed_events SET created_at = now() WHERE organization_id = %s AND seq > 90", organization)
+    owner("UPDATE feed_events SET sent_at = NULL WHERE organization_id = %s AND seq = 40", organization)
     thinning.thin("feed", feed.forget_old, now=timezone.now())
-    assert left(school.organization) == list(range(101, feed.RESUME_WINDOW + 101))
+    assert left(organization) == [40, *range(91, 101)]
+    with tenant_scope([organization]):
+        for known in (91, 95, 100):
+            feed.require_resumable(organization, known)
+        for unknown in (0, 40, 90):
+            with pytest.raises(feed.UnknownCursor):
+                feed.require_resumable(organization, unknown)
+    owner("UPDATE feed_events SET created_at = now() - interval '31 days' WHERE organization_id = %s", organization)
+    owner("UPDATE feed_events SET sent_at = now() WHERE organization_id = %s", organization)
+    thinning.thin("feed", feed.forget_old, now=timezone.now())
+    with tenant_scope([organization]):
+        feed.require_resumable(organization, 100)
 
 
 @pytest.mark.parametrize("change", ["sent_at = NULL", "created_at = now()"])
 def test_what_was_not_published_or_is_young_stays(school: School, change: str) -> None:
-    fill(school.organization, feed.RESUME_WINDOW + 10)
+    fill(school.organization, 10)
     owner(f"UPDATE feed_events SET {change} WHERE organization_id = %s AND seq = 3", school.organization)
     thinning.thin("feed", feed.forget_old, now=timezone.now())
-    assert left(school.organization)[:2] == [3, 11]
+    assert left(school.organization) == [3, 10], "and the head"
     owner("UPDATE feed_events SET sent_at = now() WHERE organization_id = %s", school.organization)
 
 
 def test_a_purge_is_in_the_audit_trail_with_its_count(school: School) -> None:
     """A purge writes an audit row with range, count and rule."""
-    fill(school.organization, feed.RESUME_WINDOW + 7)
+    fill(school.organization, 8)
     now = timezone.now()
     deleted = thinning.thin("feed", feed.forget_old, now=now)
     with system_scope():

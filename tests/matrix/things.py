@@ -130,6 +130,22 @@ def armed_button(school: School) -> str:
 
 
 @thing
+def trouble(school: School) -> str:
+    """An open one of the school's first button, by its kind."""
+    kind = f"kind_{secrets.token_hex(4)}"
+    with tenant_scope([school.organization]):
+        devices.raise_trouble(
+            organization_id=school.organization,
+            gateway_id=school.gateway,
+            device=school.device,
+            kind=kind,
+            detail=None,
+            since=timezone.now(),
+        )
+    return kind
+
+
+@thing
 def closed_alert(school: School) -> UUID:
     one = raise_alert(school)
     person = make_person(Role.ADMIN, school.organization)

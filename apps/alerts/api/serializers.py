@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from apps.common.examples import shown
 from apps.common.problems import ProblemSerializer
-from apps.common.serializers import StrictSerializer
+from apps.common.serializers import NamedSerializer, StrictSerializer
 from contracts import alert_types, examples
 
 ALERTS: Final[dict[str, dict[str, object]]] = {
@@ -15,13 +15,6 @@ ALERTS: Final[dict[str, dict[str, object]]] = {
 }
 """Of the contract, by the name of each."""
 CLOSE_REASONS = ["real", "drill", "test", "mistake", "fault"]
-
-
-class NamedSerializer(serializers.Serializer[object]):
-    """A place, or a person, by id and name."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
 
 
 class AlertRoomSerializer(serializers.Serializer[object]):

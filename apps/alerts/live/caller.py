@@ -15,7 +15,7 @@ from django.utils import timezone
 from apps.accounts import last_use
 from apps.accounts.principals import Named, named_by_bearer, named_by_session, principals_of
 from apps.alerts.live.hub import Sees
-from apps.alerts.sight import NOWHERE, Where, sight, within
+from apps.alerts.sight import NOWHERE, Where, both, sight, within
 from apps.common.access import Principal
 from apps.common.feed import Audience, Envelope
 from apps.common.problems import Unauthenticated
@@ -90,16 +90,26 @@ def _named(given: Credential) -> Named | None:
 
 @dataclass(frozen=True, slots=True)
 class PersonSees:
-    """Which messages of an organization a person or service sees: ordinary ones at these buildings, silent at those."""
+    """Which messages of an organization a person or service sees: by what they are about, at which buildings."""
 
     ordinary: Where
     silent: Where
+    devices: Where
 
     def __call__(self, envelope: Envelope) -> bool:
         """Whether a message is for them."""
-        if envelope.audience is Audience.STAFF:
-            return within(self.ordinary, envelope.building_id)
-        return envelope.audience is Audience.RESPONSE and within(self.silent, envelope.building_id)
+        match envelope.audience:
+            case Audience.STAFF:
+                where = self.ordinary
+            case Audience.RESPONSE:
+                where = self.silent
+            case Audience.DEVICES:
+                where = self.devices
+            case Audience.SILENT_DEVICES:
+                where = both(self.devices, self.silent)
+            case Audience.GATEWAY:
+                where = NOWHERE
+        return within(where, envelope.building_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,11 @@ class GatewaySees:
 def person_sees(principal: Principal) -> dict[UUID, Sees]:
     """For each organization whose live feed the person may read: which messages. Equal for equal visibility."""
     seen = {organization: sight(grant) for organization, grant in principal.grants.items()}
-    return {organization: PersonSees(one.open, one.silent) for organization, one in seen.items() if one.open != NOWHERE}
+    return {
+        organization: PersonSees(one.open, one.silent, principal.grants[organization].buildings("devices", "read"))
+        for organization, one in seen.items()
+        if one.open != NOWHERE
+    }
 
 
 def gateway_sees(principal: Principal) -> dict[UUID, Sees]:

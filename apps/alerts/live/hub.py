@@ -1,7 +1,9 @@
 """One hub for a process: one subscription for an organization, one text for a message, a bounded queue for a client.
 
-A message lost on the bus is found by comparing `seq`; a bus or relay that is gone altogether, by reading the heads
-from the database. So a client gets every event that it may see, in order, none twice.
+A message lost on the bus is found by the number of the one before it, which each message carries; a bus or relay that
+is gone altogether, by reading the heads from the database. So a client gets every event that it may see, in order, none
+twice. When the database was restored or failed over and lost what was handed on (another epoch, or the last event is
+not there any more), every client of it is sent a `Restart`.
 """
 
 import asyncio
@@ -21,7 +23,7 @@ from django.db import DatabaseError
 from redis.asyncio.client import PubSub
 
 from apps.common import bus, feed, metrics, tracing
-from apps.common.feed import Envelope, FeedMessage
+from apps.common.feed import PUBLIC, Envelope, FeedMessage, Head, Heads, UnknownCursor
 from apps.common.scope import tenant_scope
 
 logger = logging.getLogger(__name__)
@@ -35,21 +37,30 @@ PAGE: Final = 500
 Sees = Callable[[Envelope], bool]
 
 
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The history of an organization's feed is another one: the client reads its state again and goes on from here."""
+
+    organization_id: UUID
+    head: Head
+
+
 @dataclass(eq=False, slots=True)
 class Client:
     """One socket or stream. `sees` says, for each organization, which messages are for it."""
 
     sees: Mapping[UUID, Sees]
-    queue: asyncio.Queue[FeedMessage | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_SIZE))
+    queue: asyncio.Queue[FeedMessage | Restart | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_SIZE))
     positions: dict[UUID, int] = field(default_factory=dict)
+    """Up to where this client has been sent everything that it may see."""
     too_slow: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def offer(self, message: FeedMessage) -> None:
-        """Queue a message that this client may see."""
-        if not self.sees[message.organization_id](message.envelope):
+    def offer(self, item: FeedMessage | Restart) -> None:
+        """Queue what this client may see."""
+        if isinstance(item, FeedMessage) and not self.sees[item.organization_id](item.envelope):
             return
         try:
-            self.queue.put_nowait(message)
+            self.queue.put_nowait(item)
         except asyncio.QueueFull:
             self.too_slow.set()
 
@@ -58,23 +69,26 @@ class Client:
         with contextlib.suppress(asyncio.QueueFull):
             self.queue.put_nowait(None)
 
-    async def next(self) -> FeedMessage | None:
-        """The next message that was not sent to this client yet; None when it is time for a ping."""
+    async def next(self) -> FeedMessage | Restart | None:
+        """The next message that was not sent to this client yet, or the order to start over; None: time for a ping."""
         while True:
-            message = await self.queue.get()
-            if message is None:
+            item = await self.queue.get()
+            if item is None:
                 return None
-            if message.seq > self.positions[message.organization_id]:
-                self.positions[message.organization_id] = message.seq
-                return message
+            if isinstance(item, Restart):
+                self.positions[item.organization_id] = item.head.seq
+                return item
+            if item.seq > self.positions[item.organization_id]:
+                self.positions[item.organization_id] = item.seq
+                return item
 
 
 @dataclass(slots=True)
 class _Channel:
-    """An organization that somebody here listens to; `seq` is the last event that was handed on."""
+    """An organization that somebody here listens to; `head` is the last event that was handed on."""
 
     organization_id: UUID
-    seq: int
+    head: Head
     clients: set[Client] = field(default_factory=set)
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -89,8 +103,9 @@ class Hub:
         self._checked_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._clients: set[Client] = set()
+        self._epoch: UUID | None = None
 
-    async def join(self, client: Client) -> dict[UUID, int]:
+    async def join(self, client: Client) -> Heads:
         """Start to queue messages for a client; the head of each of its organizations at that moment."""
         async with self._joining:
             if not self._tasks:
@@ -98,8 +113,10 @@ class Hub:
             new = [organization for organization in client.sees if organization not in self._channels]
             if new:
                 heads = await _heads(new)
+                if self._epoch != heads.epoch:
+                    await self._compare()
                 for organization in new:
-                    self._channels[organization] = _Channel(organization, heads.get(organization, 0))
+                    self._channels[organization] = _Channel(organization, heads.of(organization))
                 await self._subscribe(new)
             for organization in client.sees:
                 self._channels[organization].clients.add(client)
@@ -118,9 +135,11 @@ class Hub:
         self._clients.discard(client)
         metrics.live_clients.set(len(self._clients))
 
-    def heads(self, client: Client) -> dict[UUID, int]:
-        """The newest seq known here of each of the client's organizations."""
-        return {organization: self._channels[organization].seq for organization in client.sees}
+    def heads(self, client: Client) -> Heads:
+        """The newest that was handed on here of each of the client's organizations."""
+        if self._epoch is None:
+            raise LookupError("nobody has joined yet")
+        return Heads(self._epoch, {organization: self._channels[organization].head for organization in client.sees})
 
     @property
     def is_current(self) -> bool:
@@ -161,10 +180,10 @@ class Hub:
             return
         message = FeedMessage.decode(organization, data)
         async with channel.busy:
-            if message.seq == channel.seq + 1:
+            if message.envelope.previous == channel.head.seq:
                 self._hand_on(channel, message)
                 return
-        if message.seq > channel.seq:
+        if message.seq > channel.head.seq:
             await self._catch_up(channel)
 
     async def _check(self) -> None:
@@ -173,15 +192,25 @@ class Hub:
             try:
                 await self._compare()
                 self._checked_at = time.monotonic()
+                await self._forget_idle()
             except (DatabaseError, OSError) as error:
                 logger.warning("the heads could not be compared: %s", error)
             await asyncio.sleep(CHECK_SECONDS)
 
     async def _compare(self) -> None:
+        """Catch up with the database; in another history than the one that is known here, every channel starts over."""
         heads = await _heads(list(self._channels))
+        restored = self._epoch not in (None, heads.epoch)
+        self._epoch = heads.epoch
         for channel in list(self._channels.values()):
-            if heads.get(channel.organization_id, 0) > channel.seq:
+            head = heads.of(channel.organization_id)
+            if restored:
+                async with channel.busy:
+                    self._restart(channel, head)
+            elif head.seq != channel.head.seq:
                 await self._catch_up(channel)
+
+    async def _forget_idle(self) -> None:
         async with self._joining:
             idle = [organization for organization, channel in self._channels.items() if not channel.clients]
             for organization in idle:
@@ -193,15 +222,28 @@ class Hub:
     async def _catch_up(self, channel: _Channel) -> None:
         async with channel.busy:
             while True:
-                missing = await read_since(channel.organization_id, channel.seq)
+                try:
+                    missing = await read_since(channel.organization_id, channel.head.seq)
+                except UnknownCursor:
+                    heads = await _heads([channel.organization_id])
+                    self._restart(channel, heads.of(channel.organization_id))
+                    return
                 for message in missing:
                     self._hand_on(channel, message)
                 if len(missing) < PAGE:
                     return
 
     @staticmethod
+    def _restart(channel: _Channel, head: Head) -> None:
+        logger.warning("the feed of %s has another history, its clients start over", channel.organization_id)
+        channel.head = head
+        for client in channel.clients:
+            client.offer(Restart(channel.organization_id, head))
+
+    @staticmethod
     def _hand_on(channel: _Channel, message: FeedMessage) -> None:
-        channel.seq = message.seq
+        is_public = message.envelope.audience in PUBLIC
+        channel.head = Head(message.seq, message.seq if is_public else channel.head.public_seq)
         with tracing.span("hub", parent=message.envelope.traceparent, clients=len(channel.clients)):
             for client in channel.clients:
                 client.offer(message)
@@ -214,7 +256,7 @@ def hub() -> Hub:
 
 
 async def read_since(organization: UUID, seq: int) -> list[FeedMessage]:
-    """A page of an organization's events after `seq`."""
+    """A page of an organization's events after `seq`. Raises UnknownCursor."""
 
     def read() -> list[FeedMessage]:
         with tenant_scope([organization]):
@@ -223,8 +265,8 @@ async def read_since(organization: UUID, seq: int) -> list[FeedMessage]:
     return await database_sync_to_async(read, thread_sensitive=False)()
 
 
-async def _heads(organizations: list[UUID]) -> dict[UUID, int]:
-    def read() -> dict[UUID, int]:
+async def _heads(organizations: list[UUID]) -> Heads:
+    def read() -> Heads:
         with tenant_scope(organizations):
             return feed.heads()
 

@@ -1,15 +1,23 @@
-"""One live connection, whatever carries it: what came since the cursor, `ready`, then everything as it comes."""
+"""One live connection, whatever carries it: what came since the cursor, `ready`, then everything as it comes.
+
+The numbers that a person is told are of events that everybody on the staff may know of, or that this person was sent:
+so neither a number nor its change reveals a silent alert to somebody who may not see it.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
 import msgspec
+from channels.db import database_sync_to_async
 
-from apps.alerts.live.hub import Client, Hub, read_since
-from apps.common.feed import RESUME_WINDOW, FeedMessage
+from apps.alerts.live.hub import Client, Hub, Restart, read_since
+from apps.common import feed
+from apps.common.feed import FeedMessage, Head, UnknownCursor
+from apps.common.scope import tenant_scope
 
 PING_SECONDS: Final = 10.0
 
@@ -18,67 +26,140 @@ class TooSlow(Exception):
     """The client does not keep up: it reconnects and resumes."""
 
 
-Mark = Callable[[str, Mapping[UUID, int]], str]
-"""How `ready`, `ping` and `resync` are written, with the seq of each organization."""
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """Where a client goes on: the last number that it was told of each organization, and in which history.
+
+    `epoch` is None from a client that does not know of epochs: the numbers alone are compared then.
+    """
+
+    organizations: Mapping[UUID, int] = field(default_factory=dict)
+    epoch: UUID | None = None
 
 
-def person_mark(kind: str, positions: Mapping[UUID, int]) -> str:
+class Mark(msgspec.Struct, frozen=True):
+    """What `ready`, `ping` and `resync` say: in which history, and the number of each organization."""
+
+    kind: str
+    epoch: UUID
+    positions: dict[UUID, int]
+
+
+Write = Callable[[Mark], str]
+"""How a mark is written for one kind of client."""
+
+
+def person_mark(mark: Mark) -> str:
     """As `contracts/live` has it."""
-    if kind == "resync":
-        ((organization, seq),) = positions.items()
-        return _encode({"type": kind, "organization": organization, "seq": seq})
-    return _encode({"type": kind, "organizations": {str(organization): seq for organization, seq in positions.items()}})
+    if mark.kind == "resync":
+        ((organization, seq),) = mark.positions.items()
+        return _encode({"type": mark.kind, "epoch": mark.epoch, "organization": organization, "seq": seq})
+    numbers = {str(organization): seq for organization, seq in mark.positions.items()}
+    return _encode({"type": mark.kind, "epoch": mark.epoch, "organizations": numbers})
 
 
-def gateway_mark(kind: str, positions: Mapping[UUID, int]) -> str:
+def gateway_mark(mark: Mark) -> str:
     """As `contracts/edge_downlink` has it: a gateway has one organization."""
-    ((_, seq),) = positions.items()
-    return _encode({"type": kind, "seq": seq})
+    ((_, seq),) = mark.positions.items()
+    return _encode({"type": mark.kind, "epoch": mark.epoch, "seq": seq})
 
 
-async def messages(hub: Hub, client: Client, cursors: Mapping[UUID, int], mark: Mark) -> AsyncIterator[str]:
-    """The texts that a client is sent, from its cursors on, for ever. Raises TooSlow."""
-    try:
-        heads = await hub.join(client)
-        for organization, head in heads.items():
-            cursor = cursors.get(organization, head)
-            client.positions[organization] = cursor
-            if cursor > head or head - cursor > RESUME_WINDOW:
-                client.positions[organization] = head
-                yield mark("resync", {organization: head})
-                continue
-            async for message in _since(client, organization, cursor, head):
-                yield message.text
-        yield mark("ready", client.positions)
-        async for text in _live(hub, client, mark):
-            yield text
-    finally:
-        hub.leave(client)
+class Session:
+    """One client of the hub. `told` holds the numbers that the client knows."""
 
+    def __init__(self, hub: Hub, client: Client, write: Write, *, shows_all_numbers: bool = False) -> None:
+        self._hub = hub
+        self._client = client
+        self._write = write
+        self._shows_all_numbers = shows_all_numbers
+        """For a gateway, from which no alert of its buildings is kept."""
+        self._told: dict[UUID, int] = {}
+        self._epoch: UUID
 
-async def _since(client: Client, organization: UUID, cursor: int, head: int) -> AsyncIterator[FeedMessage]:
-    """What the client missed up to `head`; what comes after waits in its queue."""
-    while cursor < head:
-        page = await read_since(organization, cursor)
-        if not page:
+    @property
+    def cursors(self) -> Cursors:
+        """Where the client may go on, once what was sent has arrived."""
+        return Cursors(self._told, self._epoch)
+
+    async def messages(self, cursors: Cursors) -> AsyncIterator[str]:
+        """What the client is sent, from its cursors on, for ever. Raises TooSlow."""
+        try:
+            heads = await self._hub.join(self._client)
+            self._epoch = heads.epoch
+            same_history = cursors.epoch in (None, heads.epoch)
+            self._told = {one: cursors.organizations[one] for one in self._client.sees if one in cursors.organizations}
+            for organization in self._client.sees:
+                async for text in self._resume(
+                    organization, cursors.organizations.get(organization), heads.of(organization), same_history
+                ):
+                    yield text
+            yield self._mark("ready", self._told)
+            async for text in self._live():
+                yield text
+        finally:
+            self._hub.leave(self._client)
+
+    async def _resume(
+        self, organization: UUID, cursor: int | None, head: Head, same_history: bool
+    ) -> AsyncIterator[str]:
+        """What the client missed up to `head`, or `resync`; what comes after waits in its queue."""
+        try:
+            if cursor is not None:
+                if not same_history:
+                    raise UnknownCursor()
+                await _require_resumable(organization, cursor)
+                while cursor < head.seq:
+                    page = await read_since(organization, cursor)
+                    if not page:
+                        raise UnknownCursor()
+                    for message in page:
+                        cursor = message.seq
+                        if self._client.sees[organization](message.envelope):
+                            yield self._message(message)
+        except UnknownCursor:
+            yield self._start_over(organization, head)
             return
-        for message in page:
-            cursor = message.seq
-            client.positions[organization] = cursor
-            if client.sees[organization](message.envelope):
-                yield message
+        self._client.positions[organization] = max(head.seq, cursor or 0)
+        self._advance(organization, head)
 
+    async def _live(self) -> AsyncIterator[str]:
+        with _pinging(self._client):
+            while True:
+                if self._client.too_slow.is_set():
+                    raise TooSlow
+                item = await self._client.next()
+                if isinstance(item, Restart):
+                    yield self._start_over(item.organization_id, item.head)
+                elif item is not None:
+                    yield self._message(item)
+                elif self._hub.is_current:
+                    yield self._ping()
 
-async def _live(hub: Hub, client: Client, mark: Mark) -> AsyncIterator[str]:
-    with _pinging(client):
-        while True:
-            if client.too_slow.is_set():
-                raise TooSlow
-            message = await client.next()
-            if message is not None:
-                yield message.text
-            elif hub.is_current:
-                yield mark("ping", hub.heads(client))
+    def _ping(self) -> str:
+        heads = self._hub.heads(self._client)
+        for organization in self._told:
+            self._advance(organization, heads.of(organization))
+        return self._mark("ping", self._told)
+
+    def _start_over(self, organization: UUID, head: Head) -> str:
+        self._epoch = self._hub.heads(self._client).epoch
+        self._client.positions[organization] = head.seq
+        self._told[organization] = self._number(head)
+        return self._mark("resync", {organization: self._told[organization]})
+
+    def _message(self, message: FeedMessage) -> str:
+        self._told[message.organization_id] = message.seq
+        return message.text
+
+    def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
+        return self._write(Mark(kind, self._epoch, dict(positions)))
+
+    def _advance(self, organization: UUID, head: Head) -> None:
+        """Nothing for this client came up to `head`: it may know so, in numbers that say no more."""
+        self._told[organization] = max(self._told.get(organization, 0), self._number(head))
+
+    def _number(self, head: Head) -> int:
+        return head.seq if self._shows_all_numbers else head.public_seq
 
 
 @contextmanager
@@ -100,6 +181,14 @@ def _pinging(client: Client) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+async def _require_resumable(organization: UUID, cursor: int) -> None:
+    def look() -> None:
+        with tenant_scope([organization]):
+            feed.require_resumable(organization, cursor)
+
+    await database_sync_to_async(look, thread_sensitive=False)()
 
 
 def _encode(message: Mapping[str, object]) -> str:

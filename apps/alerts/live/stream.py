@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,11 +13,13 @@ from apps.alerts.live import caller as callers
 from apps.alerts.live import session
 from apps.alerts.live.crowd import Ended
 from apps.alerts.live.hub import Client, Sees, hub
+from apps.alerts.live.session import Cursors, Session
 from apps.alerts.live.watch import watch
 from apps.common.addresses import address_of_scope, source_of
 from apps.common.problems import CONTENT_TYPE, Forbidden, Problem, TooManyRequests, Unauthenticated
 
 PATH: Final = "/api/v1/alerts/stream"
+NO_EPOCH: Final = UUID(int=0)
 HEADERS: Final = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
@@ -39,7 +41,7 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         with watch().watching(*found, callers.person_sees, sees, source_of(address_of_scope(scope))) as ended:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-            await _stream_until(ended, _events(sees, _cursors(scope["headers"]), send))
+            await _stream_until(ended, _events(sees, _cursors(scope["headers"], sees), send))
     except TooManyRequests as problem:
         await _refuse(send, problem)
         return
@@ -59,13 +61,13 @@ async def _stream_until(ended: Ended, sending: Coroutine[Any, Any, None]) -> Non
         events.result()
 
 
-async def _events(sees: Mapping[UUID, Sees], cursors: Mapping[UUID, int], send: Send) -> None:
+async def _events(sees: Mapping[UUID, Sees], cursors: Cursors, send: Send) -> None:
     """Until the client does not keep up."""
-    client = Client(sees)
+    live = Session(hub(), Client(sees), session.person_mark)
     try:
-        async for text in session.messages(hub(), client, cursors, session.person_mark):
+        async for text in live.messages(cursors):
             kind = msgspec.json.decode(text, type=_Kind).type
-            event = f"event: {kind}\nid: {_encode(client.positions)}\ndata: {text}\n\n"
+            event = f"event: {kind}\nid: {_encode(live.cursors)}\ndata: {text}\n\n"
             await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
     except session.TooSlow:
         pass
@@ -82,17 +84,24 @@ async def _refuse(send: Send, problem: Problem) -> None:
     await send({"type": "http.response.body", "body": msgspec.json.encode(problem.body())})
 
 
-def _encode(positions: Mapping[UUID, int]) -> str:
-    data = msgspec.json.encode({str(organization): seq for organization, seq in positions.items()})
+class _EventId(msgspec.Struct, frozen=True):
+    epoch: UUID
+    organizations: dict[UUID, int]
+
+
+def _encode(cursors: Cursors) -> str:
+    names = {str(organization): seq for organization, seq in cursors.organizations.items()}
+    data = msgspec.json.encode({"epoch": cursors.epoch, "organizations": names})
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _cursors(headers: list[tuple[bytes, bytes]]) -> dict[UUID, int]:
-    """Where to go on; a cursor that is none of ours starts from now."""
+def _cursors(headers: list[tuple[bytes, bytes]], sees: Iterable[UUID]) -> Cursors:
+    """Where to go on; a cursor that cannot be read is of another history, so its client starts over."""
     last = next((value for name, value in headers if name.lower() == b"last-event-id"), b"").decode("latin-1")
     if not last:
-        return {}
+        return Cursors()
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(last + "=" * (-len(last) % 4)), type=dict[UUID, int])
+        found = msgspec.json.decode(base64.urlsafe_b64decode(last + "=" * (-len(last) % 4)), type=_EventId)
     except (msgspec.DecodeError, binascii.Error, ValueError):
-        return {}
+        return Cursors(dict.fromkeys(sees, 0), NO_EPOCH)
+    return Cursors(found.organizations, found.epoch)

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from apps.common.gates import bounded_transfer
-from apps.devices.api import oauth, transfer, views
+from apps.devices.api import oauth, transfer, troubles, views
 
 urlpatterns = [
     path("oauth/token", oauth.token),
@@ -13,5 +13,6 @@ urlpatterns = [
     path(
         "organizations/<uuid:organization_id>/exports/devices", bounded_transfer(transfer.ExportDevicesView.as_view())
     ),
+    path("troubles", troubles.TroubleListView.as_view()),
     path("edge/config", views.EdgeConfigurationView.as_view()),
 ]

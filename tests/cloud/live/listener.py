@@ -48,10 +48,10 @@ class Listener:
             messages.append(self.next())
         return messages
 
-    def resume(self, organizations: Mapping[UUID, int]) -> list[Any]:
+    def resume(self, organizations: Mapping[UUID, int], epoch: str | None = None) -> list[Any]:
         """As a person's client says where it was."""
         names = {str(organization): seq for organization, seq in organizations.items()}
-        return self.say({"type": "resume", "organizations": names})
+        return self.say({"type": "resume", "organizations": names, "epoch": epoch})
 
     def start(self) -> Any:
         """Listen from now on: `ready`."""

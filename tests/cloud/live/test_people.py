@@ -7,10 +7,20 @@ import pytest
 
 from apps.accounts.models import Role
 from apps.common import feed
+from apps.common.ids import new_id
 from apps.common.scope import tenant_scope
 from tests.cloud.connections import at_once
 from tests.cloud.live.listener import listening
-from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raise_alerts, raised
+from tests.cloud.school import (
+    Person,
+    School,
+    feed_seqs,
+    make_person,
+    make_school,
+    raise_alert,
+    raise_alerts,
+    raised,
+)
 from tests.cloud.server import Server, start_relay, stop
 
 
@@ -20,7 +30,10 @@ def acknowledge(person: Person, alert: UUID) -> None:
 
 def many_events(school: School, count: int) -> None:
     with tenant_scope([school.organization]):
-        trouble = '{"trouble":{"device":null,"kind":"disk","detail":null,"since":"2026-01-01T00:00:00.000Z"}}'
+        trouble = (
+            '{"trouble":{"id":"0198f2c4-6a10-7700-9c41-5d2e8f7a0700","device":null,"gateway":null,"kind":"disk",'
+            '"detail":null,"since":"2026-01-01T00:00:00.000Z"}}'
+        )
         feed.announce_rows(
             "SELECT %s::uuid, 'device.trouble', 'staff', NULL::uuid, NULL::uuid, %s FROM generate_series(1, %s)",
             [school.organization, trouble, count],
@@ -31,7 +44,8 @@ def test_without_a_first_message_the_feed_starts_now(server: Server, school: Sch
     """`ready` with the head, then what is committed, as the list has it."""
     raise_alert(school)
     with listening(server, operator.token) as listener:
-        assert listener.until_ready() == [{"type": "ready", "organizations": {str(school.organization): 1}}]
+        (ready,) = listener.until_ready()
+        assert ready["organizations"] == {str(school.organization): feed_seqs(school)[-1]}
         alert = raise_alert(school)
         message = listener.next()
         at = message.pop("at")
@@ -39,27 +53,29 @@ def test_without_a_first_message_the_feed_starts_now(server: Server, school: Sch
         assert message == {
             "type": "alert.created",
             "organization": str(school.organization),
-            "seq": 2,
+            "seq": feed_seqs(school)[-1],
             "alert": operator.client.get(f"/api/v1/alerts/{alert}").json(),
         }
         acknowledge(operator, alert)
         message = listener.next()
-        assert (message["type"], message["seq"], message["alert"]["status"]) == ("alert.updated", 3, "acknowledged")
+        assert (message["type"], message["alert"]["status"]) == ("alert.updated", "acknowledged")
+        assert message["seq"] == feed_seqs(school)[-1]
 
 
 def test_who_resumes_gets_what_came_since_and_nothing_twice(server: Server, school: School, operator: Person) -> None:
     """From a cursor: the rest in order, `ready`, then live."""
     for _ in range(4):
         raise_alert(school)
-    for cursor in (0, 2, 4):
+    seqs = feed_seqs(school)
+    for seen, cursor in ((0, 0), (2, seqs[1]), (4, seqs[3])):
         with listening(server, operator.token) as listener:
             *missed, ready = listener.resume({school.organization: cursor})
-            assert [message["seq"] for message in missed] == list(range(cursor + 1, 5))
-            assert ready["organizations"] == {str(school.organization): 4}
+            assert [message["seq"] for message in missed] == seqs[seen:]
+            assert ready["organizations"] == {str(school.organization): seqs[-1]}
     with listening(server, operator.token) as listener:
-        listener.resume({school.organization: 4})
+        listener.resume({school.organization: seqs[-1]}, epoch=ready["epoch"])
         raise_alert(school)
-        assert listener.next()["seq"] == 5
+        assert listener.next()["seq"] == feed_seqs(school)[-1]
 
 
 def test_a_slow_phone_says_late_where_it_was(server: Server, school: School, operator: Person) -> None:
@@ -67,18 +83,19 @@ def test_a_slow_phone_says_late_where_it_was(server: Server, school: School, ope
     for _ in range(3):
         raise_alert(school)
     with listening(server, operator.token) as listener:
-        assert listener.until_ready()[-1]["organizations"] == {str(school.organization): 3}
-        *missed, ready = listener.resume({school.organization: 1})
-        assert [message["seq"] for message in missed] == [2, 3]
-        assert ready["organizations"] == {str(school.organization): 3}
+        seqs = feed_seqs(school)
+        assert listener.until_ready()[-1]["organizations"] == {str(school.organization): seqs[-1]}
+        *missed, ready = listener.resume({school.organization: seqs[0]})
+        assert [message["seq"] for message in missed] == seqs[1:]
+        assert ready["organizations"] == {str(school.organization): seqs[-1]}
         raise_alert(school)
-        assert listener.next()["seq"] == 4
+        assert listener.next()["seq"] == feed_seqs(school)[-1]
 
 
 def test_everything_arrives_in_order_while_many_write(server: Server, school: School, operator: Person) -> None:
     """A client that joined before, and one that joins and resumes in the middle."""
     writers, rounds = 4, 12
-    expected = list(range(1, writers * rounds * 2 + 1))
+    expected = writers * rounds * 2
 
     def write() -> None:
         for _ in range(rounds):
@@ -87,7 +104,7 @@ def test_everything_arrives_in_order_while_many_write(server: Server, school: Sc
     def read(from_seq: int) -> list[int]:
         with listening(server, operator.token) as listener:
             seqs = [message["seq"] for message in listener.resume({school.organization: from_seq})[:-1]]
-            while not seqs or seqs[-1] < expected[-1]:
+            while len(seqs) < expected:
                 seqs.append(listener.next()["seq"])
         return seqs
 
@@ -98,20 +115,33 @@ def test_everything_arrives_in_order_while_many_write(server: Server, school: Sc
         return []
 
     *_, first, second = at_once([partial(work, number) for number in range(writers + 2)])
-    assert first == second == expected
-    assert read(expected[-1] // 2) == expected[expected[-1] // 2 :]
+    assert first == second == feed_seqs(school)
+    with listening(server, operator.token) as listener:
+        *missed, _ = listener.resume({school.organization: first[expected // 2 - 1]})
+        assert [message["seq"] for message in missed] == first[expected // 2 :]
 
 
-@pytest.mark.parametrize("ahead", [1, 10_000, 2**53 - 1])
-def test_a_cursor_ahead_of_the_head_is_a_resync(server: Server, school: School, operator: Person, ahead: int) -> None:
-    """As after a restore from a backup: read the list, and go on from here."""
+@pytest.mark.parametrize("offset", [1, 10_000, None, -1])
+def test_a_cursor_of_another_history_is_a_resync(
+    server: Server, school: School, operator: Person, offset: int | None
+) -> None:
+    """Ahead of the head, or a number that no event has, as after a restore: read the list, and go on from here."""
+    raise_alert(school)
+    head = feed_seqs(school)[-1]
+    with listening(server, operator.token) as listener:
+        resync, ready = listener.resume({school.organization: 2**53 - 1 if offset is None else head + offset})
+        assert (resync["type"], resync["organization"], resync["seq"]) == ("resync", str(school.organization), head)
+        assert resync["epoch"] == ready["epoch"] and ready["organizations"] == {str(school.organization): head}
+        raise_alert(school)
+        assert listener.next()["seq"] == feed_seqs(school)[-1]
+
+
+def test_a_cursor_of_another_epoch_is_a_resync(server: Server, school: School, operator: Person) -> None:
+    """Even where an event of this history has the same number."""
     raise_alert(school)
     with listening(server, operator.token) as listener:
-        resync, ready = listener.resume({school.organization: 1 + ahead if ahead < 2**53 - 1 else ahead})
-        assert resync == {"type": "resync", "organization": str(school.organization), "seq": 1}
-        assert ready["organizations"] == {str(school.organization): 1}
-        raise_alert(school)
-        assert listener.next()["seq"] == 2
+        resync, ready = listener.resume({school.organization: feed_seqs(school)[-1]}, epoch=str(new_id()))
+        assert (resync["type"], resync["epoch"]) == ("resync", ready["epoch"])
 
 
 def test_a_cursor_older_than_the_window_is_a_resync(server: Server, school: School, operator: Person) -> None:
@@ -119,9 +149,10 @@ def test_a_cursor_older_than_the_window_is_a_resync(server: Server, school: Scho
     many_events(school, 5001)
     with listening(server, operator.token) as listener:
         assert [message["type"] for message in listener.resume({school.organization: 0})] == ["resync", "ready"]
+    seqs = feed_seqs(school)
     with listening(server, operator.token) as listener:
-        *missed, _ = listener.resume({school.organization: 1})
-        assert [message["seq"] for message in missed] == list(range(2, 5002))
+        *missed, _ = listener.resume({school.organization: seqs[0]})
+        assert [message["seq"] for message in missed] == seqs[1:]
 
 
 def test_nobody_hears_of_another_school(server: Server, school: School, operator: Person) -> None:
@@ -129,9 +160,8 @@ def test_nobody_hears_of_another_school(server: Server, school: School, operator
     other = make_school()
     raise_alert(other)
     with listening(server, operator.token) as listener:
-        assert listener.resume({other.organization: 0, school.organization: 0}) == [
-            {"type": "ready", "organizations": {str(school.organization): 0}}
-        ]
+        (ready,) = listener.resume({other.organization: 0, school.organization: 0})
+        assert ready["organizations"] == {str(school.organization): 0}
         raise_alert(other)
         raise_alert(school)
         assert listener.next()["organization"] == str(school.organization)
@@ -145,25 +175,47 @@ def test_a_person_of_two_schools_hears_of_both(server: Server) -> None:
     with listening(server, person.token) as listener:
         missed, ready = listener.resume({schools[0].organization: 0})
         assert missed["organization"] == str(schools[0].organization)
-        assert ready["organizations"] == {str(schools[0].organization): 1, str(schools[1].organization): 0}
+        assert ready["organizations"] == {
+            str(schools[0].organization): missed["seq"],
+            str(schools[1].organization): 0,
+        }
         raise_alert(schools[1])
         assert listener.next()["organization"] == str(schools[1].organization)
 
 
 def test_a_silent_alert_is_for_the_response_team(server: Server, school: School, operator: Person) -> None:
-    """An operator gets the next loud one, and sees only that a number is missing; live and on resume."""
+    """An operator gets the next loud one; live and on resume."""
     admin = make_person(Role.ADMIN, school.organization)
     with listening(server, operator.token) as below, listening(server, admin.token) as above:
         below.start()
         above.start()
         raise_alert(school, silent=True)
         raise_alert(school)
+        silent, loud = feed_seqs(school)
         assert [above.next()["alert"]["is_silent"] for _ in range(2)] == [True, False]
         message = below.next()
-        assert (message["seq"], message["alert"]["is_silent"]) == (2, False)
+        assert (message["seq"], message["alert"]["is_silent"]) == (loud, False)
     with listening(server, operator.token) as below, listening(server, admin.token) as above:
-        assert [message.get("seq") for message in below.resume({school.organization: 0})] == [2, None]
-        assert [message.get("seq") for message in above.resume({school.organization: 0})] == [1, 2, None]
+        assert [message.get("seq") for message in below.resume({school.organization: 0})] == [loud, None]
+        assert [message.get("seq") for message in above.resume({school.organization: 0})] == [silent, loud, None]
+
+
+def test_no_number_tells_an_operator_of_a_silent_alert(server: Server, school: School, operator: Person) -> None:
+    """What an operator is told, connecting anew, is the same after a silent alert, its acknowledgement and its end."""
+    admin = make_person(Role.ADMIN, school.organization)
+    raise_alert(school)
+    with listening(server, operator.token) as listener:
+        before = listener.start()
+    alert = raise_alert(school, silent=True)
+    acknowledge(admin, alert)
+    assert admin.client.put(f"/api/v1/alerts/{alert}/resolve").status_code == 200
+    with listening(server, operator.token) as listener:
+        assert listener.start() == before
+    with listening(server, operator.token) as listener:
+        assert listener.resume({school.organization: before["organizations"][str(school.organization)]}) == [before]
+    with listening(server, admin.token) as listener:
+        *missed, _ = listener.resume({school.organization: before["organizations"][str(school.organization)]})
+        assert [message["type"] for message in missed] == ["alert.created", "alert.updated", "alert.updated"]
 
 
 def test_with_the_relay_gone_the_feed_goes_on(server: Server, school: School, operator: Person) -> None:
@@ -172,7 +224,7 @@ def test_with_the_relay_gone_the_feed_goes_on(server: Server, school: School, op
         listener.start()
         stop(server.relay)
         raise_alerts(school, raised(school), raised(school))
-        assert [listener.next()["seq"] for _ in range(2)] == [1, 2]
+        assert [listener.next()["seq"] for _ in range(2)] == feed_seqs(school)
         server.relay = start_relay()
         raise_alert(school)
-        assert listener.next()["seq"] == 3
+        assert listener.next()["seq"] == feed_seqs(school)[-1]

@@ -9,5 +9,6 @@ ENTRIES = [
         content_type="application/x-www-form-urlencoded",
         ok=400,
     ),
+    Entry("GET", "/api/v1/troubles?organization={organization}", "devices:read", At.LIST, rows="trouble"),
     Entry("GET", "/api/v1/edge/config", at=At.SELF, kinds=frozenset({"gateway"})),
 ]

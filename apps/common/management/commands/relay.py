@@ -6,12 +6,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.common import audit_chain, tracing
+from apps.common import audit_chain, sweeps, tracing
 from apps.common.relay import Relay
 
 
 class Command(BaseCommand):
-    """Carries committed changes to the live feed, and seals the audit trail beside it, until SIGTERM or SIGINT."""
+    """Carries committed changes to the live feed, until SIGTERM or SIGINT.
+
+    Beside it, it seals the audit trail and does the sweeps that no worker does.
+    """
 
     help = (
         "Carry committed changes from the database to the live feed, and seal the audit trail. Run one; a second one"
@@ -26,5 +29,8 @@ class Command(BaseCommand):
         tracing.start("relay")
         sealing = Thread(target=audit_chain.keep_sealing, args=(lambda: bool(stopped),), name="sealing")
         sealing.start()
+        sweeping = Thread(target=sweeps.keep_sweeping, args=(lambda: bool(stopped),), name="sweeping")
+        sweeping.start()
         Relay(lambda: bool(stopped)).run()
         sealing.join()
+        sweeping.join()

@@ -1,0 +1,109 @@
+"""A database that lost commits under running programs: connected screens and gateways start over, and miss nothing new.
+
+Here what a restore does to the feed is done by the owner of the tables; `tests/faults/test_restore.py` restores a
+whole PostgreSQL.
+"""
+
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from apps.accounts.models import Role
+from apps.common import bus, feed
+from apps.common.relay import notice_restore
+from apps.common.scope import system_scope
+from tests.cloud.live.listener import Listener, listening
+from tests.cloud.school import Person, School, feed_seqs, make_person, raise_alert, raise_alerts, raised
+from tests.cloud.server import Server
+from tests.patience import until
+
+
+@pytest.fixture
+def screens(server: Server, school: School, operator: Person) -> Iterator[list[Listener]]:
+    """An operator, an admin and the gateway, connected and up to date with one alert."""
+    admin = make_person(Role.ADMIN, school.organization)
+    with (
+        listening(server, operator.token) as first,
+        listening(server, admin.token) as second,
+        listening(server, school.gateway_token, path="/ws/edge") as gateway,
+    ):
+        first.start()
+        second.start()
+        gateway.say({"type": "resume", "cursor": None})
+        raise_alert(school)
+        found = [first, second, gateway]
+        assert [screen.next()["type"] for screen in found] == ["alert.created"] * len(found)
+        yield found
+
+
+def lose(organization: UUID, after: int) -> None:
+    """As if the events after a number had never been committed."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("DELETE FROM feed_events WHERE organization_id = %s AND seq > %s", [organization, after])
+        cursor.execute(
+            "UPDATE organization_heads SET seq = %s, public_seq = least(public_seq, %s) WHERE organization_id = %s",
+            [after, after, organization],
+        )
+
+
+def until_created(screen: Listener) -> list[Any]:
+    """What comes up to the next alert."""
+    messages = [screen.next()]
+    while messages[-1]["type"] != "alert.created":
+        messages.append(screen.next())
+    return messages
+
+
+@pytest.mark.parametrize("meanwhile", [0, 1, 5], ids=lambda count: f"{count} alerts after the restore")
+def test_a_screen_starts_over_when_commits_are_lost_and_gets_the_next_alert(
+    school: School, screens: list[Listener], meanwhile: int
+) -> None:
+    """Whether the head is still below what the screen has, or was already passed by new events."""
+    (kept,) = feed_seqs(school)
+    raise_alert(school)
+    (lost,) = {screen.next()["seq"] for screen in screens}
+    lose(school.organization, kept)
+    if meanwhile:
+        raise_alerts(school, *(raised(school) for _ in range(meanwhile)))
+    for screen in screens:
+        messages = [screen.next()]
+        assert messages[0]["type"] == "resync" and messages[0]["seq"] != lost
+    alert = raise_alert(school)
+    for screen in screens:
+        while (message := screen.next()).get("alert", {}).get("id") != str(alert):
+            assert message["type"] == "alert.created", "at the most alerts of the new history"
+
+
+def test_a_renewed_epoch_makes_every_client_start_over(school: School, screens: list[Listener]) -> None:
+    """What the operator's command does after a restore that nothing else shows."""
+    with system_scope():
+        before = feed.epoch()
+    call_command("renew_feed_epoch", stdout=StringIO())
+    for screen in screens:
+        resync = screen.next()
+        assert resync["type"] == "resync" and resync["epoch"] != str(before)
+    alert = raise_alert(school)
+    for screen in screens:
+        assert until_created(screen)[-1]["alert"]["id"] == str(alert)
+
+
+def test_the_relay_renews_the_epoch_when_published_events_are_missing(school: School, operator: Person) -> None:
+    """A copied data folder has the same identity: only what was published before shows that it is an older one."""
+    raise_alert(school)
+    with system_scope():
+        epoch = feed.epoch()
+    key, name = bus.published_key(epoch), str(school.organization)
+    until(lambda: bus.client().hget(key, name) is not None)
+    notice_restore()
+    with system_scope():
+        assert feed.epoch() == epoch, "nothing is missing"
+    lose(school.organization, 0)
+    notice_restore()
+    with system_scope():
+        assert feed.epoch() != epoch
+    notice_restore()
