@@ -129,6 +129,8 @@ def _raise_alerts(school: School, number: int) -> None:
 
 
 def _check(shown: Sequence[Sequence[Shown]], messages: int) -> None:
-    wrong = sum([one.seq for one in screen] != list(range(1, messages + 1)) for screen in shown)
+    seen = [[one.seq for one in screen] for screen in shown]
+    expected = sorted({seq for screen in seen for seq in screen})
+    wrong = sum(screen != expected or len(screen) != messages for screen in seen)
     if wrong:
         raise RuntimeError(f"{wrong} of {len(shown)} screens were not shown every alert once and in order.")
