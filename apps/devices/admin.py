@@ -4,12 +4,15 @@ from datetime import timedelta
 from typing import Final
 
 from django.contrib import admin
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 
+from apps.common.access import Grant
 from apps.common.scoped_admin import ScopedAdmin
 from apps.devices.models import Device, DeviceMetric, Gateway, GatewayBuilding, GatewayRule, Trouble
+from apps.devices.selectors import visible_troubles
 
 READINGS: Final = 10
 """How many of the newest a device's page shows."""
@@ -80,3 +83,7 @@ class TroubleAdmin(ScopedAdmin):
     list_display = ("since", "kind", "device_id_text", "gateway", "detail", "ended_at")
     list_select_related = ("gateway",)
     ordering = ("-since", "-id")
+
+    def granted(self, grant: Grant, resource: str, action: str) -> Q:
+        """As the API shows them: what a silent press may have caused, only to those who see silent alerts."""
+        return super().granted(grant, resource, action) & visible_troubles(grant)

@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.contrib import admin
 from django.test import Client, RequestFactory
+from django.utils import timezone
 
 from apps.accounts.models import Membership, MembershipScope, Role, User
 from apps.alerts.models import Alert
 from apps.common.scope import tenant_scope
 from apps.devices.models import Device
+from apps.devices.services import raise_trouble
 from apps.tenancy.models import Organization, Room, Site
 from tests.admin.test_pages import PAGES, address, browser, rows
 from tests.cloud.full_school import make_full_school
@@ -94,6 +96,26 @@ def test_alert_page_names_room_people_and_steps_in_the_time_of_the_school() -> N
     assert alert.acknowledged_at is not None
     local = alert.acknowledged_at.astimezone(ZoneInfo("America/Denver"))
     assert f"{local:%H:%M:%S}: alert.acknowledged by {name}" in page
+
+
+def test_trouble_that_a_silent_press_may_have_caused_is_hidden_from_operators() -> None:
+    school = make_school()
+    with tenant_scope([school.organization]):
+        for kind in ("unreadable_press", "disk_full"):
+            raise_trouble(
+                organization_id=school.organization,
+                gateway_id=school.gateway,
+                device=None,
+                kind=kind,
+                detail=None,
+                since=timezone.now(),
+            )
+    pages = {
+        role: text_of(browser(school, role).get("/admin/devices/trouble/")) for role in (Role.ADMIN, Role.OPERATOR)
+    }
+    assert "unreadable_press" in pages[Role.ADMIN]
+    assert "unreadable_press" not in pages[Role.OPERATOR]
+    assert all("disk_full" in page for page in pages.values())
 
 
 def test_device_page_shows_its_readings(own: School) -> None:

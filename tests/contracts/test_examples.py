@@ -62,7 +62,10 @@ def test_no_example_lies_where_no_test_looks() -> None:
         for kind in ("valid", "invalid", "frozen_core")
         for example in every(kind)
     }
-    data = {ROOT / name for name in ("permissions.json", "alert_types.json", "patterns.json", "gateway_troubles.json")}
+    data = {
+        ROOT / name
+        for name in ("permissions.json", "alert_types.json", "patterns.json", "gateway_troubles.json", "asyncapi.json")
+    }
     schemas = set(ROOT.glob("*/schema.json"))
     assert set(ROOT.rglob("*.json")) == looked_at | data | schemas
 
