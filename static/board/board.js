@@ -157,7 +157,9 @@ async function act(form) {
   const { id, action } = View.actOf(form);
   if (doing.get(id)?.busy) return;
   note(id, { busy: true, note: "", tone: "plain" });
-  const slow = setTimeout(() => note(id, { busy: true, note: "Sent, no answer yet.", tone: "plain" }), 1_500);
+  const slow = setTimeout(() => {
+    if (doing.get(id)?.busy) note(id, { busy: true, note: "Sent, no answer yet.", tone: "plain" });
+  }, 1_500);
   try {
     const alert = await api.act(id, action);
     doing.delete(id);

@@ -21,8 +21,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    """Ends with this folder: Playwright keeps an event loop running, beside which no other test could run one."""
+def browser(database: None) -> Iterator[Browser]:
+    """Ends with this folder: Playwright keeps an event loop running, beside which no other test could run one.
+
+    After `database`, whose migrations do not run beside an event loop.
+    """
     with chromium.started() as browser:
         yield browser
 
