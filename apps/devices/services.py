@@ -1,10 +1,11 @@
 """Writes of devices: registration, gateway policy, troubles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from django.db import IntegrityError, connections, transaction
 from psycopg.errors import ForeignKeyViolation
 
@@ -102,6 +103,35 @@ def clear_trouble(
     if row is not None:
         announce_troubles("device.recovered", [row[0]])
     return row is not None
+
+
+def end_other_troubles(
+    *, organization_id: UUID, gateway_id: UUID, standing: Iterable[tuple[str | None, str]], at: datetime
+) -> None:
+    """End the open troubles of a gateway that do not stand there (device, kind) at this moment.
+
+    Only of the kinds that a gateway reports, and only what began before: what the cloud found stays, and so does what
+    the gateway has reported since.
+    """
+    stands = msgspec.json.encode([{"device": device, "kind": kind} for device, kind in standing]).decode()
+    with connections[current_scope().alias].cursor() as cursor:
+        cursor.execute(
+            "UPDATE troubles SET ended_at = %s WHERE organization_id = %s AND gateway_id = %s AND ended_at IS NULL"
+            " AND since < %s AND kind = ANY (%s) AND NOT EXISTS"
+            " (SELECT FROM jsonb_to_recordset(%s::jsonb) AS s(device text, kind text)"
+            "  WHERE s.kind = troubles.kind AND s.device IS NOT DISTINCT FROM troubles.device_id_text) RETURNING id",
+            [
+                at,
+                organization_id,
+                gateway_id,
+                at,
+                list(trouble_kinds.OF_GATEWAYS),
+                msgspec.json.encode(stands).decode(),
+            ],
+        )
+        ended = [row[0] for row in cursor.fetchall()]
+    if ended:
+        announce_troubles("device.recovered", ended)
 
 
 def announce_troubles(kind: str, troubles: Sequence[UUID]) -> None:

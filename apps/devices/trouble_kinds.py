@@ -2,11 +2,16 @@
 
 from typing import Final
 
+from contracts import gateway_troubles
+
 GATEWAY_MISSING: Final = "gateway_missing"
 BUTTON_MISSING: Final = "missing"
 BUTTONS_MISSING: Final = "buttons_missing"
 RELAY_MISSING: Final = "relay_missing"
 WORKER_MISSING: Final = "worker_missing"
+
+OF_GATEWAYS: Final = tuple(gateway_troubles())
+"""Those that a gateway reports."""
 
 SUPERVISED: Final = frozenset({GATEWAY_MISSING, BUTTON_MISSING, BUTTONS_MISSING, RELAY_MISSING, WORKER_MISSING})
 """Raised and ended by the cloud's own sweep."""

@@ -28,6 +28,7 @@ from tests.cloud.school import (
     raise_alert,
     raise_alerts,
     raised,
+    send,
 )
 
 ALERTS = "/api/v1/alerts"
@@ -118,8 +119,8 @@ def test_every_kind_of_alert_has_a_valid_document(school: School, change: dict[s
 
 def test_a_device_of_a_building_of_another_gateway_is_unattributed(school: School, operator: Person) -> None:
     """A gateway speaks for the devices of its own buildings; what it says of another is an alert all the same."""
-    alert = raise_alert(school, device=school.other_device)
-    document = get(operator, f"{ALERTS}/{alert}").json()
+    send(school, raised(school, device=school.other_device))
+    (document,) = get(operator).json()["results"]
     assert document["is_unattributed"] and document["place"] is None
     assert document["device"] == {"id": None, "device_id": school.other_device}
 

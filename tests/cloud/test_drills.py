@@ -90,8 +90,11 @@ def test_who_may_start_a_drill(school: School, role: Role) -> None:
     end = datetime.fromisoformat(answer.json()["expires_at"])
     assert before < end <= timezone.now() + timedelta(seconds=60)
     with tenant_scope([school.organization]):
-        message, shown = feed.since(school.organization, 0, limit=10)
+        messages = feed.since(school.organization, 0, limit=10)
         assert AuditEntry.objects.get(action="drill.arm").actor_id == person.id
+    message = next(one for one in messages if one.envelope.audience is Audience.GATEWAY)
+    shown = next(one for one in messages if one.envelope.audience is Audience.STAFF)
+    assert len(messages) == 2
     assert (message.envelope.audience, message.envelope.building_id) == (Audience.GATEWAY, school.building)
     assert (shown.envelope.kind, shown.envelope.audience) == ("drill.armed", Audience.STAFF)
     assert problems("live", shown.text.encode()) == []

@@ -17,14 +17,14 @@ DOCUMENTS: Final = [*SECURITY, ROOT / "docs" / "requirements.md"]
 
 @cache
 def names_in(path: Path) -> frozenset[str]:
-    """Names of the test functions of a file, in classes too."""
-    nodes = ast.walk(ast.parse(path.read_text()))
-    return frozenset(
-        node.name
-        for node in nodes
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        and node.name.lower().startswith("test")
-    )
+    """Names of the tests of a file: functions, also in classes, and state machines."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):  # a state machine of Hypothesis
+            names += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return frozenset(name for name in names if name.lower().startswith("test"))
 
 
 def is_there(path: str, test: str) -> bool:

@@ -7,6 +7,7 @@ from functools import singledispatch
 from typing import Final
 
 from django.db.models import Q
+from msgspec import UnsetType
 
 from apps.accounts.grants import person_principal
 from apps.alerts import drills, services
@@ -32,7 +33,7 @@ from apps.alerts.models import Alert
 from apps.alerts.services import Step
 from apps.common import audit
 from apps.common.access import PrincipalKind, allows
-from apps.devices.services import clear_trouble
+from apps.devices.services import clear_trouble, end_other_troubles
 
 FOREIGN: Final = "foreign_alert"
 
@@ -139,9 +140,21 @@ def _(event: PressRefused, batch: Batch) -> bool:
     return True
 
 
-@apply.register(SelftestDone)
-@apply.register(GatewayStatus)
-def _(event: Event, batch: Batch) -> bool:
+@apply.register
+def _(event: GatewayStatus, batch: Batch) -> bool:
+    """A trouble of the gateway that is not among those that stand there has ended, though its end was lost."""
+    if not isinstance(event.troubles, UnsetType):
+        end_other_troubles(
+            organization_id=batch.organization_id,
+            gateway_id=batch.gateway_id,
+            standing=[(one.device, one.trouble) for one in event.troubles],
+            at=batch.acted_at(event.at),
+        )
+    return True
+
+
+@apply.register
+def _(event: SelftestDone, batch: Batch) -> bool:
     """Kept as it came, in gateway_events."""
     return True
 

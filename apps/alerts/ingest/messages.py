@@ -218,13 +218,25 @@ class SelftestDone(Event, frozen=True, tag="selftest.done"):
     reason: Word | None = None
 
 
-class GatewayStatus(Event, frozen=True, tag="gateway.status"):
-    """How the gateway is."""
+class StandingTrouble(Struct, frozen=True):
+    """A trouble that stands at the gateway; no device means the gateway itself."""
+
+    device: DeviceId | None
+    trouble: Word
+    since: Time
+
+    def __post_init__(self) -> None:
+        require_times(self.since)
+
+
+class GatewayStatus(Event, frozen=True, tag="gateway.status", kw_only=True):
+    """How the gateway is. `troubles`: all that stand there; unset where it does not know, or more than fit."""
 
     versions: dict[Word, Text64]
     queue_depth: Natural
     clock_offset_ms: int | None
     configuration: Natural
+    troubles: Annotated[list[StandingTrouble], Meta(max_length=1000)] | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         require_times(self.at)
