@@ -210,7 +210,6 @@ function forbid() {
 
 document.getElementById("alerts").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (event.submitter?.ariaDisabled === "true") return;
   const { id } = View.actOf(event.target);
   const byPointer = event.submitter && !event.submitter.matches(":focus-visible");
   if (byPointer && view.movedSince(id) < SLIP_MS) {

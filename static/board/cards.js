@@ -77,8 +77,8 @@ export class Card {
       if (held) this.node.focus({ preventScroll: true });
     }
     this.#write("close", button.label);
-    enable(this.slots.close, button.open && !doing?.busy);
-    enable(this.forms.acknowledge.querySelector("button"), !doing?.busy);
+    this.slots.close.disabled = !button.open || Boolean(doing?.busy);
+    this.forms.acknowledge.querySelector("button").disabled = Boolean(doing?.busy);
     this.#write("note", doing?.note ?? "");
     this.slots.note.dataset.tone = doing?.tone ?? "plain";
   }
@@ -96,12 +96,6 @@ export class Card {
 export function writeTime(node, at, now) {
   node.setAttribute("datetime", at ?? "");
   node.textContent = at ? timeText(at, now) : "";
-}
-
-/** By an attribute, since a button that is `disabled` loses the focus to the page. */
-function enable(button, open) {
-  if (open) button.removeAttribute("aria-disabled");
-  else button.setAttribute("aria-disabled", "true");
 }
 
 export function show(node, visible) {

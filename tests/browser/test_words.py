@@ -12,7 +12,7 @@ CARDS = """
     .map((slot) => [slot.dataset.slot, slot.textContent.trim(), slot.getAttribute("datetime")]),
   icon: card.querySelector("use[data-slot]").getAttribute("href"),
   marks: ["type", "drill", "silent", "acknowledged"].map((name) => card.dataset[name] ?? null),
-  parts: [...card.querySelectorAll("[data-if], form, button")].map((part) => [part.hidden, part.ariaDisabled]),
+  parts: [...card.querySelectorAll("[data-if], form, button")].map((part) => [part.hidden, part.disabled ?? null]),
 }))
 """
 TROUBLES = "() => [...document.querySelectorAll('#troubles li')].map((row) => row.firstElementChild.textContent)"
