@@ -1,7 +1,6 @@
 """A database that lost commits under running programs: connected screens and gateways start over, and miss nothing new.
 
-Here what a restore does to the feed is done by the owner of the tables; `tests/faults/test_restore.py` restores a
-whole PostgreSQL.
+Here what a restore does to the feed is done by the owner of the tables.
 """
 
 from collections.abc import Iterator
