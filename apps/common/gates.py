@@ -7,7 +7,7 @@ from threading import BoundedSemaphore
 from typing import Final
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from apps.common.problems import Unavailable, problem_response
@@ -31,30 +31,24 @@ class Gate:
     """Lets `at_once` threads of this process work and `waiting` more wait for their turn; everybody else is refused."""
 
     def __init__(self, *, at_once: int, waiting: int) -> None:
+        self.places: Final = at_once + waiting
         self._working = BoundedSemaphore(at_once)
-        self._present = BoundedSemaphore(at_once + waiting)
-
-    def enter(self) -> None:
-        """Wait for a place; `leave` gives it back, from any thread. Raises Busy."""
-        if not self._present.acquire(blocking=False):
-            raise Busy()
-        if not self._working.acquire(timeout=WAIT_SECONDS):
-            self._present.release()
-            raise Busy()
-
-    def leave(self) -> None:
-        """Give the place back."""
-        self._working.release()
-        self._present.release()
+        self._present = BoundedSemaphore(self.places)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """A place for as long as the block takes. Raises Busy."""
-        self.enter()
+        """A place for as long as the block takes, waited for if need be. Raises Busy."""
+        if not self._present.acquire(blocking=False):
+            raise Busy()
         try:
-            yield
+            if not self._working.acquire(timeout=WAIT_SECONDS):
+                raise Busy()
+            try:
+                yield
+            finally:
+                self._working.release()
         finally:
-            self.leave()
+            self._present.release()
 
 
 transfers: Final = Gate(at_once=1, waiting=max(1, settings.PAGE_THREADS // 4))
@@ -62,23 +56,15 @@ transfers: Final = Gate(at_once=1, waiting=max(1, settings.PAGE_THREADS // 4))
 
 
 def bounded_transfer(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Mark a view that imports or exports: it takes a place in `transfers` until its response has been sent."""
+    """Mark a view that imports or exports: it takes a place in `transfers` while it works, not while it is read."""
 
     @functools.wraps(view)
     def bounded(request: HttpRequest, **kwargs: object) -> HttpResponseBase:
         try:
-            transfers.enter()
+            with transfers.entered():
+                return view(request, **kwargs)
         except Busy as busy:
             return problem_response(busy)
-        response: HttpResponseBase | None = None
-        try:
-            response = view(request, **kwargs)
-        finally:
-            if response is None or isinstance(response, HttpResponse):
-                transfers.leave()
-        if not isinstance(response, HttpResponse):
-            response._resource_closers.append(transfers.leave)  # type: ignore[attr-defined]  # Django's own list
-        return response
 
     bounded.is_transfer = True  # type: ignore[attr-defined]
     return bounded

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.http import StreamingHttpResponse
+from django.http import FileResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -65,7 +65,7 @@ class ExportPeopleView(APIView):
         parameters=[EXCEL],
         responses=EXPORT_ANSWERS,
     )
-    def get(self, request: Request, organization_id: UUID) -> StreamingHttpResponse:
+    def get(self, request: Request, organization_id: UUID) -> FileResponse:
         """In the form that an import takes."""
         lines = exported_people(principal=principal_of(request), organization_id=organization_id, now=timezone.now())
         return exported(request, "people", lines)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.http import StreamingHttpResponse
+from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -60,7 +60,7 @@ class ExportPlacesView(APIView):
         parameters=[EXCEL],
         responses=EXPORT_ANSWERS,
     )
-    def get(self, request: Request, organization_id: UUID) -> StreamingHttpResponse:
+    def get(self, request: Request, organization_id: UUID) -> FileResponse:
         """In the form that an import takes."""
         lines = exported_places(principal=principal_of(request), organization_id=organization_id)
         return exported(request, "places", lines)
