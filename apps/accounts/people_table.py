@@ -17,7 +17,7 @@ from apps.accounts import selectors
 from apps.accounts.documents import PlacesDocument
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role
 from apps.common.access import Principal, require
-from apps.common.csv_tables import Column, Table, one_of, text
+from apps.common.csv_tables import Column, FreeText, Table, one_of, text
 from apps.common.text import email_address
 from apps.tenancy.models import Building, Site
 
@@ -43,14 +43,12 @@ def _email(cell: str) -> str:
         validate_email(address)
     except ValidationError:
         raise ValueError("Not an e-mail address.") from None
-    if len(address) > LONGEST_EMAIL:
-        raise ValueError(f"Longer than {LONGEST_EMAIL} characters.")
     return address
 
 
 PEOPLE: Final = Table(
     [
-        Column("email", _email, is_required=True),
+        Column("email", FreeText(LONGEST_EMAIL, _email), is_required=True),
         Column("role", one_of([role.value for role in Role]), is_required=True),
         Column("scope", one_of([scope.value for scope in MembershipScope])),
         Column("site", text(200)),

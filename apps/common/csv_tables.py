@@ -149,7 +149,10 @@ class Table(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class FreeText:
-    """Reads a text of at most `most` characters, in its normal form; a cell of any other kind cannot be a formula."""
+    """Reads a text of at most `most` characters, in its normal form; what it reads could be taken for a formula.
+
+    `normalize` raises ValueError for a text that is none of its kind.
+    """
 
     most: int
     normalize: Callable[[str], str] = single_line

@@ -23,6 +23,13 @@ def created(operator: Caller, **changed: object) -> JsonObject:
     return document(operator.post("organizations", body), 201)
 
 
+def visited(operator: Caller, **changed: object) -> JsonObject:
+    """A new organization that the operator may change: a visit of it is open."""
+    made = created(operator, **changed)
+    document(operator.post(f"organizations/{made['id']}/visits", {"reason": "Asked by the school."}), 201)
+    return made
+
+
 def test_a_super_admin_makes_an_organization(operator_of_platform: Caller) -> None:
     metadata = {"crm": {"number": 17}}
     answer = operator_of_platform.post("organizations", {"name": "Lincoln", "slug": slug(), "metadata": metadata})
@@ -42,7 +49,7 @@ def test_a_slug_is_taken_in_any_case(operator_of_platform: Caller) -> None:
     taken = created(operator_of_platform)["slug"]
     body = {"name": "Another", "slug": taken.upper()}
     assert set(refused(operator_of_platform.post("organizations", body), 409, "slug_taken")["errors"]) == {"slug"}
-    other = created(operator_of_platform)
+    other = visited(operator_of_platform)
     path = f"organizations/{other['id']}"
     assert set(refused(operator_of_platform.patch(path, {"slug": taken.upper()}), 409, "slug_taken")["errors"]) == {
         "slug"
@@ -66,7 +73,7 @@ def test_its_admin_renames_it_and_a_teacher_does_not(school: School, admin: Call
 
 
 def test_put_resets_what_is_left_out_and_patch_keeps_it(operator_of_platform: Caller) -> None:
-    made = created(operator_of_platform, metadata={"a": 1})
+    made = visited(operator_of_platform, metadata={"a": 1})
     path = f"organizations/{made['id']}"
     assert document(operator_of_platform.patch(path, {"name": "B"}))["metadata"] == {"a": 1}
     assert document(operator_of_platform.put(path, {"name": "C", "slug": made["slug"]}))["metadata"] is None
@@ -74,7 +81,7 @@ def test_put_resets_what_is_left_out_and_patch_keeps_it(operator_of_platform: Ca
 
 def test_what_is_only_told_can_be_sent_back(operator_of_platform: Caller) -> None:
     """A client reads, changes a name, and sends the whole: its status is not what decides."""
-    made = created(operator_of_platform)
+    made = visited(operator_of_platform)
     path = f"organizations/{made['id']}"
     answer = document(operator_of_platform.put(path, made | {"name": "B", "status": "deleted"}))
     assert (answer["name"], answer["status"]) == ("B", "active")
