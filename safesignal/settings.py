@@ -334,6 +334,8 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
 STATIC_ROOT = Path(env.str("SAFESIGNAL_STATIC_ROOT", str(BASE_DIR / "staticfiles"))) if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_AUTOREFRESH = not PRODUCTION
+"""A file is looked for when it is asked for: reading all of them first is repeated for each client of a test."""
 
 # --- Objects: firmware, archives -------------------------------------------------------------------------------------
 STORAGES: dict[str, dict[str, Any]] = {

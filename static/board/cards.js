@@ -69,16 +69,18 @@ export class Card {
   }
 
   #fillActs(alert, data, doing, taken) {
-    const button = closeButton(alert, data.me);
+    const { label, open } = closeButton(alert, data.me);
+    const acknowledge = this.forms.acknowledge.querySelector("button");
+    const focused = [acknowledge, this.slots.close].find((button) => button === document.activeElement);
     if (this.forms.acknowledge.hidden !== taken) {
-      const held = this.forms.acknowledge.contains(document.activeElement);
       show(this.forms.acknowledge, !taken);
       this.movedAt = performance.now();
-      if (held) this.node.focus({ preventScroll: true });
     }
-    this.#write("close", button.label);
-    this.slots.close.disabled = !button.open || Boolean(doing?.busy);
-    this.forms.acknowledge.querySelector("button").disabled = Boolean(doing?.busy);
+    this.#write("close", label);
+    this.slots.close.disabled = !open || Boolean(doing?.busy);
+    acknowledge.disabled = Boolean(doing?.busy);
+    // The browser would give the focus of a button that is hidden or disabled to the page.
+    if (focused && (focused.disabled || focused.form.hidden)) this.node.focus({ preventScroll: true });
     this.#write("note", doing?.note ?? "");
     this.slots.note.dataset.tone = doing?.tone ?? "plain";
   }

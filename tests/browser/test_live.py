@@ -66,6 +66,24 @@ def test_acknowledge_and_resolve_reach_every_board(browser: Browser, stack: Stac
         expect(first.locator("#ended")).to_contain_text("Assist")
 
 
+def test_focus_stays_on_the_alert_after_acknowledge_and_after_the_first_all_clear(
+    browser: Browser, stack: Stack
+) -> None:
+    """Somebody who works by keyboard is not thrown back to the top of the page."""
+    (press,) = stack.press("--type", "lockdown")
+    assert press.alert_id is not None
+    with at_the_board(browser, stack.demo, "operator") as page:
+        mine = card(page, press.alert_id)
+        mine.get_by_role("button", name="Acknowledge").focus()
+        page.keyboard.press("Enter")
+        expect(mine.locator(".alert-state")).to_contain_text("You acknowledged this at")
+        expect(mine).to_be_focused()
+        mine.get_by_role("button", name="All clear (1 of 2)").focus()
+        page.keyboard.press("Enter")
+        expect(mine.get_by_role("button", name="All clear given (1 of 2)")).to_be_disabled()
+        expect(mine).to_be_focused()
+
+
 def test_a_second_press_of_the_mouse_does_not_end_what_the_first_one_took(browser: Browser, stack: Stack) -> None:
     """Once taken, the button to end it stands where the button to take it was."""
     (press,) = stack.press("--type", "fire")

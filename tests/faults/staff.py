@@ -21,15 +21,23 @@ SILENCE_SECONDS = 25.0
 """The feed says something at least every 10 s."""
 
 
+class Trouble(msgspec.Struct, frozen=True):
+    """Something that may keep an alarm from working."""
+
+    kind: str
+
+
 class Message(msgspec.Struct, frozen=True):
     """A message of the live feed (contracts/live)."""
 
     type: str
     organization: str | None = None
+    epoch: str | None = None
     organizations: dict[str, int] = {}
     seq: int = 0
     at: datetime | None = None
     alert: Alert | None = None
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Listener:
     heard: list[Heard] = field(default_factory=list)
     connections: int = 0
     resyncs: int = 0
+    epochs: set[str] = field(default_factory=set)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -64,6 +73,14 @@ class Listener:
                 found.setdefault(heard.message.alert.alert_id, heard)
         return found
 
+    def troubles(self) -> set[str]:
+        """The kinds that began and have not ended."""
+        found: set[str] = set()
+        for heard in self.heard:
+            if heard.message.trouble is not None:
+                (found.add if heard.message.type == "device.trouble" else found.discard)(heard.message.trouble.kind)
+        return found
+
     def latest(self, alert_id: str) -> Alert | None:
         """An alert as it was last told."""
         told = (heard.message.alert for heard in reversed(self.heard))
@@ -71,6 +88,8 @@ class Listener:
 
     def take(self, message: Message) -> None:
         """Write one message down."""
+        if message.epoch is not None:
+            self.epochs.add(message.epoch)
         match message.type:
             case "ping":
                 return
