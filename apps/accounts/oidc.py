@@ -5,7 +5,7 @@ ours (`outbound.py`). What they leave out is here: a nonce, the issuer's own sig
 it was registered. Its tables and its flow are not used: they know no organization, and link by e-mail.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from hmac import compare_digest
 from typing import Any, Final
@@ -27,6 +27,7 @@ from requests import RequestException
 from apps.accounts.models import IdentityProvider
 from apps.accounts.outbound import OutboundSession
 from apps.common.sealing import unseal
+from apps.common.text import email_address, single_line
 
 SCOPES: Final = ("openid", "profile", "email")
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -195,7 +196,7 @@ def _require_current(claims: _Claims, provider: IdentityProvider, request: Reque
 
 def _proven_email(claims: _Claims, issuer: str) -> str | None:
     """The address, where the provider vouches for it: `email_verified`, or Microsoft's `xms_edov`."""
-    email = (claims.email or "").strip()
+    email = _normal(email_address, claims.email) or ""
     domain = domain_of(email)
     vouched = claims.email_verified in (True, "true") or claims.xms_edov in (True, 1, "1", "true")
     if not vouched or domain is None or len(email) > LONGEST_EMAIL or not _is_address(email):
@@ -236,4 +237,13 @@ def _groups(payload: Mapping[str, Any], claim: str | None) -> frozenset[str] | N
 
 
 def _name(name: str | None) -> str | None:
-    return name.replace("\x00", "").strip()[:LONGEST_NAME] or None if name else None
+    normal = _normal(single_line, name)
+    return normal[:LONGEST_NAME].strip() if normal else None
+
+
+def _normal(normalize: Callable[[str], str], text: str | None) -> str | None:
+    """A text as it is kept; None where there is none, or where it holds what no text of ours may."""
+    try:
+        return normalize(text or "") or None
+    except ValueError:
+        return None

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from apps.accounts.models import Membership, Role
+from apps.accounts.models import Membership, Role, User
 from apps.accounts.oidc import CLOCKS_APART
 from apps.common.scope import tenant_scope
 from tests.accounts.identity_provider import Issuer
@@ -93,3 +93,23 @@ def test_claim_that_is_no_time_is_a_refusal_and_no_error(
     entered = school.enters()
     is_harmless = claim != "exp" and value == -(10**30)
     assert entered.who is not None if is_harmless else entered.is_refused("single_sign_on_failed")
+
+
+@pytest.mark.parametrize(
+    ("claimed", "kept"),
+    [
+        ("Ni\u200ba", "Nia"),
+        (" Ni  a ", "Ni a"),
+        ("Zoe\u0308", "Zo\u00eb"),
+        ("ev\u202eil", None),
+        ("\u2800", None),
+        ("N" * 200, "N" * 100),
+    ],
+)
+def test_claimed_name_is_kept_in_its_normal_form(
+    school: School, issuer: Issuer, claimed: str, kept: str | None
+) -> None:
+    """A name that shows nothing, or changes how the text around it is shown, is none."""
+    school.change(default_role="viewer")
+    issuer.person = google(f"new@{school.domain}", given_name=claimed)
+    assert User.objects.get(pk=str(school.enters().who)).first_name == kept
