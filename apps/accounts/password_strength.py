@@ -22,6 +22,8 @@ class GuessableValidator:
 
     def validate(self, password: str, user: User | None = None) -> None:
         """Raise ValidationError, which says what makes it easy to guess."""
+        if not password:
+            raise ValidationError(_("A password is needed."), code="password_empty")
         own = (user.email, *user.email.split("@"), user.first_name, user.last_name) if user else ()
         found = zxcvbn(password[:READ], user_inputs=[word for word in (*own, *ABOUT_US) if word])
         if found["score"] < ENOUGH:

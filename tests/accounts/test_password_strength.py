@@ -5,6 +5,8 @@ from typing import Final
 import pytest
 from django.contrib.auth.password_validation import CommonPasswordValidator, validate_password
 from django.core.exceptions import ValidationError
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from apps.accounts.models import User
 from apps.accounts.password_strength import GuessableValidator
@@ -66,3 +68,12 @@ def test_very_long_passwords_are_looked_at_as_far_as_it_takes() -> None:
     GuessableValidator().validate("x7#kq0-vmm2!aP" * 500)
     with pytest.raises(ValidationError):
         GuessableValidator().validate("a" * 4000)
+
+
+@given(st.text(max_size=60))
+@example("")
+@example("\x00")
+def test_any_text_is_taken_or_refused_and_nothing_else(password: str) -> None:
+    """The library that estimates knows no empty password."""
+    assert isinstance(is_refused(password, TESS), bool)
+    assert not (password == "" and not is_refused(password))

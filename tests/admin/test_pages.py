@@ -36,6 +36,7 @@ WITHOUT_A_PAGE = {
     "alerts.AlertEvent": "the story on the alert's page",
     "alerts.AlertKey": "the names of presses: how a repeat is known",
     "alerts.AlertNote": "the notes on the alert's page",
+    "alerts.DrillArm": "an armed button stands on the board as long as it is armed, and in the API",
     "common.AuditPersonal": "personal values beside the trail, for who may see the trail's entry",
     "common.FeedEvent": "the outbox: what it says is said by the rows themselves",
     "common.IdempotencyKey": "the answer to a write, for its sender alone",
