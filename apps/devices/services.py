@@ -120,14 +120,7 @@ def end_other_troubles(
             " AND since < %s AND kind = ANY (%s) AND NOT EXISTS"
             " (SELECT FROM jsonb_to_recordset(%s::jsonb) AS s(device text, kind text)"
             "  WHERE s.kind = troubles.kind AND s.device IS NOT DISTINCT FROM troubles.device_id_text) RETURNING id",
-            [
-                at,
-                organization_id,
-                gateway_id,
-                at,
-                list(trouble_kinds.OF_GATEWAYS),
-                msgspec.json.encode(stands).decode(),
-            ],
+            [at, organization_id, gateway_id, at, list(trouble_kinds.OF_GATEWAYS), stands],
         )
         ended = [row[0] for row in cursor.fetchall()]
     if ended:

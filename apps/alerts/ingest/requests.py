@@ -20,6 +20,8 @@ _SENT_AT: Final = re.compile(r'"sent_at"\s*:\s*"([^"]{1,40})"')
 _BETWEEN: Final = re.compile(r"[\s,]*")
 _NEXT_EVENT: Final = re.compile(r',\s*(?=\{\s*"(?:event_id|kind)"\s*:)')
 """Where an event begins after one that cannot be read: gateways write one of these first."""
+_AFTER_AN_EVENT: Final = re.compile(r"\s*(?:\Z|,\s*(?:\{|\Z))")
+"""Nothing, or the next event. Anything else is the rest of an event that only seemed to end."""
 _END: Final = re.compile(r"\s*\]\s*\}\s*\Z")
 
 
@@ -76,7 +78,7 @@ def _events(text: str, position: int) -> Iterator[str]:
             after += position
         except (ValueError, RecursionError):
             after = limit
-        if text[after:limit].strip()[:1] not in ("", ","):
+        if not _AFTER_AN_EVENT.match(text[after:limit]):
             after = limit
         yield text[position:after]
         position = after
