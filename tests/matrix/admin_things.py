@@ -17,6 +17,7 @@ from apps.common.models import AuditEntry
 from apps.common.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, GatewayRule, Trouble
+from apps.devices.trouble_kinds import BUTTON_MISSING
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Building, Floor, Site
 from tests.cloud.school import School, device_name, make_person, raise_alert
@@ -177,7 +178,7 @@ def trouble_row(school: School) -> UUID:
             organization_id=school.organization,
             gateway_id=school.gateway,
             device=name,
-            kind="battery_low",
+            kind=BUTTON_MISSING,
             detail=None,
             since=timezone.now(),
         )

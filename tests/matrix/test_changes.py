@@ -12,6 +12,7 @@ NO_CHANGE: Final = {
     "DELETE /api/v1/me/devices/{push_registration}": "as the matrix asks, of somebody else's: it is not there",
     "POST /login/": "as the matrix asks, with a password that is none",
     "POST /logout/": "as the matrix asks, without a session",
+    "POST /account/second-factor/": "as the matrix asks, with a password that is none",
     "POST /admin/logout/": "it hands over to /logout/",
     "POST /admin/accounts/invitation/": "as the matrix asks, with nothing chosen: each act has a route of its own",
     "POST /admin/alerts/alert/": "as the matrix asks, with nothing chosen: each act has a route of its own",

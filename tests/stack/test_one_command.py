@@ -268,7 +268,10 @@ def test_the_database_of_a_deleted_state_folder_is_neither_reused_nor_lost(
     """A checkout is deleted and cloned again at the same path, while the engines' folder lies elsewhere."""
     monkeypatch.setenv("SAFESIGNAL_HOME", str(tmp_path / "var"))
     place = replace(
-        layout(), engine_home=tmp_path / "elsewhere" / "engines", root_only=Needed("this checkout", tmp_path)
+        layout(),
+        engines=myself(),
+        engine_home=tmp_path / "elsewhere" / "engines",
+        root_only=Needed("this checkout", tmp_path),
     )
     prepare(place)
     (place.engine_home / "record").write_text("precious")
