@@ -184,11 +184,10 @@ class EdgeConsumer(LiveConsumer):
 
     def _visibility(self, principal: Principal) -> dict[UUID, Sees]:
         self._gateway = principal
-        gateway_heard(principal, timezone.now())
         return callers.gateway_sees(principal)
 
     async def _heard(self) -> None:
-        """It answers each ping: supervision looks at when it did last."""
+        """It answers each ping: supervision looks at when it did last. An open connection alone is no sign of life."""
         if self._gateway is None:
             return
         with contextlib.suppress(DatabaseError, OSError):

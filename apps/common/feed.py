@@ -213,6 +213,24 @@ def forget_old(*, now: datetime, limit: int) -> int:
         return deleted
 
 
+def count_missing(published: Mapping[UUID, int]) -> int:
+    """How many of these events, one for each organization, are not in the database, though they are kept for so long.
+
+    A head is kept for ever, so a published event is either still there, or an older one than the head and out of KEEP.
+    """
+    with connections[current_scope().alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM unnest(%s::uuid[], %s::bigint[]) AS p(organization_id, seq)"
+            " LEFT JOIN organization_heads h USING (organization_id)"
+            " WHERE NOT EXISTS (SELECT FROM feed_events f WHERE f.organization_id = p.organization_id"
+            "  AND f.seq = p.seq)"
+            " AND (p.seq > coalesce(h.seq, 0) OR to_timestamp(p.seq / 1e6) > clock_timestamp() - %s::interval)",
+            [list(published), list(published.values()), str(KEEP)],
+        )
+        (missing,) = cursor.fetchone() or (0,)
+    return int(missing)
+
+
 def heads() -> Heads:
     """The heads of every organization in scope, with the epoch, in one look."""
     scope = current_scope()

@@ -90,19 +90,18 @@ def publish_unsent() -> int:
 
 
 def notice_restore() -> None:
-    """Renew the feed's epoch when the database is behind what was published in it.
+    """Renew the feed's epoch when events that were published in it are not in the database.
 
     PostgreSQL itself tells of a failover and of a restore from a dump (`feed_epoch()`); not of a copied data folder.
     Looked at whenever a relay begins to lead: no database is put in another's place without ending its connections.
-    Raises RedisError.
+    By then it may hold newer events than those that it lost. Raises RedisError.
     """
     with system_scope():
-        heads = feed.heads()
-        published: dict[bytes, bytes] = bus.client().hgetall(bus.published_key(heads.epoch))  # type: ignore[assignment]
-        lost = sum(int(seq) > heads.of(UUID(name.decode())).seq for name, seq in published.items())
+        published: dict[bytes, bytes] = bus.client().hgetall(bus.published_key(feed.epoch()))  # type: ignore[assignment]
+        lost = feed.count_missing({UUID(name.decode()): int(seq) for name, seq in published.items()})
         if lost:
             logger.error("the database went back: published events of %d organizations are not in it", lost)
-            feed.renew_epoch(reason="the database was behind what had been published")
+            feed.renew_epoch(reason="the database lacked what had been published")
 
 
 def _remember_published(messages: Sequence[feed.FeedMessage]) -> None:

@@ -91,7 +91,10 @@ def test_a_renewed_epoch_makes_every_client_start_over(school: School, screens: 
         assert until_created(screen)[-1]["alert"]["id"] == str(alert)
 
 
-def test_the_relay_renews_the_epoch_when_published_events_are_missing(school: School, operator: Person) -> None:
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["nothing since", "an alert since"])
+def test_the_relay_renews_the_epoch_when_published_events_are_missing(
+    school: School, operator: Person, *, meanwhile: bool
+) -> None:
     """A copied data folder has the same identity: only what was published before shows that it is an older one."""
     raise_alert(school)
     with system_scope():
@@ -101,7 +104,12 @@ def test_the_relay_renews_the_epoch_when_published_events_are_missing(school: Sc
     notice_restore()
     with system_scope():
         assert feed.epoch() == epoch, "nothing is missing"
+    remembered = bus.client().hget(key, name)
     lose(school.organization, 0)
+    if meanwhile:
+        raise_alert(school)
+        until(lambda: bus.client().hget(key, name) != remembered)
+        bus.client().hset(key, name, remembered)  # the relay of this server never lost its connection
     notice_restore()
     with system_scope():
         assert feed.epoch() != epoch
