@@ -86,13 +86,13 @@ class Cloud:
     ) -> None:
         self._http.close()
 
-    def devices_with_open_alert(self, organization: str) -> set[str]:
-        """Hardware ids of the buttons on which an alert is open."""
-        found: set[str] = set()
+    def open_alerts(self, organization: str) -> list[Alert]:
+        """Those that this person may see."""
+        found: list[Alert] = []
         address: str | None = f"/api/v1/alerts?status=open&limit={PAGE}&organization={organization}"
         while address is not None:
             page = self._read(self._request("GET", address), Page)
-            found |= {alert.device.device_id for alert in page.results if alert.device is not None}
+            found += page.results
             address = page.next
         return found
 

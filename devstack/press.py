@@ -112,7 +112,8 @@ class Press:
         candidates = self._demo.devices[1:]
         try:
             with Cloud(self._demo.base_url, self._admin) as cloud:
-                busy = cloud.devices_with_open_alert(self._demo.organization_id)
+                alerts = cloud.open_alerts(self._demo.organization_id)
+            busy = {alert.device.device_id for alert in alerts if alert.device is not None}
         except Unreachable as error:
             self._console.print(f"[yellow]The cloud does not answer ({error}): pressing all the same.[/]")
             busy = set()

@@ -50,13 +50,14 @@ class Heard:
 
 @dataclass
 class Listener:
-    """What came in so far, in order; `since` is where the first connection began."""
+    """What came in so far, in order; `since` is where the first connection began, `listed` the list after a resync."""
 
     organization: str
     since: int | None = None
     heard: list[Heard] = field(default_factory=list)
     connections: int = 0
     resyncs: int = 0
+    listed: set[str] = field(default_factory=set)
     epochs: set[str] = field(default_factory=set)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -72,6 +73,10 @@ class Listener:
             if heard.message.alert is not None:
                 found.setdefault(heard.message.alert.alert_id, heard)
         return found
+
+    def shows(self, alert_id: str) -> bool:
+        """Whether a person knows of it: it was told, or stood in the list that is read after a resync."""
+        return alert_id in self.listed or alert_id in self.alerts()
 
     def troubles(self) -> set[str]:
         """The kinds that began and have not ended."""
@@ -133,8 +138,16 @@ async def _listen(demo: Demo, role: str, listener: Listener) -> None:
                     await line.send(msgspec.json.encode(resume).decode())
                 while True:
                     async with asyncio.timeout(SILENCE_SECONDS):
-                        listener.take(decode(await line.recv()))
+                        message = decode(await line.recv())
+                    listener.take(message)
+                    if message.type == "resync":
+                        listener.listed |= await asyncio.to_thread(_open_alerts, demo, role)
         await asyncio.sleep(AGAIN_SECONDS)
+
+
+def _open_alerts(demo: Demo, role: str) -> set[str]:
+    with Cloud(demo.base_url, demo.users[role]) as cloud:
+        return {alert.alert_id for alert in cloud.open_alerts(demo.organization_id)}
 
 
 def _sign_in(demo: Demo, role: str) -> str:
