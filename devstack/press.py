@@ -27,9 +27,9 @@ from devstack.supervisor import Supervisor
 STORED_SECONDS = 10.0
 # The gateway takes a second press of one button within 800 ms for a bounce of its contact.
 LONGER_THAN_A_BOUNCE = 0.9
-# From the cloud to the gateway takes 0.3 s (the relay polls every 100 ms), on a busy machine more, and a press counts
-# as a drill only when it was certainly made after that.
-DRILL_TRAVELS = 2.0
+# From the cloud to the gateway takes 0.3 s (the relay polls every 100 ms), on a busy machine seconds, and a press
+# counts as a drill only when it was certainly made after that.
+DRILL_TRAVELS = 5.0
 
 # Which key and pattern of the demo school's buttons give which type; seed_demo gives the gateway the same policy.
 HANDS: dict[tuple[str, bool], Hand] = {

@@ -84,7 +84,7 @@ function settle({ state: next, news }) {
       ended.push({ alert: item.alert, at: item.alert.resolved_at ?? new Date(clock.now()).toISOString() });
       doing.delete(item.alert.id);
     }
-    if (item.kind === "acknowledged" || item.kind === "approved") doing.delete(item.alert.id);
+    if (item.kind === "acknowledged" || item.kind === "approved") answered(item.alert.id);
     if (item.kind === "unproven") doing.set(item.alert.id, { busy: false, note: UNPROVEN, tone: "bad" });
   }
   draw(news);
@@ -162,7 +162,7 @@ async function act(form) {
   }, 1_500);
   try {
     const alert = await api.act(id, action);
-    doing.delete(id);
+    answered(id);
     settle(applyAnswer(state, alert));
   } catch (refusal) {
     if (refusal.code === "signed_out") signIn();
@@ -172,6 +172,11 @@ async function act(form) {
     clearTimeout(slow);
   }
   draw();
+}
+
+/** What was sent is done. A note that came meanwhile stays: somebody has not read it yet. */
+function answered(id) {
+  if (doing.get(id)?.busy) doing.delete(id);
 }
 
 function note(id, what) {

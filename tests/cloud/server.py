@@ -33,8 +33,8 @@ class Server:
         return f"ws://{HOST}:{self.port}"
 
 
-def start_relay() -> subprocess.Popen[bytes]:
-    return _start("manage.py", "relay")
+def start_relay(**environment: str) -> subprocess.Popen[bytes]:
+    return _start("manage.py", "relay", **environment)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -56,8 +56,8 @@ def running_server() -> Iterator[Server]:
         stop(web)
 
 
-def _start(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT.parent, env=dict(os.environ))
+def _start(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT.parent, env={**os.environ, **environment})
 
 
 def _is_ready(server: Server) -> bool:

@@ -67,8 +67,6 @@ def all_at_work() -> Iterator[None]:
     """Relay, beat and gateways have just shown themselves, nothing waits, heads are stored, no button is in service."""
     from apps.common import audit_heads
 
-    while publish_unsent():
-        pass
     for name in ("beat", HEARTBEAT):
         heartbeats.show(name, timezone.now() + A_BUSY_MACHINE)
     audit_heads.store_if_due(timezone.now())
@@ -76,6 +74,8 @@ def all_at_work() -> Iterator[None]:
         cursor.execute("UPDATE gateways SET last_seen_at = %s", [timezone.now() + A_BUSY_MACHINE])
         cursor.execute(OUT_OF_SERVICE)
         others = [row[0] for row in cursor.fetchall()]
+    while publish_unsent():  # the buttons' end of service as well
+        pass
     yield
     with connections["owner"].cursor() as cursor:
         cursor.execute("UPDATE devices SET status = 'active' WHERE id = ANY(%s)", [others])

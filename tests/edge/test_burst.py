@@ -14,11 +14,12 @@ from tests.edge.support.cloud import Cloud
 from tests.edge.support.process import ROOT, AgentProcess
 from tests.edge.support.rig import until
 from tests.edge.support.school import GATEWAY, configuration
+from tests.patience import Promise
 
 BUTTONS, ROUNDS = 200, 6
-UPPER_LIMIT_MS = 250
-"""The bar is 50 ms on a machine of its own. Here broker, gateway, cloud and 200 buttons share it with other tests, so
-the figures are printed, and only what no load explains fails."""
+UPPER_LIMIT = 0.25
+"""Seconds. The bar is 50 ms on a machine of its own. Here broker, gateway, cloud and 200 buttons share it with other
+tests, so the figures are printed, and only what no load explains fails."""
 
 
 @pytest.mark.slow
@@ -35,6 +36,7 @@ async def test_two_hundred_buttons_at_once(tmp_path: Path, authority: Authority,
     agent.start()
     try:
         await until(lambda: agent.said("the broker is there") and agent.said("configuration applied"))
+        promise = Promise(UPPER_LIMIT)
         rounds = await press_all(authority, broker.port, names)
     finally:
         await asyncio.to_thread(agent.stop)
@@ -43,7 +45,7 @@ async def test_two_hundred_buttons_at_once(tmp_path: Path, authority: Authority,
     best = min((sorted(took) for took in rounds), key=lambda took: took[int(BUTTONS * 0.99)])
     p50, p99 = best[BUTTONS // 2], best[int(BUTTONS * 0.99)]
     print(f"press -> stored, {BUTTONS} buttons at once, best of {ROUNDS}: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
-    assert p99 < UPPER_LIMIT_MS
+    assert p99 / 1000 < promise.seconds
 
 
 async def press_all(authority: Authority, port: int, names: list[str]) -> list[list[float]]:

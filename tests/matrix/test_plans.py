@@ -28,7 +28,7 @@ from tests.matrix.size import copy_school
 from tests.matrix.test_lists import READS
 from tests.matrix.things import Things, make
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]  # three hundred schools are made once
 
 COPIES = 300
 ROWS = 30
