@@ -238,9 +238,10 @@ async def connect_by_hand(
     context = ssl.create_default_context(cafile=str(school.certificates / "root.pem"))
     if identity is not None:
         context.load_cert_chain(identity.certificate, identity.key)
-    secured = {"ssl": context, "server_hostname": "localhost"} if tls else {}
     async with asyncio.timeout(WAIT_SECONDS):
-        reader, writer = await asyncio.open_connection("127.0.0.1", school.port, **secured)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", school.port, ssl=context if tls else None, server_hostname="localhost" if tls else None
+        )
         flags, strings = 0x02, [(identity.name if identity else "nobody").encode()]  # clean session
         if will is not None:
             assert isinstance(will.payload, bytes)
