@@ -1,5 +1,6 @@
 """A little OpenID Connect issuer of its own, over HTTP on a free port: signs people in as it is told to."""
 
+import itertools
 import json
 import threading
 import time
@@ -7,6 +8,7 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import token_urlsafe
@@ -17,7 +19,15 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+KEYS = 4
+"""So many are made in a run, each once: making one takes longer than most tests. Issuers side by side have others."""
+_numbers = itertools.count()
 CLIENT, SECRET = "safesignal-client", "a secret: with a colon"
+
+
+@cache
+def _key(number: int) -> rsa.RSAPrivateKey:  # by its number it is made once
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @dataclass
@@ -38,7 +48,7 @@ class Issuer:
     redirect_discovery_to: str = ""
 
     def __post_init__(self) -> None:
-        self.signing_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.signing_key = _key(next(_numbers) % KEYS)
         self.keys = [{**RSAAlgorithm.to_jwk(self.signing_key.public_key(), as_dict=True), "kid": "key-1", "use": "sig"}]
 
     def sign_in(self, address: str) -> dict[str, str]:
