@@ -34,6 +34,8 @@ _RAISE_TROUBLE: Final = """
     RETURNING id, id = %(id)s, detail IS DISTINCT FROM (SELECT detail FROM before)
 """
 
+_FEED_SQL: Final = "SELECT * FROM trouble_feed_rows(%s, %s::uuid[])"
+
 
 class DeviceTaken(Conflict):
     """A hardware id is in use; whose it is, is not said."""
@@ -128,8 +130,11 @@ def end_other_troubles(
 
 
 def announce_troubles(kind: str, troubles: Sequence[UUID]) -> None:
-    """Tell the feed of troubles, as they will be at commit."""
-    feed.announce_rows("SELECT * FROM trouble_feed_rows(%s, %s::uuid[])", [kind, list(troubles)])
+    """Tell the feed of troubles, as they will be at commit: one query for all that are announced one after another."""
+    queue = current_scope().feed
+    if not (queue and queue[-1].sql == _FEED_SQL and queue[-1].params[0] == kind):
+        feed.announce_rows(_FEED_SQL, [kind, []])
+    queue[-1].params[1].extend(troubles)
 
 
 def register_gateway(

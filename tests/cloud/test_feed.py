@@ -19,6 +19,7 @@ from apps.common.feed import Audience, FeedMessage
 from apps.common.ids import new_id
 from apps.common.relay import ADVISORY_LOCK, Relay, publish_unsent
 from apps.common.scope import system_scope, tenant_scope
+from apps.devices.services import announce_troubles
 from contracts.validation import problems
 from tests.cloud.connections import at_once
 from tests.cloud.server import start_relay, stop
@@ -293,6 +294,17 @@ def test_with_the_bus_gone_nothing_leaves_the_outbox(settings: Settings, tmp_pat
         publish_all()
         assert heard(channel, organization) == ["one", "two"]
     assert unsent(organization) == 0
+
+
+@pytest.mark.slow
+def test_thousands_of_troubles_in_one_transaction_are_one_query() -> None:
+    """As when every gateway of the platform falls silent at once."""
+    organization = new_id()
+    with tenant_scope([organization]):
+        for _ in range(20_000):
+            announce_troubles("device.trouble", [new_id()])
+        announce(organization, "after all of them")
+    assert told(organization) == ["after all of them"]
 
 
 @pytest.mark.slow

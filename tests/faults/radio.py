@@ -17,7 +17,7 @@ from tests.faults.chain import Chain
 BOOT = 900
 """A start of these buttons that no other test makes, so that no press is a repeat of another test's."""
 FIRST_SEQ = 1_000_000
-STORED_SECONDS = 60.0
+STORED_SECONDS = 180.0
 
 
 class Radio:
