@@ -21,7 +21,6 @@ from apps.alerts.sight import sight, within
 from apps.common import audit, feed
 from apps.common.access import Principal, PrincipalKind, require
 from apps.common.ids import new_id
-from apps.common.scope import current_scope
 from apps.common.times import rfc3339
 
 _FEED_SQL: Final = "SELECT * FROM alert_feed_rows(%s, %s::uuid[], %s::timestamptz[])"
@@ -215,10 +214,7 @@ def announce_alerts(kind: str, ids: Sequence[UUID], times: Sequence[datetime]) -
 
     What is said again of the same alert in the same transaction is one message: it would be the same document.
     """
-    queue = current_scope().feed
-    if not (queue and queue[-1].sql == _FEED_SQL and queue[-1].params[0] == kind):
-        feed.announce_rows(_FEED_SQL, [kind, [], []])
-    _, known_ids, known_times = queue[-1].params
+    known_ids, known_times = feed.rows_to_extend(_FEED_SQL, kind, 2)
     new = [(id_, at) for id_, at in zip(ids, times, strict=True) if id_ not in known_ids]
     known_ids.extend(id_ for id_, _ in new)
     known_times.extend(at for _, at in new)

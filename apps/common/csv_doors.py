@@ -121,14 +121,15 @@ def imported(result: Imported, *, dry_run: bool) -> Response:
 
 
 def exported(request: Request, name: str, lines: Iterable[str]) -> FileResponse:
-    """A table as a file to save, whole before its first byte is sent: nobody gets half of one, or holds it open.
+    """Return a table as an attachment. It is written completely before the response starts.
+
+    So an export that fails is an error, not a shorter file, and a slow client holds no transaction.
 
     Raises Invalid for a value of `?excel=` that is neither true nor false.
     """
-    with_mark = _switch(request, EXCEL.name)
+    mark = BYTE_ORDER_MARK if _switch(request, EXCEL.name) else ""
     file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # the response closes it
-    if with_mark:
-        file.write(BYTE_ORDER_MARK.encode())
+    file.write(mark.encode())
     file.writelines(line.encode() for line in lines)
     file.seek(0)
     return FileResponse(

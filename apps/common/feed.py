@@ -142,6 +142,17 @@ def announce_rows(sql: str, params: Sequence[Any]) -> None:
     current_scope().feed.append(FeedRows(sql, list(params)))
 
 
+def rows_to_extend(sql: str, kind: str, columns: int) -> list[list[Any]]:
+    """The parameter lists, after `kind`, of the query at the end of the queue if it is this one; else of a new one.
+
+    So that what is announced one after another is one query, however much it is.
+    """
+    queue = current_scope().feed
+    if not (queue and queue[-1].sql == sql and queue[-1].params[0] == kind):
+        announce_rows(sql, [kind, *([] for _ in range(columns))])
+    return queue[-1].params[1:]
+
+
 _COLUMNS = (
     "organization_id, seq, previous, kind, audience, site_id, building_id, traceparent, rfc3339(created_at), payload"
 )

@@ -130,11 +130,9 @@ def end_other_troubles(
 
 
 def announce_troubles(kind: str, troubles: Sequence[UUID]) -> None:
-    """Tell the feed of troubles, as they will be at commit: one query for all that are announced one after another."""
-    queue = current_scope().feed
-    if not (queue and queue[-1].sql == _FEED_SQL and queue[-1].params[0] == kind):
-        feed.announce_rows(_FEED_SQL, [kind, []])
-    queue[-1].params[1].extend(troubles)
+    """Queue troubles for the feed, which reads them at commit."""
+    (known,) = feed.rows_to_extend(_FEED_SQL, kind, 1)
+    known.extend(troubles)
 
 
 def register_gateway(

@@ -9,7 +9,7 @@ from tests.faults.staff import listening
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SECONDS = 180.0
-"""It is told after one minute; a busy machine takes longer."""
+"""The trouble is reported after one minute; a busy machine takes longer."""
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["killed", "frozen"])
@@ -17,5 +17,5 @@ async def test_a_dead_gateway_is_a_trouble_until_it_is_back(chain: Chain, *, fro
     """Killed, it has closed its connections; frozen, as with its power cut, they look as if it were there."""
     async with listening(chain.demo, "operator") as screen:
         async with chain.away("edge", frozen=frozen):
-            await until(lambda: GATEWAY_MISSING in screen.troubles(), "the trouble is told", seconds=SECONDS)
+            await until(lambda: GATEWAY_MISSING in screen.troubles(), "the trouble is reported", seconds=SECONDS)
         await until(lambda: GATEWAY_MISSING not in screen.troubles(), "it has ended", seconds=SECONDS)

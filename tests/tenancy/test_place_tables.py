@@ -251,8 +251,8 @@ def make(school: School, sites: dict[str, Any]) -> None:
                     services.create_room(actor=None, floor=three, room_number=room_number, **values)
 
 
-def test_an_export_that_nobody_reads_holds_nothing(school: School, admin: Caller) -> None:
-    """Who stops in the middle keeps no connection from an alarm and no place from others: more than the gate admits."""
+def test_export_holds_no_transaction_and_no_place_while_the_client_reads(school: School, admin: Caller) -> None:
+    """More clients than the gate admits at once each get their export, though none has read theirs."""
     unread: list[Any] = []
     for _ in range(transfers.places + 1):
         unread.append(admin.get(exports(school)))
