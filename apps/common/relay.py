@@ -37,7 +37,7 @@ class Relay:
         self._shows_at = 0.0
 
     def run(self) -> None:
-        """Lead, or wait to lead, until told to stop."""
+        """Lead, or wait to lead, until told to stop; afterwards another one may."""
         while not self._stopping():
             try:
                 if self._lead():
@@ -48,6 +48,7 @@ class Relay:
                 self._pokes = None
                 connections["system"].close()
             time.sleep(RETRY_SECONDS)
+        connections["system"].close()
 
     def _lead(self) -> bool:
         with connections["system"].cursor() as cursor:

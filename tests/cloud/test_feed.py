@@ -329,6 +329,14 @@ def test_a_relay_carries_what_is_said_while_it_runs() -> None:
 
 
 @pytest.mark.slow
+def test_a_relay_that_was_told_to_stop_lets_another_lead() -> None:
+    """Also where its process goes on with something else."""
+    asked = iter([False, False, True, True])
+    Relay(lambda: next(asked)).run()
+    until(lambda: leaders() == 0)
+
+
+@pytest.mark.slow
 def test_a_second_relay_waits_and_takes_over_from_a_killed_one() -> None:
     """One leads; so no event is published by two, and none waits for a dead one."""
     organization = new_id()
