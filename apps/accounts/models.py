@@ -427,6 +427,7 @@ class RefreshToken(models.Model):
 
     class Meta:
         db_table = "refresh_tokens"
+        indexes = [models.Index(name="refresh_tokens_expires", fields=["expires_at"])]
 
 
 class ServiceToken(OwnedByOrganization):

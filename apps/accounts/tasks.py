@@ -8,8 +8,9 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from apps.accounts import messages
-from apps.accounts.services import invitations, passwords, proofs, sign_in
+from apps.accounts import messages, retention
+from apps.accounts.services import invitations, passwords, proofs
+from apps.common import thinning
 
 sending = shared_task(autoretry_for=(OSError,), retry_backoff=5, retry_backoff_max=600, max_retries=12)
 """A task that tries again for somewhat more than an hour, at growing intervals with jitter."""
@@ -59,5 +60,7 @@ def register_openly(slug: str, email: str) -> None:
 
 @shared_task
 def forget_sign_ins() -> None:
-    """Delete sign-ins that are over by themselves."""
-    sign_in.forget_expired(now=timezone.now())
+    """Thin out sign-ins that are over by themselves."""
+    now = timezone.now()
+    thinning.thin("sign_ins", retention.forget_over_sign_ins, now=now)
+    thinning.thin("refresh_tokens", retention.forget_over_refresh_tokens, now=now)

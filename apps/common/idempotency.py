@@ -89,9 +89,11 @@ class IdempotencyMiddleware:
         return HttpResponse(bytes(kept.body), status=kept.status, headers={**kept.headers, REPLAYED: "true"})
 
 
-def forget_old(*, now: datetime) -> int:
-    """Thin out what is kept no longer; how many. In the open system scope."""
-    return IdempotencyKey.objects.using("system").filter(created_at__lt=now - KEEP).delete()[0]
+def forget_old(*, now: datetime, limit: int) -> int:
+    """Delete answers that are kept no longer; how many, at most `limit`. In the system scope."""
+    kept = IdempotencyKey.objects.using("system")
+    chosen = list(kept.filter(created_at__lt=now - KEEP).values_list("pk", flat=True)[:limit])
+    return kept.filter(pk__in=chosen).delete()[0]
 
 
 def forget(principal: Principal) -> None:

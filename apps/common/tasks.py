@@ -4,7 +4,6 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.common import audit_heads, feed, heartbeats, idempotency, thinning
-from apps.common.scope import system_scope
 
 
 @shared_task
@@ -22,8 +21,7 @@ def beat() -> None:
 @shared_task
 def forget_idempotency_keys() -> None:
     """Thin out answers that are kept no longer."""
-    with system_scope():
-        idempotency.forget_old(now=timezone.now())
+    thinning.thin("idempotency_keys", idempotency.forget_old, now=timezone.now())
 
 
 @shared_task

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
@@ -15,9 +16,13 @@ from django.utils import timezone
 
 from apps.accounts import last_use, tokens
 from apps.accounts.models import RefreshToken, SignIn
+from apps.accounts.retention import forget_over_refresh_tokens, forget_over_sign_ins
 from apps.accounts.services import sign_in
 from apps.accounts.services.sign_in import RefreshRefused, TokenPair
+from apps.accounts.tasks import forget_sign_ins
 from apps.common.access import PrincipalKind
+from apps.common.scope import system_scope
+from apps.common.thinning import Forget
 from apps.common.user_agents import UNKNOWN, device_text
 from tests.accounts.people import PASSWORD, Person, make_person, trail
 
@@ -219,9 +224,31 @@ def test_what_is_over_is_forgotten_with_where_it_was(person: Person, signs_in: C
     """An address is kept no longer than the sign-in that it belongs to."""
     signs_in()
     end = timezone.now() + timedelta(days=settings.REFRESH_TOKEN_DAYS, seconds=1)
-    assert sign_in.forget_expired(now=end) >= 1
+    with time_machine.travel(end, tick=False):
+        forget_sign_ins()
     assert not SignIn.objects.filter(user_id=person.id).exists()
     assert not RefreshToken.objects.filter(user_id=person.id).exists()
+
+
+def test_a_refresh_token_that_is_over_is_forgotten_before_its_sign_in(
+    person: Person, signs_in: Callable[[], TokenPair]
+) -> None:
+    signs_in()
+    now = timezone.now()
+    RefreshToken.objects.filter(user_id=person.id).update(expires_at=now - timedelta(seconds=1))
+    forget_sign_ins()
+    assert SignIn.objects.filter(user_id=person.id).exists()
+    assert not RefreshToken.objects.filter(user_id=person.id).exists()
+
+
+@pytest.mark.parametrize("forget", [forget_over_sign_ins, forget_over_refresh_tokens])
+def test_sign_ins_are_forgotten_a_few_at_a_time(forget: Forget, signs_in: Callable[[], TokenPair]) -> None:
+    """However many are over, no transaction is long."""
+    for _ in range(3):
+        signs_in()
+    end = timezone.now() + timedelta(days=settings.REFRESH_TOKEN_DAYS, seconds=1)
+    with system_scope():
+        assert forget(now=end, limit=2) == 2
 
 
 def test_a_refresh_prolongs_the_sign_in(signs_in: Callable[[], TokenPair]) -> None:

@@ -294,12 +294,6 @@ def end_sign_ins(user_id: UUID, *, except_family: UUID | None = None, now: datet
     return _end(living if except_family is None else living.exclude(pk=except_family))
 
 
-def forget_expired(*, now: datetime) -> int:
-    """Delete what is over by itself, and with it from where it was used; how many sign-ins."""
-    RefreshToken.objects.filter(expires_at__lt=now).delete()
-    return _end(SignIn.objects.filter(expires_at__lt=now))
-
-
 def _rotate(token: str, user: User, principal: Principal, address: str, now: datetime) -> RefreshRefused | None:
     """Use up the presented token. A refusal is returned, not raised, because what it writes must be committed."""
     presented = RefreshToken.objects.select_related("family").filter(digest=_digest(token), user=user).first()
