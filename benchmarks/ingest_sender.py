@@ -11,7 +11,7 @@ from django.db import connections
 from django.utils import timezone
 
 from apps.alerts.ingest import service
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from benchmarks import child
 from benchmarks.schools import School, dealt
 

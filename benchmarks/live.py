@@ -20,10 +20,10 @@ from rich.progress import track
 
 from apps.accounts import tokens
 from apps.alerts.ingest import service
-from apps.common import bus
+from apps.common import valkey
 from apps.common.access import PrincipalKind
-from apps.common.feed import FeedMessage
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
+from apps.common.feed import FeedMessage, bus
 from benchmarks import place, schools
 from benchmarks.child import Child
 from benchmarks.figures import Bar, Figure, percentile
@@ -53,7 +53,7 @@ class BusTimes(Thread):
         super().__init__(daemon=True)
         self._organization = organization
         self._messages = messages
-        self._pubsub = bus.client().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self._pubsub = valkey.client().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         self._pubsub.subscribe(bus.feed_channel(organization))
         self.at: dict[int, float] = {}
 

@@ -13,7 +13,7 @@ import django
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
-from apps.common import bus
+from apps.common import valkey
 from devstack.paths import ROOT
 from devstack.ports import HOST
 from devstack.testing import free_ports
@@ -38,7 +38,7 @@ def running_engines() -> Iterator[None]:
                 connection.close()
                 if isinstance(connection, DatabaseWrapper):
                     connection.close_pool()
-            bus.client().close()
+            valkey.client().close()
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The body of a request, read whole before a thread is taken for it: it is small enough and comes in time, or is
 refused. So a client that sends half of one holds nothing but its own connection.
 
-What may be how large is decided once the caller is known (`apps/common/body_limits.py`); here, by whether a credential
-is presented at all.
+What may be how large is decided once the caller is known (`apps/common/http/body_limits.py`); here, by whether a
+credential is presented at all.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from apps.common.body_limits import ANONYMOUS_BYTES, BodyTooSlow
+from apps.common.http.body_limits import ANONYMOUS_BYTES, BodyTooSlow
 from apps.common.problems import TooLarge
 
 CREDENTIALS: Final = frozenset({b"authorization", b"cookie"})

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from a2wsgi.wsgi import build_environ
 
-from apps.common.gates import Busy
+from apps.common.concurrency import Busy
 from safesignal.bodies import Gone, Receive, disconnected
 
 WHOLE_BYTES: Final = 512 * 1024

@@ -5,7 +5,7 @@ import os
 from celery import Celery, Task
 from celery.signals import before_task_publish, setup_logging, worker_init, worker_ready
 
-from apps.common import request_ids, tracing
+from apps.common.observability import request_ids, tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "safesignal.settings")
 REQUEST_ID = "safesignal_request_id"

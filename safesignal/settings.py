@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.common.logs import configuration
+from apps.common.observability.logs import configuration
 from safesignal import admin_look
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -26,7 +26,7 @@ PRODUCTION = PROFILE == "production"
 # --- Secrets and names -----------------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SAFESIGNAL_SECRET_KEY")
 SEALING_KEYS: list[str] = env.list("SAFESIGNAL_SEALING_KEYS", default=[SECRET_KEY])
-"""What seals secrets in the database (`apps.common.sealing`): the first seals, each of them opens."""
+"""What seals secrets in the database (`apps.common.encryption`): the first seals, each of them opens."""
 BASE_URL = env.str("SAFESIGNAL_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 """Where people and gateways reach this cloud; the audience of gateway assertions is made from it."""
 ALLOWED_HOSTS: list[str] = env.list("SAFESIGNAL_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
@@ -83,10 +83,10 @@ INSTALLED_APPS = [
     "apps.portal",
 ]
 MIDDLEWARE = [
-    "apps.common.requests.RequestMiddleware",
+    "apps.common.http.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "apps.common.csp.PolicyMiddleware",
-    "apps.common.caches.CacheMiddleware",
+    "apps.common.http.csp.PolicyMiddleware",
+    "apps.common.http.cache_control.CacheMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -95,12 +95,12 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "apps.common.audit_door.AuditMiddleware",
+    "apps.common.http.audit_middleware.AuditMiddleware",
     "apps.accounts.middleware.PrincipalMiddleware",
-    "apps.common.body_limits.BodyLimitMiddleware",
-    "apps.common.rate_limits.RateLimitMiddleware",
-    "apps.common.middleware.ScopeMiddleware",
-    "apps.common.idempotency.IdempotencyMiddleware",
+    "apps.common.http.body_limits.BodyLimitMiddleware",
+    "apps.common.http.rate_limits.RateLimitMiddleware",
+    "apps.common.http.transactions.ScopeMiddleware",
+    "apps.common.http.idempotency.IdempotencyMiddleware",
 ]
 ROOT_URLCONF = "safesignal.urls"
 WSGI_APPLICATION = "safesignal.wsgi.application"
@@ -146,8 +146,8 @@ DATABASE_TIME_LIMITS: dict[str, dict[str, int]] = {
 }
 """Milliseconds, by role: nothing that serves people waits, or holds a row, without end. `owner` migrates: its
 statements may be long, but everybody queues behind a lock that it waits for. `deploy/postgres/roles.sql` sets the same
-in the database, for connections that do not come from here; `apps/common/time_limits.py` sets others for one piece of
-work.
+in the database, for connections that do not come from here; `apps/common/db/time_limits.py` sets others for one piece
+of work.
 """
 
 
@@ -256,9 +256,9 @@ DEFAULT_FROM_EMAIL = env.str("SAFESIGNAL_EMAIL_FROM", f"SafeSignal <no-reply@{ur
 # --- HTTP ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.PrincipalAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["apps.common.api.HasPrincipal"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.common.http.api.HasPrincipal"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["apps.common.parsers.JsonParser"],
+    "DEFAULT_PARSER_CLASSES": ["apps.common.http.parsers.JsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "apps.common.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
@@ -266,7 +266,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "SafeSignal",
-    "DESCRIPTION": (BASE_DIR / "apps" / "common" / "openapi.md").read_text(),
+    "DESCRIPTION": (BASE_DIR / "apps" / "common" / "openapi" / "introduction.md").read_text(),
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -275,7 +275,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "apps.common.openapi.complete",
+        "apps.common.http.openapi.complete",
     ],
     "ENUM_NAME_OVERRIDES": {
         "AlertStatusEnum": "apps.alerts.models.AlertStatus",
@@ -285,8 +285,8 @@ SPECTACULAR_SETTINGS = {
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-"""Bytes of one request, and of a batch of gateway events or a table that is imported: see `apps/common/body_limits.py`
-for the smaller limits of everything else."""
+"""Bytes of one request, and of a batch of gateway events or a table that is imported; `apps/common/http/body_limits.py`
+has the smaller limits of everything else."""
 BODY_SECONDS = 15.0
 """In which the whole body of a request has to arrive; it holds no thread until then."""
 RATE_LIMITS = {

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from apps.common.body_limits import ANONYMOUS_BYTES, BodyTooSlow
+from apps.common.http.body_limits import ANONYMOUS_BYTES, BodyTooSlow
 from apps.common.problems import CONTENT_TYPE, Problem, TooLarge
 
 READERS: Final = 256

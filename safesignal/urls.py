@@ -5,13 +5,13 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from apps.accounts.api.key_set import KeySetView
-from apps.common.doors import open_door
-from apps.common.metrics import metrics
+from apps.common.http.endpoints import open_door
+from apps.common.operations.metrics_page import metrics_page
 from apps.portal import reference
 
 urlpatterns = [
     path("health/", include("apps.common.urls")),
-    path("metrics", metrics),
+    path("metrics", metrics_page),
     path(".well-known/jwks.json", open_door(KeySetView.as_view())),
     path("api/v1/", include("apps.tenancy.api.urls")),
     path("api/v1/", include("apps.accounts.api.urls")),

@@ -4,7 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from apps.common import tracing
+from apps.common.observability import tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "safesignal.settings")
 django_application = get_wsgi_application()

@@ -15,9 +15,9 @@ from apps.accounts.people_forms import EVERYWHERE, SOMEWHERE, HeldForm, PersonFo
 from apps.accounts.selectors import places_of
 from apps.accounts.services import invitations, memberships
 from apps.common.access import Grant, Principal
-from apps.common.etags import etag_of
-from apps.common.scoped_admin import ScopedAdmin, caller
-from apps.common.service_admin import Act, ServiceAdmin, Values
+from apps.common.http.etags import etag_of
+from apps.common.model_admin.scoped import ScopedAdmin, caller
+from apps.common.model_admin.services import Act, ServiceAdmin, Values
 
 
 @admin.register(User)

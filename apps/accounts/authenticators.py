@@ -30,7 +30,7 @@ from fido2.webauthn import (
 )
 
 from apps.accounts.models import User
-from apps.common.sealing import seal, unseal
+from apps.common.encryption import seal, unseal
 
 ISSUER: Final = "SafeSignal"
 STEP_SECONDS: Final = 30

@@ -28,8 +28,8 @@ from apps.accounts.documents import (
 from apps.accounts.models import ExternalIdentity, Invitation, Membership, Proof, SignIn, User, Visit
 from apps.common import audit
 from apps.common.access import Principal, require_own_account
+from apps.common.db.scope import widen_scope
 from apps.common.models import AuditEntry, AuditPersonal
-from apps.common.scope import widen_scope
 from apps.common.times import rfc3339
 
 

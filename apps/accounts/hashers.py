@@ -10,7 +10,7 @@ from typing import Final
 from django.conf import settings
 from django.contrib.auth.hashers import BCryptSHA256PasswordHasher
 
-from apps.common.gates import Gate
+from apps.common.concurrency import Gate
 
 _gate: Final = Gate(at_once=max(1, (os.cpu_count() or 1) // 2), waiting=max(1, settings.PAGE_THREADS // 2))
 

@@ -13,7 +13,7 @@ from django.db import DatabaseError
 
 from apps.accounts.models import ServiceToken, SignIn
 from apps.common.access import Principal, PrincipalKind
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 
 logger = logging.getLogger(__name__)
 

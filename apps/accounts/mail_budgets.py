@@ -16,9 +16,9 @@ import redis
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
-from apps.common import bus
-from apps.common.addresses import address_of, source_of
-from apps.common.known_devices import known_device
+from apps.common import valkey
+from apps.common.http.addresses import address_of, source_of
+from apps.common.http.known_devices import known_device
 from apps.common.problems import TooManyRequests
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def spend(message: Message, **on: str) -> None:
     keys = [key for key, _ in windows]
     limits = [value for _, limit in windows for value in (limit.messages, limit.seconds)]
     try:
-        wait = int(bus.client().eval(_SPEND, len(keys), *keys, *limits))
+        wait = int(valkey.client().eval(_SPEND, len(keys), *keys, *limits))
     except redis.RedisError as error:
         logger.warning("messages are not counted while Valkey is away: %s", error)
         return

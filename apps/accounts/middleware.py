@@ -8,8 +8,8 @@ from django.utils import timezone
 from apps.accounts import last_use
 from apps.accounts.principals import principal_from_bearer, principal_from_session
 from apps.common.access import Principal
-from apps.common.addresses import address_of
-from apps.common.doors import is_open_door
+from apps.common.http.addresses import address_of
+from apps.common.http.endpoints import is_open_door
 from apps.common.problems import Unauthenticated, problem_response
 
 SCHEME = "bearer"

@@ -7,8 +7,8 @@ from django.db.models.functions import Lower, Now
 from guardian.managers import UserObjectPermissionManager
 from guardian.models import UserObjectPermissionBase
 
-from apps.common.ids import new_id
-from apps.common.scope import TenantManager
+from apps.common.db.ids import new_id
+from apps.common.db.scope import TenantManager
 from apps.tenancy.models import Building, OwnedByOrganization, Site
 
 

@@ -26,7 +26,7 @@ from requests import RequestException
 
 from apps.accounts.models import IdentityProvider
 from apps.accounts.outbound import OutboundSession
-from apps.common.sealing import unseal
+from apps.common.encryption import unseal
 from apps.common.text import email_address, single_line
 
 SCOPES: Final = ("openid", "profile", "email")

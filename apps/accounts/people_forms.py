@@ -9,7 +9,7 @@ from unfold import widgets
 from apps.accounts.models import Membership, MembershipScope, Role
 from apps.accounts.selectors import places_of
 from apps.accounts.services.memberships import RoleAt
-from apps.common.service_admin import ServiceForm
+from apps.common.model_admin.services import ServiceForm
 from apps.tenancy.models import Building, Site
 
 HELD = ("role", "scope", "sites", "buildings")

@@ -17,7 +17,7 @@ from apps.accounts import selectors
 from apps.accounts.documents import PlacesDocument
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role
 from apps.common.access import Principal, require
-from apps.common.csv_tables import Column, FreeText, Table, one_of, text
+from apps.common.csv.tables import Column, FreeText, Table, one_of, text
 from apps.common.text import email_address
 from apps.tenancy.models import Building, Site
 

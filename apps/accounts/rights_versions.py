@@ -2,8 +2,8 @@
 
 Database triggers raise a number for a principal, an organization or everybody in the transaction of every change that
 rights depend on (`migrations/0013_rights_versions.py` lists the tables; an app that adds another one uses
-`raise_rights_version` of `apps.common.schema`). Whoever keeps a resolved principal reads the versions of its subjects
-first and the rights afterwards, and resolves anew when a version moved or the earliest expiry has come.
+`raise_rights_version` of `apps.common.db.schema`). Whoever keeps a resolved principal reads the versions of its
+subjects first and the rights afterwards, and resolves anew when a version moved or the earliest expiry has come.
 
 Two readers of the same numbers: `changed` for all open connections of a process at once, and the SQL function
 `hot_versions(principal, organization)`, which returns the feed's head and one number for one caller of a cached read.
@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import connection
 
 from apps.common.access import Principal
-from apps.common.schema import EVERYBODY as EVERYBODY_TEXT
+from apps.common.db.schema import EVERYBODY as EVERYBODY_TEXT
 
 EVERYBODY: Final = UUID(EVERYBODY_TEXT)
 UNKNOWN: Final = -1

@@ -38,9 +38,9 @@ from apps.accounts.models import (
 )
 from apps.accounts.names import folded
 from apps.common.access import Principal, require, require_own_account, require_person
-from apps.common.pagination import Page, PageQuery, cut, keyset_page
+from apps.common.db.scope import widen_scope
+from apps.common.http.pagination import Page, PageQuery, cut, keyset_page
 from apps.common.problems import NotFound
-from apps.common.scope import widen_scope
 from apps.common.text import email_address
 
 

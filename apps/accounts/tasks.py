@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.accounts import messages, retention
 from apps.accounts.services import invitations, passwords, proofs
-from apps.common import thinning
+from apps.common.retention import thin
 
 sending = shared_task(autoretry_for=(OSError,), retry_backoff=5, retry_backoff_max=600, max_retries=12)
 """A task that tries again for somewhat more than an hour, at growing intervals with jitter."""
@@ -62,5 +62,5 @@ def register_openly(slug: str, email: str) -> None:
 def forget_sign_ins() -> None:
     """Thin out sign-ins that are over by themselves."""
     now = timezone.now()
-    thinning.thin("sign_ins", retention.forget_over_sign_ins, now=now)
-    thinning.thin("refresh_tokens", retention.forget_over_refresh_tokens, now=now)
+    thin("sign_ins", retention.forget_over_sign_ins, now=now)
+    thin("refresh_tokens", retention.forget_over_refresh_tokens, now=now)

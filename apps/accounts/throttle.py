@@ -2,11 +2,12 @@
 
 Wrong answers are counted in budgets, of which each has some free tries and then waits that double up to a longest one
 (`LIMITS`). Whoever comes from a device that the account has signed in on before is counted for that device alone
-(`apps.common.known_devices`), so that nothing which strangers do slows them down. Strangers are counted for the account
-at their address, for the account from everywhere, and for their address over all accounts (a whole school sits behind
-one): the first try of an account from an address never waits for what others did at that address, and an address from
-which the account has signed in within a month waits only for what was tried there with that account. Only signing in is
-slowed: sessions, tokens and alarms know nothing of this. Codes of day accounts are not counted: they have 60 bits.
+(`apps.common.http.known_devices`), so that nothing which strangers do slows them down. Strangers are counted for the
+account at their address, for the account from everywhere, and for their address over all accounts (a whole school
+sits behind one): the first try of an account from an address never waits for what others did at that address, and an
+address from which the account has signed in within a month waits only for what was tried there with that account. Only
+signing in is slowed: sessions, tokens and alarms know nothing of this. Codes of day accounts are not
+counted: they have 60 bits.
 
 The counts live in Valkey; without it people sign in all the same.
 """
@@ -20,9 +21,9 @@ import msgspec
 import redis
 from django.utils.crypto import salted_hmac
 
-from apps.common import bus
-from apps.common.addresses import source_of
-from apps.common.known_devices import KnownDevice
+from apps.common import valkey
+from apps.common.http.addresses import source_of
+from apps.common.http.known_devices import KnownDevice
 from apps.common.problems import TooManyRequests
 
 logger = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class LoginThrottle:
         """Count it, before the answer is looked at. Raises TooManyGuesses."""
         limits = [value for budget in self._budgets for value in (budget.free, budget.longest_wait)]
         try:
-            wait = int(bus.client().eval(_HIT, len(self._keys), *self._keys, *limits, FORGOTTEN_AFTER_SECONDS))
+            wait = int(valkey.client().eval(_HIT, len(self._keys), *self._keys, *limits, FORGOTTEN_AFTER_SECONDS))
         except redis.RedisError as error:
             logger.warning("wrong passwords are not counted while Valkey is away: %s", error)
             return
@@ -127,7 +128,7 @@ class LoginThrottle:
     def clear(self) -> None:
         """It was right: uncount it, and remember the address as familiar to the account."""
         try:
-            bus.client().eval(_CLEAR, len(self._keys), *self._keys, FAMILIAR_SECONDS)
+            valkey.client().eval(_CLEAR, len(self._keys), *self._keys, FAMILIAR_SECONDS)
         except redis.RedisError as error:
             logger.warning("a right password was not uncounted while Valkey is away: %s", error)
 
@@ -143,7 +144,7 @@ def is_due(kind: str, value: str, *, every_seconds: int) -> bool:
     For messages that anybody can have sent to somebody else. Without Valkey each is due.
     """
     try:
-        return bool(bus.client().set(_key(f"done:{kind}", value.strip().casefold()), 1, ex=every_seconds, nx=True))
+        return bool(valkey.client().set(_key(f"done:{kind}", value.strip().casefold()), 1, ex=every_seconds, nx=True))
     except redis.RedisError as error:
         logger.warning("messages are not counted while Valkey is away: %s", error)
         return True

@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.accounts.key_ring import KeyRing, key_ring
 from apps.accounts.signing_keys import ALGORITHM, SigningKey
 from apps.common.access import PrincipalKind
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
 
 TOKEN_TYPE = "at+jwt"  # noqa: S105 (the type of a token is no secret)
 AUDIENCE = "safesignal"

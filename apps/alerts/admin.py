@@ -20,8 +20,8 @@ from apps.alerts.room_names import room_name
 from apps.alerts.selectors import AlertNotFound, id_window
 from apps.alerts.sight import sight, within
 from apps.common.access import Grant, Principal
-from apps.common.scoped_admin import ScopedAdmin, caller
-from apps.common.service_admin import Act, ServiceAdmin
+from apps.common.model_admin.scoped import ScopedAdmin, caller
+from apps.common.model_admin.services import Act, ServiceAdmin
 
 WHAT: Final = (
     "alert_type",

@@ -18,9 +18,9 @@ from apps.alerts.models import Alert, DrillArm
 from apps.alerts.services import Step
 from apps.common import audit, feed
 from apps.common.access import SYSTEM, Principal, PrincipalKind, grant_in, require
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
+from apps.common.db.scope import system_scope
 from apps.common.problems import Conflict, Forbidden, NotFound
-from apps.common.scope import system_scope
 from apps.common.times import rfc3339
 from apps.devices.models import Device
 from apps.tenancy.models import Building

@@ -9,8 +9,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
-from apps.common.ids import new_id
-from apps.common.scope import TenantManager
+from apps.common.db.ids import new_id
+from apps.common.db.scope import TenantManager
 from apps.devices.models import Device, Gateway
 from apps.tenancy.models import OwnedByOrganization, Room, Site
 

@@ -14,7 +14,7 @@ from apps.alerts.lifecycle import OPEN
 from apps.alerts.models import Alert, AlertStatus
 from apps.alerts.sight import CLOSED, NOWHERE, Sight, Where, sight, union, within
 from apps.common.access import Principal, grant_in
-from apps.common.pagination import Page, PageQuery, cut
+from apps.common.http.pagination import Page, PageQuery, cut
 from apps.common.problems import Forbidden, NotFound
 from apps.common.times import from_unix
 from apps.tenancy import selectors as tenancy

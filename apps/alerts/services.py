@@ -20,7 +20,7 @@ from apps.alerts.selectors import AlertNotFound, id_window
 from apps.alerts.sight import sight, within
 from apps.common import audit, feed
 from apps.common.access import Principal, PrincipalKind, require
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
 from apps.common.times import rfc3339
 
 _FEED_SQL: Final = "SELECT * FROM alert_feed_rows(%s, %s::uuid[], %s::timestamptz[])"

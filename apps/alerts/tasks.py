@@ -7,8 +7,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.alerts import drills
-from apps.common import partitions
-from apps.common.partitions import PartitionedTable
+from apps.common.db import partitions
+from apps.common.db.partitions import PartitionedTable
 
 HOT_MONTHS: Final = 24
 """Alerts stay queryable for two years; what is older is detached into the schema `retired`, never dropped."""

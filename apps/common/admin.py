@@ -5,8 +5,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.common import audit
+from apps.common.model_admin.scoped import ScopedAdmin
 from apps.common.models import AuditEntry
-from apps.common.scoped_admin import ScopedAdmin
 
 
 class OutcomeFilter(admin.SimpleListFilter):

@@ -9,4 +9,4 @@ class CommonConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell drf-spectacular how our bodies differ from DRF's, before it reads the first route."""
-        from apps.common import openapi_bodies  # noqa: F401, PLC0415
+        from apps.common.openapi import bodies  # noqa: F401, PLC0415

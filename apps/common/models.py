@@ -2,8 +2,8 @@
 
 from django.db import models
 
-from apps.common.ids import new_id
-from apps.common.scope import TenantManager, current_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import TenantManager, current_scope
 
 
 class OrganizationHead(models.Model):

@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from apps.common import health
+from apps.common.operations import health
 
 urlpatterns = [path("live", health.live), path("ready", health.ready)]

@@ -10,7 +10,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html_join
 
 from apps.common.access import Grant
-from apps.common.scoped_admin import ScopedAdmin
+from apps.common.model_admin.scoped import ScopedAdmin
 from apps.devices.models import Device, DeviceMetric, Gateway, GatewayBuilding, GatewayRule, Trouble
 from apps.devices.selectors import visible_troubles
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection, connections
 
 from apps.common import audit
-from apps.common.csv_tables import Column, Table
+from apps.common.csv.tables import Column, Table
 from apps.devices.device_table import claim_code, hardware_id
 
 

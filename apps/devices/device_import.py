@@ -15,10 +15,10 @@ from psycopg.errors import ForeignKeyViolation
 
 from apps.common import audit, feed
 from apps.common.access import Principal, require
-from apps.common.csv_doors import Imported
-from apps.common.csv_tables import BadCell, Faults, Line
+from apps.common.csv.endpoints import Imported
+from apps.common.csv.tables import BadCell, Faults, Line
+from apps.common.db.scope import rehearsed
 from apps.common.problems import NotFound
-from apps.common.scope import rehearsed
 from apps.devices import claims
 from apps.devices.device_table import DEVICES, VALUES, DeviceLine
 from apps.devices.models import Device, DeviceStatus

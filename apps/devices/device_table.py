@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from apps.common.access import Principal, require
-from apps.common.csv_tables import Column, Table, one_of, text, whole
+from apps.common.csv.tables import Column, Table, one_of, text, whole
 from apps.devices.models import Device, DeviceStatus
 
 CHUNK: Final = 500

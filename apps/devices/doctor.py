@@ -6,9 +6,9 @@ from typing import Final
 
 from django.db import DatabaseError, connections
 
-from apps.common.doctor_postgres import first_line
-from apps.common.findings import Finding, not_here, unwell, well
-from apps.common.scope import system_scope
+from apps.common.db.scope import system_scope
+from apps.common.operations.doctor_postgres import first_line
+from apps.common.operations.findings import Finding, not_here, unwell, well
 
 GATEWAY_LATE: Final = timedelta(minutes=15)
 """A gateway asks for its configuration every 5 minutes, also when nothing happens."""

@@ -14,8 +14,8 @@ from django.db import connection
 from apps.accounts import tokens
 from apps.accounts.principals import Named
 from apps.common.access import Grant, Principal, PrincipalKind
+from apps.common.db.scope import tenant_scope
 from apps.common.problems import Unauthenticated
-from apps.common.scope import tenant_scope
 from apps.common.times import from_unix
 from apps.devices.services import record_gateway_seen
 

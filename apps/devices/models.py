@@ -3,8 +3,8 @@
 from django.db import models
 from django.db.models.functions import Now
 
-from apps.common.ids import new_id
-from apps.common.scope import TenantManager
+from apps.common.db.ids import new_id
+from apps.common.db.scope import TenantManager
 from apps.tenancy.models import Building, OwnedByOrganization, Room
 
 

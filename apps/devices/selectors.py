@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
 from apps.common.access import Grant, Principal, require_anywhere
-from apps.common.pagination import Page, PageQuery, keyset_page
+from apps.common.http.pagination import Page, PageQuery, keyset_page
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, Trouble
 from apps.tenancy.occupancy import Extent
 

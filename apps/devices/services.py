@@ -11,9 +11,9 @@ from psycopg.errors import ForeignKeyViolation
 
 from apps.common import audit, feed
 from apps.common.access import Principal
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
+from apps.common.db.scope import current_scope
 from apps.common.problems import Conflict, NotFound
-from apps.common.scope import current_scope
 from apps.devices import trouble_kinds
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 

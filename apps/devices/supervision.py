@@ -13,8 +13,8 @@ from uuid import UUID
 import redis
 from django.db import connections
 
-from apps.common import heartbeats
-from apps.common.scope import system_scope
+from apps.common.db.scope import system_scope
+from apps.common.observability import heartbeats
 from apps.devices import services
 from apps.devices.trouble_kinds import (
     BUTTON_MISSING,

@@ -3,7 +3,8 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.common import sweeps, thinning
+from apps.common.operations import sweeps
+from apps.common.retention import thin
 from apps.devices import retention, supervision
 
 
@@ -11,8 +12,8 @@ from apps.devices import retention, supervision
 def thin_gateway_records() -> None:
     """Thin out what gateways sent, and the identifiers of their assertions."""
     now = timezone.now()
-    thinning.thin("gateway_events", retention.forget_old_events, now=now)
-    thinning.thin("gateway_assertions", retention.forget_used_assertions, now=now)
+    thin("gateway_events", retention.forget_old_events, now=now)
+    thin("gateway_assertions", retention.forget_used_assertions, now=now)
 
 
 @shared_task

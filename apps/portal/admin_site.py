@@ -10,7 +10,7 @@ from django.template.response import SimpleTemplateResponse
 from django.utils import timezone
 
 from apps.common.access import Principal
-from apps.common.admin_site import PortalSite
+from apps.common.model_admin.site import PortalSite
 from apps.tenancy import selectors
 
 

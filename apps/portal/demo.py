@@ -10,8 +10,8 @@ import msgspec
 
 from apps.accounts.models import Role
 from apps.accounts.services import people
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Room

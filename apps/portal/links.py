@@ -12,7 +12,7 @@ from apps.accounts.mail_budgets import TooManyMessages, source_of_request
 from apps.accounts.messages import is_address
 from apps.accounts.services import passwords
 from apps.common.access import Principal
-from apps.common.doors import open_door
+from apps.common.http.endpoints import open_door
 from apps.portal import security
 
 

@@ -4,8 +4,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps.common.doors import open_door
-from apps.common.problem_catalogue import catalogue
+from apps.common.http.endpoints import open_door
+from apps.common.http.problem_catalogue import catalogue
 
 
 @open_door

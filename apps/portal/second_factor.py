@@ -14,8 +14,8 @@ from apps.accounts.services import second_factors
 from apps.accounts.services.password_proof import WrongPassword
 from apps.accounts.services.second_factors import Enrolment, SecondFactorExists
 from apps.common.access import Principal, second_factor_due
-from apps.common.addresses import address_of
-from apps.common.own_pages import own_page
+from apps.common.http.addresses import address_of
+from apps.common.http.redirects import own_page
 from apps.common.problems import Forbidden, Invalid, TooManyRequests
 from apps.portal import security
 from apps.portal.views import signed_in

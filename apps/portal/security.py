@@ -1,4 +1,4 @@
-"""What a browser is told of every page of the portal, besides its sources (`apps/common/csp.py`)."""
+"""What a browser is told of every page of the portal, besides its sources (`apps/common/http/csp.py`)."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -13,7 +13,7 @@ from apps.alerts.selectors import AlertRow, alert_page, armed_buttons
 from apps.alerts.sight import NOWHERE, Where, sight
 from apps.common import feed
 from apps.common.access import Principal, grant_in
-from apps.common.pagination import MAX_LIMIT, PageQuery
+from apps.common.http.pagination import MAX_LIMIT, PageQuery
 from apps.common.problems import Forbidden
 from apps.devices.selectors import open_troubles
 from apps.portal.board import Picture

@@ -22,10 +22,10 @@ from apps.accounts.services.single_sign_on import IdentityNotLinked, SingleSignO
 from apps.alerts import services
 from apps.alerts.selectors import is_alarm_open
 from apps.common.access import Principal, second_factor_due
-from apps.common.addresses import address_of
-from apps.common.doors import open_door
-from apps.common.known_devices import known_device, remember_device
-from apps.common.own_pages import own_page
+from apps.common.http.addresses import address_of
+from apps.common.http.endpoints import open_door
+from apps.common.http.known_devices import known_device, remember_device
+from apps.common.http.redirects import own_page
 from apps.common.problems import Conflict, Forbidden, NotFound, TooManyRequests
 from apps.portal import security, selectors
 from apps.portal.board import board_context

@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from apps.common.access import Grant, Principal
-from apps.common.etags import etag_of
-from apps.common.scoped_admin import caller
-from apps.common.service_admin import ServiceAdmin, Values
+from apps.common.http.etags import etag_of
+from apps.common.model_admin.scoped import caller
+from apps.common.model_admin.services import ServiceAdmin, Values
 from apps.tenancy import organization_settings, services
 from apps.tenancy.api import serializers
 from apps.tenancy.documents import organization_document, place_document

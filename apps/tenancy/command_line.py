@@ -6,8 +6,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
 from apps.common import audit
-from apps.common.commands import REFUSED, reason
-from apps.common.scope import system_scope, tenant_scope
+from apps.common.db.scope import system_scope, tenant_scope
+from apps.common.operations.commands import REFUSED, reason
 from apps.tenancy.models import Organization
 
 

@@ -8,8 +8,8 @@ database (see the migrations), because Django's own do not know the second colum
 from django.db import models
 from django.db.models.functions import Now
 
-from apps.common.ids import new_id
-from apps.common.scope import TenantManager
+from apps.common.db.ids import new_id
+from apps.common.db.scope import TenantManager
 
 
 class OrganizationStatus(models.TextChoices):

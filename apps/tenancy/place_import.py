@@ -15,9 +15,9 @@ from django.utils import timezone as clock
 
 from apps.common import audit, feed
 from apps.common.access import Principal, require
-from apps.common.csv_doors import Imported
-from apps.common.csv_tables import Faults, Line
-from apps.common.scope import rehearsed
+from apps.common.csv.endpoints import Imported
+from apps.common.csv.tables import Faults, Line
+from apps.common.db.scope import rehearsed
 from apps.tenancy import selectors
 from apps.tenancy.models import Building, Floor, Place, Room, Site
 from apps.tenancy.place_index import Named, NoSuchPlace, PlaceIndex

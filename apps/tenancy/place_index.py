@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from apps.common.csv_tables import BadCell
+from apps.common.csv.tables import BadCell
 from apps.tenancy.models import Building, Floor, Place, Room, Site
 
 P = TypeVar("P", bound=Place)

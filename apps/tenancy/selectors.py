@@ -8,9 +8,9 @@ from uuid import UUID
 from django.db import connection, models
 
 from apps.common.access import Principal, require, require_anywhere
-from apps.common.pagination import Page, PageQuery, cut, keyset_page
+from apps.common.db.scope import widen_scope
+from apps.common.http.pagination import Page, PageQuery, cut, keyset_page
 from apps.common.problems import NotFound
-from apps.common.scope import widen_scope
 from apps.tenancy import organization_settings
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Place, Room, Site
 from apps.tenancy.occupancy import Extent

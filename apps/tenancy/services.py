@@ -12,9 +12,9 @@ from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from apps.common import audit, feed
 from apps.common.access import Principal, require, require_super_admin
-from apps.common.etags import require_match
+from apps.common.db.scope import widen_scope
+from apps.common.http.etags import require_match
 from apps.common.problems import Conflict, NotFound
-from apps.common.scope import widen_scope
 from apps.tenancy import organization_settings, selectors, settings_checks
 from apps.tenancy.documents import organization_document, place_document
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Place, Room, Site

@@ -6,7 +6,7 @@ from django import forms
 from msgspec import inspect
 from unfold import widgets
 
-from apps.common.service_admin import ServiceForm
+from apps.common.model_admin.services import ServiceForm
 from apps.tenancy import organization_settings
 from apps.tenancy.organization_settings import OrganizationSettings
 

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.test import Client
 
 from apps.accounts.services import sign_in
+from apps.common.db.scope import system_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope
 from tests.accounts.people import PASSWORD, Person
 
 

@@ -7,9 +7,9 @@ from uuid import UUID
 from apps.accounts.models import Membership, MembershipScope, Role, User, UserStatus
 from apps.accounts.services import people
 from apps.accounts.services.memberships import RoleAt, grant_places
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
+from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope, tenant_scope
 from apps.tenancy.models import Building, Organization, OrganizationStatus, Site
 
 PASSWORD = "correct horse battery staple"

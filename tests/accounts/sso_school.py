@@ -15,7 +15,7 @@ from django.utils import timezone
 from apps.accounts.models import Role, User
 from apps.accounts.services import identity_providers
 from apps.common.access import Grant, Principal, PrincipalKind
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer
 from tests.accounts.people import Person, make_person
 from tests.accounts.second_factor import JSON, Api

@@ -17,7 +17,7 @@ from apps.common.access import (
     require_anywhere,
     require_super_admin,
 )
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
 from apps.common.problems import Forbidden, NotFound
 
 SCHOOL, ELSEWHERE = new_id(), new_id()

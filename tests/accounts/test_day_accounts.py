@@ -15,7 +15,7 @@ from apps.accounts.services import sign_in
 from apps.accounts.services.day_accounts import LONGEST, USUAL
 from apps.accounts.services.sign_in import RefreshRefused
 from apps.common.access import allows
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
 from apps.common.times import rfc3339
 from tests.accounts import post_office
 from tests.accounts.callers import audited, nobody, problem, send

@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import Invitation, Membership, Role, User
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.common.times import rfc3339
 from tests.accounts import post_office
 from tests.accounts.callers import audited, nobody, problem, send

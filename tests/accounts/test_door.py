@@ -20,8 +20,8 @@ from apps.accounts import principals, tokens
 from apps.accounts.models import User, UserStatus
 from apps.accounts.services import sign_in
 from apps.common.access import Principal, PrincipalKind
-from apps.common.api import organization_of, principal_of
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
+from apps.common.http.api import organization_of, principal_of
 from tests.accounts.people import (
     PASSWORD,
     Person,

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import Proof, ProofPurpose, Role, User, UserStatus
 from apps.accounts.services import proofs
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.accounts.callers import app_of, audited, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_status
 from tests.accounts.post_office import TextMessages, letters, link, work

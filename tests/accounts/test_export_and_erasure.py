@@ -24,9 +24,9 @@ from apps.accounts.models import (
 from apps.accounts.services import account, invitations, people, push, sign_in
 from apps.accounts.services.memberships import RoleAt
 from apps.alerts.models import AlertEvent, AlertNote
+from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry, AuditPersonal, IdempotencyKey
 from apps.common.problems import Unauthenticated
-from apps.common.scope import system_scope, tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import app_of, audited, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, end_membership, make_person

@@ -12,8 +12,8 @@ from apps.accounts.grants import WHILE_SUSPENDED, effective_permissions, person_
 from apps.accounts.models import Membership, MembershipScope, Permission, Role, SignIn, SignInKind, User, UserStatus
 from apps.accounts.services import people, sign_in
 from apps.common.access import Grant, Places, allows
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Building, OrganizationStatus
 from tests.accounts.people import (
     Person,

@@ -11,8 +11,8 @@ from django.test import Client
 
 from apps.accounts import tokens
 from apps.accounts.models import RefreshToken, User, UserStatus
+from apps.common.db.scope import system_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope
 from tests.accounts.people import PASSWORD, Person, set_status, trail
 
 

@@ -16,9 +16,9 @@ from apps.accounts import messages
 from apps.accounts.mail_budgets import BUDGETS, Message, TooManyMessages, spend
 from apps.accounts.models import Role
 from apps.accounts.typed_names import LONGEST, as_text, in_subject
-from apps.common import bus
-from apps.common.addresses import source_of
-from apps.common.scope import tenant_scope
+from apps.common import valkey
+from apps.common.db.scope import tenant_scope
+from apps.common.http.addresses import source_of
 from apps.tenancy.models import Organization
 from tests.accounts.callers import send
 from tests.accounts.people import PASSWORD, Person, make_person
@@ -125,9 +125,9 @@ def test_every_message_has_a_budget_for_its_school() -> None:
 @pytest.fixture
 def no_valkey(settings: Settings) -> Iterator[None]:
     settings.VALKEY_URL = "unix:///nowhere/valkey.sock"
-    bus.client.cache_clear()
+    valkey.client.cache_clear()
     yield
-    bus.client.cache_clear()
+    valkey.client.cache_clear()
 
 
 @pytest.mark.usefixtures("no_valkey")

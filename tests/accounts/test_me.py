@@ -8,8 +8,8 @@ from django.utils import timezone
 from apps.accounts.models import Membership, MembershipScope, Role, User
 from apps.accounts.services import people, sign_in
 from apps.accounts.services.memberships import RoleAt, grant_places
+from apps.common.db.scope import tenant_scope
 from apps.common.feed import since
-from apps.common.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import app_of, audited, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, make_site

@@ -5,8 +5,8 @@ from django.test import Client
 
 from apps.accounts.grants import person_principal
 from apps.accounts.models import BuildingGrant, Membership, MembershipScope, Role, User, UserStatus
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from tests.accounts.callers import audited, problem, send
 from tests.accounts.told import told
 from tests.cloud.connections import at_once

@@ -6,7 +6,7 @@ import pytest
 
 from apps.accounts.models import Membership, Role, User
 from apps.accounts.oidc import CLOCKS_APART
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import Issuer
 from tests.accounts.people import Person
 from tests.accounts.sso_school import School, google

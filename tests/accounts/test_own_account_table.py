@@ -15,7 +15,7 @@ from apps.accounts.grants import person_principal
 from apps.accounts.models import MembershipScope, PushRegistration, Role, User
 from apps.accounts.services import day_accounts, people, push, sign_in
 from apps.accounts.services.memberships import RoleAt
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import Issuer
 from tests.accounts.people import PASSWORD, Person, make_person
 from tests.accounts.second_factor import Api

@@ -5,10 +5,10 @@ import pytest
 from apps.accounts.models import Membership, Role, User
 from apps.accounts.services import people
 from apps.accounts.services.people import AlreadyMember, EmailTaken
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
+from apps.common.db.scope import ScopeError, tenant_scope
 from apps.common.models import AuditEntry
 from apps.common.problems import Invalid
-from apps.common.scope import ScopeError, tenant_scope
 from tests.accounts.people import PASSWORD, Person, make_person
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from apps.accounts.models import BuildingGrant, Invitation, Membership, MembershipScope, Role, SiteGrant, User
 from apps.accounts.services import memberships, people
 from apps.accounts.services.memberships import RoleAt
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_school
 from tests.tenancy.callers import Caller, admin_of, member, refused, trail
 from tests.tenancy.tables import counts, exported, faults, rows, sent

@@ -9,8 +9,8 @@ from apps.accounts.grants import person_principal
 from apps.accounts.models import Role, User
 from apps.accounts.selectors import permissions_of
 from apps.common.access import allows
+from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope, tenant_scope
 from tests.accounts.callers import problem, send
 from tests.cloud.school import Person, make_person, make_school
 from tests.matrix.callers import ROLE_TABLE

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role, User
 from apps.accounts.services import invitations
 from apps.accounts.services.memberships import RoleAt
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import app_of, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_organization_status

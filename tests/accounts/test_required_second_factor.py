@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.models import Role, User
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization
 from tests.accounts.people import PASSWORD, Person, make_person
 from tests.accounts.second_factor import Api, code

@@ -17,8 +17,8 @@ from apps.accounts.grants import person_principal
 from apps.accounts.models import Membership, Role, ServiceToken, SignIn, SignInKind, User, Visit
 from apps.accounts.services import sign_in
 from apps.common.access import Principal
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization
 from tests.accounts.people import make_person
 from tests.cloud.full_school import make_full_school

@@ -16,8 +16,8 @@ from apps.accounts.services import second_factors
 from apps.accounts.throttle import SECOND_FACTOR, LoginThrottle
 from apps.alerts.models import Alert
 from apps.common.access import Principal, PrincipalKind
+from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope, tenant_scope
 from apps.tenancy.models import Organization
 from tests.accounts.people import PASSWORD, Person, make_person, set_status
 from tests.accounts.second_factor import JSON, Api, Passkey, code

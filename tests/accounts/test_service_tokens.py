@@ -19,8 +19,8 @@ from apps.accounts.models import Permission, Role, ServiceToken, User
 from apps.accounts.people_only import PEOPLE_ONLY
 from apps.accounts.principals import principal_from_bearer
 from apps.accounts.services.service_tokens import LONGEST
+from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope, tenant_scope
 from apps.tenancy.models import OrganizationStatus
 from tests.accounts.people import Person, end_membership, make_person, make_site, set_organization_status
 from tests.cloud.school import make_person as make_caller

@@ -21,9 +21,9 @@ from apps.accounts.services import sign_in
 from apps.accounts.services.sign_in import RefreshRefused, TokenPair
 from apps.accounts.tasks import forget_sign_ins
 from apps.common.access import PrincipalKind
-from apps.common.scope import system_scope
-from apps.common.thinning import Forget
-from apps.common.user_agents import UNKNOWN, device_text
+from apps.common.db.scope import system_scope
+from apps.common.http.user_agents import UNKNOWN, device_text
+from apps.common.retention import Forget
 from tests.accounts.people import PASSWORD, Person, make_person, trail
 
 SESSIONS = "/api/v1/me/sessions"

@@ -34,8 +34,8 @@ from apps.accounts.models import Membership, Role, SignIn, User, UserStatus
 from apps.accounts.services import people, service_tokens, sign_in
 from apps.accounts.services.sign_in import REUSE_GRACE, RefreshRefused, RefreshReused
 from apps.common.access import Grant, Principal, PrincipalKind
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 
 ACCESS: Final = timedelta(minutes=15)
@@ -357,7 +357,7 @@ class Doors(RuleBasedStateMachine):
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
     """A line for each answer hides what failed."""
-    loggers = [logging.getLogger(name) for name in ("django.request", "apps.common.requests")]
+    loggers = [logging.getLogger(name) for name in ("django.request", "apps.common.http.requests")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

@@ -22,8 +22,8 @@ from apps.accounts.models import (
     Visit,
 )
 from apps.accounts.services import identity_providers, people
+from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope, tenant_scope
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer, running
 from tests.accounts.people import PASSWORD, Person, end_membership, make_person
 from tests.accounts.second_factor import JSON, Api

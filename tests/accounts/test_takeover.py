@@ -12,8 +12,8 @@ from apps.accounts.models import Invitation, Membership, Role, User
 from apps.accounts.services import account, invitations, memberships, people
 from apps.accounts.services.memberships import RoleAt
 from apps.common.access import Principal
+from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
-from apps.common.scope import tenant_scope
 from tests.accounts.callers import app_of, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person
 from tests.accounts.post_office import letters, link

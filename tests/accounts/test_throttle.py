@@ -19,9 +19,9 @@ from apps.accounts.services import day_accounts, sign_in
 from apps.accounts.services.memberships import RoleAt
 from apps.accounts.services.sign_in import WrongCredentials
 from apps.accounts.throttle import PASSWORD, SECOND_FACTOR, Limits, LoginThrottle, TooManyGuesses
-from apps.common import bus
-from apps.common.addresses import address_of, source_of
-from apps.common.scope import tenant_scope
+from apps.common import valkey
+from apps.common.db.scope import tenant_scope
+from apps.common.http.addresses import address_of, source_of
 from tests.accounts.people import PASSWORD as RIGHT
 from tests.accounts.people import Person, make_person
 from tests.accounts.post_office import link
@@ -55,7 +55,7 @@ def wait(email: str, address: str, *, device: str | None = None, limits: Limits 
 def wait_now(email: str, address: str, *, device: str | None, limits: Limits) -> float:
     """Seconds that the next try would wait; without trying."""
     tried = LoginThrottle(account=email, address=address, device=device, limits=limits)
-    return max(float(bus.client().pttl(key)) for key in tried._keys[2::2]) / 1000
+    return max(float(valkey.client().pttl(key)) for key in tried._keys[2::2]) / 1000
 
 
 def refused(call: Callable[[], Any]) -> Any:
@@ -332,15 +332,15 @@ def test_wrong_day_codes_keep_no_newcomer_out(person: Person, address: str) -> N
 @pytest.fixture
 def no_valkey(settings: Settings) -> Iterator[None]:
     settings.VALKEY_URL = "unix:///nowhere/valkey.sock"
-    bus.client.cache_clear()
+    valkey.client.cache_clear()
     yield
-    bus.client.cache_clear()
+    valkey.client.cache_clear()
 
 
 @pytest.mark.usefixtures("no_valkey")
 def test_people_sign_in_while_valkey_is_away(person: Person, address: str) -> None:
     with pytest.raises(redis.RedisError):
-        bus.client().ping()
+        valkey.client().ping()
     assert sign_in.login(email=person.email, password=RIGHT, address=address).access
     with pytest.raises(WrongCredentials):
         sign_in.login(email=person.email, password="wrong", address=address)

@@ -21,7 +21,7 @@ from apps.accounts.key_ring import key_ring
 from apps.accounts.signing_keys import base64url, signing_key
 from apps.accounts.tokens import TokenRefused
 from apps.common.access import PrincipalKind
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
 
 NOW = datetime(2026, 9, 1, 8, 15, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)

@@ -6,8 +6,8 @@ import pytest
 
 from apps.accounts.models import Membership, Role, User
 from apps.accounts.services import people
-from apps.common.ids import new_id
-from apps.common.scope import system_scope, tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import system_scope, tenant_scope
 from tests.accounts.callers import audited, problem, send
 from tests.accounts.told import told
 from tests.cloud.school import Person, School, make_person, make_school

@@ -9,9 +9,9 @@ from django.utils import timezone
 from apps.accounts.grants import person_principal
 from apps.accounts.models import Role, User, Visit
 from apps.accounts.services.visits import LONGEST
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import tenant_scope
 from apps.common.times import rfc3339
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import audited, problem, send

@@ -3,8 +3,8 @@
 import json
 from uuid import UUID
 
+from apps.common.db.scope import tenant_scope
 from apps.common.feed import since
-from apps.common.scope import tenant_scope
 
 
 def told(organization: UUID, resource: str) -> list[str]:

@@ -1,9 +1,9 @@
 """Waits after wrong answers, ended as time alone would end them."""
 
 from apps.accounts.throttle import LoginThrottle
-from apps.common import bus
+from apps.common import valkey
 
 
 def end_waits(tried: LoginThrottle) -> None:
     """The count stays as it is."""
-    bus.client().delete(*tried._keys[2::2])
+    valkey.client().delete(*tried._keys[2::2])

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import Role, User
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from contracts import permissions
 from tests.cloud.full_school import make_full_school
 from tests.cloud.school import School, make_person, make_school, raise_alert

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, MembershipScope, Role, User
 from apps.alerts.models import Alert
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.devices.models import Device
 from apps.devices.services import raise_trouble
 from apps.tenancy.models import Organization, Room, Site

@@ -8,8 +8,8 @@ from django.test import Client
 
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role, SiteGrant, User
 from apps.alerts.models import Alert
+from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry, FeedEvent
-from apps.common.scope import tenant_scope
 from apps.tenancy import organization_settings
 from apps.tenancy.models import Building, Floor, Organization, Site
 from tests.cloud.school import School, make_person, make_school, raise_alert

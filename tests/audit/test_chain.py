@@ -6,11 +6,12 @@ from uuid import UUID
 import pytest
 from django.db import DatabaseError, connections, transaction
 
-from apps.common import audit, audit_chain
-from apps.common.audit_verify import Fault
-from apps.common.ids import new_id
+from apps.common import audit
+from apps.common.audit import chain
+from apps.common.audit.verification import Fault
+from apps.common.db.ids import new_id
+from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope, tenant_scope
 from tests.audit.trail import entries, seal_all, tamper, verify
 
 MANY = 100_000
@@ -123,7 +124,7 @@ def test_a_right_hash_does_not_hide_an_inserted_row(organization: UUID, trail: l
     if before.seq != 4:
         before, made = made, before
     assert before.hash is not None and made.sealed_at is not None
-    right = audit_chain.link(bytes(before.hash), made, seq=5, sealed_at=made.sealed_at)
+    right = chain.link(bytes(before.hash), made, seq=5, sealed_at=made.sealed_at)
     tamper("UPDATE audit_entries SET hash = %s WHERE id = %s", right, forged)
     found = verify(organization)
     assert found and (found.fault, found.position, found.entry) == (Fault.INSERTED, 5, forged)

@@ -13,9 +13,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.common import audit_heads
-from apps.common.ids import new_id
-from apps.common.scope import system_scope
+from apps.common.audit import checkpoints
+from apps.common.db.ids import new_id
+from apps.common.db.scope import system_scope
 from apps.tenancy.models import Organization
 from tests.audit.test_chain import fill
 from tests.audit.trail import tamper
@@ -85,7 +85,7 @@ def test_for_a_program_each_chain_is_a_line_of_json(organization: UUID, trail: l
 
 
 def test_a_tail_that_was_cut_is_seen_from_the_stored_heads(organization: UUID, trail: list[UUID]) -> None:
-    audit_heads.store_if_due(timezone.now())
+    checkpoints.store_if_due(timezone.now())
     tamper("DELETE FROM audit_entries WHERE id = ANY(%s)", trail[7:])
     code, text = verify("--organization", str(organization))
     assert code == 1
@@ -101,7 +101,7 @@ def test_a_head_that_another_key_signed_is_forged_until_that_key_is_named(
     public = tmp_path / "public.pem"
     public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     settings.AUDIT_KEY_FILE = older
-    name = audit_heads.store_if_due(timezone.now())
+    name = checkpoints.store_if_due(timezone.now())
     assert name is not None
     settings.AUDIT_KEY_FILE = ours
     code, text = verify("--organization", str(organization))
@@ -136,7 +136,7 @@ def test_organization_can_be_named_by_its_slug() -> None:
 
 
 def test_chain_that_was_removed_as_a_whole_is_broken_and_not_unknown(organization: UUID, trail: list[UUID]) -> None:
-    audit_heads.store_if_due(timezone.now())
+    checkpoints.store_if_due(timezone.now())
     tamper("DELETE FROM audit_entries WHERE id = ANY(%s)", trail)
     code, text = verify("--organization", str(organization))
     assert code == 1

@@ -7,20 +7,20 @@ from uuid import UUID
 
 from django.db import connections
 
-from apps.common import audit_chain, audit_verify
-from apps.common.audit_heads import HeadsFile
-from apps.common.audit_verify import Break
+from apps.common.audit import chain, verification
+from apps.common.audit.checkpoints import HeadsFile
+from apps.common.audit.verification import Break
+from apps.common.db.scope import system_scope
 from apps.common.models import AuditEntry, AuditPersonal
-from apps.common.scope import system_scope
 
 
 def seal_all() -> None:
-    while audit_chain.seal():
+    while chain.seal():
         pass
 
 
 def verify(organization: UUID | None, *files: HeadsFile) -> Break | None:
-    return audit_verify.verify(organization, files, lambda _: None).broken
+    return verification.verify(organization, files, lambda _: None).broken
 
 
 def entries(organization: UUID | None) -> list[AuditEntry]:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from apps.accounts.models import Role, User
 from apps.accounts.services import people
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_school
 from tests.cloud.server import Server, running_server
 from tests.matrix.own_things import email_secret, invitation_secret, reset_secret

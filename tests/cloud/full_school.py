@@ -20,8 +20,8 @@ from apps.accounts.models import (
 from apps.accounts.services.memberships import RoleAt, grant_places
 from apps.alerts.models import Alert, AlertNote, Incident
 from apps.common import audit
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, DeviceMetric, GatewayAssertion, GatewayRule
 from tests.cloud.school import School, arm, make_person, make_school, raise_alert

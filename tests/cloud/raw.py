@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from django.db import DatabaseError, connections, transaction
 from psycopg import sql
 
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.cloud.catalogue import Relation
 
 DENIED: Final = "42501"

@@ -19,8 +19,8 @@ from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.models import AlertKey
 from apps.common import feed
 from apps.common.access import Grant, Principal, PrincipalKind
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.gateways import PERMISSIONS
 from apps.tenancy import services as tenancy

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from apps.accounts.models import Role
 from apps.alerts.models import Alert, AlertStatus
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from contracts.validation import problems
 from tests.cloud.school import (
     Person,

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Role, User
 from apps.alerts.ingest import service
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from contracts.validation import problems
 from tests.cloud.school import (
     JsonObject,

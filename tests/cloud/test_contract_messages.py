@@ -22,9 +22,9 @@ from apps.alerts.ingest import service
 from apps.alerts.ingest.core import read_core
 from apps.alerts.ingest.messages import decode_event
 from apps.alerts.models import Alert
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.common.problems import Problem
-from apps.common.scope import tenant_scope
 from apps.common.times import rfc3339
 from apps.devices import services as devices
 from apps.devices.models import Device, DeviceStatus, GatewayRule, Trouble

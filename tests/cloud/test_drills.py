@@ -18,10 +18,10 @@ from apps.alerts import drills
 from apps.alerts.models import Alert, AlertEvent
 from apps.alerts.tasks import end_drills
 from apps.common import feed
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.common.feed import Audience
-from apps.common.ids import new_id
 from apps.common.models import AuditEntry
-from apps.common.scope import tenant_scope
 from apps.devices.models import Device, Trouble
 from apps.tenancy import services as tenancy
 from contracts import permissions

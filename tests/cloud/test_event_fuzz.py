@@ -12,8 +12,8 @@ from django.utils import timezone
 from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.models import AlertKey
+from apps.common.db.scope import tenant_scope
 from apps.common.problems import Invalid
-from apps.common.scope import tenant_scope
 from contracts.validation import problems
 from tests.cloud.school import JsonObject, School, hops, make_school, pressed_again, raised
 

@@ -14,11 +14,11 @@ import redis
 from django.db import connections
 from pytest_django import Settings
 
-from apps.common import bus, feed
-from apps.common.feed import Audience, FeedMessage
-from apps.common.ids import new_id
-from apps.common.relay import ADVISORY_LOCK, Relay, publish_unsent
-from apps.common.scope import system_scope, tenant_scope
+from apps.common import feed, valkey
+from apps.common.db.ids import new_id
+from apps.common.db.scope import system_scope, tenant_scope
+from apps.common.feed import Audience, FeedMessage, bus
+from apps.common.feed.relay import ADVISORY_LOCK, Relay, publish_unsent
 from apps.devices.services import announce_troubles
 from contracts.validation import problems
 from tests.cloud.connections import at_once
@@ -235,7 +235,7 @@ def test_several_organizations_in_one_transaction_do_not_deadlock(reverse: bool)
 @contextmanager
 def listening(organization: UUID) -> Iterator[redis.client.PubSub]:
     """Subscribed to what the relay publishes of one organization."""
-    own_client = bus.client.__wrapped__()
+    own_client = valkey.client.__wrapped__()
     with own_client, own_client.pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
         channel.subscribe(bus.feed_channel(organization))
         assert channel.get_message(timeout=WAIT_SECONDS) is None  # the confirmation, which is left out
@@ -281,7 +281,7 @@ def test_with_the_bus_gone_nothing_leaves_the_outbox(settings: Settings, tmp_pat
     with listening(organization) as channel:
         there = settings.VALKEY_URL
         settings.VALKEY_URL = f"unix://{tmp_path}/nobody"
-        bus.client.cache_clear()
+        valkey.client.cache_clear()
         try:
             say(organization, "one")
             with pytest.raises(redis.RedisError):
@@ -290,7 +290,7 @@ def test_with_the_bus_gone_nothing_leaves_the_outbox(settings: Settings, tmp_pat
             assert unsent(organization) == 2
         finally:
             settings.VALKEY_URL = there
-            bus.client.cache_clear()
+            valkey.client.cache_clear()
         publish_all()
         assert heard(channel, organization) == ["one", "two"]
     assert unsent(organization) == 0

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from apps.accounts.models import Role
 from apps.alerts.models import AlertEvent
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, Trouble
 from tests.cloud.school import (

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db import connections, models
 from psycopg import sql
 
-from apps.common.scope import ScopeError, system_scope, tenant_scope
+from apps.common.db.scope import ScopeError, system_scope, tenant_scope
 from tests.cloud.catalogue import relations, tenant_tables
 from tests.cloud.raw import DENIED, as_app, attempt, names, print_of
 from tests.cloud.school import School

@@ -17,8 +17,8 @@ from apps.alerts import lifecycle
 from apps.alerts.lifecycle import Act, IllegalTransition, Outcome
 from apps.alerts.models import Alert, AlertEvent, AlertStatus
 from apps.common import feed
+from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import tenant_scope
 from contracts import alert_types
 from contracts.validation import problems
 from tests.cloud.connections import at_once

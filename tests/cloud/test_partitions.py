@@ -14,9 +14,9 @@ from django.utils import timezone
 from apps.accounts.models import Role
 from apps.alerts.models import Alert, AlertEvent
 from apps.alerts.tasks import TABLES, keep_partitions
-from apps.common import partitions
-from apps.common.partitions import MONTHS_AHEAD, PartitionedTable
-from apps.common.scope import system_scope, tenant_scope
+from apps.common.db import partitions
+from apps.common.db.partitions import MONTHS_AHEAD, PartitionedTable
+from apps.common.db.scope import system_scope, tenant_scope
 from tests.cloud.catalogue import relations
 from tests.cloud.school import Person, School, make_person, raise_alert
 

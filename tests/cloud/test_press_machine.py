@@ -32,8 +32,8 @@ from apps.alerts.ingest import service
 from apps.alerts.lifecycle import OPEN
 from apps.alerts.models import Alert, AlertEvent, AlertKey, DrillArm
 from apps.common.access import Principal
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from tests.cloud.school import JsonObject, School, hops, make_person, make_school, raised, rfc3339
 

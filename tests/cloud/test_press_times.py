@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Role
 from apps.alerts.models import Alert
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.cloud.school import (
     JsonObject,
     Person,

@@ -13,10 +13,10 @@ from apps.alerts.models import Alert, AlertStatus
 from apps.alerts.selectors import AlertNotFound, alert_document, alert_page
 from apps.alerts.sight import sight
 from apps.common.access import Grant, Pair, Places, Principal, PrincipalKind
-from apps.common.ids import new_id
-from apps.common.pagination import PageQuery
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
+from apps.common.http.pagination import PageQuery
 from apps.common.problems import Forbidden
-from apps.common.scope import tenant_scope
 from tests.cloud.school import School, device_name, make_person, make_school, raise_alert
 from tests.matrix.things import alert_elsewhere
 

@@ -7,9 +7,9 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from apps.common import feed, thinning
+from apps.common import feed, retention
+from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope, tenant_scope
 from apps.devices.models import GatewayAssertion, GatewayEvent
 from apps.devices.tasks import thin_gateway_records
 from tests.cloud.school import School, raise_alert, raised, send
@@ -48,7 +48,7 @@ def test_a_cursor_never_meets_a_hole(school: School) -> None:
     fill(organization, 100)
     owner("UPDATE feed_events SET created_at = now() WHERE organization_id = %s AND seq > 90", organization)
     owner("UPDATE feed_events SET sent_at = NULL WHERE organization_id = %s AND seq = 40", organization)
-    thinning.thin("feed", feed.forget_old, now=timezone.now())
+    retention.thin("feed", feed.forget_old, now=timezone.now())
     assert left(organization) == [40, *range(91, 101)]
     with tenant_scope([organization]):
         for known in (91, 95, 100):
@@ -58,7 +58,7 @@ def test_a_cursor_never_meets_a_hole(school: School) -> None:
                 feed.require_resumable(organization, unknown)
     owner("UPDATE feed_events SET created_at = now() - interval '31 days' WHERE organization_id = %s", organization)
     owner("UPDATE feed_events SET sent_at = now() WHERE organization_id = %s", organization)
-    thinning.thin("feed", feed.forget_old, now=timezone.now())
+    retention.thin("feed", feed.forget_old, now=timezone.now())
     with tenant_scope([organization]):
         feed.require_resumable(organization, 100)
 
@@ -67,7 +67,7 @@ def test_a_cursor_never_meets_a_hole(school: School) -> None:
 def test_what_was_not_published_or_is_young_stays(school: School, change: str) -> None:
     fill(school.organization, 10)
     owner(f"UPDATE feed_events SET {change} WHERE organization_id = %s AND seq = 3", school.organization)
-    thinning.thin("feed", feed.forget_old, now=timezone.now())
+    retention.thin("feed", feed.forget_old, now=timezone.now())
     assert left(school.organization) == [3, 10], "and the head"
     owner("UPDATE feed_events SET sent_at = now() WHERE organization_id = %s", school.organization)
 
@@ -76,7 +76,7 @@ def test_a_purge_is_in_the_audit_trail_with_its_count(school: School) -> None:
     """A purge writes an audit row with range, count and rule."""
     fill(school.organization, 8)
     now = timezone.now()
-    deleted = thinning.thin("feed", feed.forget_old, now=now)
+    deleted = retention.thin("feed", feed.forget_old, now=now)
     with system_scope():
         entry = AuditEntry.objects.filter(action="retention.thinned", target_kind="feed").latest("at")
     assert entry.detail == {"count": deleted, "before": now.isoformat()} and deleted >= 7

@@ -15,8 +15,8 @@ from django.utils import timezone
 from apps.accounts.models import Role
 from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.models import Alert
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from contracts import ROOT
 from tests.cloud.school import JsonObject, School, make_person, make_school, raise_alert, raise_alerts, raised, rfc3339
 from tests.cloud.school import send as send_events

@@ -11,7 +11,7 @@ from django.db import connection, connections, transaction
 from django.test import Client
 
 from apps.common import feed
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_school, raised
 
 pytestmark = pytest.mark.usefixtures("database")

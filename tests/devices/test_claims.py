@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from apps.common.scope import system_scope
+from apps.common.db.scope import system_scope
 from apps.devices.models import DeviceClaim
 from tests.cloud.school import School, device_name, make_school
 from tests.devices.test_device_tables import devices, imports

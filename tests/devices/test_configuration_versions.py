@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Role
 from apps.common import feed
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.configuration import Configuration, build_configuration
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayRule

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.models import Role
-from apps.common.csv_doors import Imported
+from apps.common.csv.endpoints import Imported
+from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
-from apps.common.scope import tenant_scope
 from apps.common.text import single_line
 from apps.devices import device_import
 from apps.devices.models import Device, DeviceStatus, Gateway

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.common.times import rfc3339
 from apps.devices.models import Trouble
 from apps.devices.services import raise_trouble

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, MembershipScope, Role
 from apps.accounts.services.memberships import RoleAt, grant_places
-from apps.common import bus, feed, heartbeats
-from apps.common.scope import tenant_scope
+from apps.common import feed, valkey
+from apps.common.db.scope import tenant_scope
+from apps.common.observability import heartbeats
 from apps.devices import services as devices
 from apps.devices import supervision
 from apps.devices.models import Device, Gateway
@@ -279,7 +280,7 @@ def test_a_part_of_the_cloud_that_stands_still_is_a_trouble_of_every_school(
         supervision.sweep(now + timedelta(seconds=131))
         assert not stands_still()
     finally:
-        bus.client().delete("safesignal:heartbeat:beat")
+        valkey.client().delete("safesignal:heartbeat:beat")
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import json
 import logging
 
-from apps.common.logs import JsonLines
+from apps.common.observability.logs import JsonLines
 
 
 class Lines(logging.Handler):

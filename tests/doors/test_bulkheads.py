@@ -20,7 +20,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.accounts.models import Role
-from apps.common.body_limits import ANONYMOUS_BYTES, ORDINARY_BYTES
+from apps.common.http.body_limits import ANONYMOUS_BYTES, ORDINARY_BYTES
 from apps.common.problems import ERRORS_SHOWN
 from safesignal.lanes import Lane, lane_of
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised

@@ -16,8 +16,9 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from apps.common import bus, heartbeats
-from apps.common.relay import HEARTBEAT, Relay, publish_unsent
+from apps.common import valkey
+from apps.common.feed.relay import HEARTBEAT, Relay, publish_unsent
+from apps.common.observability import heartbeats
 from contracts import ROOT
 from tests.cloud.school import School, make_school
 from tests.environment import PLACE
@@ -65,11 +66,11 @@ def doctor(*arguments: str, **environment: str) -> Report:
 @pytest.fixture
 def all_at_work() -> Iterator[None]:
     """Relay, beat and gateways have just shown themselves, nothing waits, heads are stored, no button is in service."""
-    from apps.common import audit_heads
+    from apps.common.audit import checkpoints
 
     for name in ("beat", HEARTBEAT):
         heartbeats.show(name, timezone.now() + A_BUSY_MACHINE)
-    audit_heads.store_if_due(timezone.now())
+    checkpoints.store_if_due(timezone.now())
     with connections["owner"].cursor() as cursor:
         cursor.execute("UPDATE gateways SET last_seen_at = %s", [timezone.now() + A_BUSY_MACHINE])
         cursor.execute(OUT_OF_SERVICE)
@@ -80,7 +81,7 @@ def all_at_work() -> Iterator[None]:
     with connections["owner"].cursor() as cursor:
         cursor.execute("UPDATE devices SET status = 'active' WHERE id = ANY(%s)", [others])
     for name in ("beat", HEARTBEAT):
-        bus.client().delete(f"safesignal:heartbeat:{name}")
+        valkey.client().delete(f"safesignal:heartbeat:{name}")
 
 
 @pytest.mark.usefixtures("all_at_work")
@@ -172,7 +173,7 @@ def test_who_gave_no_sign_of_life_for_long_is_found() -> None:
 
 
 def test_a_relay_at_work_shows_itself() -> None:
-    bus.client().delete(f"safesignal:heartbeat:{HEARTBEAT}")
+    valkey.client().delete(f"safesignal:heartbeat:{HEARTBEAT}")
     asked, before = iter([False, False, True, True]), timezone.now()
     Relay(lambda: next(asked)).run()
     last = heartbeats.last(HEARTBEAT)

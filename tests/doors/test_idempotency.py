@@ -14,10 +14,10 @@ from django.utils import timezone
 from apps.accounts.grants import person_principal
 from apps.accounts.models import Membership, MembershipScope, Role, SignIn
 from apps.accounts.services.memberships import RoleAt, grant_places
-from apps.common import idempotency
 from apps.common.access import Principal, PrincipalKind, rights_of
+from apps.common.db.scope import system_scope, tenant_scope
+from apps.common.http import idempotency
 from apps.common.models import AuditEntry, IdempotencyKey
-from apps.common.scope import system_scope, tenant_scope
 from apps.common.tasks import forget_idempotency_keys
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert
 from tests.doors.test_bad_input import problem

@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.models import Role
-from apps.common.logs import JsonLines, redact
+from apps.common.observability.logs import JsonLines, redact
 from tests.accounts.conftest import FastBcrypt
 from tests.accounts.people import PASSWORD, make_person
 from tests.cloud.school import make_school, raise_alert

@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.models import Role
-from apps.common.relay import publish_unsent
+from apps.common.feed.relay import publish_unsent
 from tests.cloud.school import School, make_person, raise_alert
 
 

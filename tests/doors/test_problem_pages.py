@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import get_resolver
 
-from apps.common.problem_catalogue import PAGE_HEAD, catalogue, markdown
+from apps.common.http.problem_catalogue import PAGE_HEAD, catalogue, markdown
 from apps.common.problems import Problem
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ from pytest_django import Settings
 
 from apps.accounts.models import Membership, Role, User
 from apps.accounts.services import sign_in
-from apps.common import bus
-from apps.common.scope import tenant_scope
+from apps.common import valkey
+from apps.common.db.scope import tenant_scope
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised
 from tests.doors.test_bad_input import problem
 
@@ -146,9 +146,9 @@ def test_raising_an_alarm_is_never_refused(limits: dict[str, int], school: Schoo
 @pytest.fixture
 def without_valkey(settings: Settings) -> Iterator[None]:
     settings.VALKEY_URL = "unix:///nowhere/valkey?db=0"
-    bus.client.cache_clear()
+    valkey.client.cache_clear()
     yield
-    bus.client.cache_clear()
+    valkey.client.cache_clear()
 
 
 @pytest.mark.usefixtures("without_valkey")
@@ -164,7 +164,7 @@ def test_valkey_is_told_nobodys_name_or_address(limits: dict[str, int], operator
     address = client.defaults["REMOTE_ADDR"]
     client.get(ORGANIZATIONS)
     operator.client.get(ORGANIZATIONS)
-    keys = str(bus.client().keys("safesignal:rate:*"))
+    keys = str(valkey.client().keys("safesignal:rate:*"))
     assert "safesignal:rate:address:" in keys
     for told in (str(operator.id), str(school.organization), address):
         assert told not in keys

@@ -9,9 +9,9 @@ from django.db import connections
 from django.test import Client
 
 from apps.accounts.models import Role
-from apps.common import request_ids
+from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import tenant_scope
+from apps.common.observability import request_ids
 from safesignal.celery import app
 from tests.cloud.school import School, make_person, raise_alert
 from tests.doors.log_lines import Lines

@@ -53,7 +53,7 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda ope
 
 @pytest.fixture(scope="module")
 def world(database: None) -> Iterator[World]:
-    for name in ("apps.common.requests", "django.request"):
+    for name in ("apps.common.http.requests", "django.request"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     unlimited = {"user": 10**9, "organization": 10**9, "address": 10**9}
     hashers = [f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]

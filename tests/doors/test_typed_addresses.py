@@ -26,7 +26,7 @@ from apps.accounts import tokens
 from apps.accounts.models import Role, User
 from apps.accounts.services import sign_in
 from apps.common.access import PrincipalKind
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.common.times import from_unix
 from apps.devices import services as devices
 from tests.accounts.people import PASSWORD

@@ -23,7 +23,7 @@ from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.tasks import keep_partitions
 from apps.common import feed
 from apps.common.access import PrincipalKind
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Gateway
 from contracts.validation import problems

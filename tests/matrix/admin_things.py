@@ -12,9 +12,9 @@ from apps.accounts.services import invitations
 from apps.accounts.services.memberships import RoleAt
 from apps.alerts.models import Incident
 from apps.common import audit
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, GatewayRule, Trouble
 from apps.devices.trouble_kinds import BUTTON_MISSING

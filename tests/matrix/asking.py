@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 from django.db import connections
 from django.test import Client
 
-from apps.common import request_ids
+from apps.common.observability import request_ids
 from tests.matrix.entry import Entry
 from tests.matrix.things import Things
 

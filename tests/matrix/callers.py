@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership, MembershipScope, Role, User, Visit
 from apps.accounts.people_only import PEOPLE_ONLY
 from apps.accounts.services.memberships import RoleAt, grant_places
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from contracts import ROOT
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert

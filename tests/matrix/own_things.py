@@ -9,7 +9,7 @@ from apps.accounts.models import Invitation, Platform, Proof, ProofPurpose, Role
 from apps.accounts.services import invitations, proofs, push
 from apps.accounts.services.memberships import RoleAt
 from apps.common.access import Principal, PrincipalKind
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_person
 from tests.matrix.things import email, thing, word
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Role
 from apps.alerts.models import Alert, AlertStatus
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from tests.cloud.full_school import make_full_school
 from tests.cloud.school import Person, make_person, raise_alert
 from tests.matrix.asking import ask

@@ -19,8 +19,8 @@ from apps.accounts.people_only import PEOPLE_ONLY
 from apps.accounts.service_principals import digest_of_token, new_service_token
 from apps.accounts.services import people, sign_in
 from apps.alerts.models import DrillArm
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device
 from apps.tenancy import services as tenancy

@@ -11,8 +11,8 @@ from django.test import Client
 from apps.accounts.models import MembershipScope, Role, User
 from apps.accounts.services import memberships, people
 from apps.accounts.services.memberships import RoleAt
+from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope, tenant_scope
 from tests.cloud.school import Person, School, make_person
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.accounts.models import Invitation, MembershipScope, Role
+from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from apps.common.scope import system_scope, tenant_scope
 from apps.tenancy.models import Organization, Room, Site
 from tests.cloud.school import School
 from tests.tenancy.callers import Caller, trail

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.common.csv_tables import SHOWN, Column, CsvRefused, Line, Table, degrees, text, whole
+from apps.common.csv.tables import SHOWN, Column, CsvRefused, Line, Table, degrees, text, whole
 from apps.common.text import single_line
 
 

@@ -10,8 +10,8 @@ from apps.accounts.grants import person_principal
 from apps.alerts.ingest import service
 from apps.alerts.models import Alert
 from apps.common.access import Principal
+from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
-from apps.common.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, DeviceStatus
 from apps.tenancy import services

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import Role
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization
 from contracts.validation import problems
 from tests.cloud.school import School, make_school, raise_alert

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.tenancy import services
 from apps.tenancy.models import Building, Floor, Site
 from tests.cloud.school import School

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.models import Role
-from apps.common import csv_tables
-from apps.common.csv_doors import Imported
-from apps.common.gates import transfers
-from apps.common.scope import ScopeError, current_scope, tenant_scope
+from apps.common.concurrency import transfers
+from apps.common.csv import tables
+from apps.common.csv.endpoints import Imported
+from apps.common.db.scope import ScopeError, current_scope, tenant_scope
 from apps.common.text import single_line
 from apps.tenancy import place_import, services
 from apps.tenancy.models import Building, Floor, Room, Site
@@ -128,7 +128,7 @@ def test_a_bad_line_keeps_every_line_out(
         b"PK\x03\x04" + DISTRICT.encode(),
         b"",
         DISTRICT.replace("capacity", "seats").encode(),
-        b"site\n" + b"x\n" * (csv_tables.MAX_LINES + 1),
+        b"site\n" + b"x\n" * (tables.MAX_LINES + 1),
         "site\nSchüle\n".encode("latin-1"),
     ],
     ids=["a workbook", "nothing", "unknown column", "too many lines", "Latin-1"],

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.grants import person_principal
 from apps.accounts.models import Role
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.tenancy import selectors, services
 from apps.tenancy.models import Building, Floor, Site
 from tests.cloud.school import School, make_school

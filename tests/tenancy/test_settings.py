@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from apps.accounts.models import Role
 from apps.alerts.ingest.messages import AlertRaised
+from apps.common.db.scope import tenant_scope
 from apps.common.problems import Invalid
-from apps.common.scope import tenant_scope
 from apps.tenancy import organization_settings
 from apps.tenancy.models import Organization
 from apps.tenancy.organization_settings import AlertType, OrganizationSettings

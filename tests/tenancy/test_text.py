@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rest_framework.serializers import DateTimeField
 
 from apps.accounts.models import User
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
-from apps.common.serializers import StrictSerializer, ZonedDateTimeField
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
+from apps.common.http.serializers import StrictSerializer, ZonedDateTimeField
 from apps.common.text import multiple_lines, single_line
 from apps.tenancy.models import Site
 from tests.cloud.school import School

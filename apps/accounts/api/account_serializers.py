@@ -5,7 +5,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from apps.accounts.models import MembershipScope, Platform, Role
-from apps.common.serializers import StrictSerializer
+from apps.common.http.serializers import StrictSerializer
 from apps.tenancy.models import OrganizationStatus
 
 

@@ -10,11 +10,11 @@ from rest_framework.views import APIView
 
 from apps.accounts.api.serializers import LoginSerializer, RefreshTokenSerializer, TokenPairSerializer
 from apps.accounts.services import sign_in
-from apps.common.addresses import address_of
-from apps.common.known_devices import known_device, remember_device
+from apps.common.http.addresses import address_of
+from apps.common.http.known_devices import known_device, remember_device
+from apps.common.http.serializers import StrictSerializer
+from apps.common.http.user_agents import device_of
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
-from apps.common.serializers import StrictSerializer
-from apps.common.user_agents import device_of
 
 INVALID = OpenApiResponse(ProblemSerializer, description="`invalid`: `errors` names what is missing or unknown.")
 Body = TypeVar("Body", bound=msgspec.Struct)

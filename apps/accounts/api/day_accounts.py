@@ -25,11 +25,11 @@ from apps.accounts.api.serializers import TokenPairSerializer
 from apps.accounts.documents import DayAccountDocument, person_document
 from apps.accounts.models import Role
 from apps.accounts.services import day_accounts, sign_in
-from apps.common.addresses import address_of
-from apps.common.api import principal_of
-from apps.common.etags import IF_MATCH, if_match_of
-from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
-from apps.common.user_agents import device_of
+from apps.common.http.addresses import address_of
+from apps.common.http.api import principal_of
+from apps.common.http.etags import IF_MATCH, if_match_of
+from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.http.user_agents import device_of
 from apps.tenancy.api.organizations import LISTED, WRITE, refusals
 
 

@@ -18,7 +18,7 @@ from apps.accounts.documents import push_document
 from apps.accounts.models import Platform
 from apps.accounts.services import push
 from apps.common.access import require_person
-from apps.common.api import principal_of
+from apps.common.http.api import principal_of
 from apps.tenancy.api.organizations import refusals
 
 TAGS: Final = ["me"]

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 from rest_framework import serializers
 
 from apps.accounts.models import Role
-from apps.common.examples import shown
-from apps.common.serializers import StrictSerializer
+from apps.common.http.serializers import StrictSerializer
+from apps.common.openapi.examples import shown
 
 PROVIDER: Final = {
     "name": "Google",

@@ -20,9 +20,9 @@ from apps.accounts.api.identity_bodies import (
 )
 from apps.accounts.documents import identity_domain_document, identity_provider_document
 from apps.accounts.services import identity_providers
-from apps.common.api import principal_of
-from apps.common.etags import IF_MATCH, if_match_of, tagged
-from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.http.api import principal_of
+from apps.common.http.etags import IF_MATCH, if_match_of, tagged
+from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 
 TAGS: Final = ["single sign-on"]

@@ -16,9 +16,9 @@ from apps.accounts.api.people import TAGS
 from apps.accounts.api.people_bodies import InvitationSerializer, held
 from apps.accounts.documents import invitation_document
 from apps.accounts.services import invitations
-from apps.common.api import principal_of
-from apps.common.etags import IF_MATCH, if_match_of, tagged
-from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.http.api import principal_of
+from apps.common.http.etags import IF_MATCH, if_match_of, tagged
+from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 
 

@@ -23,10 +23,10 @@ from apps.accounts.mail_budgets import source_of_request
 from apps.accounts.own_documents import joined_document
 from apps.accounts.services import account, invitations, passwords
 from apps.accounts.services.invitations import NewAccount
-from apps.common.api import principal_of
-from apps.common.etags import tagged
-from apps.common.known_devices import remember_device
-from apps.common.serializers import StrictSerializer
+from apps.common.http.api import principal_of
+from apps.common.http.etags import tagged
+from apps.common.http.known_devices import remember_device
+from apps.common.http.serializers import StrictSerializer
 from apps.tenancy.api.organizations import refusals
 
 TAGS: Final = ["auth"]

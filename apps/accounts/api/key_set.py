@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.api.serializers import JwkSetSerializer
 from apps.accounts.key_ring import key_ring
-from apps.common.api import renderers_for
+from apps.common.http.api import renderers_for
 
 CONTENT_TYPE: Final = "application/jwk-set+json"
 KEEP_SECONDS: Final = 30

@@ -27,9 +27,9 @@ from apps.accounts.api.joining import valid
 from apps.accounts.api.schema import ShowsBodyOfDelete, shown_by
 from apps.accounts.middleware import bearer_token
 from apps.accounts.services import account, erasure, passwords
-from apps.common.addresses import address_of
-from apps.common.api import principal_of
-from apps.common.etags import IF_MATCH, if_match_of, tagged
+from apps.common.http.addresses import address_of
+from apps.common.http.api import principal_of
+from apps.common.http.etags import IF_MATCH, if_match_of, tagged
 from apps.common.times import rfc3339
 from apps.tenancy.api.organizations import refusals
 

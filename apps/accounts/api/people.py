@@ -24,9 +24,9 @@ from apps.accounts.api.people_bodies import (
 from apps.accounts.documents import PersonDocument, person_document
 from apps.accounts.models import Membership
 from apps.accounts.services import memberships
-from apps.common.api import organization_of, principal_of
-from apps.common.etags import IF_MATCH, if_match_of, tagged
-from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.http.api import organization_of, principal_of
+from apps.common.http.etags import IF_MATCH, if_match_of, tagged
+from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.common.problems import Invalid
 from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.accounts.models import MembershipScope, Role, UserStatus
 from apps.accounts.services.memberships import RoleAt, RoleChange
-from apps.common.serializers import MultilineField, StrictSerializer, ZonedDateTimeField
+from apps.common.http.serializers import MultilineField, StrictSerializer, ZonedDateTimeField
 
 MOST_PLACES: Final = 500
 MOST_PERMISSIONS: Final = 500

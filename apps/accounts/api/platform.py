@@ -16,9 +16,9 @@ from apps.accounts.api.joining import valid
 from apps.accounts.api.people_bodies import RoleSerializer, RolesSerializer, VisitSerializer
 from apps.accounts.documents import visit_document
 from apps.accounts.services import permissions, visits
-from apps.common.api import principal_of
-from apps.common.etags import IF_MATCH, if_match_of, tagged
-from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.http.api import principal_of
+from apps.common.http.etags import IF_MATCH, if_match_of, tagged
+from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 
 TAGS: Final = ["platform"]

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
-from apps.common.examples import shown
-from apps.common.serializers import StrictSerializer
+from apps.common.http.serializers import StrictSerializer
+from apps.common.openapi.examples import shown
 
 SECRET: Final = "Qm9va3MgYXJlIGEgdW5pcXVlbHkgcG9ydGFibGUgbWFnaWM"  # noqa: S105 (an example)
 SEALED: Final = "gAAAAABqFiLkc2VhbGVkIGZvciBvdXJzZWx2ZXM="

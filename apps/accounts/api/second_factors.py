@@ -28,11 +28,11 @@ from apps.accounts.api.second_factor_bodies import (
 from apps.accounts.api.serializers import TokenPairSerializer
 from apps.accounts.documents import passkey_document
 from apps.accounts.services import second_factors, sign_in
-from apps.common.addresses import address_of
-from apps.common.api import principal_of
-from apps.common.known_devices import known_device, remember_device
+from apps.common.http.addresses import address_of
+from apps.common.http.api import principal_of
+from apps.common.http.known_devices import known_device, remember_device
+from apps.common.http.user_agents import device_of
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
-from apps.common.user_agents import device_of
 
 TAGS: Final = ["me"]
 HEADER: Final = "X-Confirmation"

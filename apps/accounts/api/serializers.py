@@ -5,8 +5,8 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from apps.accounts.models import SignInKind
-from apps.common.examples import shown
-from apps.common.serializers import StrictSerializer, ZonedDateTimeField
+from apps.common.http.serializers import StrictSerializer, ZonedDateTimeField
+from apps.common.openapi.examples import shown
 
 ACCESS: Final = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl"
 REFRESH: Final = "Qm9va3MgYXJlIGEgdW5pcXVlbHkgcG9ydGFibGUgbWFnaWM"

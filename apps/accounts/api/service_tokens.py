@@ -15,8 +15,8 @@ from apps.accounts import selectors
 from apps.accounts.api.serializers import NewServiceTokenSerializer, ServiceTokenSerializer
 from apps.accounts.documents import service_token_document
 from apps.accounts.services import service_tokens
-from apps.common.api import principal_of
-from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.http.api import principal_of
+from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.tenancy.api.organizations import LISTED, READ, refusals
 
 TAGS: Final = ["service tokens"]

@@ -15,8 +15,8 @@ from apps.accounts import selectors
 from apps.accounts.api.serializers import SessionSerializer
 from apps.accounts.documents import session_document
 from apps.accounts.services import sign_in
-from apps.common.api import principal_of
-from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.http.api import principal_of
+from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.tenancy.api.organizations import refusals
 
 TAGS: Final = ["me"]

@@ -24,10 +24,10 @@ from apps.accounts.api.serializers import TokenPairSerializer
 from apps.accounts.principals import open_session
 from apps.accounts.services import single_sign_on
 from apps.accounts.services.single_sign_on import Destination, IdentityNotLinked, SingleSignOnFailed
-from apps.common.addresses import address_of
-from apps.common.own_pages import own_page
+from apps.common.http.addresses import address_of
+from apps.common.http.redirects import own_page
+from apps.common.http.user_agents import device_of
 from apps.common.problems import CONTENT_TYPE, Invalid, ProblemSerializer
-from apps.common.user_agents import device_of
 
 TAGS: Final = ["auth"]
 LONGEST: Final = 2048

@@ -12,8 +12,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.people_table import exported_people
 from apps.accounts.services.people_import import import_people
-from apps.common.api import principal_of, renderers_for
-from apps.common.csv_doors import (
+from apps.common.csv.endpoints import (
     DRY_RUN,
     EXCEL,
     EXPORT_ANSWERS,
@@ -25,6 +24,7 @@ from apps.common.csv_doors import (
     imported,
     is_dry_run,
 )
+from apps.common.http.api import principal_of, renderers_for
 
 
 class ImportPeopleView(APIView):

@@ -38,8 +38,8 @@ from apps.accounts.api.second_factors import (
 )
 from apps.accounts.api.single_sign_on import AppCodeView, CallbackView, SignInPlacesView, StartView
 from apps.accounts.api.transfer import ExportPeopleView, ImportPeopleView
-from apps.common.doors import open_door, own_scope
-from apps.common.gates import bounded_transfer
+from apps.common.concurrency import bounded_transfer
+from apps.common.http.endpoints import open_door, own_scope
 
 
 class DomainConverter:

@@ -5,7 +5,7 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-import apps.common.ids
+import apps.common.db.ids
 
 
 class Migration(migrations.Migration):
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="User",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("email", models.EmailField(max_length=255, unique=True)),
                 ("phone", models.CharField(max_length=20, null=True)),
                 ("password", models.CharField(db_column="password_hash", max_length=255, null=True)),
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Permission",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("role", models.CharField(max_length=50)),
                 ("resource", models.CharField(max_length=100)),
                 ("action", models.CharField(max_length=50)),
@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="RefreshToken",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("family", models.UUIDField()),
                 ("digest", models.BinaryField(max_length=32, unique=True)),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import migrations, models
 from django.db.models.functions.datetime import Now
 
-from apps.common.ids import new_id
-from apps.common.schema import belongs_to_organization, lock_tenant_table, owned_by_system, same_tenant_reference
+from apps.common.db.ids import new_id
+from apps.common.db.schema import belongs_to_organization, lock_tenant_table, owned_by_system, same_tenant_reference
 
 PRINCIPAL_GRANTS = """
 -- What one person holds at a moment, asked at the door before any tenant is known: a row for each role (`held`) that

@@ -7,8 +7,8 @@ import django.db.models.functions.text
 from django.conf import settings
 from django.db import migrations, models
 
-import apps.common.ids
-from apps.common.schema import (
+import apps.common.db.ids
+from apps.common.db.schema import (
     belongs_to_organization,
     grant_identity_table,
     lock_tenant_table,
@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Invitation",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("email", models.EmailField(max_length=255)),
                 ("role", models.CharField(choices=ROLES, max_length=50)),
                 (
@@ -147,7 +147,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Proof",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 (
                     "purpose",
                     models.CharField(
@@ -176,7 +176,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="PushRegistration",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("token", models.CharField(max_length=1024, unique=True)),
                 (
                     "platform",

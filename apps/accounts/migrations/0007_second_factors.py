@@ -5,8 +5,8 @@ from django.conf import settings
 from django.db import migrations, models
 from django.db.models.functions.datetime import Now
 
-from apps.common.ids import new_id
-from apps.common.schema import grant_identity_table, owned_by_system
+from apps.common.db.ids import new_id
+from apps.common.db.schema import grant_identity_table, owned_by_system
 
 SECOND_FACTOR_DUE = """
 -- The organizations that ask their administrators for a second factor, of those where this person is one and has none.

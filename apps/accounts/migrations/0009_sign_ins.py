@@ -4,8 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import apps.common.ids
-from apps.common.schema import grant_identity_table
+import apps.common.db.ids
+from apps.common.db.schema import grant_identity_table
 
 
 class Migration(migrations.Migration):
@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="SignIn",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("kind", models.CharField(choices=[("app", "App"), ("browser", "Browser")], max_length=10)),
                 ("device", models.CharField(max_length=100)),
                 ("address", models.GenericIPAddressField(null=True)),

@@ -4,8 +4,8 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.db import migrations, models
 
-import apps.common.ids
-from apps.common.schema import belongs_to_organization, lock_tenant_table, owned_by_system
+import apps.common.db.ids
+from apps.common.db.schema import belongs_to_organization, lock_tenant_table, owned_by_system
 
 BY_DIGEST = """
 -- The service token whose digest this is, with what it holds at a moment: of its scopes those that an admin may, so
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ServiceToken",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("name", models.CharField(max_length=100)),
                 (
                     "scopes",

@@ -8,7 +8,7 @@ from typing import Final
 
 from django.db import migrations
 
-from apps.common.schema import EVERYBODY, owned_by_system, raise_rights_version
+from apps.common.db.schema import EVERYBODY, owned_by_system, raise_rights_version
 
 VERSIONS: Final = """
 -- A subject is a principal (person, service token, gateway), an organization, or everybody. A missing row is version 0.

@@ -21,9 +21,9 @@ from apps.accounts.services import own, proofs
 from apps.accounts.services.password_proof import prove
 from apps.accounts.services.people import EmailTaken
 from apps.common.access import Principal, require_own_account, require_person
-from apps.common.addresses import source_of
-from apps.common.etags import require_match
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
+from apps.common.http.addresses import source_of
+from apps.common.http.etags import require_match
 
 
 def read(principal: Principal) -> OwnDocument:

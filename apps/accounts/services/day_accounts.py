@@ -14,7 +14,7 @@ from apps.accounts.models import Membership, ProofPurpose, User
 from apps.accounts.services import memberships, people, proofs
 from apps.accounts.services.memberships import RoleAt, grant_places, require_places
 from apps.common.access import Principal, require
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
 from apps.common.problems import Invalid, NotFound
 
 USUAL: Final = timedelta(hours=12)

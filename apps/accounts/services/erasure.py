@@ -28,11 +28,12 @@ from apps.accounts.services import own, sign_in
 from apps.accounts.services.departures import withdraw_what_they_made
 from apps.accounts.services.memberships import require_other_admin
 from apps.accounts.services.password_proof import prove
-from apps.common import audit, feed, idempotency
+from apps.common import audit, feed
 from apps.common.access import Principal, require_own_account
+from apps.common.db.scope import widen_scope
+from apps.common.http import idempotency
 from apps.common.models import AuditPersonal
 from apps.common.problems import Conflict
-from apps.common.scope import widen_scope
 from apps.tenancy import organization_settings
 from apps.tenancy.models import Organization
 

@@ -13,9 +13,9 @@ from apps.accounts.models import ExternalIdentity, IdentityDomain, IdentityProvi
 from apps.accounts.oidc import SECRET
 from apps.common import audit
 from apps.common.access import Principal, SecondFactorNeeded, require
-from apps.common.etags import require_match
+from apps.common.encryption import seal
+from apps.common.http.etags import require_match
 from apps.common.problems import Conflict, Forbidden, NotFound
-from apps.common.sealing import seal
 
 FIELDS: Final = frozenset({"name", "client_id", "role_claim", "role_map", "default_role", "is_active"})
 

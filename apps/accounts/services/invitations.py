@@ -25,9 +25,9 @@ from apps.accounts.services.people import AlreadyMember, EmailTaken
 from apps.accounts.throttle import is_due
 from apps.common import audit, feed
 from apps.common.access import Principal, require, require_own_account
-from apps.common.etags import require_match
+from apps.common.db.scope import system_scope, tenant_scope, widen_scope
+from apps.common.http.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
-from apps.common.scope import system_scope, tenant_scope, widen_scope
 from apps.tenancy import organization_settings
 from apps.tenancy.models import Organization, OrganizationStatus
 

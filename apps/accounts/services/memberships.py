@@ -29,7 +29,7 @@ from apps.accounts.services import people, sign_in
 from apps.accounts.services.departures import withdraw_what_they_made
 from apps.common import audit, feed
 from apps.common.access import Principal, require
-from apps.common.etags import require_match
+from apps.common.http.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
 from apps.tenancy.models import Building, Organization, Site
 

@@ -13,7 +13,7 @@ from apps.accounts.selectors import owner_of_proof, user_by_email
 from apps.accounts.services import own, people, proofs, sign_in
 from apps.accounts.services.password_proof import WrongPassword, prove
 from apps.common.access import Principal, require_own_account
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 
 
 def change(*, principal: Principal, current: str, password: str, address: str, now: datetime) -> User:

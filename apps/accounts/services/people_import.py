@@ -17,10 +17,10 @@ from apps.accounts.services import invitations, memberships
 from apps.accounts.services.memberships import RoleAt
 from apps.common import audit
 from apps.common.access import Principal, require
-from apps.common.csv_doors import Imported
-from apps.common.csv_tables import BadCell, Faults, Line
+from apps.common.csv.endpoints import Imported
+from apps.common.csv.tables import BadCell, Faults, Line
+from apps.common.db.scope import rehearsed
 from apps.common.problems import Conflict
-from apps.common.scope import rehearsed
 from apps.tenancy import selectors as tenancy
 from apps.tenancy.models import Site
 from apps.tenancy.place_index import PlaceIndex

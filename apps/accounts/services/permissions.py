@@ -17,7 +17,7 @@ from apps.accounts.grants import FLOOR, SUPER_ADMIN
 from apps.accounts.models import Role
 from apps.common import audit
 from apps.common.access import NOTHING, Principal, require_super_admin
-from apps.common.etags import require_match
+from apps.common.http.etags import require_match
 from apps.common.problems import Forbidden, Invalid, NotFound
 
 ROLES: Final = (SUPER_ADMIN, *(role.value for role in Role))

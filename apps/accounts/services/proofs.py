@@ -16,8 +16,8 @@ from apps.accounts.links import LinkRefused, digest_of, digest_of_code
 from apps.accounts.mail_budgets import TooManyMessages
 from apps.accounts.models import Membership, Proof, ProofPurpose, User
 from apps.accounts.selectors import organizations_of, user_by_email
+from apps.common.db.scope import tenant_scope
 from apps.common.problems import Invalid
-from apps.common.scope import tenant_scope
 
 VALID_FOR: Final = {
     ProofPurpose.EMAIL: timedelta(days=1),

@@ -23,10 +23,10 @@ from apps.accounts.services.password_proof import WrongPassword
 from apps.accounts.throttle import SECOND_FACTOR, LoginThrottle, device_for
 from apps.common import audit
 from apps.common.access import Principal, PrincipalKind, require_own_account
-from apps.common.known_devices import KnownDevice
+from apps.common.db.scope import tenant_scope
+from apps.common.encryption import NotSealed, seal, unseal_fresh
+from apps.common.http.known_devices import KnownDevice
 from apps.common.problems import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from apps.common.scope import tenant_scope
-from apps.common.sealing import NotSealed, seal, unseal_fresh
 from apps.tenancy.organization_settings import OrganizationSettings
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from apps.accounts.people_only import PEOPLE_ONLY
 from apps.accounts.service_principals import digest_of_token, new_service_token
 from apps.common import audit, feed
 from apps.common.access import Grant, Principal, require
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
 from apps.common.problems import Forbidden, Invalid, NotFound
 
 LONGEST: Final = timedelta(days=366)

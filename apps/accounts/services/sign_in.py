@@ -29,9 +29,9 @@ from apps.accounts.signing_keys import base64url
 from apps.accounts.throttle import LoginThrottle, device_for
 from apps.common import audit
 from apps.common.access import Principal, PrincipalKind, require_person
-from apps.common.known_devices import KnownDevice
+from apps.common.db.scope import tenant_scope
+from apps.common.http.known_devices import KnownDevice
 from apps.common.problems import NotFound, Unauthenticated
-from apps.common.scope import tenant_scope
 
 REUSE_GRACE = timedelta(seconds=60)
 """A refresh token that comes again within this time is a lost answer on a bad link, later it is a theft."""

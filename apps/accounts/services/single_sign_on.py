@@ -42,9 +42,9 @@ from apps.accounts.services.memberships import LastAdmin
 from apps.accounts.services.sign_in import TokenPair
 from apps.accounts.signing_keys import base64url
 from apps.common import audit
+from apps.common.db.scope import tenant_scope
+from apps.common.encryption import NotSealed, seal, unseal_fresh
 from apps.common.problems import Invalid, NotFound, Unauthenticated
-from apps.common.scope import tenant_scope
-from apps.common.sealing import NotSealed, seal, unseal_fresh
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from apps.accounts.documents import visit_document
 from apps.accounts.models import Visit
 from apps.common import audit, feed
 from apps.common.access import Principal, grant_in, require, require_super_admin
-from apps.common.etags import require_match
+from apps.common.db.scope import widen_scope
+from apps.common.http.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
-from apps.common.scope import widen_scope
 from apps.tenancy.models import OrganizationStatus
 from apps.tenancy.selectors import existing_organization
 

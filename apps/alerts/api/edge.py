@@ -8,10 +8,10 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.alerts.ingest import service
-from apps.common import metrics, tracing
 from apps.common.access import PrincipalKind
-from apps.common.api import principal_of
-from apps.common.doors import never_refused
+from apps.common.http.api import principal_of
+from apps.common.http.endpoints import never_refused
+from apps.common.observability import metrics, tracing
 from apps.common.problems import Forbidden
 
 

@@ -5,9 +5,9 @@ from typing import Final
 import msgspec
 from rest_framework import serializers
 
-from apps.common.examples import shown
+from apps.common.http.serializers import NamedSerializer, StrictSerializer
+from apps.common.openapi.examples import shown
 from apps.common.problems import ProblemSerializer
-from apps.common.serializers import NamedSerializer, StrictSerializer
 from contracts import alert_types, examples
 
 ALERTS: Final[dict[str, dict[str, object]]] = {

@@ -27,9 +27,9 @@ from apps.alerts.api.serializers import (
 )
 from apps.alerts.lifecycle import IllegalTransition
 from apps.alerts.models import AlertStatus
-from apps.common.api import organization_of, principal_of
-from apps.common.doors import never_refused
-from apps.common.pagination import PAGE_PARAMETERS, link, page_query
+from apps.common.http.api import organization_of, principal_of
+from apps.common.http.endpoints import never_refused
+from apps.common.http.pagination import PAGE_PARAMETERS, link, page_query
 from apps.common.problems import Invalid, ProblemSerializer
 
 STATUS_FILTERS: Final[dict[str, Collection[AlertStatus]]] = {

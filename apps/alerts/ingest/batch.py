@@ -12,7 +12,7 @@ from msgspec import UnsetType
 
 from apps.alerts.ingest.messages import Hops
 from apps.common.access import Principal
-from apps.common.time_limits import skipped_when_locked
+from apps.common.db.time_limits import skipped_when_locked
 from apps.devices.selectors import gateway_buildings
 from apps.devices.services import raise_trouble
 

@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from apps.alerts.ingest.messages import AlertPressedAgain, AlertRaised, AnyEvent, require_times
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
 from apps.common.times import rfc3339
 
 Alarm = AlertRaised | AlertPressedAgain

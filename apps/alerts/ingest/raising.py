@@ -14,7 +14,7 @@ from apps.alerts.ingest.batch import Batch, Dated
 from apps.alerts.ingest.messages import AlertRaised, AnyEvent, PressFacts
 from apps.alerts.ingest.names import Kind, known_names
 from apps.alerts.models import DrillArm
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
 from apps.common.times import rfc3339
 from apps.tenancy import selectors as tenancy
 

@@ -31,10 +31,11 @@ from apps.alerts.ingest.messages import (
 from apps.alerts.ingest.names import known_names
 from apps.alerts.ingest.raising import bare_press, press_names, press_of, raise_alerts
 from apps.alerts.ingest.requests import parse
-from apps.common import audit, metrics
+from apps.common import audit
 from apps.common.access import Principal
-from apps.common.scope import savepoint
-from apps.common.time_limits import is_lock_conflict, limit_lock_wait
+from apps.common.db.scope import savepoint
+from apps.common.db.time_limits import is_lock_conflict, limit_lock_wait
+from apps.common.observability import metrics
 from apps.devices.services import record_gateway_seen
 
 __all__ = ["ingest", "parse"]

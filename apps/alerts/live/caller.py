@@ -17,9 +17,9 @@ from apps.accounts.principals import Named, named_by_bearer, named_by_session, p
 from apps.alerts.live.hub import Sees
 from apps.alerts.sight import NOWHERE, Where, both, sight, union, within
 from apps.common.access import Principal
+from apps.common.db.scope import tenant_scope
 from apps.common.feed import Audience, Envelope
 from apps.common.problems import Unauthenticated
-from apps.common.scope import tenant_scope
 from apps.devices.selectors import gateway_buildings
 
 BEARER_PREFIX: Final = "bearer."

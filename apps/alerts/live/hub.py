@@ -22,9 +22,10 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 from redis.asyncio.client import PubSub
 
-from apps.common import bus, feed, metrics, tracing
-from apps.common.feed import PUBLIC, Envelope, FeedMessage, Head, Heads, UnknownCursor
-from apps.common.scope import tenant_scope
+from apps.common import feed, valkey
+from apps.common.db.scope import tenant_scope
+from apps.common.feed import PUBLIC, Envelope, FeedMessage, Head, Heads, UnknownCursor, bus
+from apps.common.observability import metrics, tracing
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +155,7 @@ class Hub:
     async def _listen(self) -> None:
         """Take messages from the bus; start over when it breaks."""
         while True:
-            client = bus.async_client()
+            client = valkey.async_client()
             try:
                 pubsub = client.pubsub(ignore_subscribe_messages=True)
                 await pubsub.subscribe(bus.feed_channel("none"))

@@ -16,8 +16,8 @@ from channels.db import database_sync_to_async
 
 from apps.alerts.live.hub import Client, Hub, Restart, read_since
 from apps.common import feed
+from apps.common.db.scope import tenant_scope
 from apps.common.feed import FeedMessage, Head, UnknownCursor
-from apps.common.scope import tenant_scope
 
 PING_SECONDS: Final = 10.0
 

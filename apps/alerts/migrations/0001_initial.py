@@ -5,7 +5,7 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-import apps.common.ids
+import apps.common.db.ids
 
 
 class Migration(migrations.Migration):
@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AlertEvent",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("alert", models.UUIDField()),
                 ("triggered_at", models.DateTimeField()),
                 ("kind", models.CharField(max_length=40)),
@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AlertNote",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("alert", models.UUIDField()),
                 ("triggered_at", models.DateTimeField()),
                 ("author_id", models.UUIDField()),
@@ -130,7 +130,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Incident",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("alert_type", models.CharField(max_length=50)),
                 ("is_drill", models.BooleanField(default=False)),
                 ("is_silent", models.BooleanField(default=False)),

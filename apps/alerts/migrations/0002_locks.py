@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.db import migrations
 
-from apps.common.schema import (
+from apps.common.db.schema import (
     APPEND_ONLY,
     append_only,
     belongs_to_organization,

@@ -3,8 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import apps.common.ids
-from apps.common.schema import belongs_to_organization, lock_tenant_table, same_tenant_reference
+import apps.common.db.ids
+from apps.common.db.schema import belongs_to_organization, lock_tenant_table, same_tenant_reference
 
 DRILLS = """
 CREATE INDEX idx_alert_open_drill ON alert_history (organization_id)
@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="DrillArm",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("hardware_id", models.CharField(max_length=100)),
                 ("site_id", models.UUIDField(null=True)),
                 ("building_id", models.UUIDField(null=True)),

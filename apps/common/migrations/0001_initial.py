@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import apps.common.ids
+import apps.common.db.ids
 
 
 class Migration(migrations.Migration):
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AuditEntry",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("organization_id", models.UUIDField(null=True)),
                 ("at", models.DateTimeField()),
                 ("actor_kind", models.CharField(max_length=20)),

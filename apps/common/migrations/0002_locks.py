@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.db import migrations
 
-from apps.common.schema import APPEND_ONLY, SCOPE, append_only, lock_tenant_table
+from apps.common.db.schema import APPEND_ONLY, SCOPE, append_only, lock_tenant_table
 
 FUNCTIONS = Path(__file__).with_name("0002_functions.sql").read_text()
 

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from apps.common.schema import APPEND_ONLY, SCOPE, lock_tenant_table, owned_by_system
+from apps.common.db.schema import APPEND_ONLY, SCOPE, lock_tenant_table, owned_by_system
 
 SEAL_ONCE = """
     -- An entry never changes, but for its place in the chain, which the relay (system) adds once.

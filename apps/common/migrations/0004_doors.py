@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.db import migrations, models
 
-from apps.common.schema import owned_by_system
+from apps.common.db.schema import owned_by_system
 
 FUNCTIONS = Path(__file__).with_name("0004_functions.sql").read_text()
 

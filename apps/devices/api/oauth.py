@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from apps.common.doors import never_refused, open_door
+from apps.common.http.endpoints import never_refused, open_door
 from apps.common.problems import Invalid, MethodNotAllowed, Problem, problem_response
 from apps.devices import gateways
 

@@ -2,8 +2,8 @@
 
 from rest_framework import serializers
 
-from apps.common.examples import shown
-from apps.common.serializers import NamedSerializer
+from apps.common.http.serializers import NamedSerializer
+from apps.common.openapi.examples import shown
 
 
 @shown(

@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.common.api import organization_of, principal_of
-from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.http.api import organization_of, principal_of
+from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.common.problems import ProblemSerializer
 from apps.devices import selectors
 from apps.devices.api.serializers import TroubleSerializer

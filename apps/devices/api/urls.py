@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.common.gates import bounded_transfer
+from apps.common.concurrency import bounded_transfer
 from apps.devices.api import oauth, transfer, troubles, views
 
 urlpatterns = [

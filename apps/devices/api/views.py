@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.common.access import PrincipalKind
-from apps.common.api import principal_of, renderers_for
+from apps.common.http.api import principal_of, renderers_for
 from apps.common.problems import Forbidden
 from apps.devices import configuration
 from apps.devices import services as devices

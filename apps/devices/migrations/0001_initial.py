@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-import apps.common.ids
+import apps.common.db.ids
 
 
 class Migration(migrations.Migration):
@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Device",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("device_id", models.CharField(max_length=100, unique=True)),
                 ("device_type", models.CharField(db_default="button", default="button", max_length=50)),
                 ("power", models.CharField(db_default="mains", default="mains", max_length=20)),
@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Gateway",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("name", models.CharField(max_length=200)),
                 ("public_key", models.TextField()),
                 ("status", models.CharField(db_default="active", default="active", max_length=20)),
@@ -221,7 +221,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="GatewayRule",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("key", models.SmallIntegerField(default=1)),
                 ("pattern", models.CharField(max_length=20)),
                 ("alert_type", models.CharField(max_length=50)),
@@ -261,7 +261,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Trouble",
             fields=[
-                ("id", models.UUIDField(default=apps.common.ids.new_id, primary_key=True, serialize=False)),
+                ("id", models.UUIDField(default=apps.common.db.ids.new_id, primary_key=True, serialize=False)),
                 ("device_id_text", models.CharField(max_length=100, null=True)),
                 ("kind", models.CharField(max_length=40)),
                 ("detail", models.TextField(null=True)),

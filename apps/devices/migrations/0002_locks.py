@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from apps.common.schema import (
+from apps.common.db.schema import (
     APPEND_ONLY,
     belongs_to_organization,
     lock_tenant_table,

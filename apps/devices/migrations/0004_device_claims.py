@@ -3,7 +3,7 @@
 from django.db import migrations, models
 from django.db.models.functions import Now
 
-from apps.common.schema import owned_by_system
+from apps.common.db.schema import owned_by_system
 
 LOCK = """
 ALTER TABLE device_claims ADD CONSTRAINT device_claims_code_hash CHECK (octet_length(code_hash) = 32),

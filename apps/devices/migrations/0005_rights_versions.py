@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from apps.common.schema import raise_rights_version
+from apps.common.db.schema import raise_rights_version
 
 
 class Migration(migrations.Migration):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.db import migrations, models
 
-from apps.common.schema import same_tenant_reference
+from apps.common.db.schema import same_tenant_reference
 
 FUNCTIONS = Path(__file__).with_name("0007_functions.sql").read_text()
 

@@ -13,11 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.common.api import principal_of
-from apps.common.etags import IF_MATCH, if_match_of, tagged
-from apps.common.examples import examples
-from apps.common.ids import new_id
-from apps.common.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.db.ids import new_id
+from apps.common.http.api import principal_of
+from apps.common.http.etags import IF_MATCH, if_match_of, tagged
+from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.openapi.examples import examples
 from apps.common.problems import CONTENT_TYPE, Invalid, Malformed, ProblemSerializer
 from apps.tenancy import selectors, services
 from apps.tenancy.api.examples import SETTINGS_SENT

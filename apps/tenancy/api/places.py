@@ -12,10 +12,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.common.access import Principal
-from apps.common.api import principal_of
-from apps.common.etags import IF_MATCH, if_match_of, tagged
-from apps.common.pagination import PAGE_PARAMETERS, Page, PageQuery, page_of, page_query, page_response
-from apps.common.serializers import StrictSerializer
+from apps.common.http.api import principal_of
+from apps.common.http.etags import IF_MATCH, if_match_of, tagged
+from apps.common.http.pagination import PAGE_PARAMETERS, Page, PageQuery, page_of, page_query, page_response
+from apps.common.http.serializers import StrictSerializer
 from apps.tenancy import selectors, services
 from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 from apps.tenancy.api.serializers import BuildingSerializer, FloorSerializer, RoomSerializer, SiteSerializer

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
-from apps.common.examples import shown
-from apps.common.serializers import CoordinateField, MultilineField, StrictSerializer
+from apps.common.http.serializers import CoordinateField, MultilineField, StrictSerializer
+from apps.common.openapi.examples import shown
 from apps.tenancy.api import examples
 from apps.tenancy.models import OrganizationStatus
 from apps.tenancy.organization_settings import TIME_ZONES

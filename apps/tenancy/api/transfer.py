@@ -9,8 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.common.api import principal_of, renderers_for
-from apps.common.csv_doors import (
+from apps.common.csv.endpoints import (
     DRY_RUN,
     EXCEL,
     EXPORT_ANSWERS,
@@ -22,6 +21,7 @@ from apps.common.csv_doors import (
     imported,
     is_dry_run,
 )
+from apps.common.http.api import principal_of, renderers_for
 from apps.tenancy.place_import import import_places
 from apps.tenancy.place_table import exported_places
 

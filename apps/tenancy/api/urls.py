@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.common.gates import bounded_transfer
+from apps.common.concurrency import bounded_transfer
 from apps.tenancy.api import organizations, places, transfer
 
 urlpatterns = [

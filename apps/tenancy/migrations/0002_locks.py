@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from apps.common.schema import belongs_to_organization, lock_tenant_table, same_tenant_reference
+from apps.common.db.schema import belongs_to_organization, lock_tenant_table, same_tenant_reference
 
 PLACES = [
     ("sites", None, None),

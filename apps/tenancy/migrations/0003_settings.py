@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from apps.common.schema import owned_by_system
+from apps.common.db.schema import owned_by_system
 
 PLATFORM_ORGANIZATIONS = """
 -- Every organization, a page at a time, for who runs the platform; nothing for anybody else. `beyond` is the name and

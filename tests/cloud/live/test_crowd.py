@@ -8,7 +8,7 @@ import pytest
 from apps.alerts.live import crowd
 from apps.alerts.live.crowd import PER_PRINCIPAL, PER_SIGN_IN, Crowd, Ended, Ending
 from apps.common.access import Principal, PrincipalKind
-from apps.common.ids import new_id
+from apps.common.db.ids import new_id
 from apps.common.problems import TooManyRequests
 
 SCHOOL, SOMEBODY = new_id(), new_id()

@@ -17,8 +17,8 @@ from apps.accounts.services import sign_in
 from apps.alerts.live.crowd import PER_SIGN_IN
 from apps.alerts.live.stream import PATH as STREAM
 from apps.common.access import PrincipalKind
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from tests.cloud.live.listener import listening
 from tests.cloud.school import Person, School, make_person, raise_alert
 from tests.cloud.server import Server

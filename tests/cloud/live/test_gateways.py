@@ -3,8 +3,8 @@
 from django.utils import timezone
 
 from apps.accounts.models import Role
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from tests.cloud.live.listener import listening
 from tests.cloud.school import Person, School, feed_seqs, make_person, raise_alert, raise_alerts, raised, send

@@ -12,8 +12,8 @@ from apps.accounts.models import Membership, Role
 from apps.alerts.live import session
 from apps.alerts.live.hub import QUEUE_SIZE, Client, hub
 from apps.common import feed
+from apps.common.db.scope import tenant_scope
 from apps.common.feed import Audience
-from apps.common.scope import tenant_scope
 from contracts.validation import problems
 from safesignal.asgi import application
 from tests.cloud.school import Person, School, feed_seqs

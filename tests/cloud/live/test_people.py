@@ -7,8 +7,8 @@ import pytest
 
 from apps.accounts.models import Role
 from apps.common import feed
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from tests.cloud.connections import at_once
 from tests.cloud.live.listener import listening
 from tests.cloud.school import (

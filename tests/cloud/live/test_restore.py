@@ -13,9 +13,10 @@ from django.core.management import call_command
 from django.db import connections
 
 from apps.accounts.models import Role
-from apps.common import bus, feed
-from apps.common.relay import notice_restore
-from apps.common.scope import system_scope
+from apps.common import feed, valkey
+from apps.common.db.scope import system_scope
+from apps.common.feed import bus
+from apps.common.feed.relay import notice_restore
 from tests.cloud.live.listener import Listener, listening
 from tests.cloud.school import Person, School, feed_seqs, make_person, raise_alert, raise_alerts, raised
 from tests.cloud.server import Server
@@ -100,16 +101,16 @@ def test_the_relay_renews_the_epoch_when_published_events_are_missing(
     with system_scope():
         epoch = feed.epoch()
     key, name = bus.published_key(epoch), str(school.organization)
-    until(lambda: bus.client().hget(key, name) is not None)
+    until(lambda: valkey.client().hget(key, name) is not None)
     notice_restore()
     with system_scope():
         assert feed.epoch() == epoch, "nothing is missing"
-    remembered = bus.client().hget(key, name)
+    remembered = valkey.client().hget(key, name)
     lose(school.organization, 0)
     if meanwhile:
         raise_alert(school)
-        until(lambda: bus.client().hget(key, name) != remembered)
-        bus.client().hset(key, name, remembered)  # the relay of this server never lost its connection
+        until(lambda: valkey.client().hget(key, name) != remembered)
+        valkey.client().hset(key, name, remembered)  # the relay of this server never lost its connection
     notice_restore()
     with system_scope():
         assert feed.epoch() != epoch

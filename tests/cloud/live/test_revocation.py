@@ -35,7 +35,7 @@ from apps.accounts.services import sign_in
 from apps.accounts.services.memberships import RoleAt, grant_places
 from apps.alerts.live.stream import PATH as STREAM
 from apps.common.access import PrincipalKind
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.cloud.live.listener import Listener, listening
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert

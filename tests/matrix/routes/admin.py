@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 
-from apps.common.scoped_admin import ScopedAdmin
+from apps.common.model_admin.scoped import ScopedAdmin
 from tests.matrix.admin_things import ONE_MORE, ROWS
 from tests.matrix.entry import At, Entry
 from tests.matrix.things import Things

@@ -9,8 +9,8 @@ from apps.accounts.models import MembershipScope, Role, User
 from apps.accounts.services import day_accounts, invitations, visits
 from apps.accounts.services.memberships import RoleAt
 from apps.common.access import Grant, Principal, PrincipalKind
-from apps.common.ids import new_id
-from apps.common.scope import tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_person
 from tests.matrix.callers import ROLE_TABLE
 from tests.matrix.entry import At, Entry

@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from apps.accounts.models import IdentityDomain, IdentityProvider
 from apps.accounts.oidc import SECRET
-from apps.common.scope import tenant_scope
-from apps.common.sealing import seal
+from apps.common.db.scope import tenant_scope
+from apps.common.encryption import seal
 from tests.cloud.school import School
 from tests.matrix.entry import At, Entry
 from tests.matrix.things import number, thing, word

@@ -10,9 +10,9 @@ from apps.accounts.command_line import address
 from apps.accounts.models import Role
 from apps.accounts.services import invitations
 from apps.accounts.services.memberships import RoleAt
-from apps.common.commands import REFUSED, add_dry_run, refusals_in_words
-from apps.common.ids import new_id
-from apps.common.scope import rehearsed, tenant_scope
+from apps.common.db.ids import new_id
+from apps.common.db.scope import rehearsed, tenant_scope
+from apps.common.operations.commands import REFUSED, add_dry_run, refusals_in_words
 from apps.tenancy import services
 from apps.tenancy.api.serializers import OrganizationSerializer
 

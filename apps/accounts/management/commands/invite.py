@@ -10,8 +10,8 @@ from apps.accounts.command_line import address
 from apps.accounts.models import MembershipScope, Role
 from apps.accounts.services import invitations
 from apps.accounts.services.memberships import RoleAt
-from apps.common.commands import REFUSED, add_dry_run, refusals_in_words
-from apps.common.scope import rehearsed, tenant_scope
+from apps.common.db.scope import rehearsed, tenant_scope
+from apps.common.operations.commands import REFUSED, add_dry_run, refusals_in_words
 from apps.tenancy import selectors
 from apps.tenancy.command_line import add_organization, add_reason, named_organization, record_command
 from apps.tenancy.models import Site

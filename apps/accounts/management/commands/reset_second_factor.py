@@ -8,7 +8,7 @@ from django.utils import timezone
 from apps.accounts import authenticators
 from apps.accounts.selectors import user_by_email
 from apps.accounts.services import second_factors
-from apps.common.commands import reason as a_reason
+from apps.common.operations.commands import reason as a_reason
 
 
 class Command(BaseCommand):

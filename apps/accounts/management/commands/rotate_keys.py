@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.accounts import rotation
 from apps.accounts.key_ring import RELOAD_SECONDS
 from apps.accounts.rotation import SHOWN_FIRST, SHOWN_LONGEST, AlreadyRotated
-from apps.common.commands import whole_number
+from apps.common.operations.commands import whole_number
 
 SHORTEST = int(SHOWN_FIRST.total_seconds())
 LONGEST = int(SHOWN_LONGEST.total_seconds())

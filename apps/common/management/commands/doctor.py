@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from rich.markup import escape
 
-from apps.common.doctor import examine
-from apps.common.findings import Finding, State
+from apps.common.operations.doctor import examine
+from apps.common.operations.findings import Finding, State
 
 UNWELL: Final = 1
 MARKS: Final = {State.WELL: "[green]well[/]    ", State.UNWELL: "[red]UNWELL[/]  ", State.NOT_HERE: "[dim]not here[/]"}

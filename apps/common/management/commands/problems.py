@@ -3,7 +3,7 @@
 from django.core.management.base import BaseCommand
 from django.urls import get_resolver
 
-from apps.common.problem_catalogue import markdown
+from apps.common.http.problem_catalogue import markdown
 
 
 class Command(BaseCommand):

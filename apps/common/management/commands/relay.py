@@ -6,8 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.common import audit_chain, sweeps, tracing
-from apps.common.relay import Relay
+from apps.common.audit import chain
+from apps.common.feed.relay import Relay
+from apps.common.observability import tracing
+from apps.common.operations import sweeps
 
 
 class Command(BaseCommand):
@@ -27,7 +29,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: stopped.append(received))
         tracing.start("relay")
-        sealing = Thread(target=audit_chain.keep_sealing, args=(lambda: bool(stopped),), name="sealing")
+        sealing = Thread(target=chain.keep_sealing, args=(lambda: bool(stopped),), name="sealing")
         sealing.start()
         sweeping = Thread(target=sweeps.keep_sweeping, args=(lambda: bool(stopped),), name="sweeping")
         sweeping.start()

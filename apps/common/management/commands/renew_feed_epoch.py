@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from apps.common import feed
-from apps.common.scope import system_scope
+from apps.common.db.scope import system_scope
 
 
 class Command(BaseCommand):

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from apps.common.commands import REFUSED, read_file, refusals_in_words
-from apps.common.scope import system_scope
+from apps.common.db.scope import system_scope
+from apps.common.operations.commands import REFUSED, read_file, refusals_in_words
 from apps.devices import claims
 
 

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from apps.common.commands import add_dry_run, read_file, refusals_in_words
-from apps.common.scope import tenant_scope
+from apps.common.db.scope import tenant_scope
+from apps.common.operations.commands import add_dry_run, read_file, refusals_in_words
 from apps.tenancy.command_line import add_organization, add_reason, named_organization, record_command
 from apps.tenancy.place_import import Progress, import_places
 from apps.tenancy.place_table import PLACES

@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from apps.common import audit_heads, audit_verify
-from apps.common.audit_verify import Verdict
+from apps.common.audit import checkpoints, verification
+from apps.common.audit.verification import Verdict
 from apps.tenancy.command_line import named_organization
 
 BROKEN: Final = 1
@@ -53,22 +53,22 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Verify, print, and exit with 1 where anything is broken."""
         try:
-            files = list(audit_heads.stored(options["public_key"]))
+            files = list(checkpoints.stored(options["public_key"]))
             chains = _chains(options["organization"] or [], files)
             verdicts = self._verify(chains, files)
         except (OSError, ValueError) as error:
             raise CommandError(f"The trail could not be read: {error}", returncode=UNREADABLE) from None
-        forged = audit_verify.forged(files)
+        forged = verification.forged(files)
         write = self._write_json if options["json"] else self._write_text
         write(verdicts, forged)
         if forged or any(verdict.broken for verdict in verdicts):
             sys.exit(BROKEN)
 
-    def _verify(self, chains: list[UUID | None], files: list[audit_heads.HeadsFile]) -> list[Verdict]:
+    def _verify(self, chains: list[UUID | None], files: list[checkpoints.HeadsFile]) -> list[Verdict]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task("audit entries", total=audit_verify.count(chains))
-            return [audit_verify.verify(chain, files, lambda read: progress.advance(bar, read)) for chain in chains]
+            bar = progress.add_task("audit entries", total=verification.count(chains))
+            return [verification.verify(chain, files, lambda read: progress.advance(bar, read)) for chain in chains]
 
     def _write_text(self, verdicts: list[Verdict], forged: list[str]) -> None:
         for verdict in verdicts:
@@ -87,12 +87,12 @@ class Command(BaseCommand):
             self.stdout.write(msgspec.json.encode(line).decode())
 
 
-def _chains(named: list[str], files: list[audit_heads.HeadsFile]) -> list[UUID | None]:
+def _chains(named: list[str], files: list[checkpoints.HeadsFile]) -> list[UUID | None]:
     """The chains to read: all, or those of the named organizations. Raises CommandError for an unknown one.
 
     An organization that is gone, or whose whole chain is, is known from what is left: entries, or a stored head.
     """
-    with_trail = audit_verify.chains()
+    with_trail = verification.chains()
     if not named:
         return with_trail
     heads = (head for file in files if file.heads for head in file.heads.heads)

@@ -1,0 +1,124 @@
+"""The audit trail: one row for each change, in the writer's own transaction; and one for each refused attempt.
+
+Rows are written plain and never wait for anything: the relay seals them afterwards (`chain.py`). What is personal
+in them, a name and an address, stands beside the chain and can be erased; a salted digest of it is in the chain.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from django.db import connection
+from django.utils import timezone
+
+from apps.common.access import Principal, PrincipalKind
+from apps.common.audit.refusals import Refusals
+from apps.common.db.ids import new_id
+from apps.common.models import AuditEntry, AuditPersonal
+from apps.common.observability import request_ids
+
+Value = str | int | bool | None
+
+DONE: Final = "done"
+REFUSED: Final = "refused"
+_refusals: Final = Refusals()
+_canonical: Final = msgspec.json.Encoder(order="deterministic")
+
+
+_address: ContextVar[str | None] = ContextVar("audit_address", default=None)
+
+
+@contextmanager
+def coming_from(address: str) -> Iterator[None]:
+    """What is recorded inside says that it came from this address."""
+    token = _address.set(address)
+    try:
+        yield
+    finally:
+        _address.reset(token)
+
+
+def record(
+    *,
+    actor: Principal | None,
+    action: str,
+    target_kind: str,
+    target_id: UUID | None,
+    organization_id: UUID | None,
+    outcome: str = DONE,
+    **detail: Value,
+) -> None:
+    """Write that `actor` (None: nobody signed in) did `action`, or with `outcome` refused that they tried.
+
+    Repeats of a refusal are collapsed: see `refusals.py`. No personal data or secrets in `detail`.
+    """
+    address = _address.get()
+    if outcome == REFUSED:
+        who = (organization_id, actor.id if actor else None)
+        what = (action, target_id if actor is None else None, None if actor else address, *detail.items())
+        times = _refusals.times(who, what, timezone.now())
+        if times is None:
+            return
+        if times > 1:
+            detail["times"] = times
+    entry = AuditEntry(
+        id=new_id(),
+        organization_id=organization_id,
+        at=timezone.now(),
+        actor_kind=actor.kind if actor else "nobody",
+        actor_id=actor.id if actor else None,
+        action=action,
+        target_kind=target_kind,
+        target_id=target_id,
+        outcome=outcome,
+        detail=detail,
+        request_id=request_ids.current(),
+    )
+    personal = _personal(entry, actor, address)
+    if personal:
+        entry.personal_digest = personal_digest(bytes(personal.salt), personal.values)
+    AuditEntry.objects.bulk_create([entry])
+    if personal:
+        AuditPersonal.objects.bulk_create([personal])
+
+
+def forget(person: UUID) -> int:
+    """Erase a person's name and addresses from the trails of all organizations; from how many entries.
+
+    What they did stays, under their id, and the chain stays whole.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT audit_forget(%s)", [person])
+        row: tuple[int] = cursor.fetchone()
+    return row[0]
+
+
+def personal_digest(salt: bytes, values: Mapping[str, object]) -> bytes:
+    """What the chain knows of personal values: salted, since addresses and names can be guessed."""
+    return sha256(salt + canonical(values)).digest()
+
+
+def canonical(value: object) -> bytes:
+    """The one JSON text of a value: sorted keys, no spaces, UTF-8; bytes as base64."""
+    return _canonical.encode(value)
+
+
+def _personal(entry: AuditEntry, actor: Principal | None, address: str | None) -> AuditPersonal | None:
+    person = actor.id if actor and actor.kind == PrincipalKind.PERSON else None
+    values = {"address": address, "name": actor.name if person and actor else None}
+    values = {name: value for name, value in values.items() if value}
+    if not values or (actor and not person):
+        return None
+    about = person or (entry.target_id if entry.target_kind == "user" else None)
+    return AuditPersonal(
+        entry_id=entry.id,
+        organization_id=entry.organization_id,
+        person_id=about,
+        salt=secrets.token_bytes(16),
+        values=values,
+    )

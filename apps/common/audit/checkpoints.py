@@ -1,0 +1,126 @@
+"""Signed heads of the audit chains, kept outside the database: without them nobody could see that a tail was cut.
+
+Once a day one object is written: a JWS (RFC 7515) signed with ES256 and a key that signs nothing else. Keep the bucket
+under object lock, or copy these objects to where the database's administrators cannot delete them.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import connections
+
+from apps.common.audit import chain
+from apps.common.db.scope import system_scope
+
+logger = logging.getLogger(__name__)
+
+FOLDER: Final = "audit-heads"
+EVERY: Final = timedelta(hours=23)
+"""Asked for each hour, made when the last one is older than this: a machine that was off at night misses no day."""
+_NAME: Final = "%Y%m%dT%H%M%SZ.jws"
+
+
+class StoredHead(msgspec.Struct, frozen=True):
+    """How long one chain was, and its newest hash (hexadecimal)."""
+
+    organization_id: UUID | None
+    seq: int
+    hash: str
+
+
+class Heads(msgspec.Struct, frozen=True):
+    """All chains at one moment."""
+
+    iss: str
+    made_at: datetime
+    heads: list[StoredHead]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsFile:
+    """One stored object: what it says, or None where its signature is not by a known key."""
+
+    name: str
+    heads: Heads | None
+
+
+def store_if_due(now: datetime) -> str | None:
+    """Write the heads of all chains, unless it was done within EVERY; the object's name.
+
+    Raises ImproperlyConfigured without a key, and what the object storage raises.
+    """
+    newest = newest_at()
+    if newest is not None and now - newest < EVERY:
+        return None
+    with system_scope(), connections["system"].cursor() as cursor:
+        cursor.execute("SELECT DISTINCT organization_id FROM audit_entries WHERE organization_id IS NOT NULL")
+        organizations = [row[0] for row in cursor.fetchall()]
+        chains = [StoredHead(head.organization_id, head.seq, head.hash.hex()) for head in chain.heads(organizations)]
+    payload = msgspec.to_builtins(Heads(settings.BASE_URL, now, chains))
+    signed = jwt.encode(payload, _private_key(), algorithm="ES256")
+    return default_storage.save(f"{FOLDER}/{now.astimezone(UTC).strftime(_NAME)}", ContentFile(signed.encode()))
+
+
+def newest_at() -> datetime | None:
+    """When heads were last stored."""
+    return max((at for _, at in _objects()), default=None)
+
+
+def stored(public_keys: Sequence[Path] = ()) -> Iterator[HeadsFile]:
+    """Every stored object, the oldest first; signed by our key or by one of these (PEM)."""
+    keys = [load_pem_public_key(path.read_bytes()) for path in public_keys]
+    if settings.AUDIT_KEY_FILE:
+        keys.append(_private_key().public_key())
+    for name, _ in sorted(_objects(), key=lambda found: found[1]):
+        with default_storage.open(f"{FOLDER}/{name}") as file:
+            yield HeadsFile(name, _verified(file.read(), keys))
+
+
+def _verified(signed: bytes, keys: Sequence[object]) -> Heads | None:
+    for key in keys:
+        try:
+            payload = jwt.decode(signed, key, algorithms=["ES256"])  # type: ignore[arg-type]
+            return msgspec.convert(payload, Heads)
+        except (jwt.PyJWTError, msgspec.ValidationError):
+            continue
+    return None
+
+
+def _objects() -> Iterator[tuple[str, datetime]]:
+    try:
+        names = default_storage.listdir(FOLDER)[1]
+    except FileNotFoundError:
+        return
+    for name in names:
+        try:
+            yield name, datetime.strptime(name, _NAME).replace(tzinfo=UTC)
+        except ValueError:
+            logger.warning("%s/%s is not a file of heads", FOLDER, name)
+
+
+def _private_key() -> ec.EllipticCurvePrivateKey:
+    if settings.AUDIT_KEY_FILE is None:
+        raise ImproperlyConfigured("SAFESIGNAL_AUDIT_KEY_FILE is not set: the audit trail's heads cannot be signed.")
+    return _loaded(settings.AUDIT_KEY_FILE)
+
+
+@cache
+def _loaded(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ImproperlyConfigured("The key that signs the audit trail's heads is not a P-256 key.")
+    return key

@@ -1,0 +1,38 @@
+"""One request is one transaction in the scope of its caller."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+
+from apps.common.access import Principal
+from apps.common.db.scope import tenant_scope
+from apps.common.http.endpoints import has_own_scope
+from apps.common.problems import Problem, problem_response
+
+
+class ScopeMiddleware:
+    """Opens the caller's scope around the view; an answer of 400 or above rolls back what the view wrote.
+
+    `request.principal` was set by the door before this one; with nobody calling the scope is empty. Some doors
+    (signing in) open their own.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request inside its scope."""
+        if has_own_scope(request):
+            return self.get_response(request)
+        principal: Principal | None = getattr(request, "principal", None)
+        with tenant_scope(principal.grants if principal else ()):
+            response = self.get_response(request)
+            if response.status_code >= HTTPStatus.BAD_REQUEST:
+                transaction.set_rollback(True)
+        return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Problems raised outside of DRF."""
+        return problem_response(error) if isinstance(error, Problem) else None

@@ -1,0 +1,388 @@
+"""What the admin writes: a form hands what was typed to a service, whose refusal is shown at the form.
+
+Nothing is written by the admin itself, so that every door leaves the same rows, the same audit entry and the same word
+in the feed. A form remembers what its reader saw (`seen`): what somebody else changed meanwhile is not overwritten.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from rest_framework.serializers import BaseSerializer
+
+from apps.common.access import Principal
+from apps.common.http.audit_middleware import shown
+from apps.common.http.etags import etag_of
+from apps.common.model_admin.scoped import ScopedAdmin, caller
+from apps.common.problems import Problem
+
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[Any]
+    _ModelChoiceField = forms.ModelChoiceField[Any]
+else:
+    _ModelForm = forms.ModelForm
+    _ModelChoiceField = forms.ModelChoiceField
+CONFIRMED = "confirmed"
+"""What a form sends whose question was answered."""
+Values = Mapping[str, Any]
+"""What was typed, by the name of the field."""
+T = TypeVar("T")
+
+
+def attempt(request: HttpRequest, write: Callable[[], T]) -> T | Problem:
+    """The result of a service, or its refusal, which changed nothing and joins the audit trail."""
+    try:
+        with transaction.atomic():
+            return write()
+    except Problem as problem:
+        shown(request, problem)
+        return problem
+
+
+class ServiceForm(_ModelForm):
+    """A form whose result is what a service made of it; at a refusal nothing that was typed is lost."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    body: ClassVar[type[BaseSerializer[Any]] | None] = None
+    """What the API reads the same values with: its limits are this form's."""
+    apply: ClassVar[Callable[["ServiceForm"], models.Model | Problem]]
+
+    @property
+    def typed(self) -> dict[str, Any]:
+        """What is new in a form that changes something; everything in one that makes it."""
+        names = self.cleaned_data if self.instance._state.adding else self.changed_data
+        return {name: self.cleaned_data[name] for name in names if name != "seen"}
+
+    def clean(self) -> dict[str, Any]:
+        """Held to the limits of the API, with its normal form of text."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.body is not None and not self.errors:
+            known = self.body().fields  # type: ignore[attr-defined]
+            values = {name: value for name, value in self.typed.items() if name in known}
+            checked = self.body(data=values, partial=True)
+            if checked.is_valid():
+                cleaned |= {name: value for name, value in checked.validated_data.items() if isinstance(value, str)}
+            else:
+                self._complain(dict(checked.errors))
+        return cleaned
+
+    def _post_clean(self) -> None:
+        if self.errors or not (self.instance._state.adding or self.typed):
+            return
+        result = type(self).apply(self)
+        if isinstance(result, Problem):
+            errors = result.extra.get("errors")
+            self._complain(errors if isinstance(errors, Mapping) and errors else {"": [_words(result)]})
+        else:
+            self.instance = result
+
+    def save(self, commit: bool = True) -> Any:
+        """What the service returned: it is saved."""
+        self.save_m2m = lambda: None  # type: ignore[method-assign]
+        return self.instance
+
+    def _complain(self, errors: Mapping[str, Any]) -> None:
+        for field, complaints in errors.items():
+            known = field if field in self.fields else None
+            texts = complaints if isinstance(complaints, list) else [complaints]
+            self.add_error(known, ValidationError([str(text) for text in texts]))
+
+
+class ParentField(_ModelChoiceField):
+    """What a new row is put below, by its whole name."""
+
+    def label_from_instance(self, obj: models.Model) -> str:
+        """With what it is in."""
+        place: object = obj
+        names = [str(place)]
+        while place := next((getattr(place, up) for up in ("floor", "building", "site") if hasattr(place, up)), None):
+            names.insert(0, str(place))
+        return ", ".join(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that is done to a row, by a button on its page or to several in the list."""
+
+    name: str
+    label: str
+    right: tuple[str, str]
+    """(resource, action)"""
+    run: Callable[[Principal, Any], str]
+    """Calls the service, and says what was done. Raises Problem."""
+    applies: Callable[[Any], bool] = lambda _: True
+    """Whether a row's page offers it."""
+    question: str = ""
+    """Asked before it is done to several rows at once; empty: it is done at once."""
+
+
+class ServiceAdmin(ScopedAdmin):
+    """Rows that the caller may also make, change or remove, each through the service named in a subclass."""
+
+    parent: ClassVar[str] = ""
+    """The field that says what a new row is put below; it stays."""
+    read_fields: ClassVar[Sequence[str]] = ()
+    """What is shown to who may not change it; empty: `fields`."""
+    body: ClassVar[type[BaseSerializer[Any]] | None] = None
+    acts: ClassVar[Sequence[Act]] = ()
+    removal: ClassVar[str] = "Delete"
+    """What the page calls it to remove a row."""
+    list_disable_select_all = True
+    change_form_outer_before_template = "admin/acts.html"
+
+    def create(self, principal: Principal, values: Values) -> models.Model:
+        """Call the service that makes one. Raises Problem."""
+        raise NotImplementedError
+
+    def update(self, principal: Principal, obj: Any, values: Values, seen: str | None) -> models.Model:
+        """Call the service that changes one, if it is still as it was `seen`. Raises Problem."""
+        raise NotImplementedError
+
+    def remove(self, request: HttpRequest, obj: Any) -> None:
+        """Call the service that removes one. Raises Problem."""
+        raise NotImplementedError
+
+    def document(self, obj: Any) -> object:
+        """The representation that the API makes the entity tag of."""
+        raise NotImplementedError
+
+    def seen(self, obj: Any) -> str:
+        """What a form remembers of a row."""
+        return etag_of(self.document(obj))
+
+    @property
+    def pages(self) -> frozenset[str]:  # type: ignore[override]
+        """Those of `ScopedAdmin`, and of what there is a service for."""
+        more = {page for page, verb in (("add", "create"), ("delete", "remove")) if self._has(verb)}
+        return ScopedAdmin.pages | more
+
+    @property
+    def posted(self) -> frozenset[str]:  # type: ignore[override]
+        """Of what there is a service for."""
+        views = {"create": "add_view", "update": "change_view", "remove": "delete_view"}
+        return frozenset(
+            {view for verb, view in views.items() if self._has(verb)} | ({"changelist_view"} if self.acts else set())
+        )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """By the role, where there is a service for it."""
+        return self._has("create") and self.may(request, "create", None)
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """By the role, where there is a service for it."""
+        return self._has("update") and self.may(request, "update", obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """By the role, where there is a service for it."""
+        return self._has("remove") and self.may(request, "delete", obj)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        """The parent first; in a form that changes something also what its reader saw."""
+        above = [self.parent] if self.parent else []
+        if obj is None:
+            return [*above, *self.fields]
+        if self.has_change_permission(request, obj):
+            return [*above, *self.fields, "seen"]
+        return [*above, *(self.read_fields or self.fields)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        """The parent, once a row is there."""
+        return [*self.readonly_fields, self.parent] if obj is not None and self.parent else [*self.readonly_fields]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """A form that ends in the service."""
+        principal = caller(request)
+
+        def apply(form: ServiceForm) -> models.Model | Problem:
+            seen = form.cleaned_data.get("seen") or None
+            if change:
+                return attempt(request, lambda: self.update(principal, obj, form.typed, seen))
+            return attempt(request, lambda: self.create(principal, form.typed))
+
+        base = self.form if issubclass(self.form, ServiceForm) else type("Form", (ServiceForm, self.form), {})
+        kwargs["form"] = type("Form", (base,), {"apply": apply, "body": self.body, **self.form_context(request, obj)})
+        form = super().get_form(request, obj, change, **kwargs)
+        if obj is not None and self.has_change_permission(request, obj):
+            form.base_fields["seen"].initial = self.seen(obj)
+        return form
+
+    def form_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """What a subclass's form needs to know."""
+        return {}
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """What may be null may be left empty; nothing is made or changed beside."""
+        if db_field.name == self.parent:
+            kwargs |= {"queryset": self.parents(request), "form_class": ParentField}
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        known = self.body().fields.get(db_field.name) if self.body else None  # type: ignore[attr-defined]
+        if field is not None and (db_field.null or getattr(known, "allow_null", False)):
+            field.required, field.empty_value = False, None
+        for related in ("add", "change", "delete", "view"):
+            if hasattr(field.widget if field else None, f"can_{related}_related"):
+                setattr(field.widget, f"can_{related}_related", False)
+        return field
+
+    def parents(self, request: HttpRequest) -> QuerySet[Any]:
+        """Below what the caller may make one."""
+        page = self._parent_page()
+        every: QuerySet[Any] = super(ScopedAdmin, page).get_queryset(request)
+        above = list(page.list_select_related or ())
+        return every.filter(page.where(caller(request), self.resource, "create")).select_related(*above)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """The parent that the address names, or the only one."""
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        if self.parent and self.parent not in initial:
+            first_two = list(self.parents(request)[:2])
+            if len(first_two) == 1:
+                initial[self.parent] = first_two[0].pk
+        return initial
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """A new row, below the parent that the address names, if it names one: refused as the API refuses."""
+        named = request.GET.get(self.parent) if self.parent else None
+        if named is not None:
+            page = self._parent_page()
+            if page.lookup(self.parents(request), named) is None:
+                page.refuse(request, named, self.resource, "create")
+        answer: HttpResponse = super().add_view(request, form_url, extra_context)
+        return answer
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        """The form's service has saved it."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
+        """There is nothing related that a form here edits."""
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Through the service."""
+        self.remove(request, obj)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """What goes with a row, as far as a person must know before."""
+        return [], self.goes_with(objs[0]), set(), []
+
+    def goes_with(self, obj: Any) -> dict[str, int]:
+        """How many of what, by their names in the plural."""
+        return {}
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponseBase:
+        """As Django's; what stands in the way is said, and nothing is removed."""
+        context = {"removal": self.removal, **(extra_context or {})}
+        try:
+            answer: HttpResponseBase = super().delete_view(request, object_id, context)
+        except Problem as problem:
+            shown(request, problem)
+            messages.error(request, _words(problem))
+            return redirect(request.get_full_path())
+        return answer
+
+    def get_urls(self) -> list[URLPattern]:
+        """With an address for each act."""
+        return [
+            *(
+                path(
+                    f"<path:object_id>/{act.name}/",
+                    self.admin_site.admin_view(self.act_view),
+                    {"act": act},
+                    name=f"{self.opts.app_label}_{self.opts.model_name}_{act.name}",
+                )
+                for act in self.acts
+            ),
+            *super().get_urls(),
+        ]
+
+    def act_view(self, request: HttpRequest, object_id: str, act: Act) -> HttpResponse:
+        """Do it to one row, and come back to its page."""
+        every = super(ScopedAdmin, self).get_queryset(request)
+        if self.lookup(every.filter(self.where(caller(request), *act.right)), object_id) is None:
+            self.refuse(request, object_id, *act.right)
+        self._do(request, act, self.get_object(request, object_id))
+        return redirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]))
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """The acts, for several rows of the list; each row as if it were the only one."""
+
+        def several(act: Act) -> Callable[..., HttpResponse | None]:
+            def run(_: object, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+                chosen = list(rows.filter(self.where(caller(request), *act.right)))
+                if act.question and CONFIRMED not in request.POST:
+                    return self._ask(request, act, chosen)
+                for row in chosen:
+                    self._do(request, act, row)
+                return None
+
+            return run
+
+        may = {
+            act.name: any(grant.anywhere(*act.right) for grant in caller(request).grants.values()) for act in self.acts
+        }
+        return {act.name: (several(act), act.name, act.label) for act in self.acts if may[act.name]}
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """With the acts that the caller may do to this row."""
+        offered: list[Act] = []
+        if object_id and self.acts:
+            row = self.get_object(request, object_id)
+            here = self.get_queryset(request).filter(pk=row.pk)
+            offered = [
+                act
+                for act in self.acts
+                if act.applies(row) and self.lookup(here.filter(self.where(caller(request), *act.right)), object_id)
+            ]
+        context = {"acts": offered, "removal": self.removal, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def _ask(self, request: HttpRequest, act: Act, rows: Sequence[Any]) -> HttpResponse:
+        """A page that names the rows, and asks."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": act.question,
+            "opts": self.opts,
+            "act": act,
+            "rows": [(row.pk, self.described(row)) for row in rows],
+            "confirmed": CONFIRMED,
+        }
+        return TemplateResponse(request, "admin/confirm_act.html", context)
+
+    def described(self, row: Any) -> str:
+        """A row in the words of a question about several."""
+        return str(row)
+
+    def _do(self, request: HttpRequest, act: Act, row: Any) -> None:
+        done = attempt(request, lambda: act.run(caller(request), row))
+        if isinstance(done, Problem):
+            messages.error(request, f"{row}: {_words(done)}")
+        else:
+            messages.success(request, f"{row}: {done}")
+
+    def _has(self, verb: str) -> bool:
+        return getattr(type(self), verb) is not getattr(ServiceAdmin, verb)
+
+    def _parent_page(self) -> ScopedAdmin:
+        model = self.opts.get_field(self.parent).related_model
+        page: ScopedAdmin = self.admin_site._registry[model]
+        return page
+
+
+def _words(problem: Problem) -> str:
+    """What a refusal says, with what stands in the way."""
+    obstacles = problem.extra.get("in_the_way")
+    if not isinstance(obstacles, list):
+        return problem.detail
+    told = "; ".join(f"{one['count']} {one['what'].replace('_', ' ')} ({', '.join(one['names'])})" for one in obstacles)
+    return f"{problem.detail} In the way: {told}."

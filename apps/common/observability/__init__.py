@@ -1,0 +1,1 @@
+"""What a process shows of its work: logs, metrics, traces, request ids, heartbeats."""

@@ -1,0 +1,1 @@
+"""The OpenAPI document: what drf-spectacular cannot know by itself."""

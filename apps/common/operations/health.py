@@ -1,0 +1,42 @@
+"""Whether this process is alive, and whether it can serve."""
+
+import redis
+from django.db import DatabaseError, connections
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from apps.common import valkey
+from apps.common.http.endpoints import open_door
+
+
+@open_door
+@require_safe
+def live(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "live"})
+
+
+@open_door
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 when the database answers. With Valkey gone everything is slower and nothing is refused: still ready."""
+    checks = {"database": _database(), "valkey": _valkey()}
+    return JsonResponse(
+        {"status": "ready" if checks["database"] else "not ready", **checks}, status=200 if checks["database"] else 503
+    )
+
+
+def _database() -> bool:
+    try:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
+
+
+def _valkey() -> bool:
+    try:
+        return bool(valkey.client().ping())
+    except redis.RedisError:
+        return False
