@@ -75,6 +75,11 @@ def started_engines() -> Iterator[None]:
             server.wait()
 
 
+def as_superuser(script: str) -> None:
+    """Run SQL that no role of the application may run."""
+    engines.psql(PLACE, SECRETS, script)
+
+
 def _server(command: list[str]) -> subprocess.Popen[bytes]:
     account = PLACE.engines
     other = account.name is not None

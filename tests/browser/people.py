@@ -16,7 +16,7 @@ def at_the_board(browser: Browser, demo: Demo, role: str, *, width: int = 1440) 
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     sign_in(page, demo, role)
-    expect(page.locator("#line")).to_contain_text("Live,", timeout=10_000)
+    expect(page.locator("#line")).to_contain_text("Live,")
     yield page
     context.close()
     assert not errors

@@ -35,8 +35,9 @@ def test_signing_out_ends_the_session_for_the_open_board_too(browser: Browser, s
     expect(board.locator("#line")).to_contain_text("Live,")
     other.goto("/board/")
     other.get_by_role("button", name="Sign out").click()
-    expect(other).to_have_url(f"{stack.demo.base_url}/login/")
-    expect(board).to_have_url(f"{stack.demo.base_url}/login/?next=%2Fboard%2F", timeout=15_000)
+    # Where the feed ends before the answer comes, the board itself goes there, and names where it was.
+    expect(other).to_have_url(re.compile(rf"^{stack.demo.base_url}/login/"))
+    expect(board).to_have_url(f"{stack.demo.base_url}/login/?next=%2Fboard%2F")
     context.close()
 
 

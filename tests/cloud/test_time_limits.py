@@ -124,6 +124,7 @@ def test_locked_trouble_does_not_cost_alarm_of_unknown_device() -> None:
         assert results(send_events(school, raised(school, device=unknown))) == ["stored"]
 
 
+@pytest.mark.slow
 def test_acknowledging_locked_alert_is_refused_in_time_and_works_afterwards() -> None:
     school = make_school()
     person = make_person(Role.ADMIN, school.organization)

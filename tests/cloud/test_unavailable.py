@@ -39,6 +39,7 @@ def post(school: School, *events: dict[str, object]) -> tuple[int, dict[str, obj
     return answer.status_code, msgspec.json.decode(answer.content)
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_committed_is_refused_whole_and_stored_when_it_comes_again() -> None:
     """A trouble of the database is never taken for a bad event: an event in quarantine would be dropped for ever."""
     school = make_school()

@@ -339,6 +339,7 @@ def test_the_production_settings_take_the_environment_of_each_service(name: str,
     assert checked.returncode == 0, checked.stderr
 
 
+@pytest.mark.slow
 def test_the_gateway_takes_its_environment(made: Path) -> None:
     checked = subprocess.run(
         [sys.executable, "-m", "edge_agent", "--check"],
@@ -350,6 +351,7 @@ def test_the_gateway_takes_its_environment(made: Path) -> None:
     assert checked.returncode == 0, checked.stderr
 
 
+@pytest.mark.slow
 def test_the_tools_of_compose_that_are_here_accept_it(made: Path) -> None:
     """The schema of the Compose specification, and Compose itself. Without them the rest of this file stands alone."""
     checker = Path(sys.executable).with_name("check-jsonschema")

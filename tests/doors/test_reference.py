@@ -38,7 +38,7 @@ def test_the_page_shows_the_calls_and_asks_nobody_else(server: Server, page: Pag
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(f"{server.url}{path}")
     call = page.get_by_text("Read all places of an organization", exact=True)
-    expect(call.filter(visible=True).first).to_be_visible(timeout=30_000)
+    expect(call.filter(visible=True).first).to_be_visible()
     complaints = [complaint for complaint in complaints if LOGO_OF_REDOC not in complaint]
     assert not complaints, "\n".join(complaints)
     elsewhere = [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]

@@ -23,6 +23,7 @@ MARGIN_SECONDS = 0.05
 SHARED_COMMITS_SECONDS = 2.0
 
 
+@pytest.mark.slow
 async def test_press_to_action_meets_its_deadline_with_the_disk_stalled(tmp_path: Path) -> None:
     """Another program holds the file: acted within 50 ms, forwarded from memory, not told `stored`."""
     async with rig(tmp_path) as one:

@@ -21,7 +21,7 @@ from tests.edge.support.rig import until
 from tests.edge.support.school import GATEWAY, configuration
 from tests.patience import Promise
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow]
 OTHERS = 12
 ANSWER_SECONDS = 1.0
 AS_FAST = 1.5

@@ -4,6 +4,7 @@ import json
 from datetime import datetime, timedelta
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -141,7 +142,7 @@ class Building(RuleBasedStateMachine):
 
 
 Building.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-TestBuilding = Building.TestCase
+TestBuilding = pytest.mark.slow(Building.TestCase)
 
 
 @given(order=st.permutations([(device, seq) for device in range(20) for seq in range(3)]), again=st.integers(1, 3))
@@ -177,6 +178,7 @@ json_values = st.recursive(
 beside = st.sampled_from(["v", "boot", "uptime_ms", "age_ms", "at", "clock", "key", "batt_mv", "later"])
 
 
+@pytest.mark.slow
 @given(st.dictionaries(beside, json_values))
 def test_a_readable_core_is_an_alarm_whatever_stands_beside(others: dict[str, object]) -> None:
     """The frozen core is read whatever the version and whatever else is broken."""

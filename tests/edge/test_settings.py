@@ -87,6 +87,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.slow
 def test_check_says_whether_the_settings_are_right(environment: dict[str, str]) -> None:
     good = run(environment, "--check")
     assert (good.returncode, good.stdout) == (0, "edge_agent: the settings are right\n")
@@ -94,11 +95,13 @@ def test_check_says_whether_the_settings_are_right(environment: dict[str, str]) 
     assert (bad.returncode, bad.stderr) == (2, f"edge_agent: {PREFIX}CLOUD_URL is not set\n")
 
 
+@pytest.mark.slow
 def test_help_names_every_setting(environment: dict[str, str]) -> None:
     text = run({}, "--help").stdout
     assert all(name.removeprefix(PREFIX) in text for name in environment)
 
 
+@pytest.mark.slow
 def test_the_gateway_needs_nothing_of_the_cloud() -> None:
     """A process of its own: no Django, nothing of the cloud's packages, is ever imported."""
     code = "import sys, edge_agent.__main__; print([n for n in sys.modules if n.split('.')[0] in sys.argv[1:]])"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -243,4 +244,4 @@ class District(RuleBasedStateMachine):
 
 
 District.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
-TestDistrict = District.TestCase
+TestDistrict = pytest.mark.slow(District.TestCase)

@@ -91,6 +91,7 @@ async def test_a_press_reaches_the_cloud_with_its_hops(
         assert one.gateway.state.alerts[f"{DEVICES[0]}:a1b2c3d4:1"].stage == "forwarded"
 
 
+@pytest.mark.slow
 async def test_nothing_is_lost_or_doubled_while_the_cloud_is_away(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
@@ -147,6 +148,7 @@ async def test_a_fresh_press_does_not_wait_behind_a_backlog(
         await until(lambda: len(cloud.of_kind("alert.raised")) == 5005, 60)
 
 
+@pytest.mark.slow
 async def test_uplink_sends_event_again_until_cloud_keeps_it_while_other_alerts_pass(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
@@ -167,6 +169,7 @@ async def test_uplink_sends_event_again_until_cloud_keeps_it_while_other_alerts_
         assert DEVICES[0] in raised(cloud) and one.gateway.state.alerts[stuck].stage == "forwarded"
 
 
+@pytest.mark.slow
 async def test_an_alert_is_never_overtaken_by_its_later_events(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
@@ -186,6 +189,7 @@ async def test_an_alert_is_never_overtaken_by_its_later_events(
         assert order.index((alert_id, "alert.raised")) < order.index((alert_id, "alert.pressed_again"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_a_poison_event_blocks_nobody(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud, status: int

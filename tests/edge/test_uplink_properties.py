@@ -21,7 +21,7 @@ from tests.edge.support.school import DEVICES, GATEWAY
 from tests.edge.test_uplink import Line, line
 from tests.patience import WAIT_SECONDS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow]
 
 PRESSES = st.tuples(st.just("press"), st.sampled_from(DEVICES), st.integers(1, 40))
 OTHERS = st.sampled_from(["cut", "mend", "restart", "lock the disk", "free the disk", "refuse", "take", "wait"])

@@ -20,7 +20,7 @@ from tests.faults.staff import listening
 from tests.faults.wall import Pressed, Wall, later
 from tests.patience import Promise
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 AWAY_SECONDS = 60.0 if NIGHTLY else 8.0
 BEFORE_SECONDS = 2.0

@@ -14,7 +14,7 @@ from tests.faults.chain import Chain, until
 from tests.faults.staff import Listener, listening
 from tests.faults.wall import Wall
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 SECONDS = 120.0
 Restore = Callable[[Chain, Path], None]

@@ -5,6 +5,7 @@ The core runs under the address and undefined-behaviour sanitizers, each body in
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from message_core import core
@@ -33,12 +34,14 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(message=st.sampled_from([*MESSAGES, "state"]), body=st.binary(max_size=600))
 @quick
 def test_any_bytes(message: str, body: bytes) -> None:
     core().judge(message, body)
 
 
+@pytest.mark.slow
 @given(seed=st.sampled_from(SEEDS), data=st.data())
 @quick
 def test_a_message_cut_and_spliced_anywhere(seed: tuple[str, bytes], data: st.DataObject) -> None:
@@ -49,6 +52,7 @@ def test_a_message_cut_and_spliced_anywhere(seed: tuple[str, bytes], data: st.Da
     core().judge(message, body[:start])
 
 
+@pytest.mark.slow
 @given(seed=st.sampled_from(SEEDS), key=st.sampled_from(KEYS), value=values, ascii_only=st.booleans())
 @quick
 def test_c_and_schema_judge_alike(seed: tuple[str, bytes], key: str, value: object, ascii_only: bool) -> None:

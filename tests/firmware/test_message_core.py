@@ -149,6 +149,7 @@ def test_process_ends_clean() -> None:
     assert process.close() == 0
 
 
+@pytest.mark.slow
 def test_cmake_builds_the_core_with_every_warning_an_error(tmp_path: Path) -> None:
     cmake = tool("cmake")
     tool("make")
