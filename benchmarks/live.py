@@ -18,7 +18,7 @@ from django.db import connections
 from django.utils import timezone
 from rich.progress import track
 
-from apps.accounts import tokens
+from apps.accounts.identity.keys import tokens
 from apps.alerts.ingest import service
 from apps.common import valkey
 from apps.common.access import PrincipalKind

@@ -32,7 +32,7 @@ BASE_URL = env.str("SAFESIGNAL_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS: list[str] = env.list("SAFESIGNAL_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 TOKEN_KEYS_DIR = Path(env.str("SAFESIGNAL_TOKEN_KEYS_DIR"))
-"""Folder of the P-256 private keys (PEM) that sign access tokens: see `apps/accounts/key_ring.py`."""
+"""Folder of the P-256 private keys (PEM) that sign access tokens: see `apps/accounts/identity/keys/key_ring.py`."""
 CONFIG_KEY_FILE = Path(env.str("SAFESIGNAL_CONFIG_KEY_FILE"))
 """P-256 private key (PEM) that signs gateway configuration; never a token key."""
 AUDIT_KEY_FILE = Path(env.str("SAFESIGNAL_AUDIT_KEY_FILE")) if env.str("SAFESIGNAL_AUDIT_KEY_FILE", "") else None
@@ -96,7 +96,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.common.http.audit_middleware.AuditMiddleware",
-    "apps.accounts.middleware.PrincipalMiddleware",
+    "apps.accounts.identity.middleware.PrincipalMiddleware",
     "apps.common.http.body_limits.BodyLimitMiddleware",
     "apps.common.http.rate_limits.RateLimitMiddleware",
     "apps.common.http.transactions.ScopeMiddleware",
@@ -195,13 +195,13 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- People ----------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["apps.accounts.backends.EmailBackend"]
-PASSWORD_HASHERS = ["apps.accounts.hashers.BoundedPasswordHasher"]
+AUTHENTICATION_BACKENDS = ["apps.accounts.identity.backends.EmailBackend"]
+PASSWORD_HASHERS = ["apps.accounts.identity.credentials.hashers.BoundedPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "apps.accounts.password_strength.GuessableValidator"},
+    {"NAME": "apps.accounts.identity.credentials.password_strength.GuessableValidator"},
 ]
 OPERATORS_NEED_SECOND_FACTOR = env.bool("SAFESIGNAL_OPERATORS_NEED_SECOND_FACTOR", True)
 """Whether a super admin is one only with a second factor. Off in the demo, whose passwords are printed."""
@@ -222,10 +222,11 @@ OIDC_PRIVATE_ISSUERS = env.bool("SAFESIGNAL_OIDC_PRIVATE_ISSUERS", not PRODUCTIO
 administrator could have us ask whatever stands beside us."""
 APP_REDIRECTS: list[str] = env.list("SAFESIGNAL_APP_REDIRECTS", default=["safesignal://signed-in"])
 """Where our apps take up a single sign-on; compared as a whole."""
-SOCIALACCOUNT_ADAPTER = "apps.accounts.oidc.Adapter"
-# django-allauth keeps second factors and speaks OpenID Connect (`apps.accounts.authenticators`, `apps.accounts.oidc`).
+SOCIALACCOUNT_ADAPTER = "apps.accounts.single_sign_on.oidc.Adapter"
+# django-allauth keeps second factors (`apps.accounts.identity.authenticators`) and speaks OpenID Connect
+# (`apps.accounts.single_sign_on.oidc`).
 # None of its pages is routed, and its tables of e-mail addresses and of global providers stay empty and without grants.
-MFA_ADAPTER = "apps.accounts.authenticators.Adapter"
+MFA_ADAPTER = "apps.accounts.identity.authenticators.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "SafeSignal"
 MFA_RECOVERY_CODE_DIGITS = 10
@@ -255,7 +256,7 @@ DEFAULT_FROM_EMAIL = env.str("SAFESIGNAL_EMAIL_FROM", f"SafeSignal <no-reply@{ur
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.PrincipalAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.identity.authentication.PrincipalAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.common.http.api.HasPrincipal"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.common.http.parsers.JsonParser"],

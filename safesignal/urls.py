@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from apps.accounts.api.key_set import KeySetView
+from apps.accounts.identity.api.key_set import KeySetView
 from apps.common.http.endpoints import open_door
 from apps.common.operations.metrics_page import metrics_page
 from apps.portal import reference
@@ -14,7 +14,7 @@ urlpatterns = [
     path("metrics", metrics_page),
     path(".well-known/jwks.json", open_door(KeySetView.as_view())),
     path("api/v1/", include("apps.tenancy.api.urls")),
-    path("api/v1/", include("apps.accounts.api.urls")),
+    path("api/v1/", include("apps.accounts.urls")),
     path("api/v1/", include("apps.devices.api.urls")),
     path("api/v1/", include("apps.alerts.api.urls")),
     path(

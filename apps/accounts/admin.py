@@ -9,11 +9,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
 
-from apps.accounts.documents import person_document
 from apps.accounts.models import Invitation, Membership, MembershipScope, User, Visit
-from apps.accounts.people_forms import EVERYWHERE, SOMEWHERE, HeldForm, PersonForm
-from apps.accounts.selectors import places_of
-from apps.accounts.services import invitations, memberships
+from apps.accounts.people import invitations, memberships
+from apps.accounts.people.documents import person_document
+from apps.accounts.people.forms import EVERYWHERE, SOMEWHERE, HeldForm, PersonForm
+from apps.accounts.people.selectors import places_of
 from apps.common.access import Grant, Principal
 from apps.common.http.etags import etag_of
 from apps.common.model_admin.scoped import ScopedAdmin, caller

@@ -9,8 +9,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Let browsers' sessions stand on sign-ins, and say what stands in the way of asking for a second factor."""
-        from apps.accounts import browser  # noqa: PLC0415 -- models are there only from here on
-        from apps.accounts.services import second_factors  # noqa: PLC0415
+        from apps.accounts.identity import browser, second_factors  # noqa: PLC0415 -- models are there only from here on
         from apps.tenancy import settings_checks  # noqa: PLC0415
 
         browser.connect()

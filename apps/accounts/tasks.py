@@ -8,8 +8,9 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from apps.accounts import messages, retention
-from apps.accounts.services import invitations, passwords, proofs
+from apps.accounts.identity import passwords, proofs, retention
+from apps.accounts.mail import messages
+from apps.accounts.people import invitations
 from apps.common.retention import thin
 
 sending = shared_task(autoretry_for=(OSError,), retry_backoff=5, retry_backoff_max=600, max_retries=12)

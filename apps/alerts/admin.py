@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 
-from apps.accounts.selectors import full_names
+from apps.accounts.identity.selectors import full_names
 from apps.alerts import services
 from apps.alerts.lifecycle import OPEN
 from apps.alerts.models import Alert, AlertEvent, AlertNote, AlertStatus, Incident

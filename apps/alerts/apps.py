@@ -8,11 +8,11 @@ class AlertsConfig(AppConfig):
 
     def ready(self) -> None:
         """Say what of ours stands at a place, and what a person did about alerts."""
-        from apps.accounts import traces  # noqa: PLC0415 -- models are there only from here on
+        from apps.accounts.own_account import personal_data  # noqa: PLC0415 -- models are there only from here on
         from apps.alerts.selectors import open_alerts_in  # noqa: PLC0415
         from apps.alerts.traces import events_of, notes_of  # noqa: PLC0415
         from apps.tenancy import occupancy  # noqa: PLC0415
 
         occupancy.register("open_alerts", open_alerts_in)
-        traces.register("alert_events", events_of)
-        traces.register("alert_notes", notes_of)
+        personal_data.register("alert_events", events_of)
+        personal_data.register("alert_notes", notes_of)

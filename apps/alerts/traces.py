@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from apps.accounts.traces import Trace
+from apps.accounts.own_account.personal_data import Trace
 from apps.alerts.models import AlertEvent, AlertNote
 from apps.common.access import PrincipalKind
 

@@ -13,6 +13,11 @@ def rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def optional_rfc3339(at: datetime | None) -> str | None:
+    """The same; None for a time that is not known or has not come."""
+    return None if at is None else rfc3339(at)
+
+
 def from_unix(*, seconds: float = 0, milliseconds: int = 0) -> datetime | None:
     """The time of a number that a caller sent, or None if it lies at or beyond an edge of the calendar."""
     try:

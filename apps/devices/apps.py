@@ -10,7 +10,7 @@ class DevicesConfig(AppConfig):
 
     def ready(self) -> None:
         """Say how a gateway gets its rights, what of ours stands at a place, and what is supervised."""
-        from apps.accounts import principals  # noqa: PLC0415 -- models are there only from here on
+        from apps.accounts.identity import principals  # noqa: PLC0415 -- models are there only from here on
         from apps.common.operations import findings, sweeps  # noqa: PLC0415
         from apps.devices import doctor, supervision  # noqa: PLC0415
         from apps.devices.gateways import principals_of  # noqa: PLC0415

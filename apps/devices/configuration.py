@@ -7,7 +7,7 @@ import jwt
 import msgspec
 from django.conf import settings
 
-from apps.accounts.signing_keys import signing_key
+from apps.accounts.identity.keys.signing_keys import signing_key
 from apps.common.access import Principal, require
 from apps.common.times import rfc3339
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule

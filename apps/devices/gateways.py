@@ -11,8 +11,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from django.conf import settings
 from django.db import connection
 
-from apps.accounts import tokens
-from apps.accounts.principals import Named
+from apps.accounts.identity.keys import tokens
+from apps.accounts.identity.principals import Named
 from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import Unauthenticated

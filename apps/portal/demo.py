@@ -8,8 +8,9 @@ from uuid import UUID
 
 import msgspec
 
+from apps.accounts.identity import users
 from apps.accounts.models import Role
-from apps.accounts.services import people
+from apps.accounts.people import memberships
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
@@ -132,7 +133,7 @@ def _places(organization: UUID, buttons: int) -> tuple[Sequence[Room], Sequence[
 def _person(organization: UUID, role: str) -> DemoUser:
     first_name, last_name = PEOPLE[role]
     email, password = f"{first_name}.{last_name}@{DOMAIN}".lower(), secrets.token_urlsafe(15)
-    user = people.create_user(
+    user = users.create_user(
         actor=None,
         email=email,
         password=password,
@@ -141,5 +142,5 @@ def _person(organization: UUID, role: str) -> DemoUser:
         is_super_admin=role == "super_admin",
     )
     if role != "super_admin":
-        people.add_membership(actor=None, user=user, organization_id=organization, role=Role(role))
+        memberships.add_membership(actor=None, user=user, organization_id=organization, role=Role(role))
     return DemoUser(email, password)

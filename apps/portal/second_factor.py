@@ -9,10 +9,9 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_http_methods
 
-from apps.accounts import authenticators, selectors
-from apps.accounts.services import second_factors
-from apps.accounts.services.password_proof import WrongPassword
-from apps.accounts.services.second_factors import Enrolment, SecondFactorExists
+from apps.accounts.identity import authenticators, second_factors, selectors
+from apps.accounts.identity.credentials.password_proof import WrongPassword
+from apps.accounts.identity.second_factors import Enrolment, SecondFactorExists
 from apps.common.access import Principal, second_factor_due
 from apps.common.http.addresses import address_of
 from apps.common.http.redirects import own_page

@@ -13,12 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts import browser
+from apps.accounts.identity import browser
+from apps.accounts.identity.principals import open_session
+from apps.accounts.identity.second_factors import SecondFactorRefused, SecondFactorRequired
+from apps.accounts.identity.sign_in import WrongCredentials, authenticate, authenticate_further
 from apps.accounts.models import User
-from apps.accounts.principals import open_session
-from apps.accounts.services.second_factors import SecondFactorRefused, SecondFactorRequired
-from apps.accounts.services.sign_in import WrongCredentials, authenticate, authenticate_further
-from apps.accounts.services.single_sign_on import IdentityNotLinked, SingleSignOnFailed
+from apps.accounts.single_sign_on.flow import IdentityNotLinked, SingleSignOnFailed
 from apps.alerts import services
 from apps.alerts.selectors import is_alarm_open
 from apps.common.access import Principal, second_factor_due

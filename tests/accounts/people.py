@@ -4,9 +4,10 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
+from apps.accounts.identity import users
 from apps.accounts.models import Membership, MembershipScope, Role, User, UserStatus
-from apps.accounts.services import people
-from apps.accounts.services.memberships import RoleAt, grant_places
+from apps.accounts.people import memberships
+from apps.accounts.people.memberships import RoleAt, grant_places
 from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
@@ -42,10 +43,10 @@ def make_person(
     with tenant_scope([school]):
         if organization is None:
             Organization.objects.create(id=school, name=f"School {name}", slug=f"school-{name}")
-        user = people.create_user(
+        user = users.create_user(
             email=f"Teacher-{name}@Example.edu", password=PASSWORD, first_name="Tess", last_name=name
         )
-        people.add_membership(user=user, organization_id=school, role=role, scope=scope)
+        memberships.add_membership(user=user, organization_id=school, role=role, scope=scope)
     return Person(user=user, organization=school)
 
 

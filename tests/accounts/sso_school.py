@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import Role, User
-from apps.accounts.services import identity_providers
+from apps.accounts.single_sign_on import providers
 from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer
@@ -42,9 +42,7 @@ class School:
     def __post_init__(self) -> None:
         operator = visiting_operator(self.admin.id, self.id)
         with tenant_scope([self.id]):
-            identity_providers.verify_domain(
-                actor=operator, organization_id=self.id, domain=self.domain, now=timezone.now()
-            )
+            providers.verify_domain(actor=operator, organization_id=self.id, domain=self.domain, now=timezone.now())
         made = self.api.ask("POST", self.providers, provider_body(self.issuer))
         assert made.status_code == 201, made.content
         self.provider = UUID(made.json()["id"])

@@ -8,12 +8,12 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.grants import person_principal
-from apps.accounts.links import LinkRefused
+from apps.accounts.identity import sign_in
+from apps.accounts.identity.sign_in import RefreshRefused
+from apps.accounts.mail.links import LinkRefused
 from apps.accounts.models import Role, User
-from apps.accounts.services import sign_in
-from apps.accounts.services.day_accounts import LONGEST, USUAL
-from apps.accounts.services.sign_in import RefreshRefused
+from apps.accounts.people.day_accounts import LONGEST, USUAL
+from apps.accounts.rights.grants import person_principal
 from apps.common.access import allows
 from apps.common.db.ids import new_id
 from apps.common.times import rfc3339

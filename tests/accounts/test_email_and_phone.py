@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from apps.accounts.identity import proofs
 from apps.accounts.models import Proof, ProofPurpose, Role, User, UserStatus
-from apps.accounts.services import proofs
 from apps.common.db.scope import tenant_scope
 from tests.accounts.callers import app_of, audited, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_status

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from psycopg import sql
 
-from apps.accounts.grants import person_principal
+from apps.accounts.identity import sign_in, users
 from apps.accounts.models import (
     Invitation,
     Membership,
@@ -21,8 +21,10 @@ from apps.accounts.models import (
     User,
     UserStatus,
 )
-from apps.accounts.services import account, invitations, people, push, sign_in
-from apps.accounts.services.memberships import RoleAt
+from apps.accounts.own_account import account, push
+from apps.accounts.people import invitations, memberships
+from apps.accounts.people.memberships import RoleAt
+from apps.accounts.rights.grants import person_principal
 from apps.alerts.models import AlertEvent, AlertNote
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry, AuditPersonal, IdempotencyKey
@@ -129,7 +131,7 @@ def test_the_export_reaches_where_rights_have_ended_or_never_began(teacher: Pers
                 now=timezone.now(),
             )
         else:
-            people.add_membership(user=teacher.user, organization_id=other, role=Role.VIEWER)
+            memberships.add_membership(user=teacher.user, organization_id=other, role=Role.VIEWER)
             if why == "expired":
                 Membership.objects.filter(user_id=teacher.id).update(expires_at=timezone.now())
             else:
@@ -210,7 +212,7 @@ def test_the_chain_of_the_audit_trail_stays_whole(teacher: Person, address: str)
 def test_the_same_address_can_join_again_as_somebody_new(teacher: Person, address: str) -> None:
     assert erase(app_of(teacher, address)).status_code == 204
     with tenant_scope([teacher.organization]):
-        again = people.create_user(email=teacher.email, password=PASSWORD)
+        again = users.create_user(email=teacher.email, password=PASSWORD)
     assert again.id != teacher.id
 
 

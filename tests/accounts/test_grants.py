@@ -8,9 +8,10 @@ import pytest
 from django.utils import timezone
 from guardian.core import ObjectPermissionChecker
 
-from apps.accounts.grants import WHILE_SUSPENDED, effective_permissions, person_principal, person_principals
+from apps.accounts.identity import sign_in
 from apps.accounts.models import Membership, MembershipScope, Permission, Role, SignIn, SignInKind, User, UserStatus
-from apps.accounts.services import people, sign_in
+from apps.accounts.people import memberships
+from apps.accounts.rights.grants import WHILE_SUSPENDED, effective_permissions, person_principal, person_principals
 from apps.common.access import Grant, Places, allows
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
@@ -156,7 +157,7 @@ def test_the_end_of_a_membership_ends_its_places() -> None:
     hold(person, building)
     end_membership(person)
     with tenant_scope([person.organization]):
-        people.add_membership(
+        memberships.add_membership(
             user=person.user, organization_id=person.organization, role=Role.ADMIN, scope=MembershipScope.PLACES
         )
     assert grant_of(person).places == Places()

@@ -16,10 +16,10 @@ from django.utils import timezone
 from jwt import PyJWKSet
 from pytest_django import Settings
 
-from apps.accounts import key_ring, rotation, tokens
-from apps.accounts.key_ring import LONGEST_TOKEN
-from apps.accounts.signing_keys import signing_key
-from apps.accounts.tokens import TokenRefused
+from apps.accounts.identity.keys import key_ring, rotation, tokens
+from apps.accounts.identity.keys.key_ring import LONGEST_TOKEN
+from apps.accounts.identity.keys.signing_keys import signing_key
+from apps.accounts.identity.keys.tokens import TokenRefused
 from apps.common.access import PrincipalKind
 from apps.common.db.ids import new_id
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
-from apps.accounts import tokens
+from apps.accounts.identity.keys import tokens
 from apps.accounts.models import RefreshToken, User, UserStatus
 from apps.common.db.scope import system_scope
 from apps.common.models import AuditEntry

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from apps.accounts import messages
-from apps.accounts.mail_budgets import BUDGETS, Message, TooManyMessages, spend
+from apps.accounts.mail import messages
+from apps.accounts.mail.budgets import BUDGETS, Message, TooManyMessages, spend
+from apps.accounts.mail.names import LONGEST, as_text, in_subject
 from apps.accounts.models import Role
-from apps.accounts.typed_names import LONGEST, as_text, in_subject
 from apps.common import valkey
 from apps.common.db.scope import tenant_scope
 from apps.common.http.addresses import source_of

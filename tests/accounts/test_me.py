@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apps.accounts.identity import sign_in, users
 from apps.accounts.models import Membership, MembershipScope, Role, User
-from apps.accounts.services import people, sign_in
-from apps.accounts.services.memberships import RoleAt, grant_places
+from apps.accounts.people import memberships
+from apps.accounts.people.memberships import RoleAt, grant_places
 from apps.common.db.scope import tenant_scope
 from apps.common.feed import since
 from apps.tenancy.models import Organization, OrganizationStatus
@@ -20,7 +21,7 @@ from tests.matrix.callers import ROLE_TABLE
 def join(person: Person, organization: Person, role: Role, **more: object) -> None:
     """The person in another's school too."""
     with tenant_scope([organization.organization]):
-        people.add_membership(
+        memberships.add_membership(
             user=person.user,
             organization_id=organization.organization,
             role=role,
@@ -158,8 +159,8 @@ def test_a_day_account_reads_itself_and_has_no_address(address: str) -> None:
     """Its address stands in for none, so that no letter, no reset and no invitation reaches it."""
     school = make_person(Role.ADMIN)
     with tenant_scope([school.organization]):
-        user = people.create_user(email="sub@day.invalid".replace("sub", school.user.id.hex), password=None)
-        people.add_membership(
+        user = users.create_user(email="sub@day.invalid".replace("sub", school.user.id.hex), password=None)
+        memberships.add_membership(
             user=user,
             organization_id=school.organization,
             role=Role.OPERATOR,

@@ -3,8 +3,8 @@
 import pytest
 from django.test import Client
 
-from apps.accounts.grants import person_principal
 from apps.accounts.models import BuildingGrant, Membership, MembershipScope, Role, User, UserStatus
+from apps.accounts.rights.grants import person_principal
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from tests.accounts.callers import audited, problem, send

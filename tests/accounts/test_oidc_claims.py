@@ -5,7 +5,7 @@ import time
 import pytest
 
 from apps.accounts.models import Membership, Role, User
-from apps.accounts.oidc import CLOCKS_APART
+from apps.accounts.single_sign_on.oidc import CLOCKS_APART
 from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import Issuer
 from tests.accounts.people import Person

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.api.serializers import TokenPairSerializer
+from apps.accounts.identity.serializers import TokenPairSerializer
 
 
 class Locked(APIView):
@@ -24,7 +24,7 @@ class Locked(APIView):
 
 @pytest.fixture(scope="module")
 def document() -> Any:
-    patterns = [path("api/v1/", include("apps.accounts.api.urls")), path("api/v1/locked", Locked.as_view())]
+    patterns = [path("api/v1/", include("apps.accounts.urls")), path("api/v1/locked", Locked.as_view())]
     document = SchemaGenerator(patterns=patterns).get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     validate_schema(document)  # type: ignore[no-untyped-call]
     return document

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from apps.accounts.outbound import LARGEST_ANSWER, NotAllowed, OutboundSession, is_public
+from apps.accounts.single_sign_on.outbound import LARGEST_ANSWER, NotAllowed, OutboundSession, is_public
 
 CARRIERS = {
     "NAT64": lambda inner: (0x64FF9B << 96) | inner,

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import PushRegistration
-from apps.accounts.services import push
+from apps.accounts.own_account import push
 from tests.accounts.callers import app_of, audited, problem, send
 from tests.accounts.people import Person, make_person
 

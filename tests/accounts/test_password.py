@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts import throttle
+from apps.accounts.identity import proofs, sign_in
+from apps.accounts.identity.credentials import throttle
 from apps.accounts.models import Proof, RefreshToken, User, UserStatus
-from apps.accounts.services import proofs, sign_in
 from apps.common.db.scope import tenant_scope
 from tests.accounts.callers import app_of, audited, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_status

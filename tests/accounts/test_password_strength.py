@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from apps.accounts.identity.credentials.password_strength import GuessableValidator
 from apps.accounts.models import User
-from apps.accounts.password_strength import GuessableValidator
 from tests.accounts.callers import app_of, problem, send
 from tests.accounts.people import PASSWORD, Person
 

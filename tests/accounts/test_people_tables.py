@@ -9,9 +9,10 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.accounts.identity import users
 from apps.accounts.models import BuildingGrant, Invitation, Membership, MembershipScope, Role, SiteGrant, User
-from apps.accounts.services import memberships, people
-from apps.accounts.services.memberships import RoleAt
+from apps.accounts.people import memberships
+from apps.accounts.people.memberships import RoleAt
 from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_school
 from tests.tenancy.callers import Caller, admin_of, member, refused, trail
@@ -124,8 +125,8 @@ def test_a_bad_line_keeps_every_line_out(
     """The last administrator stays one, a day account is no person, and no mail leaves."""
     now = timezone.now()
     with tenant_scope([school.organization]):
-        day = people.create_user(email=address(), password=None)
-        people.add_membership(
+        day = users.create_user(email=address(), password=None)
+        memberships.add_membership(
             user=day,
             organization_id=school.organization,
             role=Role.OPERATOR,
@@ -173,8 +174,8 @@ def test_no_person_of_another_school_is_told_or_changed(school: School, admin: C
 
 def test_day_accounts_are_not_exported(school: School, admin: Caller) -> None:
     with tenant_scope([school.organization]):
-        day = people.create_user(email=address(), password=None)
-        people.add_membership(
+        day = users.create_user(email=address(), password=None)
+        memberships.add_membership(
             user=day,
             organization_id=school.organization,
             role=Role.OPERATOR,

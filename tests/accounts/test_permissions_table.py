@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
-from apps.accounts.grants import person_principal
 from apps.accounts.models import Role, User
-from apps.accounts.selectors import permissions_of
+from apps.accounts.rights.grants import person_principal
+from apps.accounts.rights.selectors import permissions_of
 from apps.common.access import allows
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry

@@ -8,10 +8,10 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from apps.accounts import tokens
+from apps.accounts.identity import sign_in
+from apps.accounts.identity.keys import tokens
+from apps.accounts.identity.sign_in import REUSE_GRACE, RefreshRefused, RefreshReused, TokenPair
 from apps.accounts.models import RefreshToken, UserStatus
-from apps.accounts.services import sign_in
-from apps.accounts.services.sign_in import REUSE_GRACE, RefreshRefused, RefreshReused, TokenPair
 from apps.common.access import PrincipalKind
 from tests.accounts.people import PASSWORD, Person, end_membership, set_status, trail
 

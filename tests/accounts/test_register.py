@@ -9,8 +9,8 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role, User
-from apps.accounts.services import invitations
-from apps.accounts.services.memberships import RoleAt
+from apps.accounts.people import invitations
+from apps.accounts.people.memberships import RoleAt
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import app_of, nobody, problem, send

@@ -12,10 +12,10 @@ from allauth.mfa.models import Authenticator
 from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
-from apps.accounts import grants, rights_versions
-from apps.accounts.grants import person_principal
+from apps.accounts.identity import sign_in
 from apps.accounts.models import Membership, Role, ServiceToken, SignIn, SignInKind, User, Visit
-from apps.accounts.services import sign_in
+from apps.accounts.rights import grants, versions
+from apps.accounts.rights.grants import person_principal
 from apps.common.access import Principal
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
@@ -169,26 +169,26 @@ def test_hot_versions_are_the_head_and_one_number_that_moves_for_this_caller_onl
 
 def test_changed_returns_only_what_moved() -> None:
     person, bystander = make_person(), make_person()
-    known = dict.fromkeys([person.id, bystander.id, person.organization, new_id()], rights_versions.UNKNOWN)
-    known |= rights_versions.changed(known)
-    assert rights_versions.UNKNOWN not in known.values()
-    assert rights_versions.changed(known) == {}
+    known = dict.fromkeys([person.id, bystander.id, person.organization, new_id()], versions.UNKNOWN)
+    known |= versions.changed(known)
+    assert versions.UNKNOWN not in known.values()
+    assert versions.changed(known) == {}
     with tenant_scope([person.organization]):
         Membership.objects.update(role=Role.VIEWER)
-    assert rights_versions.changed(known) == {person.id: known[person.id] + 1}
+    assert versions.changed(known) == {person.id: known[person.id] + 1}
 
 
 def test_a_second_change_of_the_same_rights_waits_for_the_first() -> None:
     """So versions rise in the order of the commits, and no change is hidden behind the version of another."""
     person = make_person()
-    before = rights_versions.changed({person.id: rights_versions.UNKNOWN})[person.id]
+    before = versions.changed({person.id: versions.UNKNOWN})[person.id]
     with transaction.atomic(using="owner"), connections["owner"].cursor() as other:
         other.execute("UPDATE user_organizations SET role = 'viewer' WHERE user_id = %s", [person.id])
         with pytest.raises(OperationalError, match="lock timeout"), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '50ms'")
             cursor.execute("UPDATE users SET last_name = 'Two' WHERE id = %s", [person.id])
     User.objects.filter(pk=person.id).update(last_name="Two")
-    assert rights_versions.changed({person.id: before}) == {person.id: before + 2}
+    assert versions.changed({person.id: before}) == {person.id: before + 2}
 
 
 ENDS: Final[Mapping[str, Callable[[Principal, Any], object]]] = {
@@ -207,11 +207,11 @@ def test_the_earliest_moment_at_which_time_alone_changes_a_right_is_known(
     person = make_person()
     principal = person_principal(person.id, sign_in=_sign_in(person.user))
     assert principal is not None
-    (at_first,) = rights_versions.expiries([principal], now=now).values()
+    (at_first,) = versions.expiries([principal], now=now).values()
     at = now + timedelta(minutes=5)
     with tenant_scope([person.organization]):
         end(principal, at)
-    assert rights_versions.expiries([principal], now=now) == {(principal.id, principal.sign_in): at}
+    assert versions.expiries([principal], now=now) == {(principal.id, principal.sign_in): at}
     assert at < at_first
 
 
@@ -221,7 +221,7 @@ def test_a_service_token_ends_by_time() -> None:
     with tenant_scope([school.organization]):
         ends = ServiceToken.objects.get(pk=id_).expires_at
     service = Principal(kind=school.gateway_principal.kind, id=id_, name="")
-    assert rights_versions.expiries([service], now=timezone.now()) == {(id_, None): ends}
+    assert versions.expiries([service], now=timezone.now()) == {(id_, None): ends}
 
 
 def _visit(principal: Principal, **times: Any) -> None:
@@ -290,7 +290,7 @@ def _some_row(cursor: Any, table: str) -> tuple[str, UUID]:
     column = SUBJECTS[table]
     cursor.execute(f"SELECT ctid::text, {column or 'NULL'} FROM {table} LIMIT 1")
     row, subject = cursor.fetchone()
-    return row, rights_versions.EVERYBODY if column is None else subject
+    return row, versions.EVERYBODY if column is None else subject
 
 
 def _other_value(cursor: Any, table: str, column: str) -> str:

@@ -11,9 +11,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from apps.accounts.identity import second_factors
+from apps.accounts.identity.credentials.throttle import SECOND_FACTOR, LoginThrottle
 from apps.accounts.models import Role, SignInChallenge
-from apps.accounts.services import second_factors
-from apps.accounts.throttle import SECOND_FACTOR, LoginThrottle
 from apps.alerts.models import Alert
 from apps.common.access import Principal, PrincipalKind
 from apps.common.db.scope import system_scope, tenant_scope
@@ -357,11 +357,11 @@ def test_nobody_but_administrators_is_asked(strict: Person, role: Role, address:
 
 def test_another_organization_asks_for_nothing(strict: Person, address: str) -> None:
     """What one school decides takes nothing in another from the same person."""
-    from apps.accounts.services import people
+    from apps.accounts.people import memberships
 
     other = make_person(Role.ADMIN)
     with tenant_scope([other.organization]):
-        people.add_membership(user=strict.user, organization_id=other.organization, role=Role.ADMIN)
+        memberships.add_membership(user=strict.user, organization_id=other.organization, role=Role.ADMIN)
     api = Api(strict, address)
     assert api.ask("GET", f"organizations/{other.organization}/settings").status_code == 200
     assert api.ask("GET", f"organizations/{strict.organization}/settings").status_code == 403

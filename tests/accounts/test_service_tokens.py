@@ -14,11 +14,11 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.accounts import last_use
+from apps.accounts.identity import last_use
+from apps.accounts.identity.principals import principal_from_bearer
 from apps.accounts.models import Permission, Role, ServiceToken, User
-from apps.accounts.people_only import PEOPLE_ONLY
-from apps.accounts.principals import principal_from_bearer
-from apps.accounts.services.service_tokens import LONGEST
+from apps.accounts.rights.people_only import PEOPLE_ONLY
+from apps.accounts.rights.service_tokens import LONGEST
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.models import OrganizationStatus
@@ -257,7 +257,7 @@ def test_a_deleted_organizations_tokens_open_nothing(admin: Person, token: Any) 
 def test_in_a_suspended_organization_a_service_keeps_what_is_for_alarms(api: Client, admin: Person) -> None:
     answer = make(api, admin, "alerts:create", "places:read").json()
     set_organization_status(admin.organization, OrganizationStatus.SUSPENDED)
-    from apps.accounts.principals import principal_from_bearer
+    from apps.accounts.identity.principals import principal_from_bearer
 
     (grant,) = principal_from_bearer(answer["token"]).grants.values()
     assert grant.permissions == {("alerts", "create")}
@@ -305,7 +305,7 @@ def test_a_refused_service_is_in_the_trail_as_itself(admin: Person, token: Any) 
 
 
 def test_a_token_is_looked_up_in_one_statement(admin: Person, token: Any) -> None:
-    from apps.accounts.principals import principal_from_bearer
+    from apps.accounts.identity.principals import principal_from_bearer
 
     with CaptureQueriesContext(connection) as queries:
         principal_from_bearer(token["token"])

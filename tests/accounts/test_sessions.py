@@ -14,11 +14,11 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts import last_use, tokens
+from apps.accounts.identity import last_use, sign_in
+from apps.accounts.identity.keys import tokens
+from apps.accounts.identity.retention import forget_over_refresh_tokens, forget_over_sign_ins
+from apps.accounts.identity.sign_in import RefreshRefused, TokenPair
 from apps.accounts.models import RefreshToken, SignIn
-from apps.accounts.retention import forget_over_refresh_tokens, forget_over_sign_ins
-from apps.accounts.services import sign_in
-from apps.accounts.services.sign_in import RefreshRefused, TokenPair
 from apps.accounts.tasks import forget_sign_ins
 from apps.common.access import PrincipalKind
 from apps.common.db.scope import system_scope

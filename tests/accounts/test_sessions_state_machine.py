@@ -29,10 +29,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from apps.accounts import key_ring, rotation
+from apps.accounts.identity import sign_in, users
+from apps.accounts.identity.keys import key_ring, rotation
+from apps.accounts.identity.sign_in import REUSE_GRACE, RefreshRefused, RefreshReused
 from apps.accounts.models import Membership, Role, SignIn, User, UserStatus
-from apps.accounts.services import people, service_tokens, sign_in
-from apps.accounts.services.sign_in import REUSE_GRACE, RefreshRefused, RefreshReused
+from apps.accounts.people import memberships
+from apps.accounts.rights import service_tokens
 from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
@@ -260,7 +262,7 @@ class Doors(RuleBasedStateMachine):
             if person.is_member:
                 Membership.objects.filter(user_id=person.user.id).delete()
             else:
-                people.add_membership(user=person.user, organization_id=self.school, role=person.role)
+                memberships.add_membership(user=person.user, organization_id=self.school, role=person.role)
         person.is_member = not person.is_member
 
     @rule(which=WHICH)
@@ -335,8 +337,8 @@ class Doors(RuleBasedStateMachine):
         return self.people[which % len(self.people)]
 
     def _user(self) -> User:
-        user = people.create_user(email=f"{new_id()}@school.example", password=None)
-        people.add_membership(user=user, organization_id=self.school, role=Role.OPERATOR)
+        user = users.create_user(email=f"{new_id()}@school.example", password=None)
+        memberships.add_membership(user=user, organization_id=self.school, role=Role.OPERATOR)
         return user
 
     def _principal(self, person: _Person) -> Principal:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts import tokens
+from apps.accounts.identity.keys import tokens
 from apps.accounts.models import (
     ExternalIdentity,
     IdentityProvider,
@@ -21,7 +21,8 @@ from apps.accounts.models import (
     User,
     Visit,
 )
-from apps.accounts.services import identity_providers, people
+from apps.accounts.people import memberships
+from apps.accounts.single_sign_on import providers
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer, running
@@ -49,7 +50,7 @@ def elsewhere(address: str) -> Person:
 
 def joins(person: Person, school: School, role: Role = Role.OPERATOR) -> None:
     with tenant_scope([school.id]):
-        people.add_membership(user=person.user, organization_id=school.id, role=role)
+        memberships.add_membership(user=person.user, organization_id=school.id, role=role)
 
 
 # --- Who is let in ---------------------------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ def test_an_address_in_a_domain_that_is_not_the_schools_links_nothing(school: Sc
     User.objects.filter(pk=person.id).update(email=email)
     operator = visiting_operator(school.admin.id, school.id)
     with tenant_scope([school.id]):
-        identity_providers.withdraw_domain(actor=operator, organization_id=school.id, domain=school.domain)
+        providers.withdraw_domain(actor=operator, organization_id=school.id, domain=school.domain)
     issuer.person = google(email)
     assert school.enters().is_refused("identity_not_linked")
 

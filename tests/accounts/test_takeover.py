@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.grants import person_principal
 from apps.accounts.models import Invitation, Membership, Role, User
-from apps.accounts.services import account, invitations, memberships, people
-from apps.accounts.services.memberships import RoleAt
+from apps.accounts.own_account import account
+from apps.accounts.people import invitations, memberships
+from apps.accounts.people.memberships import RoleAt
+from apps.accounts.rights.grants import person_principal
 from apps.common.access import Principal
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
@@ -49,7 +50,7 @@ def shared() -> Shared:
     admin_of_a = make_person(Role.ADMIN)
     person = make_person(Role.ADMIN)
     with tenant_scope([admin_of_a.organization]):
-        people.add_membership(user=person.user, organization_id=admin_of_a.organization, role=Role.OPERATOR)
+        memberships.add_membership(user=person.user, organization_id=admin_of_a.organization, role=Role.OPERATOR)
     return Shared(person, admin_of_a.organization, person.organization, admin_of_a)
 
 

@@ -12,13 +12,14 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts import throttle
-from apps.accounts.grants import person_principal
+from apps.accounts.identity import sign_in
+from apps.accounts.identity.credentials import throttle
+from apps.accounts.identity.credentials.throttle import PASSWORD, SECOND_FACTOR, Limits, LoginThrottle, TooManyGuesses
+from apps.accounts.identity.sign_in import WrongCredentials
 from apps.accounts.models import MembershipScope, Role
-from apps.accounts.services import day_accounts, sign_in
-from apps.accounts.services.memberships import RoleAt
-from apps.accounts.services.sign_in import WrongCredentials
-from apps.accounts.throttle import PASSWORD, SECOND_FACTOR, Limits, LoginThrottle, TooManyGuesses
+from apps.accounts.people import day_accounts
+from apps.accounts.people.memberships import RoleAt
+from apps.accounts.rights.grants import person_principal
 from apps.common import valkey
 from apps.common.db.scope import tenant_scope
 from apps.common.http.addresses import address_of, source_of

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.accounts import tokens
-from apps.accounts.key_ring import key_ring
-from apps.accounts.signing_keys import base64url, signing_key
-from apps.accounts.tokens import TokenRefused
+from apps.accounts.identity.keys import tokens
+from apps.accounts.identity.keys.key_ring import key_ring
+from apps.accounts.identity.keys.signing_keys import base64url, signing_key
+from apps.accounts.identity.keys.tokens import TokenRefused
 from apps.common.access import PrincipalKind
 from apps.common.db.ids import new_id
 

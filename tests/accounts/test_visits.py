@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.grants import person_principal
 from apps.accounts.models import Role, User, Visit
-from apps.accounts.services.visits import LONGEST
+from apps.accounts.rights.grants import person_principal
+from apps.accounts.rights.visits import LONGEST
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry

@@ -1,6 +1,6 @@
 """Waits after wrong answers, ended as time alone would end them."""
 
-from apps.accounts.throttle import LoginThrottle
+from apps.accounts.identity.credentials.throttle import LoginThrottle
 from apps.common import valkey
 
 

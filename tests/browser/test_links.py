@@ -9,8 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from apps.accounts.identity import users
 from apps.accounts.models import Role, User
-from apps.accounts.services import people
 from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_school
 from tests.cloud.server import Server, running_server
@@ -89,11 +89,11 @@ def test_who_has_an_account_signs_in_and_joins_with_it(phone: Page, school: Scho
         from django.utils import timezone
 
         from apps.accounts.models import Invitation
-        from apps.accounts.services import invitations
-        from apps.accounts.services.memberships import RoleAt
+        from apps.accounts.people import invitations
+        from apps.accounts.people.memberships import RoleAt
 
         with tenant_scope([school.organization]):
-            people.create_user(email=email, password=PASSWORD, first_name="Olga", last_name="Old")
+            users.create_user(email=email, password=PASSWORD, first_name="Olga", last_name="Old")
             invitation = invitations.invite(
                 actor=None,
                 organization_id=school.organization,

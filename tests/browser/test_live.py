@@ -251,7 +251,8 @@ def test_200_presses_from_the_hand_to_the_page(browser: Browser, stack: Stack) -
 
 NEIGHBOUR = """
 from apps.accounts.models import Role, User
-from apps.accounts.services.people import add_membership, create_user
+from apps.accounts.people.memberships import add_membership
+from apps.accounts.identity.users import create_user
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.services import create_organization

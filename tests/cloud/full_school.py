@@ -17,7 +17,7 @@ from apps.accounts.models import (
     ServiceToken,
     Visit,
 )
-from apps.accounts.services.memberships import RoleAt, grant_places
+from apps.accounts.people.memberships import RoleAt, grant_places
 from apps.alerts.models import Alert, AlertNote, Incident
 from apps.common import audit
 from apps.common.db.ids import new_id

@@ -9,10 +9,11 @@ import msgspec
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts import tokens
-from apps.accounts.grants import person_principal
+from apps.accounts.identity import sign_in, users
+from apps.accounts.identity.keys import tokens
 from apps.accounts.models import Role
-from apps.accounts.services import people, sign_in
+from apps.accounts.people import memberships
+from apps.accounts.rights.grants import person_principal
 from apps.alerts import drills
 from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer
@@ -118,11 +119,11 @@ def make_person(role: Role, *organizations: UUID) -> Person:
     name = f"Teacher {secrets.token_hex(4)}"
     first_name, last_name = name.split()
     with tenant_scope(organizations):
-        user = people.create_user(
+        user = users.create_user(
             email=f"{secrets.token_hex(8)}@school.example", password=None, first_name=first_name, last_name=last_name
         )
         for organization in organizations:
-            people.add_membership(user=user, organization_id=organization, role=role)
+            memberships.add_membership(user=user, organization_id=organization, role=role)
     pair = sign_in.begin(user=user, now=timezone.now())
     return Person(user.id, name, pair.access)
 

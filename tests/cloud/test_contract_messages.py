@@ -16,7 +16,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.signing_keys import signing_key
+from apps.accounts.identity.keys.signing_keys import signing_key
 from apps.alerts.consumers import GatewayResume, PersonResume
 from apps.alerts.ingest import service
 from apps.alerts.ingest.core import read_core

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import Role, ServiceToken
-from apps.accounts.service_principals import digest_of_token, new_service_token
+from apps.accounts.rights.service_principals import digest_of_token, new_service_token
 from apps.alerts import drills
 from apps.alerts.models import Alert, AlertEvent
 from apps.alerts.tasks import end_drills

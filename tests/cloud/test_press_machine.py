@@ -25,8 +25,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from apps.accounts.grants import person_principal
 from apps.accounts.models import Role
+from apps.accounts.rights.grants import person_principal
 from apps.alerts import drills, services
 from apps.alerts.ingest import service
 from apps.alerts.lifecycle import OPEN

@@ -10,7 +10,7 @@ from django.db import connections
 from django.utils import timezone
 
 from apps.accounts.models import Membership, MembershipScope, Role
-from apps.accounts.services.memberships import RoleAt, grant_places
+from apps.accounts.people.memberships import RoleAt, grant_places
 from apps.common import feed, valkey
 from apps.common.db.scope import tenant_scope
 from apps.common.observability import heartbeats

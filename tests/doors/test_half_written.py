@@ -13,7 +13,7 @@ from django.db import connections
 from django.test import Client
 from pytest_django import Settings
 
-from apps.accounts import tokens
+from apps.accounts.identity.keys import tokens
 from apps.accounts.models import Role, User
 from apps.common.access import PrincipalKind
 from tests.cloud.catalogue import tenant_tables

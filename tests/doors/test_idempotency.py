@@ -11,9 +11,9 @@ from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.grants import person_principal
 from apps.accounts.models import Membership, MembershipScope, Role, SignIn
-from apps.accounts.services.memberships import RoleAt, grant_places
+from apps.accounts.people.memberships import RoleAt, grant_places
+from apps.accounts.rights.grants import person_principal
 from apps.common.access import Principal, PrincipalKind, rights_of
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.http import idempotency

@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from apps.accounts.identity import sign_in
 from apps.accounts.models import Membership, Role, User
-from apps.accounts.services import sign_in
 from apps.common import valkey
 from apps.common.db.scope import tenant_scope
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised

@@ -22,9 +22,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from apps.accounts import tokens
+from apps.accounts.identity import sign_in
+from apps.accounts.identity.keys import tokens
 from apps.accounts.models import Role, User
-from apps.accounts.services import sign_in
 from apps.common.access import PrincipalKind
 from apps.common.db.scope import tenant_scope
 from apps.common.times import from_unix

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts import tokens
+from apps.accounts.identity.keys import tokens
 from apps.accounts.models import Role
 from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer

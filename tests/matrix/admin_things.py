@@ -8,8 +8,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.accounts.models import Invitation, Role, Visit
-from apps.accounts.services import invitations
-from apps.accounts.services.memberships import RoleAt
+from apps.accounts.people import invitations
+from apps.accounts.people.memberships import RoleAt
 from apps.alerts.models import Incident
 from apps.common import audit
 from apps.common.db.ids import new_id

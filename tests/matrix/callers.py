@@ -10,8 +10,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.accounts.models import Membership, MembershipScope, Role, User, Visit
-from apps.accounts.people_only import PEOPLE_ONLY
-from apps.accounts.services.memberships import RoleAt, grant_places
+from apps.accounts.people.memberships import RoleAt, grant_places
+from apps.accounts.rights.people_only import PEOPLE_ONLY
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from contracts import ROOT

@@ -4,10 +4,12 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from apps.accounts.links import digest_of, new_secret
+from apps.accounts.identity import proofs
+from apps.accounts.mail.links import digest_of, new_secret
 from apps.accounts.models import Invitation, Platform, Proof, ProofPurpose, Role, User
-from apps.accounts.services import invitations, proofs, push
-from apps.accounts.services.memberships import RoleAt
+from apps.accounts.own_account import push
+from apps.accounts.people import invitations
+from apps.accounts.people.memberships import RoleAt
 from apps.common.access import Principal, PrincipalKind
 from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_person

@@ -14,10 +14,11 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from apps.accounts.identity import sign_in, users
 from apps.accounts.models import Membership, Role, ServiceToken, SignIn, SignInKind, User
-from apps.accounts.people_only import PEOPLE_ONLY
-from apps.accounts.service_principals import digest_of_token, new_service_token
-from apps.accounts.services import people, sign_in
+from apps.accounts.people import memberships
+from apps.accounts.rights.people_only import PEOPLE_ONLY
+from apps.accounts.rights.service_principals import digest_of_token, new_service_token
 from apps.alerts.models import DrillArm
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
@@ -170,8 +171,8 @@ def person(school: School) -> UUID:
 def email(school: School) -> str:
     """Of an operator who signs in with `PASSWORD`."""
     with tenant_scope([school.organization]):
-        user = people.create_user(email=f"{word()}@school.example", password=PASSWORD)
-        people.add_membership(user=user, organization_id=school.organization, role=Role.OPERATOR)
+        user = users.create_user(email=f"{word()}@school.example", password=PASSWORD)
+        memberships.add_membership(user=user, organization_id=school.organization, role=Role.OPERATOR)
     return user.email
 
 
@@ -189,7 +190,7 @@ def sister_organization(school: School) -> UUID:
         for admin in Membership.objects.filter(organization_id=school.organization, role=Role.ADMIN).select_related(
             "user"
         ):
-            people.add_membership(user=admin.user, organization_id=organization, role=Role.ADMIN)
+            memberships.add_membership(user=admin.user, organization_id=organization, role=Role.ADMIN)
     return organization
 
 

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.test import Client
 
 from apps.accounts.models import MembershipScope, Role, User
-from apps.accounts.services import memberships, people
-from apps.accounts.services.memberships import RoleAt
+from apps.accounts.people import memberships
+from apps.accounts.people.memberships import RoleAt
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from tests.cloud.school import Person, School, make_person
@@ -100,7 +100,7 @@ def narrowed(role: Role, school: School, *, buildings: frozenset[UUID]) -> Calle
     held = RoleAt(role, MembershipScope.PLACES, buildings=buildings)
     caller = Caller(make_person(role))
     with tenant_scope([school.organization]):
-        membership = people.add_membership(
+        membership = memberships.add_membership(
             user=User.objects.get(pk=caller.person.id),
             organization_id=school.organization,
             role=role,

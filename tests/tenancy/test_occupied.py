@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from apps.accounts.grants import person_principal
+from apps.accounts.rights.grants import person_principal
 from apps.alerts.ingest import service
 from apps.alerts.models import Alert
 from apps.common.access import Principal

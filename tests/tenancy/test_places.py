@@ -7,8 +7,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.accounts.grants import person_principal
 from apps.accounts.models import Role
+from apps.accounts.rights.grants import person_principal
 from apps.common.db.scope import tenant_scope
 from apps.tenancy import selectors, services
 from apps.tenancy.models import Building, Floor, Site

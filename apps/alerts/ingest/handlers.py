@@ -9,7 +9,7 @@ from typing import Final
 from django.db.models import Q
 from msgspec import UnsetType
 
-from apps.accounts.grants import person_principal
+from apps.accounts.rights.grants import person_principal
 from apps.alerts import drills, services
 from apps.alerts.ingest.batch import Batch, Quarantined
 from apps.alerts.ingest.messages import (

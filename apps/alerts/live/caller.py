@@ -12,8 +12,8 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 
-from apps.accounts import last_use
-from apps.accounts.principals import Named, named_by_bearer, named_by_session, principals_of
+from apps.accounts.identity import last_use
+from apps.accounts.identity.principals import Named, named_by_bearer, named_by_session, principals_of
 from apps.alerts.live.hub import Sees
 from apps.alerts.sight import NOWHERE, Where, both, sight, union, within
 from apps.common.access import Principal

@@ -22,8 +22,8 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 from django.utils import timezone
 
-from apps.accounts import rights_versions
-from apps.accounts.principals import Named, principals_of
+from apps.accounts.identity.principals import Named, principals_of
+from apps.accounts.rights import versions
 from apps.alerts.live.crowd import Crowd, Ended, Ending
 from apps.alerts.live.hub import Sees
 from apps.common.access import Principal
@@ -75,7 +75,7 @@ class Watch:
         """
         one = _Watched(named, visibility, sees, asyncio.get_running_loop().create_future())
         self._watched.add(one)
-        self._follow(one, rights_versions.subjects_of(principal))
+        self._follow(one, versions.subjects_of(principal))
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
@@ -94,7 +94,7 @@ class Watch:
                 del self._by_subject[subject], self._versions[subject]
         for subject in subjects - one.subjects:
             self._by_subject[subject].add(one)
-            self._versions.setdefault(subject, rights_versions.UNKNOWN)
+            self._versions.setdefault(subject, versions.UNKNOWN)
         one.subjects = subjects
 
     async def _look(self) -> None:
@@ -119,7 +119,7 @@ class Watch:
     async def _compare(self) -> None:
         """Versions are read before rights: what changes in between is found by the next look."""
         now = timezone.now()
-        moved = await database_sync_to_async(rights_versions.changed, thread_sensitive=False)(dict(self._versions))
+        moved = await database_sync_to_async(versions.changed, thread_sensitive=False)(dict(self._versions))
         due = list(
             {one for one in self._watched if one.resolve_at <= now}.union(
                 *(self._by_subject.get(subject, ()) for subject in moved)
@@ -140,7 +140,7 @@ class Watch:
                 continue
             again = now + timedelta(seconds=random.uniform(*RESOLVE_AGAIN_SECONDS))  # noqa: S311 -- no secret
             one.resolve_at = min(again, *filter(None, (one.named.until, until)))
-            self._follow(one, rights_versions.subjects_of(principal))
+            self._follow(one, versions.subjects_of(principal))
 
 
 @cache
@@ -155,7 +155,7 @@ _Resolved = tuple[Principal | None, Mapping[UUID, Sees], datetime | None]
 
 def _resolve(due: Collection[_Watched], now: datetime) -> list[_Resolved]:
     principals = principals_of({one.named for one in due}, now=now)
-    expiries = rights_versions.expiries(principals.values(), now=now)
+    expiries = versions.expiries(principals.values(), now=now)
 
     def resolved(one: _Watched) -> _Resolved:
         principal = principals.get(one.named)

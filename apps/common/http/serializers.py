@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from apps.common.problems import ERRORS_SHOWN
 from apps.common.text import email_address, multiple_lines, single_line
@@ -129,3 +130,10 @@ def _mistyped(field: serializers.Field[Any, Any, Any, Any], value: object) -> bo
         return False
     types = next((types for kind, types in _TYPES.items() if isinstance(field, kind)), (object,))
     return not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types)
+
+
+def valid(body: type[StrictSerializer], request: Request, *, partial: bool = False) -> dict[str, Any]:
+    """The values of a body. Raises ValidationError."""
+    serializer = body(data=request.data, partial=partial)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)

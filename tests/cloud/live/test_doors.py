@@ -11,9 +11,9 @@ from django.test import Client as Browser
 from django.utils import timezone
 from websockets.exceptions import InvalidStatus
 
-from apps.accounts import tokens
+from apps.accounts.identity import sign_in
+from apps.accounts.identity.keys import tokens
 from apps.accounts.models import Membership, Role, User, UserStatus
-from apps.accounts.services import sign_in
 from apps.alerts.live.crowd import PER_SIGN_IN
 from apps.alerts.live.stream import PATH as STREAM
 from apps.common.access import PrincipalKind

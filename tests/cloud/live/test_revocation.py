@@ -17,7 +17,9 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.accounts import tokens
+from apps.accounts.identity import sign_in
+from apps.accounts.identity.keys import tokens
+from apps.accounts.identity.principals import Named, named_by_bearer, principals_of
 from apps.accounts.models import (
     BuildingGrant,
     Membership,
@@ -30,9 +32,7 @@ from apps.accounts.models import (
     UserStatus,
     Visit,
 )
-from apps.accounts.principals import Named, named_by_bearer, principals_of
-from apps.accounts.services import sign_in
-from apps.accounts.services.memberships import RoleAt, grant_places
+from apps.accounts.people.memberships import RoleAt, grant_places
 from apps.alerts.live.stream import PATH as STREAM
 from apps.common.access import PrincipalKind
 from apps.common.db.scope import tenant_scope

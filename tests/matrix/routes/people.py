@@ -6,8 +6,9 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.accounts.models import MembershipScope, Role, User
-from apps.accounts.services import day_accounts, invitations, visits
-from apps.accounts.services.memberships import RoleAt
+from apps.accounts.people import day_accounts, invitations
+from apps.accounts.people.memberships import RoleAt
+from apps.accounts.rights import visits
 from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.accounts.models import IdentityDomain, IdentityProvider
-from apps.accounts.oidc import SECRET
+from apps.accounts.single_sign_on.oidc import SECRET
 from apps.common.db.scope import tenant_scope
 from apps.common.encryption import seal
 from tests.cloud.school import School

@@ -8,8 +8,8 @@ from django.utils.text import slugify
 
 from apps.accounts.command_line import address
 from apps.accounts.models import Role
-from apps.accounts.services import invitations
-from apps.accounts.services.memberships import RoleAt
+from apps.accounts.people import invitations
+from apps.accounts.people.memberships import RoleAt
 from apps.common.db.ids import new_id
 from apps.common.db.scope import rehearsed, tenant_scope
 from apps.common.operations.commands import REFUSED, add_dry_run, refusals_in_words

@@ -8,9 +8,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from apps.accounts import rotation
-from apps.accounts.key_ring import RELOAD_SECONDS
-from apps.accounts.rotation import SHOWN_FIRST, SHOWN_LONGEST, AlreadyRotated
+from apps.accounts.identity.keys import rotation
+from apps.accounts.identity.keys.key_ring import RELOAD_SECONDS
+from apps.accounts.identity.keys.rotation import SHOWN_FIRST, SHOWN_LONGEST, AlreadyRotated
 from apps.common.operations.commands import whole_number
 
 SHORTEST = int(SHOWN_FIRST.total_seconds())

@@ -1,0 +1,1 @@
+"""/api/v1/auth and what one's own sign-ins need."""

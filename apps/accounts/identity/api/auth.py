@@ -1,0 +1,135 @@
+"""Signing in and out for apps and scripts; browsers use the portal's session."""
+
+from typing import TypeVar
+
+import msgspec
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.identity import sign_in
+from apps.accounts.identity.serializers import LoginSerializer, RefreshTokenSerializer, TokenPairSerializer
+from apps.common.http.addresses import address_of
+from apps.common.http.known_devices import known_device, remember_device
+from apps.common.http.serializers import StrictSerializer
+from apps.common.http.user_agents import device_of
+from apps.common.problems import CONTENT_TYPE, ProblemSerializer
+
+INVALID = OpenApiResponse(ProblemSerializer, description="`invalid`: `errors` names what is missing or unknown.")
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """The body of a login."""
+
+    email: str
+    password: str
+
+
+class Refresh(msgspec.Struct, frozen=True):
+    """The body of a refresh and of a logout."""
+
+    refresh: str
+
+
+class OpenView(APIView):
+    """A view for callers whom nobody knows yet. What it answers is never kept by a cache (RFC 6749, 5.1)."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def finalize_response(self, request: Request, response: Response, *args: object, **kwargs: object) -> Response:
+        """The answer, not to be stored."""
+        response["Cache-Control"] = "no-store"
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+class LoginView(OpenView):
+    """POST /api/v1/auth/login."""
+
+    @extend_schema(
+        operation_id="login",
+        summary="Sign in",
+        request=LoginSerializer,
+        responses={
+            200: TokenPairSerializer,
+            (400, CONTENT_TYPE): INVALID,
+            (401, CONTENT_TYPE): OpenApiResponse(
+                ProblemSerializer,
+                description="`wrong_credentials`; `second_factor_required`: go on at /auth/login/second-factor.",
+            ),
+            (429, CONTENT_TYPE): OpenApiResponse(
+                ProblemSerializer, description="`too_many_guesses`: see `Retry-After`."
+            ),
+        },
+        auth=[],
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        """A new pair of tokens for an e-mail and a password.
+
+        The answer sets a cookie by which the device is known again: an app that sends it with the next sign-in is not
+        slowed by what strangers try with the same account.
+        """
+        credentials = _parse(LoginSerializer, Credentials, request)
+        pair = sign_in.login(
+            email=credentials.email,
+            password=credentials.password,
+            address=address_of(request._request),
+            device=device_of(request._request),
+            known=known_device(request._request),
+        )
+        response = Response(msgspec.structs.asdict(pair))
+        remember_device(request._request, response, credentials.email)
+        return response
+
+
+class RefreshView(OpenView):
+    """POST /api/v1/auth/refresh."""
+
+    @extend_schema(
+        operation_id="refreshTokens",
+        summary="Get new tokens",
+        request=RefreshTokenSerializer,
+        responses={
+            200: TokenPairSerializer,
+            (400, CONTENT_TYPE): INVALID,
+            (401, CONTENT_TYPE): OpenApiResponse(
+                ProblemSerializer, description="`refresh_refused`, `refresh_reused`: sign in again."
+            ),
+        },
+        auth=[],
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        """A new pair of tokens for a refresh token, which is used up by that."""
+        body = _parse(RefreshTokenSerializer, Refresh, request)
+        pair = sign_in.refresh(token=body.refresh, address=address_of(request._request))
+        return Response(msgspec.structs.asdict(pair))
+
+
+class LogoutView(OpenView):
+    """POST /api/v1/auth/logout."""
+
+    @extend_schema(
+        operation_id="logout",
+        summary="Sign out",
+        request=RefreshTokenSerializer,
+        responses={
+            204: OpenApiResponse(description="Signed out, or was already."),
+            (400, CONTENT_TYPE): INVALID,
+        },
+        auth=[],
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        """End the sign-in that a refresh token belongs to."""
+        sign_in.logout(token=_parse(RefreshTokenSerializer, Refresh, request).refresh)
+        return Response(status=204)
+
+
+def _parse(serializer_class: type[StrictSerializer], body: type[Body], request: Request) -> Body:
+    serializer = serializer_class(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return msgspec.convert(serializer.validated_data, body)

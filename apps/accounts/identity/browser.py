@@ -1,0 +1,68 @@
+"""Browsers: a session of Django's stands on a sign-in, like an app's tokens, and is over when that has ended.
+
+Whatever page somebody signs in by ends in Django's `login()`, which says so by its signal: the one place where no door
+is forgotten. A session without a sign-in is nobody's.
+"""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import logout, user_logged_in, user_logged_out
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.accounts.identity import sign_in as services
+from apps.accounts.models import SignIn, SignInKind, User
+from apps.common.access import Principal
+from apps.common.http.addresses import address_of
+from apps.common.http.user_agents import device_of
+
+SESSION_KEY: Final = "sign_in"
+
+
+def sign_in_of(session: SessionBase) -> UUID | None:
+    """The sign-in that a session stands on."""
+    named = session.get(SESSION_KEY)
+    return UUID(named) if isinstance(named, str) else None
+
+
+def sign_out(request: HttpRequest, principal: Principal | None) -> None:
+    """End the session and the sign-in that it stands on."""
+    sign_in = sign_in_of(request.session)
+    if principal is not None and sign_in is not None and principal.sign_in == sign_in:
+        services.end(principal=principal, sign_in=sign_in)
+    logout(request)
+
+
+def connect() -> None:
+    """Begin to listen to Django's `login()` and `logout()`."""
+    user_logged_in.connect(_begin, dispatch_uid="safesignal.sign_in")
+    user_logged_out.connect(_end, dispatch_uid="safesignal.sign_out")
+
+
+def _begin(sender: object, request: HttpRequest, user: User, **_: object) -> None:
+    forget(request)  # who signs in once more in the same browser goes on with the new one alone
+    begun = services.new_sign_in(
+        user=user,
+        kind=SignInKind.BROWSER,
+        device=device_of(request),
+        address=address_of(request),
+        lifetime=timedelta(seconds=settings.SESSION_COOKIE_AGE),
+        now=timezone.now(),
+    )
+    request.session[SESSION_KEY] = str(begun.id)
+
+
+def _end(sender: object, request: HttpRequest, **_: object) -> None:
+    """Also where it was another page than ours that said `logout()`."""
+    forget(request)
+
+
+def forget(request: HttpRequest) -> None:
+    """End the sign-in that a session stands on."""
+    sign_in = sign_in_of(request.session)
+    if sign_in is not None:
+        SignIn.objects.filter(pk=sign_in).delete()

@@ -1,0 +1,1 @@
+"""Checking what somebody presents: hashes, strength, and waits after wrong guesses."""

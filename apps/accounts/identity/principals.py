@@ -1,0 +1,163 @@
+"""From a credential to the caller: one principal type for every kind of caller, and no principal is a refusal.
+
+First the credential itself is verified: that says whom it names. Then the database says what they may at this moment:
+one statement for each kind of caller, however many are asked about, so that open connections can be asked about each
+second. Persons and services are resolved here. Who owns another kind says how, when its app starts:
+- `gateway`: apps.devices
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.contrib.auth import get_user, login
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.accounts.identity import browser
+from apps.accounts.identity.keys import tokens
+from apps.accounts.identity.keys.tokens import TokenRefused
+from apps.accounts.identity.selectors import identity_stands
+from apps.accounts.models import SignIn, User
+from apps.accounts.rights import service_principals
+from apps.accounts.rights.grants import Asked, person_principal, person_principals
+from apps.common.access import Principal, PrincipalKind
+from apps.common.problems import Unauthenticated
+from apps.common.times import from_unix
+
+ONLY: Final = "only_organization"
+"""In a browser's session: the organization whose identity provider vouched for the person, and no other counts."""
+IDENTITY: Final = "external_identity"
+"""And whom it named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom a verified credential names. A person comes by a sign-in; a service's `subject` is its token's digest."""
+
+    kind: PrincipalKind
+    subject: UUID | bytes
+    sign_in: UUID | None = None
+    until: datetime | None = None
+    """When the credential itself is over."""
+
+
+Resolver = Callable[[Collection[Named], datetime], Mapping[Named, Principal]]
+"""From those who are named to the callers with their rights of this moment; without those who may not speak.
+
+Each is asked about once and without `until`: two credentials that name the same caller are one question."""
+
+
+class BadToken(Unauthenticated):
+    """The access token is expired, foreign or malformed, or its owner may not speak any more."""
+
+    code = "bad_token"
+    default_detail = "This access token is not valid (any more): get a new one."
+
+
+def register(kind: PrincipalKind, resolver: Resolver) -> None:
+    """Say how callers of `kind` get their rights. Raises ValueError when somebody else has said it."""
+    if _resolvers.setdefault(kind, resolver) is not resolver:
+        raise ValueError(f"Callers of kind {kind} are resolved elsewhere already.")
+
+
+def named_by_bearer(token: str, *, now: datetime | None = None) -> Named:
+    """Whom an access token or a service token names. Raises BadToken."""
+    if service_principals.is_service_token(token):
+        return Named(PrincipalKind.SERVICE, service_principals.digest_of_token(token))
+    try:
+        claims = tokens.verify(token, now=now)
+    except TokenRefused:
+        raise BadToken() from None
+    until = from_unix(seconds=claims.exp)
+    if until is None:
+        raise BadToken()
+    return Named(claims.kind, claims.sub, claims.sid, until)
+
+
+def named_by_session(session: SessionBase) -> Named | None:
+    """Whom a browser's session names; None for nobody, and for one that did not come by a sign-in."""
+    request = HttpRequest()
+    request.session = session
+    user, sign_in = get_user(request), browser.sign_in_of(session)
+    if not isinstance(user, User) or sign_in is None:
+        return None
+    rests_on = session.get(IDENTITY)
+    if rests_on is not None and not identity_stands(UUID(rests_on)):
+        return None
+    return Named(PrincipalKind.PERSON, user.pk, sign_in)
+
+
+def principals_of(named: Collection[Named], *, now: datetime | None = None) -> dict[Named, Principal]:
+    """Who of them may speak at this moment, and what they may. One statement for each kind."""
+    now = now or timezone.now()
+    valid = {one: replace(one, until=None) for one in named if one.until is None or now < one.until}
+    by_kind: defaultdict[PrincipalKind, set[Named]] = defaultdict(set)
+    for caller in valid.values():
+        by_kind[caller.kind].add(caller)
+    principals: dict[Named, Principal] = {}
+    for kind, callers in by_kind.items():
+        if kind in _resolvers:
+            principals.update(_resolvers[kind](callers, now))
+    return {one: principals[caller] for one, caller in valid.items() if caller in principals}
+
+
+def principal_from_bearer(token: str) -> Principal:
+    """The caller that a token names, with the rights of this moment. Raises BadToken."""
+    named = named_by_bearer(token)
+    principal = principals_of([named]).get(named)
+    if principal is None:
+        raise BadToken()
+    return principal
+
+
+def principal_from_session(session: SessionBase) -> Principal | None:
+    """The person who signed in with this session; None when nobody did, or their sign-in counts no more.
+
+    A session whose sign-in has ended is over.
+    """
+    named = named_by_session(session)
+    if named is None:
+        return None
+    principal = principals_of([named]).get(named)
+    if principal is None:
+        session.flush()
+    return principal
+
+
+def open_session(
+    request: HttpRequest, user: User, *, only: UUID | None = None, identity: UUID | None = None
+) -> Principal | None:
+    """A browser's new session, with nothing of an older one, and who it is; with `only`, for that organization alone,
+    as long as the external identity that it rests on stands.
+    """
+    browser.forget(request)
+    request.session.flush()
+    login(request, user)
+    sign_in = browser.sign_in_of(request.session)
+    if only is not None and sign_in is not None:
+        request.session[ONLY] = str(only)
+        request.session[IDENTITY] = str(identity)
+        SignIn.objects.filter(pk=sign_in).update(only_organization=only)
+    return person_principal(user.pk, sign_in=sign_in)
+
+
+def _people(named: Collection[Named], now: datetime) -> dict[Named, Principal]:
+    """Persons come to a door by a sign-in only."""
+    asked: dict[Asked, Named] = {
+        (one.subject, one.sign_in): one for one in named if isinstance(one.subject, UUID) and one.sign_in
+    }
+    return {asked[key]: principal for key, principal in person_principals(list(asked), now=now).items()}
+
+
+def _services(named: Collection[Named], now: datetime) -> dict[Named, Principal]:
+    asked = {one.subject: one for one in named if isinstance(one.subject, bytes)}
+    found = service_principals.service_principals(list(asked), now=now)
+    return {asked[digest]: principal for digest, principal in found.items()}
+
+
+_resolvers: dict[PrincipalKind, Resolver] = {PrincipalKind.PERSON: _people, PrincipalKind.SERVICE: _services}

@@ -1,0 +1,110 @@
+"""Bodies of signing in and out, of passwords and of keys."""
+
+from typing import Any, Final
+
+from rest_framework import serializers
+
+from apps.accounts.models import SignInKind
+from apps.common.http.serializers import StrictSerializer
+from apps.common.openapi.examples import shown
+
+ACCESS: Final = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl"
+REFRESH: Final = "Qm9va3MgYXJlIGEgdW5pcXVlbHkgcG9ydGFibGUgbWFnaWM"
+
+
+@shown(sent={"email": "maria.sanchez@school.example", "password": "correct horse battery staple"})
+class LoginSerializer(StrictSerializer):
+    """What one signs in with."""
+
+    email = serializers.EmailField(max_length=255)
+    password = serializers.CharField(max_length=1024, trim_whitespace=False, write_only=True)
+
+
+@shown(sent={"refresh": REFRESH})
+class RefreshTokenSerializer(StrictSerializer):
+    """A refresh token that was given out by login or refresh."""
+
+    refresh = serializers.CharField(max_length=200)
+
+
+@shown(told={"access": ACCESS, "refresh": REFRESH, "expires_in": 900})
+class TokenPairSerializer(serializers.Serializer[Any]):
+    """What login and refresh answer."""
+
+    access = serializers.CharField(help_text="ES256 JWT; send it as `Authorization: Bearer <access>`.")
+    refresh = serializers.CharField(help_text="Good for one use at /auth/refresh.")
+    expires_in = serializers.IntegerField(help_text="Seconds for which `access` is good.")
+
+
+class SessionSerializer(serializers.Serializer[Any]):
+    """One sign-in of the caller's own."""
+
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(SignInKind.choices)
+    device = serializers.CharField(help_text="As its owner would recognize it: `Firefox on Windows`.")
+    address = serializers.IPAddressField(allow_null=True, help_text="Where it was last used from.")
+    created_at = serializers.DateTimeField()
+    used_at = serializers.DateTimeField(help_text="To within ten minutes.")
+    expires_at = serializers.DateTimeField()
+    current = serializers.BooleanField(help_text="Whether it is the one that asks.")
+
+
+class JwkSerializer(serializers.Serializer[Any]):
+    """A public key (RFC 7517, 4)."""
+
+    kty = serializers.CharField()
+    crv = serializers.CharField()
+    x = serializers.CharField()
+    y = serializers.CharField()
+    kid = serializers.CharField(help_text="Its RFC 7638 thumbprint.")
+    use = serializers.CharField()
+    alg = serializers.CharField()
+
+
+class JwkSetSerializer(serializers.Serializer[Any]):
+    """The public keys of access tokens (RFC 7517, 5)."""
+
+    keys = JwkSerializer(many=True)
+
+
+def password_field(**kwargs: Any) -> serializers.CharField:
+    """A password, exactly as it was typed."""
+    return serializers.CharField(max_length=1024, trim_whitespace=False, write_only=True, **kwargs)
+
+
+def secret_field() -> serializers.CharField:
+    """The secret of a link."""
+    return serializers.CharField(max_length=200, help_text="What stands behind `#` in the link.")
+
+
+def locale_field() -> serializers.RegexField:
+    """A language, with a country or script where it matters."""
+    return serializers.RegexField(
+        r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z",
+        max_length=35,
+        allow_null=True,
+        required=False,
+        help_text="BCP 47, e.g. `en-US`. Null: that of the organization.",
+    )
+
+
+PROOF_HELP: Final = "Your present password, as a proof that it is you."
+
+
+class TokenSerializer(StrictSerializer):
+    """The secret of a link that was sent."""
+
+    token = secret_field()
+
+
+class ForgotPasswordSerializer(StrictSerializer):
+    """Whose password is forgotten."""
+
+    email = serializers.EmailField(max_length=255)
+
+
+class ResetPasswordSerializer(StrictSerializer):
+    """A new password, by a link."""
+
+    token = secret_field()
+    password = password_field(help_text="12 characters or more, and none that everybody uses.")

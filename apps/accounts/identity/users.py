@@ -1,0 +1,97 @@
+"""Accounts: made, changed one at a time, and recorded in each organization of their owners."""
+
+from typing import Final
+from uuid import UUID
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from apps.accounts.models import (
+    User,
+    UserStatus,
+)
+from apps.common import audit, feed
+from apps.common.access import Principal
+from apps.common.problems import Conflict, Invalid, Unauthenticated
+
+NOWHERE: Final = ".invalid"
+"""The end of an address that stands in for none (RFC 2606, 2): of day accounts and of people who were erased."""
+
+
+def address_of(user: User) -> str | None:
+    """The person's e-mail address; None where they have none."""
+    return None if user.email.endswith(NOWHERE) else user.email
+
+
+class EmailTaken(Conflict):
+    """A person with this e-mail exists."""
+
+    code = "email_taken"
+    default_detail = "This e-mail address can not be used."
+
+
+def create_user(
+    *,
+    email: str,
+    password: str | None,
+    first_name: str | None = None,
+    last_name: str | None = None,
+    is_super_admin: bool = False,
+    actor: Principal | None = None,
+) -> User:
+    """A new person, in no organization yet; without a password they can not sign in by one.
+
+    Raises Invalid (the password is too weak), EmailTaken. Runs inside the caller's scope.
+    """
+    user = User(email=email.strip(), first_name=first_name, last_name=last_name, is_super_admin=is_super_admin)
+    choose_password(user, password)
+    keep(user, actor=actor)
+    return user
+
+
+def choose_password(user: User, password: str | None) -> None:
+    """Hash it, which takes a quarter of a second, so before a transaction where there is a choice. Raises Invalid."""
+    if password is not None:
+        try:
+            validate_password(password, user)
+        except ValidationError as error:
+            raise Invalid(errors={"password": error.messages}) from None
+    user.set_password(password)
+
+
+def keep(user: User, *, actor: Principal | None = None) -> None:
+    """Store a new person. Raises EmailTaken."""
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError:
+        raise EmailTaken() from None
+    audit.record(actor=actor, action="user.created", target_kind="user", target_id=user.id, organization_id=None)
+
+
+def locked(user_id: UUID) -> User:
+    """The account, for one change at a time. Raises Unauthenticated for one that was erased meanwhile."""
+    user = User.objects.select_for_update(no_key=True).filter(pk=user_id, status=UserStatus.ACTIVE).first()
+    if user is None:
+        raise Unauthenticated()
+    return user
+
+
+def record(*, person: Principal, action: str, actor: Principal | None, **detail: str) -> None:
+    """A row in the trail of each organization of the person; in the platform's own where they have none."""
+    for organization in person.grants or [None]:
+        audit.record(
+            actor=actor,
+            action=action,
+            target_kind="user",
+            target_id=person.id,
+            organization_id=organization,
+            **detail,
+        )
+
+
+def announce(person: Principal) -> None:
+    """Have whoever shows the person read them again."""
+    for organization in person.grants:
+        feed.announce_change(organization_id=organization, resource="people", id=person.id)

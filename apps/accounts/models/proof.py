@@ -1,0 +1,38 @@
+"""Secrets that were sent to somebody."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from apps.accounts.models.user import User
+from apps.common.db.ids import new_id
+
+
+class ProofPurpose(models.TextChoices):
+    """What a sent secret proves, and so allows."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    PASSWORD = "password"  # noqa: S105 (the name of a purpose)
+    SIGN_IN = "sign_in"
+    APP = "app"
+
+
+class Proof(models.Model):
+    """A secret that was sent to `value` (an address or a number), good once: who knows it reads what arrives there.
+
+    Kept as a digest, and without one until the message is made.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    user = models.ForeignKey(User, models.CASCADE)
+    purpose = models.CharField(max_length=20, choices=ProofPurpose.choices)
+    value = models.CharField(max_length=255, null=True)
+    digest = models.BinaryField(max_length=32, null=True, unique=True)
+    attempts = models.SmallIntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "proofs"
+        indexes = [models.Index(name="proofs_user_purpose", fields=["user", "purpose"])]

@@ -1,0 +1,152 @@
+"""What a person decides about their own account: name, language, e-mail address and telephone number.
+
+An address or a number is theirs once they have proved that they read what is sent there.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from apps.accounts.identity import proofs, users
+from apps.accounts.identity.credentials.password_proof import prove
+from apps.accounts.identity.selectors import owner_of_proof
+from apps.accounts.identity.users import EmailTaken, address_of
+from apps.accounts.mail import messages, queue
+from apps.accounts.mail.budgets import Message, spend
+from apps.accounts.mail.links import LinkRefused, digest_of
+from apps.accounts.models import Membership, Proof, ProofPurpose, User
+from apps.accounts.own_account import selectors
+from apps.accounts.own_account.documents import OwnDocument, own_document
+from apps.accounts.people.names import folded
+from apps.accounts.rights.grants import person_principal
+from apps.common.access import Principal, require_own_account, require_person
+from apps.common.db.scope import tenant_scope
+from apps.common.http.addresses import source_of
+from apps.common.http.etags import require_match
+
+
+def read(principal: Principal) -> OwnDocument:
+    """The caller's account and memberships, with what they may at this moment. Raises Forbidden.
+
+    A sign-in through an organization's identity provider is told of the membership in that organization alone.
+    """
+    require_person(principal)
+    return _document(User.objects.get(pk=principal.id), principal)
+
+
+def update(
+    *, principal: Principal, changes: Mapping[str, str | None], if_match: str | None, now: datetime
+) -> OwnDocument:
+    """Change `first_name`, `last_name`, `locale`. Raises Forbidden, PreconditionFailed.
+
+    An organization that has not chosen how to show the person shows their new name.
+    """
+    require_own_account(principal)
+    user = users.locked(principal.id)
+    require_match(if_match, _document(user, principal))
+    before = user.full_name
+    for field, value in changes.items():
+        setattr(user, field, value)
+    user.updated_at = now
+    user.save(update_fields=[*changes, "updated_at"])
+    unchosen = Membership.objects.filter(user_id=user.pk, name=before, trigger_only=False)
+    unchosen.update(name=user.full_name, name_key=folded(user.full_name))
+    users.record(person=principal, action="account.updated", actor=principal, fields=", ".join(sorted(changes)))
+    users.announce(principal)
+    return _document(user, principal)
+
+
+def ask_email(*, principal: Principal, email: str, password: str, address: str, now: datetime) -> Proof:
+    """Send a link to an address that is to be the account's, or is it and was not confirmed yet.
+
+    What is answered does not tell whether the address has an account already: only its owner is told. Raises Forbidden,
+    NoPassword, WrongPassword, TooManyGuesses, TooManyMessages.
+    """
+    require_own_account(principal)
+    user = User.objects.get(pk=principal.id)
+    prove(user, password=password, principal=principal, address=address)
+    for organization in principal.grants:
+        spend(Message.NEW_ADDRESS, school=str(organization))
+    spend(Message.NEW_ADDRESS, source=source_of(address), recipient=email)
+    value = None if email == user.email else email
+    proof = proofs.ask(user=user, purpose=ProofPurpose.EMAIL, value=value, now=now)
+    users.record(person=principal, action="account.email_asked", actor=principal)
+    return proof
+
+
+def verify_email(*, token: str, now: datetime) -> None:
+    """The address that this link was sent to is the account's from now on, and the old one is told.
+
+    Opens its own transaction. Raises LinkRefused, EmailTaken.
+    """
+    owner = owner_of_proof(digest_of(token))
+    principal = person_principal(owner, now=now) if owner else None
+    if principal is None:
+        raise LinkRefused()
+    with tenant_scope(principal.grants):
+        proof = proofs.redeem(token=token, purpose=ProofPurpose.EMAIL, now=now)
+        user = users.locked(principal.id)
+        before = address_of(user)
+        user.email, user.email_verified, user.updated_at = proof.value or user.email, True, now
+        try:
+            with transaction.atomic():
+                user.save(update_fields=["email", "email_verified", "updated_at"])
+        except IntegrityError:
+            raise EmailTaken() from None
+        if proof.value is not None:
+            Proof.objects.filter(user=user, purpose=ProofPurpose.PASSWORD).delete()
+            if before is not None:
+                queue.after_commit("tell_email_changed", before)
+        action = "account.email_verified" if proof.value is None else "account.email_changed"
+        users.record(person=principal, action=action, actor=principal)
+        users.announce(principal)
+
+
+def ask_phone(*, principal: Principal, phone: str, now: datetime) -> Proof:
+    """Send a code to a number that is to be the account's. Raises Forbidden, SmsNotConfigured, TooManyMessages."""
+    require_own_account(principal)
+    messages.sms_sender()
+    for organization in principal.grants:
+        spend(Message.PHONE_CODE, school=str(organization))
+    spend(Message.PHONE_CODE, recipient=phone)
+    user = User.objects.get(pk=principal.id)
+    proof = proofs.ask(user=user, purpose=ProofPurpose.PHONE, value=phone, now=now)
+    users.record(person=principal, action="account.phone_asked", actor=principal)
+    return proof
+
+
+def verify_phone(*, principal: Principal, verification: UUID, code: str, now: datetime) -> None:
+    """The number that this code was sent to is the account's from now on.
+
+    Opens its own transaction, so that a wrong code counts. Raises Forbidden, LinkRefused, WrongCode.
+    """
+    require_own_account(principal)
+    with tenant_scope(principal.grants):
+        user = users.locked(principal.id)
+        proof = proofs.redeem_number(user=user, verification=verification, code=code, now=now)
+        if isinstance(proof, Proof):
+            _set_phone(user, proof.value, principal, "account.phone_changed", now)
+    if not isinstance(proof, Proof):
+        raise proof
+
+
+def remove_phone(*, principal: Principal, now: datetime) -> None:
+    """The account has no number any more; where it had none, nothing changes. Raises Forbidden."""
+    require_own_account(principal)
+    user = users.locked(principal.id)
+    if user.phone is not None:
+        _set_phone(user, None, principal, "account.phone_removed", now)
+
+
+def _set_phone(user: User, phone: str | None, principal: Principal, action: str, now: datetime) -> None:
+    user.phone, user.phone_verified, user.updated_at = phone, phone is not None, now
+    user.save(update_fields=["phone", "phone_verified", "updated_at"])
+    users.record(person=principal, action=action, actor=principal)
+    users.announce(principal)
+
+
+def _document(user: User, principal: Principal) -> OwnDocument:
+    memberships = selectors.own_memberships(principal)
+    return own_document(user, principal, memberships, selectors.own_places(principal.id))

@@ -1,0 +1,81 @@
+"""Where one is told of alerts: /api/v1/me/devices."""
+
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.models import Platform
+from apps.accounts.own_account import push, selectors
+from apps.accounts.own_account.documents import push_document
+from apps.accounts.own_account.serializers import DevicesSerializer, PushRegistrationSerializer
+from apps.common.access import require_person
+from apps.common.http.api import principal_of
+from apps.common.http.serializers import valid
+from apps.tenancy.api.organizations import refusals
+
+TAGS: Final = ["me"]
+READ: Final = refusals(_401="`not_authenticated`", _403="`forbidden`")
+
+
+class DevicesView(APIView):
+    """One's own push registrations."""
+
+    @extend_schema(
+        operation_id="listMyDevices",
+        summary="List where one is told of alerts",
+        tags=TAGS,
+        responses={200: DevicesSerializer, **READ},
+    )
+    def get(self, request: Request) -> Response:
+        """All of them, the oldest first; there are never many."""
+        principal = principal_of(request)
+        require_person(principal)
+        registrations = selectors.own_push_registrations(principal)
+        return Response({"results": [msgspec.to_builtins(push_document(one)) for one in registrations]})
+
+    @extend_schema(
+        operation_id="registerMyDevice",
+        summary="Be told of alerts on this device",
+        tags=TAGS,
+        request=PushRegistrationSerializer,
+        responses={
+            200: PushRegistrationSerializer,
+            201: PushRegistrationSerializer,
+            **READ,
+            **refusals(_400="`invalid`: `errors` names the fields."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """By its push token, at each start of the app. A token belongs to whoever registered it last."""
+        body = valid(PushRegistrationSerializer, request)
+        registration, is_new = push.register(
+            principal=principal_of(request),
+            token=body["token"],
+            platform=Platform(body["platform"]),
+            app_version=body["app_version"],
+            now=timezone.now(),
+        )
+        status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
+        return Response(msgspec.to_builtins(push_document(registration)), status=status)
+
+
+class DeviceView(APIView):
+    """One of one's own push registrations."""
+
+    @extend_schema(
+        operation_id="removeMyDevice",
+        summary="Be told of alerts on this device no more",
+        tags=TAGS,
+        responses={204: None, **READ, **refusals(_404="`not_found`")},
+    )
+    def delete(self, request: Request, registration_id: UUID) -> Response:
+        """From now on nothing is sent there."""
+        push.unregister(principal=principal_of(request), registration_id=registration_id)
+        return Response(status=HTTPStatus.NO_CONTENT)

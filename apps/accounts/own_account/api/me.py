@@ -1,0 +1,235 @@
+"""One's own account: /api/v1/me."""
+
+from http import HTTPStatus
+from typing import Final, cast
+
+from django.contrib.auth import logout, update_session_auth_hash
+from django.http import HttpResponse
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.identity import passwords
+from apps.accounts.identity.api.auth import OpenView
+from apps.accounts.identity.api.responses import LINK
+from apps.accounts.identity.middleware import bearer_token
+from apps.accounts.identity.serializers import TokenSerializer
+from apps.accounts.openapi import ShowsBodyOfDelete, shown_by
+from apps.accounts.own_account import account, erasure, export
+from apps.accounts.own_account.serializers import (
+    ChangeEmailSerializer,
+    ChangePasswordSerializer,
+    ChangePhoneSerializer,
+    CodeSentSerializer,
+    EraseSerializer,
+    ExportSerializer,
+    OwnSerializer,
+    SentSerializer,
+    VerifyPhoneSerializer,
+)
+from apps.common.http.addresses import address_of
+from apps.common.http.api import principal_of
+from apps.common.http.etags import IF_MATCH, if_match_of, tagged
+from apps.common.http.serializers import valid
+from apps.common.times import rfc3339
+from apps.tenancy.api.organizations import refusals
+
+TAGS: Final = ["me"]
+READ: Final = refusals(_401="`not_authenticated`", _403="`forbidden`")
+WRITE: Final = READ | refusals(_400="`invalid`: `errors` names the fields.")
+PROVED: Final = {
+    "_403": "`wrong_password`, `forbidden`",
+    "_409": "`no_password`",
+    "_429": "`too_many_guesses`, `too_many_messages`: see `Retry-After`.",
+}
+
+
+class MeView(APIView):
+    """One's own account."""
+
+    @extend_schema(
+        operation_id="getMe", summary="Read one's own account", tags=TAGS, responses={200: OwnSerializer, **READ}
+    )
+    def get(self, request: Request) -> Response:
+        """With its memberships, and what each of them allows at this moment."""
+        return tagged(account.read(principal_of(request)))
+
+    @extend_schema(
+        operation_id="updateMe",
+        summary="Change one's own account",
+        tags=TAGS,
+        parameters=[IF_MATCH],
+        request=OwnSerializer,
+        responses={200: OwnSerializer, **WRITE, **refusals(_412="`precondition_failed`")},
+    )
+    def patch(self, request: Request) -> Response:
+        """Name and language; what is left out stays."""
+        document = account.update(
+            principal=principal_of(request),
+            changes=valid(OwnSerializer, request, partial=True),
+            if_match=if_match_of(request),
+            now=timezone.now(),
+        )
+        return tagged(document)
+
+    @extend_schema(
+        operation_id="eraseMe",
+        summary="Erase one's own account",
+        tags=TAGS,
+        request=EraseSerializer,
+        responses={
+            204: None,
+            **WRITE,
+            **refusals(**PROVED | {"_409": "`no_password`, `last_admin`, `legal_hold`: see `organizations`."}),
+        },
+    )
+    @shown_by(ShowsBodyOfDelete)
+    def delete(self, request: Request) -> Response:
+        """For good: what is about the person is forgotten; what they did stays, under an id without a name."""
+        erasure.erase(
+            principal=principal_of(request),
+            password=valid(EraseSerializer, request)["current_password"],
+            address=address_of(request._request),
+            now=timezone.now(),
+        )
+        logout(request._request)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+class OwnPasswordView(APIView):
+    """POST /me/password."""
+
+    @extend_schema(
+        operation_id="changePassword",
+        summary="Change one's own password",
+        tags=TAGS,
+        request=ChangePasswordSerializer,
+        responses={204: None, **WRITE, **refusals(**PROVED)},
+    )
+    def post(self, request: Request) -> Response:
+        """Every other sign-in than this one ends."""
+        body = valid(ChangePasswordSerializer, request)
+        user = passwords.change(
+            principal=principal_of(request),
+            current=body["current_password"],
+            password=body["password"],
+            address=address_of(request._request),
+            now=timezone.now(),
+        )
+        if bearer_token(request._request) is None:
+            request._request.user = user
+            update_session_auth_hash(request._request, user)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+class OwnEmailView(APIView):
+    """POST /me/email."""
+
+    @extend_schema(
+        operation_id="changeEmail",
+        summary="Change or confirm one's own e-mail address",
+        tags=TAGS,
+        request=ChangeEmailSerializer,
+        responses={202: SentSerializer, **WRITE, **refusals(**PROVED)},
+    )
+    def post(self, request: Request) -> Response:
+        """A link is sent there; the address is the account's once the link was opened."""
+        body = valid(ChangeEmailSerializer, request)
+        proof = account.ask_email(
+            principal=principal_of(request),
+            email=body["email"],
+            password=body["current_password"],
+            address=address_of(request._request),
+            now=timezone.now(),
+        )
+        return Response({"expires_at": rfc3339(proof.expires_at)}, status=HTTPStatus.ACCEPTED)
+
+
+class OwnPhoneView(APIView):
+    """One's own telephone number."""
+
+    @extend_schema(
+        operation_id="changePhone",
+        summary="Change one's own phone number",
+        tags=TAGS,
+        request=ChangePhoneSerializer,
+        responses={
+            202: CodeSentSerializer,
+            **WRITE,
+            **refusals(_409="`sms_not_configured`", _429="`too_many_messages`: see `Retry-After`."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """A code of six digits is sent there; the number is the account's once the code was sent back."""
+        proof = account.ask_phone(
+            principal=principal_of(request), phone=valid(ChangePhoneSerializer, request)["phone"], now=timezone.now()
+        )
+        told = {"verification": str(proof.id), "expires_at": rfc3339(proof.expires_at)}
+        return Response(told, status=HTTPStatus.ACCEPTED)
+
+    @extend_schema(
+        operation_id="removePhone", summary="Remove one's own phone number", tags=TAGS, responses={204: None, **READ}
+    )
+    def delete(self, request: Request) -> Response:
+        """Where there is none, nothing changes."""
+        account.remove_phone(principal=principal_of(request), now=timezone.now())
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+class VerifyPhoneView(APIView):
+    """POST /me/phone/verify."""
+
+    @extend_schema(
+        operation_id="verifyPhone",
+        summary="Confirm one's own phone number",
+        tags=TAGS,
+        request=VerifyPhoneSerializer,
+        responses={
+            204: None,
+            **READ,
+            **refusals(
+                _400="`wrong_code` with `attempts_left`; `link_refused`: expired, or tried too often; `invalid`."
+            ),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """By the code that was sent there; five tries."""
+        account.verify_phone(
+            principal=principal_of(request), **valid(VerifyPhoneSerializer, request), now=timezone.now()
+        )
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+class ExportView(APIView):
+    """GET /me/export."""
+
+    @extend_schema(
+        operation_id="exportMe",
+        summary="Everything that is kept about oneself",
+        tags=TAGS,
+        responses={200: OpenApiResponse(ExportSerializer, description="A file of JSON."), **READ},
+    )
+    def get(self, request: Request) -> Response:
+        """In every organization that says something of the caller, also where their rights have ended."""
+        told = export.own_export(principal=principal_of(request), now=timezone.now())
+        headers = {"Content-Disposition": 'attachment; filename="safesignal-export.json"', "Cache-Control": "no-store"}
+        return cast(Response, HttpResponse(told, content_type="application/json", headers=headers))
+
+
+class VerifyEmailView(OpenView):
+    """POST /auth/email/verify."""
+
+    @extend_schema(
+        operation_id="verifyEmail",
+        summary="Confirm an e-mail address by a link",
+        tags=TAGS,
+        auth=[],
+        request=TokenSerializer,
+        responses={204: None, **refusals(_400=LINK, _409="`email_taken`")},
+    )
+    def post(self, request: Request) -> Response:
+        """It is the account's from now on; if it had another, that one is told."""
+        account.verify_email(token=valid(TokenSerializer, request)["token"], now=timezone.now())
+        return Response(status=HTTPStatus.NO_CONTENT)

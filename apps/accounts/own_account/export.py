@@ -1,0 +1,214 @@
+"""Everything that is kept about a person, for that person: in every organization that says something of them.
+
+Of others it names ids only. Secrets are no part of it: what is kept of them is a digest.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from allauth.mfa.models import Authenticator
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Lower
+
+from apps.accounts.identity.documents import SessionDocument, session_document
+from apps.accounts.identity.selectors import organizations_of
+from apps.accounts.identity.users import address_of
+from apps.accounts.models import ExternalIdentity, Invitation, Membership, Proof, SignIn, User, Visit
+from apps.accounts.own_account import personal_data, selectors
+from apps.accounts.own_account.documents import PushDocument, push_document
+from apps.accounts.people.documents import (
+    InvitationDocument,
+    PersonDocument,
+    PlacesDocument,
+    invitation_document,
+    person_document,
+)
+from apps.common import audit
+from apps.common.access import Principal, require_own_account
+from apps.common.db.scope import widen_scope
+from apps.common.models import AuditEntry, AuditPersonal
+from apps.common.times import rfc3339
+
+
+class AccountPart(msgspec.Struct, frozen=True):
+    """The account itself."""
+
+    id: UUID
+    email: str | None
+    email_verified: bool
+    phone: str | None
+    phone_verified: bool
+    first_name: str | None
+    last_name: str | None
+    locale: str | None
+    status: str
+    is_super_admin: bool
+    created_at: str
+    updated_at: str
+    last_login_at: str | None
+
+
+class SecondFactorPart(msgspec.Struct, frozen=True):
+    """An authenticator app, a passkey, or recovery codes; their secrets are nobody's to be told."""
+
+    kind: str
+    created_at: str
+    used_at: str | None
+
+
+class IdentityPart(msgspec.Struct, frozen=True):
+    """Whom an organization's identity provider takes the person for."""
+
+    organization: UUID
+    issuer: str
+    subject: str
+    created_at: str
+
+
+class ProofPart(msgspec.Struct, frozen=True):
+    """A link or code that was asked for and not used up."""
+
+    purpose: str
+    sent_to: str | None
+    created_at: str
+    expires_at: str
+
+
+class VisitPart(msgspec.Struct, frozen=True):
+    """A look into an organization, as an operator of the platform."""
+
+    organization: UUID
+    reason: str
+    started_at: str
+    ends_at: str
+
+
+class AuditPart(msgspec.Struct, frozen=True):
+    """What the audit trail says that the person did, or that was done to them (`by_me` false).
+
+    What they tried in vain names no target: it may be another organization's.
+    """
+
+    organization: UUID | None
+    at: str
+    action: str
+    outcome: str
+    by_me: bool
+    target_kind: str
+    target_id: UUID | None
+    detail: Mapping[str, object]
+    personal: Mapping[str, object]
+
+
+class Export(msgspec.Struct, frozen=True):
+    """The whole."""
+
+    exported_at: str
+    account: AccountPart
+    memberships: Sequence[PersonDocument]
+    invitations: Sequence[InvitationDocument]
+    devices: Sequence[PushDocument]
+    sign_ins: Sequence[SessionDocument]
+    second_factors: Sequence[SecondFactorPart]
+    identities: Sequence[IdentityPart]
+    proofs: Sequence[ProofPart]
+    visits: Sequence[VisitPart]
+    audit: Sequence[AuditPart]
+    did: Mapping[str, Sequence[personal_data.Trace]]
+
+
+def own_export(*, principal: Principal, now: datetime) -> bytes:
+    """The caller's export as JSON. Raises Forbidden."""
+    require_own_account(principal)
+    widen_scope(organizations_of(principal.id))
+    user = User.objects.get(pk=principal.id)
+    export = Export(
+        exported_at=rfc3339(now),
+        account=_account(user),
+        memberships=list(_memberships(user)),
+        invitations=[invitation_document(one) for one in _invitations(user)],
+        devices=[push_document(one) for one in selectors.push_registrations(user.pk)],
+        sign_ins=list(_sign_ins(user)),
+        second_factors=list(_second_factors(user)),
+        identities=list(_identities(user)),
+        proofs=list(_proofs(user)),
+        visits=list(_visits(user)),
+        audit=list(_trail(user)),
+        did=personal_data.of_person(user.pk),
+    )
+    return msgspec.json.encode(export)
+
+
+def _account(user: User) -> AccountPart:
+    return AccountPart(
+        id=user.pk,
+        email=address_of(user),
+        email_verified=user.email_verified,
+        phone=user.phone,
+        phone_verified=user.phone_verified,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        locale=user.locale,
+        status=user.status,
+        is_super_admin=user.is_super_admin,
+        created_at=rfc3339(user.created_at),
+        updated_at=rfc3339(user.updated_at),
+        last_login_at=rfc3339(user.last_login) if user.last_login else None,
+    )
+
+
+def _memberships(user: User) -> Iterator[PersonDocument]:
+    places = selectors.own_places(user.pk)
+    own = Membership.objects.filter(user_id=user.pk).select_related("user").order_by("organization_id")
+    for one in own:
+        yield person_document(one, {user.pk: places.get(one.organization_id, PlacesDocument())})
+
+
+def _invitations(user: User) -> QuerySet[Invitation]:
+    to_me = Invitation.objects.alias(address=Lower("email")).filter(address=Lower(Value(user.email)))
+    return to_me.order_by("created_at", "id")
+
+
+def _sign_ins(user: User) -> Iterator[SessionDocument]:
+    for one in SignIn.objects.filter(user=user).order_by("created_at", "id"):
+        yield session_document(one, current=None)
+
+
+def _second_factors(user: User) -> Iterator[SecondFactorPart]:
+    for one in Authenticator.objects.filter(user=user).order_by("created_at", "id"):
+        used = rfc3339(one.last_used_at) if one.last_used_at else None
+        yield SecondFactorPart(one.type, rfc3339(one.created_at), used)
+
+
+def _identities(user: User) -> Iterator[IdentityPart]:
+    for one in ExternalIdentity.objects.filter(user=user).order_by("created_at", "id"):
+        yield IdentityPart(one.organization_id, one.issuer, one.subject, rfc3339(one.created_at))
+
+
+def _proofs(user: User) -> Iterator[ProofPart]:
+    for one in Proof.objects.filter(user=user).order_by("created_at", "id"):
+        yield ProofPart(one.purpose, one.value, rfc3339(one.created_at), rfc3339(one.expires_at))
+
+
+def _visits(user: User) -> Iterator[VisitPart]:
+    for one in Visit.objects.filter(user=user).order_by("started_at", "id"):
+        yield VisitPart(one.organization_id, one.reason, rfc3339(one.started_at), rfc3339(one.ends_at))
+
+
+def _trail(user: User) -> Iterator[AuditPart]:
+    about = AuditEntry.objects.filter(Q(actor_id=user.pk) | Q(target_id=user.pk))
+    personal = dict(AuditPersonal.objects.filter(person_id=user.pk).values_list("entry_id", "values"))
+    for entry in about.order_by("at", "id"):
+        yield AuditPart(
+            organization=entry.organization_id,
+            at=rfc3339(entry.at),
+            action=entry.action,
+            outcome=entry.outcome,
+            by_me=entry.actor_id == user.pk,
+            target_kind=entry.target_kind,
+            target_id=entry.target_id if entry.outcome == audit.DONE else None,
+            detail=entry.detail,
+            personal=personal.get(entry.id, {}),
+        )

@@ -1,0 +1,48 @@
+"""Reads of one's own account."""
+
+from collections import defaultdict
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.accounts.models import (
+    BuildingGrant,
+    Membership,
+    PushRegistration,
+    SiteGrant,
+)
+from apps.accounts.people.documents import PlacesDocument
+from apps.common.access import Principal
+
+
+def push_registrations(user_id: UUID) -> QuerySet[PushRegistration]:
+    """Where a person is told of alerts, oldest first."""
+    return PushRegistration.objects.filter(user_id=user_id).order_by("id")
+
+
+def own_push_registrations(principal: Principal) -> QuerySet[PushRegistration]:
+    """The caller's own; by a school's sign-in, those of such sign-ins there."""
+    own = push_registrations(principal.id)
+    return own if principal.only is None else own.filter(only_organization=principal.only)
+
+
+def own_memberships(principal: Principal) -> list[Membership]:
+    """What a person belongs to and may speak in at this moment, by the organization's name."""
+    own = Membership.objects.filter(user_id=principal.id, organization_id__in=principal.grants)
+    return list(own.select_related("organization").order_by("organization__name", "organization_id"))
+
+
+def own_places(user_id: UUID) -> dict[UUID, PlacesDocument]:
+    """Where a person's narrowed roles hold, by organization of the scope: two queries."""
+    sites, buildings = (
+        defaultdict[UUID, list[UUID]](list, _by_organization(model, user_id)) for model in (SiteGrant, BuildingGrant)
+    )
+    return {one: PlacesDocument(sites[one], buildings[one]) for one in {*sites, *buildings}}
+
+
+def _by_organization(model: type[SiteGrant | BuildingGrant], user_id: UUID) -> dict[UUID, list[UUID]]:
+    granted: defaultdict[UUID, list[UUID]] = defaultdict(list)
+    rows = model.objects.filter(user_id=user_id).order_by("content_object_id")
+    for organization, place in rows.values_list("organization_id", "content_object_id"):
+        granted[organization].append(place)
+    return granted

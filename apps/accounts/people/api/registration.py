@@ -1,0 +1,91 @@
+"""Joining an organization: /api/v1/auth/register and /api/v1/auth/invitations/accept."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from django.utils import timezone
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.identity.api.auth import OpenView
+from apps.accounts.identity.api.responses import LINK, TAGS, TOO_MANY
+from apps.accounts.identity.serializers import TokenSerializer
+from apps.accounts.mail.budgets import source_of_request
+from apps.accounts.people import invitations
+from apps.accounts.people.documents import joined_document
+from apps.accounts.people.invitations import NewAccount
+from apps.accounts.people.serializers import JoinedSerializer, RegisterByInvitationSerializer, RegisterOpenlySerializer
+from apps.common.http.api import principal_of
+from apps.common.http.etags import tagged
+from apps.common.http.known_devices import remember_device
+from apps.common.http.serializers import valid
+from apps.tenancy.api.organizations import refusals
+
+
+class RegisterView(OpenView):
+    """POST /auth/register."""
+
+    @extend_schema(
+        operation_id="register",
+        summary="Join an organization with a new account",
+        tags=TAGS,
+        auth=[],
+        request=PolymorphicProxySerializer(
+            "Register", [RegisterByInvitationSerializer, RegisterOpenlySerializer], resource_type_field_name=None
+        ),
+        responses={
+            201: JoinedSerializer,
+            202: None,
+            **refusals(
+                _400=LINK,
+                _409="`account_exists`: sign in, then take up the invitation.",
+                _429=TOO_MANY,
+                _503="`unavailable`",
+            ),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """With the secret of an invitation, the account is made: sign in with it.
+
+        With `organization` and `email` instead, a link is sent there, if that organization is open to registration; the
+        answer is the same in any case.
+        """
+        if isinstance(request.data, Mapping) and "token" not in request.data and "organization" in request.data:
+            wish = valid(RegisterOpenlySerializer, request)
+            invitations.ask_open_registration(
+                slug=wish["organization"], email=wish["email"], source=source_of_request(request._request)
+            )
+            return Response(status=HTTPStatus.ACCEPTED)
+        body = valid(RegisterByInvitationSerializer, request)
+        token = body.pop("token")
+        membership = invitations.register(token=token, account=NewAccount(**body), now=timezone.now())
+        response = tagged(joined_document(membership), HTTPStatus.CREATED)
+        remember_device(request._request, response, membership.user.email)
+        return response
+
+
+class AcceptInvitationView(APIView):
+    """POST /auth/invitations/accept."""
+
+    @extend_schema(
+        operation_id="acceptInvitation",
+        summary="Join an organization with the account that one has",
+        tags=TAGS,
+        request=TokenSerializer,
+        responses={
+            200: JoinedSerializer,
+            **refusals(
+                _400=LINK,
+                _401="`not_authenticated`",
+                _403="`forbidden`",
+                _409="`invitation_for_another`, `already_member`",
+            ),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """For an invitation to the address of the account."""
+        token = valid(TokenSerializer, request)["token"]
+        membership = invitations.take_up(principal=principal_of(request), token=token, now=timezone.now())
+        return tagged(joined_document(membership))

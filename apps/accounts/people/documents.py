@@ -1,0 +1,124 @@
+"""People of an organization as responses carry them."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from apps.accounts.identity.users import address_of
+from apps.accounts.models import (
+    Invitation,
+    Membership,
+)
+from apps.common.times import rfc3339
+
+
+class PlacesDocument(msgspec.Struct, frozen=True):
+    """Where a role holds whose scope is `places`."""
+
+    sites: Sequence[UUID] = ()
+    buildings: Sequence[UUID] = ()
+
+
+class PersonDocument(msgspec.Struct, frozen=True):
+    """A person as one organization sees them. `name` and `title` are the organization's to change, the rest is theirs.
+
+    `expires_at` is set for a day account.
+    """
+
+    id: UUID
+    organization: UUID
+    name: str
+    title: str | None
+    role: str
+    scope: str
+    places: PlacesDocument
+    day_account: bool
+    expires_at: str | None
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    email_verified: bool
+    phone: str | None
+    status: str
+    joined_at: str
+
+
+class DayAccountDocument(msgspec.Struct, frozen=True):
+    """A new day account, and its code, which is told this once; null where it was sent to an address."""
+
+    person: PersonDocument
+    code: str | None
+
+
+class InvitationDocument(msgspec.Struct, frozen=True):
+    """An open invitation. `sent_at` is null until its e-mail has left."""
+
+    id: UUID
+    organization: UUID
+    email: str
+    role: str
+    scope: str
+    places: PlacesDocument
+    invited_by: UUID | None
+    created_at: str
+    expires_at: str
+    sent_at: str | None
+
+
+def person_document(membership: Membership, places: Mapping[UUID, PlacesDocument]) -> PersonDocument:
+    """A person of an organization; `places` are those of the memberships that are narrowed, by person."""
+    user = membership.user
+    return PersonDocument(
+        id=user.id,
+        organization=membership.organization_id,
+        name=membership.name,
+        title=membership.title,
+        role=membership.role,
+        scope=membership.scope,
+        places=places.get(user.id, PlacesDocument()),
+        day_account=membership.trigger_only,
+        expires_at=rfc3339(membership.expires_at) if membership.expires_at else None,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        email=address_of(user),
+        email_verified=user.email_verified,
+        phone=user.phone,
+        status=user.status,
+        joined_at=rfc3339(membership.created_at),
+    )
+
+
+def invitation_document(invitation: Invitation) -> InvitationDocument:
+    """An invitation; its secret is in its e-mail alone."""
+    return InvitationDocument(
+        id=invitation.id,
+        organization=invitation.organization_id,
+        email=invitation.email,
+        role=invitation.role,
+        scope=invitation.scope,
+        places=PlacesDocument(sites=invitation.site_ids, buildings=invitation.building_ids),
+        invited_by=invitation.invited_by,
+        created_at=rfc3339(invitation.created_at),
+        expires_at=rfc3339(invitation.expires_at),
+        sent_at=rfc3339(invitation.sent_at) if invitation.sent_at else None,
+    )
+
+
+class JoinedDocument(msgspec.Struct, frozen=True):
+    """What somebody is told who has taken up an invitation: `email` is what they sign in with."""
+
+    id: UUID
+    email: str
+    organization: UUID
+    role: str
+
+
+def joined_document(membership: Membership) -> JoinedDocument:
+    """For who has just joined."""
+    return JoinedDocument(
+        id=membership.user_id,
+        email=membership.user.email,
+        organization=membership.organization_id,
+        role=membership.role,
+    )

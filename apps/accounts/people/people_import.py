@@ -1,0 +1,179 @@
+"""The import of people from a table: all of it or nothing.
+
+Who is not known to the organization is invited; whose role or places are other gets those of the table; nobody is sent
+away. The audit trail has a row for the import, with counts, and one for each person about whom something was decided.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from apps.accounts.models import Invitation, Membership, MembershipScope, Role
+from apps.accounts.people import invitations, memberships, selectors
+from apps.accounts.people.documents import PlacesDocument
+from apps.accounts.people.memberships import RoleAt
+from apps.accounts.people.table import PEOPLE, PersonLine
+from apps.common import audit
+from apps.common.access import Principal, require
+from apps.common.csv.endpoints import Imported
+from apps.common.csv.tables import BadCell, Faults, Line
+from apps.common.db.scope import rehearsed
+from apps.common.problems import Conflict
+from apps.tenancy import selectors as tenancy
+from apps.tenancy.models import Site
+from apps.tenancy.place_index import PlaceIndex
+
+
+def import_people(
+    *, actor: Principal, organization_id: UUID, body: bytes, now: datetime, dry_run: bool = False
+) -> Imported:
+    """Bring who belongs to an organization, and where, to what a table says. Raises NotFound, Forbidden, CsvRefused.
+
+    E-mails leave after commit, so none for a rehearsal.
+    """
+    for action in ("create", "update", "delete"):
+        require(actor, organization_id, "people", action)
+    lines = PEOPLE.read(body)
+    tenancy.existing_organization(organization_id, lock=True)  # one import at a time
+    faults = Faults()
+    people = _people(organization_id, lines, faults)
+    with rehearsed(only=dry_run):
+        done = _Import(actor, organization_id, now).take(people, faults)
+        audit.record(
+            actor=actor,
+            action="people.imported",
+            target_kind="organization",
+            target_id=organization_id,
+            organization_id=organization_id,
+            created=done.created,
+            updated=done.updated,
+            unchanged=done.unchanged,
+        )
+    return done
+
+
+@dataclass(slots=True)
+class _Person:
+    """What the lines of one address say; `line` is the first of them."""
+
+    line: int
+    email: str
+    role: Role
+    scope: MembershipScope
+    sites: set[UUID] = field(default_factory=set)
+    buildings: set[UUID] = field(default_factory=set)
+
+    @property
+    def held(self) -> RoleAt:
+        """As services take it."""
+        return RoleAt(self.role, self.scope, frozenset(self.sites), frozenset(self.buildings))
+
+
+def _people(organization_id: UUID, lines: Iterable[Line[PersonLine]], faults: Faults) -> list[_Person]:
+    """Each person once. Raises CsvRefused."""
+    places = PlaceIndex(organization_id)
+    people: dict[str, _Person] = {}
+    for line in lines:
+        row = line.row
+        scope = row.scope or (MembershipScope.PLACES if row.site else MembershipScope.ORGANIZATION)
+        new = _Person(line.number, row.email, Role(row.role), MembershipScope(scope))
+        person = people.setdefault(row.email.lower(), new)
+        try:
+            _add(person, line, new, places)
+        except BadCell as error:
+            faults.add(line.number, error.column, str(error))
+    faults.refuse()
+    # Who becomes an administrator comes first: the last one may then become something else.
+    return sorted(people.values(), key=lambda one: (one.role, one.scope) != (Role.ADMIN, MembershipScope.ORGANIZATION))
+
+
+def _add(person: _Person, line: Line[PersonLine], told: _Person, places: PlaceIndex) -> None:
+    """One line of a person, told as `told`. Raises BadCell."""
+    row = line.row
+    if told.role != person.role:
+        raise BadCell("role", f"In line {person.line} this person has another role.")
+    if told.scope != person.scope:
+        raise BadCell("scope", f"In line {person.line} this role holds elsewhere.")
+    if row.site is None:
+        if row.building is not None:
+            raise BadCell("site", "Name the site too.")
+        if told is not person:
+            raise BadCell("email", f"The same person as in line {person.line}.")
+        return
+    if person.scope == MembershipScope.ORGANIZATION:
+        raise BadCell("scope", "A role that holds in the whole organization has no site.")
+    place = places.place(row.site, row.building)
+    named = person.sites if isinstance(place, Site) else person.buildings
+    if place.id in named or (told is not person and not person.sites | person.buildings):
+        raise BadCell("email", f"The same person as in line {person.line}.")
+    named.add(place.id)
+
+
+class _Import:
+    """Works on the people of one table."""
+
+    def __init__(self, actor: Principal, organization_id: UUID, now: datetime) -> None:
+        self._actor = actor
+        self._organization = organization_id
+        self._now = now
+        here = Membership.objects.filter(organization_id=organization_id).select_related("user")
+        self._members = {one.user.email.lower(): one for one in here}
+        self._places = selectors.places_of(self._members.values())
+        still_open = Invitation.objects.filter(organization_id=organization_id, accepted_at=None, revoked_at=None)
+        self._invited = {one.email.lower(): one for one in still_open}
+
+    def take(self, people: Iterable[_Person], faults: Faults) -> Imported:
+        """Decide on each. Raises CsvRefused."""
+        counts = {"created": 0, "updated": 0, "unchanged": 0}
+        for person in people:
+            try:
+                counts[self._take(person)] += 1
+            except Conflict as problem:
+                faults.add(person.line, "role", problem.detail)
+        faults.refuse()
+        return Imported(**counts)
+
+    def _take(self, person: _Person) -> str:
+        """What became of one. Raises Conflict."""
+        member, invitation = self._members.get(person.email.lower()), self._invited.get(person.email.lower())
+        if member is not None:
+            return self._of_member(member, person)
+        if invitation is None:
+            self._invite(person)
+            return "created"
+        if _held(invitation.role, invitation.scope, invitation.site_ids, invitation.building_ids) == person.held:
+            return "unchanged"
+        invitations.revoke(
+            actor=self._actor, organization_id=self._organization, invitation_id=invitation.id, now=self._now
+        )
+        self._invite(person)
+        return "updated"
+
+    def _of_member(self, member: Membership, person: _Person) -> str:
+        if member.trigger_only:
+            raise memberships.DayAccountHasNoRole()
+        places = self._places.get(member.user_id, PlacesDocument())
+        if _held(member.role, member.scope, places.sites, places.buildings) == person.held:
+            return "unchanged"
+        memberships.change_role(
+            actor=self._actor,
+            user_id=member.user_id,
+            organization_id=self._organization,
+            held=person.held,
+            if_match=None,
+        )
+        return "updated"
+
+    def _invite(self, person: _Person) -> None:
+        invitations.invite(
+            actor=self._actor,
+            organization_id=self._organization,
+            email=person.email,
+            held=person.held,
+            now=self._now,
+        )
+
+
+def _held(role: str, scope: str, sites: Iterable[UUID], buildings: Iterable[UUID]) -> RoleAt:
+    return RoleAt(Role(role), MembershipScope(scope), frozenset(sites), frozenset(buildings))

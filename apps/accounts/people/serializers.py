@@ -1,0 +1,148 @@
+"""Bodies of people, invitations and day accounts."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from rest_framework import serializers
+
+from apps.accounts.identity.serializers import locale_field, password_field, secret_field
+from apps.accounts.models import MembershipScope, Role, UserStatus
+from apps.accounts.people.memberships import RoleAt, RoleChange
+from apps.common.http.serializers import StrictSerializer, ZonedDateTimeField
+
+MOST_PLACES: Final = 500
+
+
+class PlacesSerializer(StrictSerializer):
+    """Where a role of scope `places` holds; a site is each of its buildings, later ones too."""
+
+    sites = serializers.ListField(child=serializers.UUIDField(), max_length=MOST_PLACES, required=False)
+    buildings = serializers.ListField(child=serializers.UUIDField(), max_length=MOST_PLACES, required=False)
+
+
+class HeldSerializer(StrictSerializer):
+    """A role, and where it holds: in the whole organization, or at some places only."""
+
+    role = serializers.ChoiceField(Role.choices)
+    scope = serializers.ChoiceField(MembershipScope.choices, required=False, help_text="`organization` if left out.")
+    places = PlacesSerializer(required=False, help_text="Only for scope `places`.")
+
+
+class MembershipSerializer(HeldSerializer):
+    """A role in one more organization."""
+
+    organization = serializers.UUIDField()
+
+
+class PersonSerializer(StrictSerializer):
+    """A person as one organization sees them; `name` and `title` are the organization's, the rest is theirs."""
+
+    id = serializers.UUIDField(read_only=True)
+    organization = serializers.UUIDField(read_only=True)
+    name = serializers.CharField(max_length=201)
+    title = serializers.CharField(max_length=100, allow_null=True, default=None, help_text="School nurse, for example.")
+    role = serializers.ChoiceField(Role.choices, read_only=True)
+    scope = serializers.ChoiceField(MembershipScope.choices, read_only=True)
+    places = PlacesSerializer(read_only=True)
+    day_account = serializers.BooleanField(read_only=True)
+    expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    first_name = serializers.CharField(read_only=True, allow_null=True)
+    last_name = serializers.CharField(read_only=True, allow_null=True)
+    email = serializers.EmailField(read_only=True, allow_null=True)
+    email_verified = serializers.BooleanField(read_only=True)
+    phone = serializers.CharField(read_only=True, allow_null=True)
+    status = serializers.ChoiceField(UserStatus.choices, read_only=True)
+    joined_at = serializers.DateTimeField(read_only=True)
+
+
+class InvitationSerializer(HeldSerializer):
+    """A role that is offered to whoever reads the mail of an address."""
+
+    id = serializers.UUIDField(read_only=True)
+    organization = serializers.UUIDField(read_only=True)
+    email = serializers.EmailField(max_length=255)
+    expires_at = ZonedDateTimeField(required=False, help_text="7 days from now if left out, 30 at the most.")
+    invited_by = serializers.UUIDField(read_only=True, allow_null=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    sent_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="Null until its e-mail has left.")
+
+
+class DayAccountBodySerializer(StrictSerializer):
+    """Who is here for the day. They raise alarms, everywhere or at some places, and nothing else."""
+
+    first_name = serializers.CharField(max_length=100)
+    last_name = serializers.CharField(max_length=100)
+    email = serializers.EmailField(
+        max_length=255, allow_null=True, required=False, help_text="The code is sent there, and not told in the answer."
+    )
+    expires_at = ZonedDateTimeField(required=False, help_text="12 hours from now if left out, 24 at the most.")
+    scope = serializers.ChoiceField(MembershipScope.choices, required=False, help_text="`organization` if left out.")
+    places = PlacesSerializer(required=False, help_text="Only for scope `places`.")
+
+
+class DayAccountSerializer(serializers.Serializer[Any]):
+    """A new day account."""
+
+    person = PersonSerializer()
+    code = serializers.CharField(
+        allow_null=True, help_text="For signing in once at /auth/day; told this once, null where it was sent by e-mail."
+    )
+
+
+class DayCodeSerializer(StrictSerializer):
+    """The code of a day account, in any case, with or without its dashes."""
+
+    code = serializers.CharField(max_length=64)
+
+
+def held(values: Mapping[str, Any], role: str | None = None) -> RoleAt:
+    """The role that a body gives. Raises Invalid."""
+    places = values.get("places", {})
+    return RoleAt(
+        Role(role or values["role"]),
+        MembershipScope(values.get("scope", MembershipScope.ORGANIZATION)),
+        frozenset(places.get("sites", ())),
+        frozenset(places.get("buildings", ())),
+    )
+
+
+def role_change(values: Mapping[str, Any]) -> RoleChange:
+    """What a body changes about a role; places that it names replace those that were."""
+    places = values.get("places")
+    return RoleChange(
+        role=Role(values["role"]) if "role" in values else None,
+        scope=MembershipScope(values["scope"]) if "scope" in values else None,
+        sites=_ids(places, "sites"),
+        buildings=_ids(places, "buildings"),
+    )
+
+
+def _ids(places: Mapping[str, list[UUID]] | None, kind: str) -> frozenset[UUID] | None:
+    return None if places is None else frozenset(places.get(kind, ()))
+
+
+class RegisterByInvitationSerializer(StrictSerializer):
+    """A new account for whom an invitation was sent to."""
+
+    token = secret_field()
+    password = password_field(help_text="12 characters or more, and none that everybody uses.")
+    first_name = serializers.CharField(max_length=100)
+    last_name = serializers.CharField(max_length=100)
+    locale = locale_field()
+
+
+class RegisterOpenlySerializer(StrictSerializer):
+    """A wish to join an organization that is open to registration."""
+
+    organization = serializers.CharField(max_length=100, help_text="Its slug.")
+    email = serializers.EmailField(max_length=255)
+
+
+class JoinedSerializer(serializers.Serializer[Any]):
+    """Who has joined which organization; `email` is what they sign in with."""
+
+    id = serializers.UUIDField()
+    email = serializers.EmailField()
+    organization = serializers.UUIDField()
+    role = serializers.ChoiceField(Role.choices)

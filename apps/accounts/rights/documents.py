@@ -1,0 +1,80 @@
+"""Visits, roles and service tokens as responses carry them."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from apps.accounts.models import (
+    ServiceToken,
+    Visit,
+)
+from apps.common.times import optional_rfc3339, rfc3339
+
+
+class VisitDocument(msgspec.Struct, frozen=True):
+    """A platform operator's look into an organization. `ended_at` is set where it ended before `ends_at`."""
+
+    id: UUID
+    organization: UUID
+    visitor: UUID
+    visitor_name: str
+    reason: str
+    started_at: str
+    ends_at: str
+    ended_at: str | None
+    ended_by: UUID | None
+
+
+class RoleDocument(msgspec.Struct, frozen=True):
+    """What a role may, as `resource:action`."""
+
+    role: str
+    permissions: Sequence[str]
+
+
+class ServiceTokenDocument(msgspec.Struct, frozen=True):
+    """A service token, without its secret. `used_at` is null until its first use, and right to within two minutes."""
+
+    id: UUID
+    organization: UUID
+    name: str
+    scopes: Sequence[str]
+    created_by: UUID | None
+    created_at: str
+    expires_at: str
+    used_at: str | None
+
+
+def visit_document(visit: Visit) -> VisitDocument:
+    """A visit."""
+    return VisitDocument(
+        id=visit.id,
+        organization=visit.organization_id,
+        visitor=visit.user_id,
+        visitor_name=visit.user.full_name,
+        reason=visit.reason,
+        started_at=rfc3339(visit.started_at),
+        ends_at=rfc3339(visit.ends_at),
+        ended_at=optional_rfc3339(visit.ended_at),
+        ended_by=visit.ended_by,
+    )
+
+
+def role_document(role: str, permissions: Sequence[str]) -> RoleDocument:
+    """A role."""
+    return RoleDocument(role=role, permissions=permissions)
+
+
+def service_token_document(token: ServiceToken) -> ServiceTokenDocument:
+    """A service token."""
+    return ServiceTokenDocument(
+        id=token.id,
+        organization=token.organization_id,
+        name=token.name,
+        scopes=token.scopes,
+        created_by=token.created_by,
+        created_at=rfc3339(token.created_at),
+        expires_at=rfc3339(token.expires_at),
+        used_at=rfc3339(token.used_at) if token.used_at else None,
+    )

@@ -1,0 +1,91 @@
+"""What each role may: a table that who runs the platform can change, within what code holds fast.
+
+Every role may all that the one below it may, and staff raise alarms, whatever is asked for here.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Final
+
+import msgspec
+from django.conf import settings
+from django.db import connection
+
+from apps.accounts.models import Role
+from apps.accounts.rights import selectors
+from apps.accounts.rights.documents import RoleDocument, role_document
+from apps.accounts.rights.grants import FLOOR, SUPER_ADMIN
+from apps.common import audit
+from apps.common.access import NOTHING, Principal, require_super_admin
+from apps.common.http.etags import require_match
+from apps.common.problems import Forbidden, Invalid, NotFound
+
+ROLES: Final = (SUPER_ADMIN, *(role.value for role in Role))
+"""From most to least."""
+
+
+def table(*, principal: Principal) -> list[RoleDocument]:
+    """What every role may. Raises Forbidden."""
+    require_super_admin(principal)
+    return [role_document(role, selectors.permissions_of(role)) for role in ROLES]
+
+
+def of_role(*, principal: Principal, role: str) -> RoleDocument:
+    """What one role may. Raises Forbidden, NotFound."""
+    require_super_admin(principal)
+    if role not in ROLES:
+        raise NotFound()
+    return role_document(role, selectors.permissions_of(role))
+
+
+def change(*, actor: Principal, role: str, permissions: Iterable[str], if_match: str | None) -> RoleDocument:
+    """What a role may from the next request on. Raises Forbidden, NotFound, PreconditionFailed, Invalid."""
+    require_super_admin(actor)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('permissions'))")
+    before = of_role(principal=actor, role=role)
+    require_match(if_match, before)
+    wanted = frozenset(permissions)
+    _require_sound(role, wanted)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_permissions(%s, %s, %s)", [actor.id, role, sorted(wanted)])
+        (done,) = cursor.fetchone()
+    if not done:
+        raise Forbidden()
+    had = frozenset(before.permissions)
+    audit.record(
+        actor=actor,
+        action="permissions.changed",
+        target_kind="role",
+        target_id=None,
+        organization_id=None,
+        role=role,
+        added=", ".join(sorted(wanted - had)),
+        removed=", ".join(sorted(had - wanted)),
+    )
+    return of_role(principal=actor, role=role)
+
+
+def _require_sound(role: str, wanted: frozenset[str]) -> None:
+    """Raises Invalid, which names what is not known, not to be taken away, or out of order."""
+    place = ROLES.index(role)
+    floor = frozenset(f"{resource}:{action}" for resource, action in FLOOR.get(role, NOTHING))
+    below = frozenset(selectors.permissions_of(ROLES[place + 1])) if place + 1 < len(ROLES) else frozenset()
+    above = frozenset(selectors.permissions_of(ROLES[place - 1])) if place else known()
+    reasons = [
+        *(f"{pair}: there is no such permission." for pair in sorted(wanted - known())),
+        *(f"{pair}: staff raise alarms, whatever this table says." for pair in sorted(floor - wanted)),
+        *(f"{pair}: {ROLES[place + 1]} may do this, so {role} may." for pair in sorted(below - floor - wanted)),
+        *(f"{pair}: give it to {ROLES[place - 1]} first." for pair in sorted((wanted & known()) - above)),
+    ]
+    if reasons:
+        raise Invalid(errors={"permissions": reasons})
+
+
+@cache
+def known() -> frozenset[str]:
+    """Every `resource:action` that code asks for somewhere."""
+    table_ = msgspec.json.decode(
+        (settings.BASE_DIR / "contracts" / "permissions.json").read_bytes(), type=dict[str, list[str]]
+    )
+    return frozenset(pair for pairs in table_.values() for pair in pairs)

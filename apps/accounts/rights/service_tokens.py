@@ -1,0 +1,85 @@
+"""Service tokens: made and withdrawn by an organization's admins, for its other systems."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from apps.accounts.models import ServiceToken
+from apps.accounts.rights.grants import SUPER_ADMIN
+from apps.accounts.rights.people_only import PEOPLE_ONLY
+from apps.accounts.rights.service_principals import digest_of_token, new_service_token
+from apps.common import audit, feed
+from apps.common.access import Grant, Principal, require
+from apps.common.db.ids import new_id
+from apps.common.problems import Forbidden, Invalid, NotFound
+
+LONGEST: Final = timedelta(days=366)
+"""A year: whoever still needs it then makes another, and the old secret is worth nothing."""
+
+
+def create(
+    *,
+    actor: Principal,
+    organization_id: UUID,
+    name: str,
+    scopes: Collection[str],
+    expires_at: datetime,
+    now: datetime,
+) -> tuple[ServiceToken, str]:
+    """A new service token, and its secret, which is told this once. Raises NotFound, Forbidden, Invalid."""
+    grant = require(actor, organization_id, "service_tokens", "create")
+    if grant.role == SUPER_ADMIN:
+        raise Forbidden("A service token would outlive your visit: an administrator of the organization makes it.")
+    if not now < expires_at <= now + LONGEST:
+        raise Invalid(errors={"expires_at": [f"In the future, and at most {LONGEST.days} days from now."]})
+    _require_holdable(scopes, grant)
+    secret = new_service_token()
+    token = ServiceToken.objects.create(
+        id=new_id(),
+        organization_id=organization_id,
+        name=name,
+        scopes=sorted(set(scopes)),
+        digest=digest_of_token(secret),
+        created_by=actor.id,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    audit.record(
+        actor=actor,
+        action="service_token.created",
+        target_kind="service_token",
+        target_id=token.id,
+        organization_id=organization_id,
+        scopes=" ".join(token.scopes),
+    )
+    feed.announce_change(organization_id=organization_id, resource="service_tokens", id=token.id)
+    return token, secret
+
+
+def withdraw(*, actor: Principal, organization_id: UUID, token_id: UUID) -> None:
+    """End a service token: from now on it opens nothing. Raises NotFound, Forbidden."""
+    require(actor, organization_id, "service_tokens", "delete")
+    deleted, _ = ServiceToken.objects.filter(organization_id=organization_id, pk=token_id).delete()
+    if not deleted:
+        raise NotFound()
+    audit.record(
+        actor=actor,
+        action="service_token.withdrawn",
+        target_kind="service_token",
+        target_id=token_id,
+        organization_id=organization_id,
+    )
+    feed.announce_change(organization_id=organization_id, resource="service_tokens", id=token_id)
+
+
+def _require_holdable(scopes: Collection[str], grant: Grant) -> None:
+    refused = []
+    for scope in sorted(set(scopes)):
+        resource, _, action = scope.partition(":")
+        if (resource, action) in PEOPLE_ONLY:
+            refused.append(f"{scope}: for people only.")
+        elif (resource, action) not in grant.permissions:
+            refused.append(f"{scope}: not a right of yours.")
+    if refused:
+        raise Invalid(errors={"scopes": refused})

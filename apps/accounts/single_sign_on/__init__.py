@@ -1,0 +1,1 @@
+"""Signing in by a school's own identity provider (OpenID Connect)."""

@@ -1,0 +1,166 @@
+"""/api/v1/organizations/{id}/identity-providers and …/identity-domains."""
+
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.single_sign_on import providers, selectors
+from apps.accounts.single_sign_on.documents import identity_domain_document, identity_provider_document
+from apps.accounts.single_sign_on.serializers import (
+    ChangedIdentityProviderSerializer,
+    IdentityDomainSerializer,
+    IdentityDomainsSerializer,
+    IdentityProviderSerializer,
+)
+from apps.common.http.api import principal_of
+from apps.common.http.etags import IF_MATCH, if_match_of, tagged
+from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
+
+TAGS: Final = ["single sign-on"]
+
+
+class IdentityProvidersView(APIView):
+    """Where an organization's people sign in instead."""
+
+    @extend_schema(
+        operation_id="listIdentityProviders",
+        summary="List identity providers",
+        tags=TAGS,
+        parameters=PAGE_PARAMETERS,
+        responses={200: page_of(IdentityProviderSerializer), **LISTED},
+    )
+    def get(self, request: Request, organization_id: UUID) -> Response:
+        """One page, oldest first."""
+        page = selectors.identity_providers_page(
+            principal=principal_of(request), organization_id=organization_id, query=page_query(request)
+        )
+        return page_response(request, page, [msgspec.to_builtins(identity_provider_document(p)) for p in page.items])
+
+    @extend_schema(
+        operation_id="createIdentityProvider",
+        summary="Add an identity provider",
+        tags=TAGS,
+        request=IdentityProviderSerializer,
+        responses={201: IdentityProviderSerializer, **WRITE, **refusals(_409="`issuer_taken`")},
+    )
+    def post(self, request: Request, organization_id: UUID) -> Response:
+        """Its word counts for addresses in the organization's verified domains, and in this organization alone."""
+        body = IdentityProviderSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        provider = providers.create(
+            actor=principal_of(request),
+            organization_id=organization_id,
+            issuer=body.validated_data["issuer"],
+            values=body.validated_data,
+            now=timezone.now(),
+        )
+        return tagged(identity_provider_document(provider), HTTPStatus.CREATED)
+
+
+class IdentityProviderView(APIView):
+    """One of them."""
+
+    @extend_schema(
+        operation_id="getIdentityProvider",
+        summary="Read an identity provider",
+        tags=TAGS,
+        responses={200: IdentityProviderSerializer, **READ},
+    )
+    def get(self, request: Request, organization_id: UUID, provider_id: UUID) -> Response:
+        """As it is now, without its secret."""
+        provider = selectors.identity_provider(
+            principal=principal_of(request), organization_id=organization_id, provider_id=provider_id
+        )
+        return tagged(identity_provider_document(provider))
+
+    @extend_schema(
+        operation_id="updateIdentityProvider",
+        summary="Change an identity provider",
+        tags=TAGS,
+        parameters=[IF_MATCH],
+        request=ChangedIdentityProviderSerializer(partial=True),
+        responses={200: IdentityProviderSerializer, **WRITE},
+    )
+    def patch(self, request: Request, organization_id: UUID, provider_id: UUID) -> Response:
+        """What is left out stays. Out of use, it ends the sign-ins that it has opened."""
+        body = ChangedIdentityProviderSerializer(data=request.data, partial=True)
+        body.is_valid(raise_exception=True)
+        provider = providers.update(
+            actor=principal_of(request),
+            organization_id=organization_id,
+            provider_id=provider_id,
+            values=body.validated_data,
+            if_match=if_match_of(request),
+            now=timezone.now(),
+        )
+        return tagged(identity_provider_document(provider))
+
+    @extend_schema(
+        operation_id="deleteIdentityProvider",
+        summary="Remove an identity provider",
+        tags=TAGS,
+        parameters=[IF_MATCH],
+        responses={204: None, **WRITE},
+    )
+    def delete(self, request: Request, organization_id: UUID, provider_id: UUID) -> Response:
+        """It ends the sign-ins that it has opened; nobody's account or membership goes with it."""
+        providers.delete(
+            actor=principal_of(request),
+            organization_id=organization_id,
+            provider_id=provider_id,
+            if_match=if_match_of(request),
+            now=timezone.now(),
+        )
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+class IdentityDomainsView(APIView):
+    """The mail domains for which an organization's identity providers are believed."""
+
+    @extend_schema(
+        operation_id="listIdentityDomains",
+        summary="List verified mail domains",
+        tags=TAGS,
+        responses={200: IdentityDomainsSerializer, **READ},
+    )
+    def get(self, request: Request, organization_id: UUID) -> Response:
+        """All of them, by name."""
+        domains = selectors.identity_domains(principal=principal_of(request), organization_id=organization_id)
+        return Response({"results": [msgspec.to_builtins(identity_domain_document(one)) for one in domains]})
+
+
+class IdentityDomainView(APIView):
+    """One of them; for who runs the platform."""
+
+    @extend_schema(
+        operation_id="verifyIdentityDomain",
+        summary="Note that a mail domain is an organization's",
+        tags=TAGS,
+        request=None,
+        responses={200: IdentityDomainSerializer, **READ},
+    )
+    def put(self, request: Request, organization_id: UUID, domain: str) -> Response:
+        """After it was proved to the platform's operators, by a DNS record for instance."""
+        found = providers.verify_domain(
+            actor=principal_of(request), organization_id=organization_id, domain=domain, now=timezone.now()
+        )
+        return Response(msgspec.to_builtins(identity_domain_document(found)))
+
+    @extend_schema(
+        operation_id="withdrawIdentityDomain",
+        summary="Note that a mail domain is an organization's no more",
+        tags=TAGS,
+        responses={204: None, **READ},
+    )
+    def delete(self, request: Request, organization_id: UUID, domain: str) -> Response:
+        """No address in it links a sign-in from now on; what is linked stays."""
+        providers.withdraw_domain(actor=principal_of(request), organization_id=organization_id, domain=domain)
+        return Response(status=HTTPStatus.NO_CONTENT)

@@ -1,0 +1,317 @@
+"""Signing in at an organization's own identity provider.
+
+The provider names (issuer, subject). Its word about an e-mail address links that with an account only where the
+address is in a domain that was verified to be the organization's, and the account belongs to it already or is new.
+Whoever comes in this way has rights in that organization alone.
+"""
+
+import logging
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.identity import proofs, sign_in, users
+from apps.accounts.identity.keys.signing_keys import base64url
+from apps.accounts.identity.selectors import user_by_email
+from apps.accounts.identity.sign_in import TokenPair
+from apps.accounts.mail import links
+from apps.accounts.mail.links import digest_of
+from apps.accounts.models import (
+    ExternalIdentity,
+    IdentityDomain,
+    IdentityProvider,
+    Membership,
+    MembershipScope,
+    Proof,
+    ProofPurpose,
+    Role,
+    User,
+    UserStatus,
+)
+from apps.accounts.people import memberships
+from apps.accounts.people.departures import withdraw_what_they_made
+from apps.accounts.people.memberships import LastAdmin
+from apps.accounts.rights.grants import person_principal
+from apps.accounts.single_sign_on import oidc
+from apps.accounts.single_sign_on.oidc import Asserted, NotProved
+from apps.accounts.single_sign_on.selectors import identity_provider_organization
+from apps.common import audit
+from apps.common.db.scope import tenant_scope
+from apps.common.encryption import NotSealed, seal, unseal_fresh
+from apps.common.problems import Invalid, NotFound, Unauthenticated
+
+logger = logging.getLogger(__name__)
+
+START_LIFETIME: Final = timedelta(minutes=10)
+"""From leaving for the provider's page to coming back."""
+APP_CODE_LIFETIME: Final = timedelta(minutes=1)
+PENDING: Final = "single_sign_on"
+MOST_TO_LEAST: Final = list(Role)
+
+
+class SingleSignOnFailed(Unauthenticated):
+    """The sign-in at the school's provider was broken off, took too long, was begun in another browser, or proved
+    nothing.
+    """
+
+    code = "single_sign_on_failed"
+    default_detail = "Signing in at your school did not work: begin again."
+
+
+class IdentityNotLinked(Unauthenticated):
+    """The school's provider knows this person, and no account here is theirs by its word: its address is not verified
+    or in no domain of the school's, the account belongs to others, was ended here, or no role is meant for them.
+    """
+
+    code = "identity_not_linked"
+    default_detail = "Your school's sign-in opens no account here: ask an administrator of your school to invite you."
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """Where it goes on: at a page of ours, or in an app at `redirect_uri`, with its own state and PKCE challenge."""
+
+    page: str | None = None
+    redirect_uri: str | None = None
+    state: str = ""
+    code_challenge: str = ""
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A sign-in under way; its browser keeps it, sealed."""
+
+    provider: UUID
+    request: oidc.Request
+    destination: Destination
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """Who has signed in, and in which organization alone."""
+
+    user: User
+    organization: UUID
+    identity: UUID
+
+
+class _AppCode(msgspec.Struct, frozen=True):
+    only: UUID
+    challenge: str
+
+
+def start(*, provider_id: UUID, destination: Destination, now: datetime) -> tuple[str, str]:
+    """The provider's address to send the browser to, and what the browser keeps meanwhile.
+
+    Raises NotFound, Invalid, SingleSignOnFailed (the provider is not reached).
+    """
+    if destination.redirect_uri is not None and destination.redirect_uri not in settings.APP_REDIRECTS:
+        raise Invalid(errors={"redirect_uri": ["Not registered with this platform."]})
+    provider = _in_use(provider_id)
+    try:
+        address, request = oidc.begin(provider, state=links.new_secret(), nonce=links.new_secret())
+    except NotProved as error:
+        raise _failed(provider, error) from None
+    pending = msgspec.json.encode(Pending(provider_id, request, destination)).decode()
+    return address, seal(pending, purpose=PENDING, now=now)
+
+
+def pending_of(kept: str | None, *, provider_id: UUID, state: str, now: datetime) -> Pending:
+    """What this browser began, if it is what comes back. Raises SingleSignOnFailed."""
+    try:
+        sealed = unseal_fresh(kept or "", purpose=PENDING, within=START_LIFETIME, now=now)
+    except NotSealed:
+        raise SingleSignOnFailed() from None
+    pending = msgspec.json.decode(sealed, type=Pending)
+    if pending.provider != provider_id or not compare_digest(pending.request.state.encode(), state.encode()):
+        raise SingleSignOnFailed()
+    return pending
+
+
+def finish(*, pending: Pending, code: str | None, now: datetime) -> Arrived:
+    """Whom the provider's answer names. Opens its own transactions; none is open while the provider is asked.
+
+    Raises SingleSignOnFailed, IdentityNotLinked.
+    """
+    try:
+        provider = _in_use(pending.provider)
+        if not code:
+            raise NotProved("broken off at the provider")
+        asserted = oidc.finish(provider, pending.request, code=code, now=now)
+    except NotFound:
+        raise SingleSignOnFailed() from None
+    except NotProved as error:
+        raise _failed(provider, error) from None
+    with tenant_scope([provider.organization_id]):
+        identity, user = _identity(provider, asserted, now)
+        allowed = user is not None and _may_come_in(provider, user, asserted)
+        _record(provider, user, "done" if allowed else "refused")
+        if allowed and identity is not None:
+            ExternalIdentity.objects.filter(pk=identity.pk).update(last_used_at=now)
+    if not allowed or user is None or identity is None:
+        raise IdentityNotLinked()
+    return Arrived(user, provider.organization_id, identity.pk)
+
+
+def app_code(*, arrived: Arrived, destination: Destination, now: datetime) -> str:
+    """A code that the app exchanges for tokens, once and within a minute, with the verifier of its own challenge."""
+    secret = links.new_secret()
+    value = msgspec.json.encode(_AppCode(arrived.organization, destination.code_challenge)).decode()
+    Proof.objects.create(
+        user=arrived.user,
+        purpose=ProofPurpose.APP,
+        value=value,
+        digest=digest_of(secret),
+        created_at=now,
+        expires_at=now + APP_CODE_LIFETIME,
+        sent_at=now,
+    )
+    return secret
+
+
+def exchange(*, code: str, code_verifier: str, address: str, device: str, now: datetime) -> TokenPair:
+    """A pair of tokens for the code of an app. Opens its own transactions. Raises SingleSignOnFailed, LinkRefused."""
+    with transaction.atomic():
+        proof = proofs.redeem_app_code(code=code, now=now)
+    kept = msgspec.json.decode(proof.value or "", type=_AppCode)
+    shown = base64url(sha256(code_verifier.encode()).digest())
+    if not secrets.compare_digest(shown.encode(), kept.challenge.encode()):
+        raise SingleSignOnFailed()
+    return sign_in.begin(user=proof.user, now=now, address=address, device=device, only=kept.only)
+
+
+def _in_use(provider_id: UUID) -> IdentityProvider:
+    organization = identity_provider_organization(provider_id)
+    if organization is None:
+        raise NotFound()
+    with tenant_scope([organization]):
+        provider = IdentityProvider.objects.filter(pk=provider_id, is_active=True).first()
+    if provider is None:
+        raise NotFound()
+    return provider
+
+
+def _identity(
+    provider: IdentityProvider, asserted: Asserted, now: datetime
+) -> tuple[ExternalIdentity | None, User | None]:
+    """Whom (issuer, subject) names in the provider's organization; made where its word may link it."""
+    of_issuer = ExternalIdentity.objects.filter(
+        organization_id=provider.organization_id, issuer=provider.issuer, subject=asserted.subject
+    )
+    known = of_issuer.select_related("user").first()
+    if known is not None:
+        return known, known.user
+    user = _linked(provider, asserted)
+    if user is None:
+        return None, None
+    identity, _ = ExternalIdentity.objects.get_or_create(
+        organization_id=provider.organization_id,
+        issuer=provider.issuer,
+        subject=asserted.subject,
+        defaults={"provider": provider, "user": user, "created_at": now},
+    )
+    return identity, user
+
+
+def _linked(provider: IdentityProvider, asserted: Asserted) -> User | None:
+    """The account of the address, as far as this provider may speak of it: a member's, or a new one."""
+    here = provider.organization_id
+    domain = oidc.domain_of(asserted.email) if asserted.email else None
+    if asserted.email is None or domain is None:
+        return None
+    if not IdentityDomain.objects.filter(organization_id=here, domain=domain).exists():
+        return None
+    user = user_by_email(asserted.email)
+    if user is not None:
+        return user if Membership.objects.filter(user=user, organization_id=here).exists() else None
+    role = _role(provider, asserted.groups or frozenset())
+    if role is None:
+        return None
+    user = users.create_user(
+        email=asserted.email, password=None, first_name=asserted.first_name, last_name=asserted.last_name
+    )
+    User.objects.filter(pk=user.pk).update(email_verified=True)
+    memberships.add_membership(user=user, organization_id=here, role=role)
+    return user
+
+
+def _may_come_in(provider: IdentityProvider, user: User, asserted: Asserted) -> bool:
+    """Whether the person is a member at this moment, with the role that the provider says.
+
+    Where it does not speak of roles, or its token leaves the person's groups out, the role stays as it is.
+    """
+    if user.status != UserStatus.ACTIVE:
+        return False
+    if provider.role_map and asserted.groups is not None:
+        role = _role(provider, asserted.groups)
+        if role is None:
+            return False
+        _become(provider.organization_id, user, role)
+    principal = person_principal(user.pk, only=provider.organization_id)
+    return principal is not None and bool(principal.grants)
+
+
+def _role(provider: IdentityProvider, groups: frozenset[str]) -> Role | None:
+    """The greatest role of the person's groups; that of everybody, where none of them has one."""
+    role_map: Mapping[str, str] = provider.role_map
+    mapped = [Role(role) for group, role in role_map.items() if group in groups]
+    if mapped:
+        return min(mapped, key=MOST_TO_LEAST.index)
+    return Role(provider.default_role) if provider.default_role else None
+
+
+def _become(organization_id: UUID, user: User, role: Role) -> None:
+    """The role that the organization's own directory says; not for who is narrowed to places or has a day account, and
+    the last administrator stays one.
+    """
+    membership = Membership.objects.select_for_update().filter(user=user, organization_id=organization_id).first()
+    if (
+        membership is None
+        or membership.role == role
+        or membership.trigger_only
+        or membership.scope != MembershipScope.ORGANIZATION
+    ):
+        return
+    if membership.role == Role.ADMIN:
+        try:
+            memberships.require_other_admin([organization_id], user.pk)
+        except LastAdmin:
+            return
+    before = membership.role
+    membership.role = role
+    membership.save(update_fields=["role"])
+    withdraw_what_they_made(actor=None, user_id=user.pk, organization_id=organization_id, now=timezone.now())
+    audit.record(
+        actor=None,
+        action="membership.changed",
+        target_kind="user",
+        target_id=user.pk,
+        organization_id=organization_id,
+        role=role,
+        role_before=before,
+    )
+
+
+def _failed(provider: IdentityProvider, error: NotProved) -> SingleSignOnFailed:
+    logger.info("single sign-on at provider %s failed: %s", provider.id, error)
+    with tenant_scope([provider.organization_id]):
+        _record(provider, None, "refused")
+    return SingleSignOnFailed()
+
+
+def _record(provider: IdentityProvider, user: User | None, outcome: str) -> None:
+    audit.record(
+        actor=None,
+        action="auth.single_sign_on",
+        target_kind="user",
+        target_id=user.pk if user else None,
+        organization_id=provider.organization_id,
+        outcome=outcome,
+        provider=str(provider.id),
+    )
