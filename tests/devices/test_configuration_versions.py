@@ -1,14 +1,16 @@
 """Whatever a gateway's configuration is built from raises its version when it changes, and the gateway hears of it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import msgspec
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -17,7 +19,7 @@ from apps.common import feed
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.configuration import Configuration, build_configuration
-from apps.devices.models import Device, DeviceStatus, Gateway, GatewayRule
+from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 from apps.tenancy.models import Room
 from tests.cloud.school import School, make_person, make_school
 
@@ -71,6 +73,11 @@ def tables_read(school: School) -> set[str]:
     with tenant_scope([school.organization]), CaptureQueriesContext(connection) as queries:
         document(school, school.gateway)
     return {name for query in queries for name in re.findall(r'(?:FROM|JOIN) "(\w+)"', query["sql"])}
+
+
+def delete_all(model: type[Model]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {model._meta.db_table}")
 
 
 def columns(table: str) -> Iterator[tuple[str, str]]:
@@ -133,6 +140,29 @@ def test_rows_that_come_and_go_raise_the_version(school: School) -> None:
         assert versions(school)[school.gateway] == before[school.gateway] + 1
         devices.add_rule(actor=None, organization_id=school.organization, key=2, pattern="long", alert_type="fire")
         assert versions(school) == {school.gateway: before[school.gateway] + 2, annex: before[annex] + 2}
+
+
+@pytest.mark.parametrize(
+    "models", [(GatewayRule, Device, Room), (GatewayBuilding,)], ids=["rules, buttons and rooms", "buildings"]
+)
+def test_every_row_that_comes_or_goes_raises_the_versions_that_it_changes(
+    school: School, models: tuple[type[Model], ...]
+) -> None:
+    """Taken away table by table, and put back."""
+    with tenant_scope([school.organization]):
+        gateways, managers = list(versions(school)), [model._base_manager for model in models]
+        rows = [list(manager.all()) for manager in managers]
+        taken: list[Callable[[], object]] = [partial(delete_all, model) for model in models]
+        put_back: list[Callable[[], object]] = [
+            partial(manager.bulk_create, of_it) for manager, of_it in zip(managers, rows, strict=True)
+        ]
+        for change in [*taken, *reversed(put_back)]:
+            documents, before = {one: document(school, one) for one in gateways}, versions(school)
+            change()
+            after = versions(school)
+            changed = {one for one in gateways if document(school, one) != documents[one]}
+            assert changed == {one for one in gateways if after[one] != before[one]} and changed
+        connection.set_rollback(True)
 
 
 def test_a_moved_button_is_announced_to_its_gateways_once(school: School) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from apps.common import feed
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.times import rfc3339
@@ -66,3 +67,12 @@ def test_status_without_a_list_ends_nothing(school: School) -> None:
     raise_all(school, datetime(2026, 1, 1, tzinfo=UTC), (None, "broker"))
     send(school, status(now, None))
     assert open_troubles(school) == {(None, "broker")}
+
+
+def test_end_by_a_list_is_announced(school: School) -> None:
+    now = timezone.now()
+    raise_all(school, now - timedelta(minutes=5), (None, "broker"))
+    send(school, status(now, []))
+    with tenant_scope([school.organization]):
+        kinds = [message.envelope.kind for message in feed.since(school.organization, 0, limit=100)]
+    assert [kind for kind in kinds if kind.startswith("device.")] == ["device.trouble", "device.recovered"]

@@ -114,6 +114,13 @@ async def test_what_the_cloud_closed_is_not_joined(site: Site) -> None:
         await until(lambda: 5 in site.cloud.resumed)
 
 
+async def test_configuration_that_the_cloud_announces_is_fetched_at_once(site: Site) -> None:
+    await until(lambda: site.cloud.sockets)
+    site.cloud.configuration = configuration(version=8)
+    await site.cloud.tell({"type": "config.changed", "seq": 4, "gateway": GATEWAY, "version": 8})
+    await until(lambda: site.agent.said("configuration applied") == 2)
+
+
 async def test_an_armed_button_makes_one_drill(site: Site) -> None:
     async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
         await until(lambda: site.cloud.sockets)

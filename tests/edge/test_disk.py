@@ -47,6 +47,18 @@ async def test_press_to_action_meets_its_deadline_with_the_disk_stalled(tmp_path
         assert {ack.seq for ack in one.building.acks} == {1}
 
 
+async def test_nothing_of_an_alert_leaves_before_it_with_the_disk_stalled(tmp_path: Path) -> None:
+    """The speakers are told first, and the cloud hears first of the alert."""
+    async with rig(tmp_path) as one:
+        with closing(sqlite3.connect(tmp_path / "gateway.sqlite3", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            one.press(1)
+            await until(lambda: one.cloud.kinds().count("action.started") == 3)
+            other.execute("ROLLBACK")
+        kinds = [kind for kind in one.cloud.kinds() if not kind.startswith("device.")]
+        assert kinds == ["alert.raised", *["action.started"] * 3]
+
+
 async def test_a_write_that_is_refused_for_good_is_never_told_stored(tmp_path: Path) -> None:
     """Not the disk's fault, but the same to a button: it is not there, so it is not said to be."""
     async with rig(tmp_path) as one:

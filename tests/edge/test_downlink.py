@@ -18,6 +18,7 @@ from edge_agent.settings import Settings
 from edge_agent.uplink.credentials import Credentials
 from tests.edge.support.cloud import Cloud, Json
 from tests.edge.support.rig import until
+from tests.patience import WAIT_SECONDS
 
 EXAMPLES: dict[str, Json] = {example.name: json.loads(example.raw) for example in examples("edge_downlink", "valid")}
 
@@ -144,9 +145,10 @@ async def test_resume_names_the_history_that_the_cursor_counts_in(
 
 
 async def test_cursor_that_was_read_late_is_heard_from(
-    gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
+    gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk was slow at start: the line began at the present, and goes back to what was missed."""
+    """The disk was slow at start: the line began at the present, and goes back at once to what was missed."""
+    monkeypatch.setattr(downlink, "SILENCE_SECONDS", 10 * WAIT_SECONDS)
     async with listening(gateway_settings, http) as (_, client):
         await until(lambda: cloud.sockets)
         await client.resume_from(Cursor(7))

@@ -197,6 +197,24 @@ def test_silent_and_loud_are_never_one(state: State) -> None:
     assert isinstance(told(loud), Raised) and loud.plays
 
 
+@pytest.mark.parametrize(("first", "then"), [("double", "long"), ("long", "double")], ids=["silent", "loud"])
+def test_late_press_joins_no_closed_alert_that_others_hear_of(state: State, first: str, then: str) -> None:
+    """Though it was made while that one was open."""
+    close(state, take(state, press(1, pattern=first), 0), 60)
+    late = take(state, press(2, pattern=then, age_ms=50_000), 100)
+    assert isinstance(told(late), Raised) and told(late).live
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_press_that_became_silent_or_loud_is_no_bounce(state: State, silent: bool) -> None:
+    """The rule was changed between two presses of the same button and pattern."""
+    state.policy = policy(rules=[{"pattern": "double", "type": "lockdown", "silent": silent}])
+    take(state, press(1, pattern="double"), 0)
+    state.policy = policy(rules=[{"pattern": "double", "type": "lockdown", "silent": not silent}])
+    again = take(state, press(2, pattern="double"), 0.5)
+    assert isinstance(told(again), Raised) and told(again).silent is not silent
+
+
 def test_pressed_after_the_close_is_a_new_alert(state: State) -> None:
     first = take(state, press(1), 0)
     close(state, first, 60)
@@ -253,6 +271,18 @@ def test_an_alert_that_the_cloud_made_is_joined(state: State) -> None:
     assert learned is not None and learned.plays == ()
     state.put(learned.alert)
     assert told(take(state, press(6), 10)).alert_id == f"{DEVICES[0]}:a1b2c3d4:5"
+
+
+@pytest.mark.parametrize(("is_silent", "pattern"), [(True, "long"), (False, "double")], ids=["silent", "loud"])
+def test_alert_that_the_cloud_made_is_joined_by_no_press_that_others_hear_of(
+    state: State, is_silent: bool, pattern: str
+) -> None:
+    """Cut off, a press was joined here to an alert that had been closed there."""
+    made = document(f"{DEVICES[0]}:a1b2c3d4:5", status="new", resolved_at=None, is_silent=is_silent)
+    learned = closing.learn(state, made, instant(5))
+    assert learned is not None
+    state.put(learned.alert)
+    assert isinstance(told(take(state, press(6, pattern=pattern), 10)), Raised)
 
 
 def test_an_alert_of_a_phone_is_spoken_but_never_joined(state: State) -> None:

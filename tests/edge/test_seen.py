@@ -1,6 +1,7 @@
 """Old presses are known for ever, and cost neither memory nor time at start."""
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from edge_agent import recognition
 from edge_agent.decision import seen as seen_module
 from edge_agent.decision.seen import Seen
 from edge_agent.store import presses as on_disk
-from edge_agent.store.schema import open_store
+from edge_agent.store import store as store_module
+from edge_agent.store.schema import open_reader, open_store
 from tests.edge.support.rig import rig, until
 from tests.edge.support.school import DEVICES
 
@@ -96,6 +98,28 @@ async def test_start_reads_what_is_open_and_recent_of_a_store_of_many_presses(tm
         assert one.cloud.offered[0].about == f"{device}:{INST}:10", "this number was never taken"
         one.press(last, device)
         await until(lambda: len(one.building.acks) == 2)
+
+
+@pytest.mark.slow
+async def test_start_takes_no_longer_with_a_store_of_more_presses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in steps of SQLite's machine: ten times the presses of as many buttons."""
+    counts = Counter[Path]()
+
+    def counted(path: Path) -> sqlite3.Connection:
+        connection = open_reader(path)
+        connection.set_progress_handler(lambda: counts.update([path.parent]), 100)
+        return connection
+
+    monkeypatch.setattr(store_module, "open_reader", counted)
+    few, many = tmp_path / "few", tmp_path / "many"
+    for folder, presses in ((few, 20 * BUTTONS), (many, 200 * BUTTONS)):
+        folder.mkdir()
+        fill(folder, presses)
+        async with rig(folder):
+            pass
+    assert counts[few] > 0 and counts[many] < 2 * counts[few]
 
 
 async def test_repeat_of_before_a_restart_is_known_by_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

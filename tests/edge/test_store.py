@@ -7,17 +7,20 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from edge_agent import times
 from edge_agent.decision.lifecycle import Stage
 from edge_agent.messages.events import TroubleBegan
 from edge_agent.store import statements
+from edge_agent.store import store as store_module
 from edge_agent.store.store import Store
 from tests.edge.support.rig import rig, rows, until
-from tests.edge.support.school import DEVICES, at, press
+from tests.edge.support.school import DEVICES, at, document, press
 
 ROOT = Path(__file__).parents[2]
 WRITER = """
@@ -93,6 +96,22 @@ async def test_what_was_stored_but_had_not_sounded_sounds_after_a_restart(tmp_pa
         after.gateway.resume()
         await until(lambda: len(after.building.plays) == 3)
         await until(lambda: after.gateway.state.alerts[alert.alert_id].stage == "acted")
+
+
+async def test_start_reads_all_open_alerts_and_the_latest_closed_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many a store has that were closed long ago."""
+    monkeypatch.setattr(store_module, "CLOSED_AT_MOST", 2)
+    names = [f"{DEVICES[0]}:a1b2c3d4:{number}" for number in range(1, 6)]
+    async with rig(tmp_path) as before:
+        before.gateway.learn(document(names[0], status="new", resolved_at=None))
+        for minutes, name in enumerate(reversed(names[1:]), 1):
+            resolved_at = (times.now() - timedelta(minutes=minutes)).isoformat()
+            before.gateway.learn(document(name, resolved_at=resolved_at))
+        await before.store.submit()
+    async with rig(tmp_path) as after:
+        assert {alert.alert_id for alert in after.loads[0].alerts} == {names[0], *names[-2:]}
 
 
 async def test_a_file_of_another_version_is_not_touched(tmp_path: Path) -> None:

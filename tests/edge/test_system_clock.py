@@ -61,6 +61,15 @@ async def test_gateway_hears_acts_and_forwards_with_a_wrong_system_clock(
         await until(lambda: any(e["trouble"] == "gateway_clock" for e in cloud.of_kind("device.trouble")), SECONDS)
 
 
+async def test_trouble_of_the_system_clock_ends_when_it_is_right_again(
+    tmp_path: Path, authority: Authority, cloud: Cloud, keys: Keys
+) -> None:
+    async with gateway_of("+401d", tmp_path, authority, cloud, keys) as (agent, _):
+        await until(lambda: any(e["trouble"] == "gateway_clock" for e in cloud.of_kind("device.trouble")), SECONDS)
+        agent.set_time("+0")
+        await until(lambda: any(e["trouble"] == "gateway_clock" for e in cloud.of_kind("device.recovered")), SECONDS)
+
+
 async def test_gateway_hears_and_acts_with_the_clock_in_1970_and_no_cloud(
     tmp_path: Path, authority: Authority, cloud: Cloud, keys: Keys
 ) -> None:

@@ -14,6 +14,7 @@ from edge_agent.decision.trouble_kinds import OF_A_DEVICE, OF_THE_GATEWAY, QUIET
 from edge_agent.decision.troubles import TOLD_AGAIN_AFTER
 from edge_agent.messages.cloud import Configuration
 from edge_agent.messages.events import Status, TroubleBegan, TroubleEnded
+from edge_agent.standing import LISTED_AT_MOST
 from edge_agent.times import Instant
 from tests.edge.support.rig import Rig, rig, rows, until
 from tests.edge.support.school import DEVICES, at, configuration, policy, press, take
@@ -124,3 +125,13 @@ async def test_trouble_that_stands_is_dated_from_its_beginning_when_it_is_told_a
         began = [event for event in one.cloud.offered if isinstance(event, TroubleBegan)]
         assert len(began) == 2 and began[0].since == began[1].since
         await asyncio.sleep(0)
+
+
+async def test_more_troubles_than_a_message_may_list_are_not_listed_in_part(tmp_path: Path) -> None:
+    """A part of them would end the rest in the cloud."""
+    async with rig(tmp_path) as one:
+        for number in range(LISTED_AT_MOST + 1):
+            one.gateway.trouble(f"trouble_{number}")
+        one.gateway.status(0)
+        status = one.cloud.offered[-1]
+        assert isinstance(status, Status) and status.troubles is msgspec.UNSET
