@@ -1,5 +1,7 @@
-"""The live side of the cloud, and on one machine the whole of it: all that is not live goes to the WSGI application.
+"""The cloud as one ASGI application: what stays open is served here, all else goes to the WSGI application.
 
+Also where a process serves requests only: a WSGI server hands a body over while it arrives, and so holds a thread for
+as long as its sender likes.
 Request/response work is sync and runs in threads: Django's own async request path costs several times as much. Each
 lane has threads of its own, as many as it has database connections; a request takes one when its body is there.
 """
@@ -14,7 +16,7 @@ from typing import Any, Final
 import msgspec
 from django.conf import settings
 
-from safesignal.wsgi import django_application  # loads the apps, which the next imports need
+from safesignal.wsgi import application as django_application  # loads the apps, which the next imports need
 
 # isort: split
 from apps.alerts.consumers import AlertsConsumer, EdgeConsumer
@@ -27,8 +29,8 @@ from safesignal.lanes import Lane, lane_of
 from safesignal.sockets import ClosingSocket
 
 NO_SUCH_SOCKET: Final = 4404
-SWITCH_SECONDS: Final = 0.001
-"""How long a thread keeps the interpreter while others wait for it: a fifth of Python's own, so that an alarm gets it
+SWITCH_SECONDS: Final = 0.0002
+"""How long a thread keeps the interpreter while others wait for it: a 25th of Python's own, so that an alarm gets it
 soon, whatever pages compute."""
 MEMORY: Final = 64 * 1024 * 1024
 """Bytes of unfinished bodies, of gateways and of everybody else."""

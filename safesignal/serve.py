@@ -11,15 +11,12 @@ same settings, whatever the role.
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from granian import Granian
 from granian.constants import Interfaces
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "safesignal.settings")
-
-from django.conf import settings
 
 CONNECTIONS: Final = 16_384
 """Open connections of one worker: far more than requests under way, since half-sent ones hold nothing else."""
@@ -31,26 +28,10 @@ STOP_SECONDS: Final = 10
 """After this a worker that was told to stop is killed: one that is told while it starts does not hear it."""
 
 
-@dataclass(frozen=True)
-class Role:
-    """How one process serves; `threads` is None where `asgi.py` has lanes of its own."""
-
-    threads: int | None = None
-    niceness: int = 0
-
-    @property
-    def interface(self) -> Interfaces:
-        """What stays open needs ASGI; all else is faster as WSGI."""
-        return Interfaces.ASGI if self.threads is None else Interfaces.WSGI
-
-
-ROLES: Final[Mapping[str, Role]] = {
-    "one": Role(),
-    "live": Role(),
-    "gateways": Role(threads=settings.GATEWAY_THREADS),
-    "alarms": Role(threads=settings.ALARM_THREADS),
-    "pages": Role(threads=settings.PAGE_THREADS, niceness=LOWER_PRIORITY),
-}
+ROLES: Final[Mapping[str, int]] = {"one": 0, "gateways": 0, "alarms": 0, "live": 0, "pages": LOWER_PRIORITY}
+"""What is added to the nice value of each. They differ by what is routed to them, and take threads and connections for
+that alone.
+"""
 
 
 def main() -> None:
@@ -61,16 +42,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1, help="processes")
     arguments = parser.parse_args()
-    role = ROLES[arguments.role]
-    os.nice(role.niceness)
+    os.nice(ROLES[arguments.role])
     Granian(
-        f"safesignal.{role.interface.value}:application",
+        "safesignal.asgi:application",
         address=arguments.host,
         port=arguments.port,
-        interface=role.interface,
+        interface=Interfaces.ASGI,
         workers=arguments.workers,
-        blocking_threads=role.threads,
-        websockets=role.interface is Interfaces.ASGI,
         backpressure=CONNECTIONS,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,

@@ -135,8 +135,8 @@ SIGN_IN_THREADS = 2
 """Threads of the one-process form for requests that check a password: one works, one is ready to be next."""
 POOL_SIZE = GATEWAY_THREADS + ALARM_THREADS + PAGE_THREADS + LIVE_THREADS + SIGN_IN_THREADS
 """Connections of one process to PostgreSQL at the most: one for each of its threads, so that no thread ever waits for
-what another one holds. A process of the production form has the threads of one kind alone (`safesignal/serve.py`), and
-never opens more connections than that."""
+what another one holds. A process of the production form is asked for one kind of work alone, takes the threads of that
+kind, and never opens more connections than those have."""
 
 
 DATABASE_TIME_LIMITS: dict[str, dict[str, int]] = {

@@ -1,4 +1,4 @@
-"""The request/response side of the cloud, as a WSGI application."""
+"""The request/response side of the cloud, as a WSGI application: `asgi.py` runs it in threads."""
 
 import os
 
@@ -7,9 +7,5 @@ from django.core.wsgi import get_wsgi_application
 from apps.common.observability import tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "safesignal.settings")
-django_application = get_wsgi_application()
+application = get_wsgi_application()
 tracing.start("web")
-
-from safesignal.timely import TimelyBodies  # noqa: E402 - needs the settings that were just loaded
-
-application = TimelyBodies(django_application)

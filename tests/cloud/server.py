@@ -43,10 +43,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """Granian as `./dev up` starts it, on a free port."""
+def running_server(role: str = "one") -> Iterator[Server]:
+    """Granian as `./dev up` starts it, or in a role of production, on a free port."""
     port = _free_port()
-    web = _start("-m", "safesignal.serve", "one", "--host", HOST, "--port", str(port))
+    web = _start("-m", "safesignal.serve", role, "--host", HOST, "--port", str(port))
     server = Server(port, start_relay())
     try:
         until(lambda: _is_ready(server), START_SECONDS)

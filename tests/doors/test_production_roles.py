@@ -1,0 +1,40 @@
+"""A server in a role of production, with nothing in front that waits for bodies."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import httpx
+import pytest
+
+from apps.common.http.body_limits import ANONYMOUS_BYTES
+from tests.cloud.server import HOST, Server, running_server
+from tests.doors.test_bulkheads import PATIENCE_SECONDS, connected, half_a_request
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
+
+
+@pytest.fixture(scope="module")
+def server(database: None) -> Iterator[Server]:
+    with running_server("alarms") as running:
+        yield running
+
+
+def test_half_sent_body_is_refused_after_its_deadline(server: Server) -> None:
+    with half_a_request(server, "/api/v1/auth/login") as line:
+        answer = line.recv(4096)
+    assert b" 408 " in answer.partition(b"\r\n")[0] and b"body_too_slow" in answer
+
+
+def test_body_without_credentials_is_limited_before_it_is_read(server: Server) -> None:
+    with connected(server) as line:
+        head = f"POST /api/v1/organizations HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {ANONYMOUS_BYTES + 1}\r\n\r\n"
+        line.sendall(head.encode())
+        answer = line.recv(4096)
+    assert b" 413 " in answer.partition(b"\r\n")[0]
+
+
+def test_client_that_stays_after_its_half_sent_body_was_refused_holds_up_nobody(server: Server) -> None:
+    with half_a_request(server, "/api/v1/auth/login") as line:
+        assert b" 408 " in line.recv(4096)
+        ready = httpx.get(f"{server.url}/health/ready", timeout=PATIENCE_SECONDS, trust_env=False)
+    assert ready.status_code == HTTPStatus.OK
