@@ -41,6 +41,12 @@ LOUD_HANDS: Final = [hand for (_, silent), hand in HANDS.items() if not silent]
 PAUSE_SECONDS: Final = 0.05
 CONNECT_SECONDS: Final = 30.0
 WARM_UP: Final = 5
+_LOCK_SQL: Final = """
+    SELECT a.id FROM alert_history a
+    JOIN alert_keys k ON (k.organization_id, k.id, k.triggered_at) = (a.organization_id, a.id, a.triggered_at)
+    WHERE k.alert_id = %s FOR UPDATE OF a
+"""
+"""By the name of a press, which may have joined an alert of another name."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +159,7 @@ class _Measured:
         secrets = credentials.credentials(self._place)
         address = engines.database_url(self._place, "owner", secrets.owner_password)
         with psycopg.connect(address) as connection:
-            found = connection.execute("SELECT id FROM alert_history WHERE alert_id = %s FOR UPDATE", [name]).fetchone()
-            if found is None:
+            if connection.execute(_LOCK_SQL, [name]).fetchone() is None:
                 raise RuntimeError("the alert to be locked is not there")
             yield
             connection.rollback()

@@ -177,6 +177,13 @@ def test_a_service_waits_for_what_it_needs(name: str) -> None:
         assert condition.condition == expected, needed
 
 
+@pytest.mark.parametrize("name", sorted(SERVERS))
+def test_a_server_is_started_in_its_own_role(name: str) -> None:
+    """By which it has the threads and the priority of its work."""
+    _, _, program, role, *_ = compose().services[name].command
+    assert (program, role) == ("safesignal.serve", name)
+
+
 def test_only_the_two_doors_are_published_and_only_to_this_machine() -> None:
     published = {name: service.ports for name, service in compose().services.items() if service.ports}
     assert set(published) == PUBLISHED

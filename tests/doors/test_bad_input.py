@@ -4,6 +4,8 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import Role
+from apps.common.http.body_limits import ANONYMOUS_BYTES
+from apps.common.problems import ERRORS_SHOWN
 from contracts.validation import problems
 from tests.cloud.school import School, make_person
 
@@ -66,6 +68,18 @@ def test_another_content_type_is_a_415(kind: str) -> None:
 
 def test_a_body_of_ten_megabytes_is_a_413_and_is_not_read() -> None:
     problem(Client().post(LOGIN, b" " * 10 * 2**20, content_type="application/json"), 413, "too_large")
+
+
+def test_a_credential_that_a_call_does_not_ask_for_allows_no_larger_body() -> None:
+    body, headers = b"x" * (ANONYMOUS_BYTES + 1), {"authorization": "Bearer nonsense"}
+    problem(Client().post(LOGIN, body, content_type="application/json", headers=headers), 413, "too_large")
+
+
+def test_of_many_fields_that_are_not_valid_the_first_are_named() -> None:
+    body = ",".join(rf'"field {number}":"\u0000"' for number in range(ERRORS_SHOWN + 5))
+    answer = problem(Client().post(LOGIN, f"{{{body}}}".encode(), content_type="application/json"), 400, "invalid")
+    errors = answer["errors"]
+    assert isinstance(errors, dict) and len(errors) == ERRORS_SHOWN and answer["errors_left_out"] == 5
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/", "/api/v1/alerts/7", "/api/v2/alerts"])

@@ -4,6 +4,7 @@ Each test keeps an attack up and requires that gateways, people and health check
 asserted but a deadline that only a stopped server misses.
 """
 
+import asyncio
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -19,9 +20,11 @@ import pytest
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from apps.accounts.identity.credentials.hashers import BoundedPasswordHasher
 from apps.accounts.models import Role
 from apps.common.http.body_limits import ANONYMOUS_BYTES, ORDINARY_BYTES
 from apps.common.problems import ERRORS_SHOWN
+from safesignal.asgi import application
 from safesignal.lanes import Lane, lane_of
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised
 from tests.cloud.server import HOST, Server, running_server
@@ -60,6 +63,12 @@ def half_a_request(server: Server, path: str, *, token: str = "") -> socket.sock
     head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nContent-Length: 900\r\n"
     line.sendall(f"{head}{f'Authorization: Bearer {token}' if token else 'X-Nothing: 1'}\r\n\r\n{{".encode())
     return line
+
+
+def in_process(address: str) -> httpx.AsyncClient:
+    """Asks the application of this very process, as a client with that address."""
+    transport = httpx.ASGITransport(application, client=(address, 1))
+    return httpx.AsyncClient(transport=transport, base_url=settings.BASE_URL)
 
 
 def assert_alarms_are_served(server: Server, school: School, admin: Person) -> None:
@@ -160,6 +169,33 @@ def test_wrong_sign_ins_hold_up_no_alarm_and_no_page(server: Server, school: Sch
         assert page.status_code == HTTPStatus.OK
 
 
+async def test_sign_ins_take_no_thread_of_anything_else(
+    school: School, admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, where hashing can be held up: many more sign-ins than there are threads, from as many places."""
+    release = Event()
+    monkeypatch.setattr(BoundedPasswordHasher, "encode", lambda *_: str(release.wait(4 * PATIENCE_SECONDS)))
+
+    async def sign_in(address: str) -> None:
+        wrong = {"email": f"{uuid4()}@school.example", "password": "wrong-wrong-wrong"}
+        async with in_process(address) as http:
+            await http.post("/api/v1/auth/login", json=wrong)
+
+    signing_in = [asyncio.ensure_future(sign_in(f"192.0.2.{number}")) for number in range(HALF_SENT)]
+    try:
+        async with in_process("198.51.100.1") as http, asyncio.timeout(PATIENCE_SECONDS):
+            body = msgspec.json.encode({"epoch": school.epoch, "events": [raised(school)]})
+            as_gateway = {"Authorization": f"Bearer {school.gateway_token}", "Content-Type": "application/json"}
+            stored = await http.post("/api/v1/edge/events", content=body, headers=as_gateway)
+            assert [result["result"] for result in stored.json()["results"]] == ["stored"]
+            as_person = {"Authorization": f"Bearer {admin.token}"}
+            assert (await http.get("/api/v1/alerts", headers=as_person)).status_code == HTTPStatus.OK
+            assert (await http.get("/login/")).status_code == HTTPStatus.OK
+    finally:
+        release.set()
+        await asyncio.gather(*signing_in, return_exceptions=True)
+
+
 def test_clients_that_read_slowly_hold_up_no_alarm(server: Server, school: School, admin: Person) -> None:
     """They ask for pages that do not fit into the buffers of a connection, and take nothing."""
     with ExitStack() as held:
@@ -198,6 +234,14 @@ def test_chunked_body_is_read_whole_and_limited(server: Server) -> None:
         assert small.status_code != HTTPStatus.BAD_REQUEST or small.json()["code"] != "malformed"
         large = http.post("/api/v1/auth/login", content=chunks(64), headers=headers)
     assert large.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+def test_body_that_never_ends_is_refused_once_it_is_too_large(server: Server) -> None:
+    with connected(server) as line:
+        head = f"POST /api/v1/auth/login HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        line.sendall(head.encode() + b"%x\r\n" % (ANONYMOUS_BYTES + 1) + b"x" * (ANONYMOUS_BYTES + 1) + b"\r\n")
+        answer = line.recv(4096)
+    assert b" 413 " in answer.partition(b"\r\n")[0]
 
 
 def test_ordinary_body_of_known_caller_is_limited(server: Server, school: School, admin: Person) -> None:
