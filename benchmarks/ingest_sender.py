@@ -68,7 +68,7 @@ def _ingest(job: Ingest) -> Report:
 
 
 def _send(school: School, body: bytes) -> None:
-    """What the door does with an authenticated request, from its body to the body of the answer."""
+    """What the endpoint does with an authenticated request, from its body to the body of the answer."""
     with tenant_scope([school.organization_id]):
         answer = service.ingest(gateway=school.gateway, request=service.parse(body), received_at=timezone.now())
     msgspec.json.encode(answer)

@@ -29,7 +29,7 @@ class School(msgspec.Struct, frozen=True):
 
     @property
     def gateway(self) -> Principal:
-        """The gateway as the door resolves it."""
+        """The gateway as the middleware resolves it."""
         grant = Grant(self.organization_id, "gateway", frozenset({("edge_events", "create")}))
         return Principal(PrincipalKind.GATEWAY, self.gateway_id, "Gateway", {self.organization_id: grant})
 

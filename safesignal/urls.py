@@ -5,21 +5,21 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from apps.accounts.identity.api.key_set import KeySetView
-from apps.common.http.endpoints import open_door
+from apps.common.http.endpoints import public_endpoint
 from apps.common.operations.metrics_page import metrics_page
 from apps.portal import reference
 
 urlpatterns = [
     path("health/", include("apps.common.urls")),
     path("metrics", metrics_page),
-    path(".well-known/jwks.json", open_door(KeySetView.as_view())),
+    path(".well-known/jwks.json", public_endpoint(KeySetView.as_view())),
     path("api/v1/", include("apps.tenancy.api.urls")),
     path("api/v1/", include("apps.accounts.urls")),
     path("api/v1/", include("apps.devices.api.urls")),
     path("api/v1/", include("apps.alerts.api.urls")),
     path(
         "api/v1/openapi.json",
-        open_door(SpectacularJSONAPIView.as_view(permission_classes=[], authentication_classes=[])),
+        public_endpoint(SpectacularJSONAPIView.as_view(permission_classes=[], authentication_classes=[])),
         name="openapi",
     ),
     path("api/v1/docs", reference.swagger),

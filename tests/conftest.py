@@ -14,8 +14,8 @@ from pytest_django import DjangoDbBlocker
 
 from tests.environment import started_engines
 
-THOROUGH: Final = frozenset({"accounts", "admin", "devices", "doors", "matrix", "tenancy"})
-"""Folders that ask every door in every way: minutes, so no part of `./dev test --fast` but for what is named next."""
+THOROUGH: Final = frozenset({"accounts", "admin", "devices", "http", "matrix", "tenancy"})
+"""Folders that ask all endpoints in all ways: minutes, so no part of `./dev test --fast` but for what is named next."""
 QUICK: Final = frozenset({"test_access.py", "test_grants.py", "test_login.py", "test_refresh.py", "test_tokens.py"})
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.accounts.identity import passwords, proofs, retention
 from apps.accounts.mail import messages
 from apps.accounts.people import invitations
-from apps.common.retention import thin
+from apps.common.retention import purge
 
 sending = shared_task(autoretry_for=(OSError,), retry_backoff=5, retry_backoff_max=600, max_retries=12)
 """A task that tries again for somewhat more than an hour, at growing intervals with jitter."""
@@ -61,7 +61,7 @@ def register_openly(slug: str, email: str) -> None:
 
 @shared_task
 def forget_sign_ins() -> None:
-    """Thin out sign-ins that are over by themselves."""
+    """Delete expired sign-ins."""
     now = timezone.now()
-    thin("sign_ins", retention.forget_over_sign_ins, now=now)
-    thin("refresh_tokens", retention.forget_over_refresh_tokens, now=now)
+    purge("sign_ins", retention.forget_over_sign_ins, now=now)
+    purge("refresh_tokens", retention.forget_over_refresh_tokens, now=now)

@@ -40,7 +40,7 @@ from apps.accounts.single_sign_on.api.providers import (
     IdentityProviderView,
 )
 from apps.common.concurrency import bounded_transfer
-from apps.common.http.endpoints import open_door, own_scope
+from apps.common.http.endpoints import own_scope, public_endpoint
 
 
 class DomainConverter:
@@ -60,21 +60,21 @@ class DomainConverter:
 register_converter(DomainConverter, "domain")
 
 urlpatterns = [
-    path("auth/login", open_door(LoginView.as_view()), name="auth-login"),
-    path("auth/login/second-factor", open_door(SecondStepView.as_view()), name="auth-second-factor"),
-    path("auth/oidc", open_door(SignInPlacesView.as_view()), name="auth-oidc"),
-    path("auth/oidc/token", open_door(AppCodeView.as_view()), name="auth-oidc-token"),
-    path("auth/oidc/<uuid:provider_id>/start", open_door(StartView.as_view()), name="auth-oidc-start"),
-    path("auth/oidc/<uuid:provider_id>/callback", open_door(CallbackView.as_view()), name="auth-oidc-callback"),
-    path("auth/refresh", open_door(RefreshView.as_view()), name="auth-refresh"),
-    path("auth/logout", open_door(LogoutView.as_view()), name="auth-logout"),
+    path("auth/login", public_endpoint(LoginView.as_view()), name="auth-login"),
+    path("auth/login/second-factor", public_endpoint(SecondStepView.as_view()), name="auth-second-factor"),
+    path("auth/oidc", public_endpoint(SignInPlacesView.as_view()), name="auth-oidc"),
+    path("auth/oidc/token", public_endpoint(AppCodeView.as_view()), name="auth-oidc-token"),
+    path("auth/oidc/<uuid:provider_id>/start", public_endpoint(StartView.as_view()), name="auth-oidc-start"),
+    path("auth/oidc/<uuid:provider_id>/callback", public_endpoint(CallbackView.as_view()), name="auth-oidc-callback"),
+    path("auth/refresh", public_endpoint(RefreshView.as_view()), name="auth-refresh"),
+    path("auth/logout", public_endpoint(LogoutView.as_view()), name="auth-logout"),
     path("organizations/<uuid:organization_id>/imports/people", bounded_transfer(ImportPeopleView.as_view())),
     path("organizations/<uuid:organization_id>/exports/people", bounded_transfer(ExportPeopleView.as_view())),
-    path("auth/register", open_door(RegisterView.as_view())),
+    path("auth/register", public_endpoint(RegisterView.as_view())),
     path("auth/invitations/accept", AcceptInvitationView.as_view()),
-    path("auth/password/forgot", open_door(ForgotPasswordView.as_view())),
-    path("auth/password/reset", open_door(ResetPasswordView.as_view())),
-    path("auth/email/verify", open_door(VerifyEmailView.as_view())),
+    path("auth/password/forgot", public_endpoint(ForgotPasswordView.as_view())),
+    path("auth/password/reset", public_endpoint(ResetPasswordView.as_view())),
+    path("auth/email/verify", public_endpoint(VerifyEmailView.as_view())),
     path("me", MeView.as_view()),
     path("me/password", OwnPasswordView.as_view()),
     path("me/email", OwnEmailView.as_view()),
@@ -110,7 +110,7 @@ urlpatterns = [
     path(
         "organizations/<uuid:organization_id>/invitations/<uuid:invitation_id>/resend", ResendInvitationView.as_view()
     ),
-    path("auth/day", open_door(DaySignInView.as_view())),
+    path("auth/day", public_endpoint(DaySignInView.as_view())),
     path("organizations/<uuid:organization_id>/day-accounts", DayAccountsView.as_view()),
     path("organizations/<uuid:organization_id>/day-accounts/<uuid:user_id>", DayAccountView.as_view()),
     path("organizations/<uuid:organization_id>/visits", VisitsView.as_view()),

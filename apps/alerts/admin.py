@@ -18,7 +18,7 @@ from apps.alerts.lifecycle import OPEN
 from apps.alerts.models import Alert, AlertEvent, AlertNote, AlertStatus, Incident
 from apps.alerts.room_names import room_name
 from apps.alerts.selectors import AlertNotFound, id_window
-from apps.alerts.sight import sight, within
+from apps.alerts.visibility import visibility, within
 from apps.common.access import Grant, Principal
 from apps.common.model_admin.scoped import ScopedAdmin, caller
 from apps.common.model_admin.services import Act, ServiceAdmin
@@ -120,7 +120,7 @@ class AlertAdmin(ServiceAdmin):
         """Of what the grant sees: in a suspended school what is open, without the right to read the record."""
         reads = (resource, action) == (self.resource, "read")
         held = Q(organization_id=grant.organization_id) if reads else super().granted(grant, resource, action)
-        return held & sight(grant).as_filter()
+        return held & visibility(grant).as_filter()
 
     def may(self, request: HttpRequest, action: str, obj: Any) -> bool:
         """To read, it is enough to see any alert, or this one."""
@@ -128,9 +128,9 @@ class AlertAdmin(ServiceAdmin):
             return super().may(request, action, obj)
         grants = caller(request).grants
         if obj is None:
-            return any(sight(grant).statuses for grant in grants.values())
+            return any(visibility(grant).statuses for grant in grants.values())
         grant = grants.get(obj.organization_id)
-        return grant is not None and sight(grant).shows(obj.status, obj.building_id, silent=obj.is_silent)
+        return grant is not None and visibility(grant).shows(obj.status, obj.building_id, silent=obj.is_silent)
 
     def lookup(self, rows: QuerySet[Any], object_id: str) -> Any:
         """In the one partition that the id names."""
@@ -149,7 +149,7 @@ class AlertAdmin(ServiceAdmin):
         return (
             *WHAT,
             *TIMES,
-            *(PEOPLE if grant and obj and within(sight(grant).named, obj.building_id) else ()),
+            *(PEOPLE if grant and obj and within(visibility(grant).named, obj.building_id) else ()),
         )
 
     def described(self, row: Alert) -> str:
@@ -225,4 +225,4 @@ class IncidentAdmin(ScopedAdmin):
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
         """Silent ones for the response team."""
         granted = super().granted(grant, resource, action)
-        return granted if sight(grant).silent is None else granted & Q(is_silent=False)
+        return granted if visibility(grant).silent is None else granted & Q(is_silent=False)

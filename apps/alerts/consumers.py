@@ -1,4 +1,4 @@
-"""WebSocket doors: `/ws/alerts` for people, `/ws/edge` for gateways. No rules live here."""
+"""WebSocket endpoints: `/ws/alerts` for people, `/ws/edge` for gateways. No rules live here."""
 
 import asyncio
 import contextlib

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from apps.alerts.lifecycle import OPEN
 from apps.alerts.models import Alert, AlertStatus
-from apps.alerts.sight import CLOSED, NOWHERE, Sight, Where, sight, union, within
+from apps.alerts.visibility import CLOSED, NOWHERE, Visibility, Where, union, visibility, within
 from apps.common.access import Principal, grant_in
 from apps.common.http.pagination import Page, PageQuery, cut
 from apps.common.problems import Forbidden, NotFound
@@ -49,13 +49,13 @@ class FoundAlert(msgspec.Struct, array_like=True, frozen=True):
     redacted: str
 
 
-def sight_of(principal: Principal, organization: UUID) -> Sight:
+def visibility_of(principal: Principal, organization: UUID) -> Visibility:
     """What the principal sees of an organization: viewers open alerts too, as redacted as others, where it says so.
 
     Raises NotFound for a stranger, Forbidden for who sees nothing.
     """
     grant = grant_in(principal, organization)
-    seen = sight(grant)
+    seen = visibility(grant)
     if not seen.statuses:
         raise Forbidden(f"Your role in this organization ({grant.role}) does not include reading alerts.")
     if union(seen.open, seen.closed) == seen.open or not tenancy.settings_of(organization).viewers_see_open_alerts:
@@ -70,7 +70,7 @@ def alert_page(
 
     Raises NotFound, or Forbidden for who sees none of these statuses: an empty list would say that there are none.
     """
-    seen = sight_of(principal, organization)
+    seen = visibility_of(principal, organization)
     if seen.statuses.isdisjoint(statuses):
         raise Forbidden("Your role in this organization does not include reading such alerts.")
     opened, closed, silent = _within(seen.open), _within(seen.closed), _within(seen.silent)
@@ -103,7 +103,7 @@ def alert_page(
 def alert_document(*, principal: Principal, alert_uuid: UUID) -> str:
     """One alert as JSON. Raises AlertNotFound or Forbidden."""
     alert = _find(alert_uuid, principal)
-    seen = sight_of(principal, alert.organization)
+    seen = visibility_of(principal, alert.organization)
     if not seen.shows(alert.status, alert.building, silent=alert.is_silent):
         raise AlertNotFound()
     return alert.full if within(seen.named, alert.building) else alert.redacted
@@ -119,7 +119,7 @@ def armed_buttons(*, principal: Principal, organization: UUID, now: datetime) ->
 
     Raises NotFound for a stranger, Forbidden for one who sees no open alerts.
     """
-    seen = sight_of(principal, organization)
+    seen = visibility_of(principal, organization)
     if seen.open == NOWHERE:
         raise Forbidden("Your role in this organization does not include reading open alerts.")
     where = _within(seen.open, "d")
@@ -167,7 +167,7 @@ class _Condition(msgspec.Struct, frozen=True):
 
 
 def _within(where: Where, row: str = "a") -> _Condition:
-    """`sight.within` for PostgreSQL; a constant for who is not narrowed, so that nothing is asked of each row."""
+    """`visibility.within` for PostgreSQL; a constant for who is not narrowed, so that nothing is asked of each row."""
     if where is None or where == NOWHERE:
         return _Condition("true" if where is None else "false")
     return _Condition(f"coalesce({row}.building_id = ANY (%s), false)", [list(where)])

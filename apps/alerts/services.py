@@ -17,7 +17,7 @@ from apps.alerts import lifecycle
 from apps.alerts.lifecycle import Act, Outcome
 from apps.alerts.models import Alert, AlertEvent, AlertKey, AlertStatus
 from apps.alerts.selectors import AlertNotFound, id_window
-from apps.alerts.sight import sight, within
+from apps.alerts.visibility import visibility, within
 from apps.common import audit, feed
 from apps.common.access import Principal, PrincipalKind, require
 from apps.common.db.ids import new_id
@@ -286,7 +286,7 @@ def _alert_for(principal: Principal, alert_uuid: UUID) -> Alert:
     if grant.places and not grant.at(alert.building_id):
         raise AlertNotFound()
     require(principal, alert.organization_id, "alerts", "update", alert.building_id)
-    if alert.is_silent and not within(sight(grant).silent, alert.building_id):
+    if alert.is_silent and not within(visibility(grant).silent, alert.building_id):
         raise AlertNotFound()
     return alert
 

@@ -1,4 +1,4 @@
-"""Who is calling, and whether they may: a pure check of grants that were resolved once, at the door.
+"""Who is calling, and whether they may: a pure check of grants that were resolved once for each request.
 
 A right is a pair (resource, action). Most grants hold it in the whole organization. A narrowed grant (`places`) holds
 it at the sites and buildings that were granted and nowhere else: a check that names no place asks for the whole

@@ -326,7 +326,7 @@ def _problem(error: Exception) -> Problem | None:
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's door to problems: every refusal has the same shape."""
+    """DRF's exception handler: every refusal has the same shape."""
     problem = _problem(error)
     if problem is None:
         return None

@@ -20,7 +20,7 @@ class Forget(Protocol):
         ...
 
 
-def thin(what: str, forget: Forget, *, now: datetime) -> int:
+def purge(what: str, forget: Forget, *, now: datetime) -> int:
     """Delete batch by batch until nothing old is left; how many. One audit row says what went by which rule."""
     total = 0
     while True:

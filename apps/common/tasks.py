@@ -7,7 +7,7 @@ from apps.common import feed
 from apps.common.audit import checkpoints
 from apps.common.http import idempotency
 from apps.common.observability import heartbeats
-from apps.common.retention import thin
+from apps.common.retention import purge
 
 
 @shared_task
@@ -24,11 +24,11 @@ def beat() -> None:
 
 @shared_task
 def forget_idempotency_keys() -> None:
-    """Thin out answers that are kept no longer."""
-    thin("idempotency_keys", idempotency.forget_old, now=timezone.now())
+    """Delete responses that are kept no longer."""
+    purge("idempotency_keys", idempotency.forget_old, now=timezone.now())
 
 
 @shared_task
-def thin_feed() -> None:
-    """Thin out the feed behind what any cursor reaches."""
-    thin("feed", feed.forget_old, now=timezone.now())
+def purge_feed() -> None:
+    """Delete feed events that no cursor reaches."""
+    purge("feed", feed.forget_old, now=timezone.now())

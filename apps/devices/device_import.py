@@ -17,7 +17,7 @@ from apps.common import audit, feed
 from apps.common.access import Principal, require
 from apps.common.csv.endpoints import Imported
 from apps.common.csv.tables import BadCell, Faults, Line
-from apps.common.db.scope import rehearsed
+from apps.common.db.scope import rolled_back_if
 from apps.common.problems import NotFound
 from apps.devices import claims
 from apps.devices.device_table import DEVICES, VALUES, DeviceLine
@@ -46,7 +46,7 @@ def import_devices(*, actor: Principal | None, organization_id: UUID, body: byte
     work = _Import(organization_id)
     work.take(lines)
     done = work.done
-    with rehearsed(only=dry_run):
+    with rolled_back_if(dry_run):
         try:
             work.write()
         except IntegrityError as error:

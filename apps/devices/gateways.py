@@ -1,4 +1,4 @@
-"""Gateways as callers: the assertion that opens the door once (RFC 7523), and the principal behind a token."""
+"""Gateways as callers: the assertion that authenticates them once (RFC 7523), and the principal behind a token."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ TOKEN_LIFETIME: Final = timedelta(minutes=10)
 ASSERTION_LIFETIME: Final = timedelta(seconds=60)
 CLOCK_LEEWAY: Final = timedelta(days=400)
 """How far a gateway's clock may be off. A building whose clock lost its time still reaches the cloud: the assertion is
-bound to this server by `aud`, opens the door once by `jti`, and spans no more than ASSERTION_LIFETIME."""
+bound to this server by `aud`, authenticates once by `jti`, and spans no more than ASSERTION_LIFETIME."""
 PERMISSIONS: Final = frozenset({("edge_events", "create"), ("configuration", "read")})
 
 

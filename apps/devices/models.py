@@ -143,7 +143,7 @@ class GatewayRule(OwnedByOrganization):
 
 
 class GatewayAssertion(OwnedByOrganization):
-    """A `jti` that a gateway has used (RFC 7523, 3): each assertion opens the door once."""
+    """A `jti` that a gateway has used (RFC 7523, 3): each assertion authenticates once."""
 
     pk = models.CompositePrimaryKey("gateway_id", "jti")
     gateway = models.ForeignKey(Gateway, models.DO_NOTHING, db_constraint=False, db_index=False)

@@ -12,7 +12,7 @@ from apps.accounts.identity import passwords
 from apps.accounts.mail.budgets import TooManyMessages, source_of_request
 from apps.accounts.mail.messages import is_address
 from apps.common.access import Principal
-from apps.common.http.endpoints import open_door
+from apps.common.http.endpoints import public_endpoint
 from apps.portal import security
 
 
@@ -24,7 +24,7 @@ def join(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/join.html", {"name": principal.name if principal else None})
 
 
-@open_door
+@public_endpoint
 @security.page
 @require_safe
 def confirm_email(request: HttpRequest) -> HttpResponseBase:
@@ -32,7 +32,7 @@ def confirm_email(request: HttpRequest) -> HttpResponseBase:
     return render(request, "portal/confirm_email.html")
 
 
-@open_door
+@public_endpoint
 @security.page
 @require_safe
 def day(request: HttpRequest) -> HttpResponseBase:
@@ -40,7 +40,7 @@ def day(request: HttpRequest) -> HttpResponseBase:
     return render(request, "portal/day.html")
 
 
-@open_door
+@public_endpoint
 @security.page
 @require_safe
 def reset_password(request: HttpRequest) -> HttpResponseBase:
@@ -48,7 +48,7 @@ def reset_password(request: HttpRequest) -> HttpResponseBase:
     return render(request, "portal/reset_password.html")
 
 
-@open_door
+@public_endpoint
 @security.page
 @require_http_methods(["GET", "HEAD", "POST"])
 def forgot_password(request: HttpRequest) -> HttpResponseBase:

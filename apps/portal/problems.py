@@ -4,11 +4,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps.common.http.endpoints import open_door
+from apps.common.http.endpoints import public_endpoint
 from apps.common.http.problem_catalogue import catalogue
 
 
-@open_door
+@public_endpoint
 @require_safe
 def problem(request: HttpRequest, code: str) -> HttpResponse:
     """What the code means, and what to do; for everybody."""

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps.common.http.endpoints import open_door
+from apps.common.http.endpoints import public_endpoint
 
 STYLES_OF_REDOC: Final = (
     "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
@@ -17,7 +17,7 @@ STYLES_OF_REDOC: Final = (
 """What it puts into the page before it is told the nonce; a test says when a new version of it has others."""
 
 
-@open_door
+@public_endpoint
 @require_safe
 @csp_update({"img-src": [SELF, "data:"]})
 def swagger(request: HttpRequest) -> HttpResponse:
@@ -25,7 +25,7 @@ def swagger(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/swagger.html")
 
 
-@open_door
+@public_endpoint
 @require_safe
 @csp_update({"img-src": [SELF, "data:"], "style-src": [SELF, NONCE, *STYLES_OF_REDOC], "worker-src": [SELF, "blob:"]})
 def redoc(request: HttpRequest) -> HttpResponse:

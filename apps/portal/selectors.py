@@ -10,7 +10,7 @@ import msgspec
 from apps.alerts import lifecycle
 from apps.alerts.models import AlertStatus
 from apps.alerts.selectors import AlertRow, alert_page, armed_buttons
-from apps.alerts.sight import NOWHERE, Where, sight
+from apps.alerts.visibility import NOWHERE, Where, visibility
 from apps.common import feed
 from apps.common.access import Principal, grant_in
 from apps.common.http.pagination import MAX_LIMIT, PageQuery
@@ -29,7 +29,7 @@ def picture(*, principal: Principal, organization: UUID, now: datetime) -> Pictu
     The head of the feed is read before the alerts: what comes between the two is told again, never left out.
     """
     grant = grant_in(principal, organization)
-    where = sight(grant).open
+    where = visibility(grant).open
     if where == NOWHERE:
         raise Forbidden()
     heads = feed.heads()

@@ -23,7 +23,7 @@ from apps.alerts import services
 from apps.alerts.selectors import is_alarm_open
 from apps.common.access import Principal, second_factor_due
 from apps.common.http.addresses import address_of
-from apps.common.http.endpoints import open_door
+from apps.common.http.endpoints import public_endpoint
 from apps.common.http.known_devices import known_device, remember_device
 from apps.common.http.redirects import own_page
 from apps.common.problems import Conflict, Forbidden, NotFound, TooManyRequests
@@ -58,7 +58,7 @@ def signed_in(
     return answer
 
 
-@open_door
+@public_endpoint
 @security.page
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponseBase:

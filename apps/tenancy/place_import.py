@@ -17,7 +17,7 @@ from apps.common import audit, feed
 from apps.common.access import Principal, require
 from apps.common.csv.endpoints import Imported
 from apps.common.csv.tables import Faults, Line
-from apps.common.db.scope import rehearsed
+from apps.common.db.scope import rolled_back_if
 from apps.tenancy import selectors
 from apps.tenancy.models import Building, Floor, Place, Room, Site
 from apps.tenancy.place_index import Named, NoSuchPlace, PlaceIndex
@@ -56,7 +56,7 @@ def import_places(
     work = _Import(organization_id)
     work.take(lines)
     done = work.done
-    with rehearsed(only=dry_run), conflicts():
+    with rolled_back_if(dry_run), conflicts():
         work.write(progress)
         audit.record(
             actor=actor,

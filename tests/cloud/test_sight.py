@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from apps.accounts.models import Role
 from apps.alerts.models import Alert, AlertStatus
 from apps.alerts.selectors import AlertNotFound, alert_document, alert_page
-from apps.alerts.sight import sight
+from apps.alerts.visibility import visibility
 from apps.common.access import Grant, Pair, Places, Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
@@ -50,7 +50,7 @@ def test_every_door_shows_what_the_rule_says(
 ) -> None:
     places = Places(buildings={full.building: here, full.other_building: there})
     grant = Grant(full.organization, "any", frozenset() if narrowed else everywhere, places if narrowed else None)
-    seen = sight(grant)
+    seen = visibility(grant)
     principal = Principal(PrincipalKind.PERSON, new_id(), "Tess", {full.organization: grant})
     with tenant_scope([full.organization]):
         alerts = list(Alert.objects.all())

@@ -70,7 +70,7 @@ def test_an_organization_is_made_with_the_invitation_of_its_admin(name: str) -> 
     assert trail(made.id) == ["organization.created", "invitation.created"]
 
 
-def test_a_rehearsal_of_an_organization_makes_none(name: str) -> None:
+def test_dry_run_of_an_organization_makes_none(name: str) -> None:
     slug = f"x-{secrets.token_hex(6)}"
     assert "could be" in run("create_organization", name, "--slug", slug, "--admin", address(), "--dry-run")
     assert organization_of(slug) is None

@@ -1,7 +1,7 @@
 """Browsers: a session of Django's stands on a sign-in, like an app's tokens, and is over when that has ended.
 
-Whatever page somebody signs in by ends in Django's `login()`, which says so by its signal: the one place where no door
-is forgotten. A session without a sign-in is nobody's.
+Every page that signs somebody in calls Django's `login()`, which sends a signal: the one place where no entry point is
+forgotten. A session without a sign-in authenticates nobody.
 """
 
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The door: who is calling is decided once for a request, before anything else is done for it."""
+"""Resolves the principal once for each request, before anything else is done for it."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from apps.accounts.identity import last_use
 from apps.accounts.identity.principals import principal_from_bearer, principal_from_session
 from apps.common.access import Principal
 from apps.common.http.addresses import address_of
-from apps.common.http.endpoints import is_open_door
+from apps.common.http.endpoints import is_public_endpoint
 from apps.common.problems import Unauthenticated, problem_response
 
 SCHEME = "bearer"
@@ -28,7 +28,7 @@ class PrincipalMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request as its caller."""
         try:
-            principal = None if is_open_door(request) else _principal(request)
+            principal = None if is_public_endpoint(request) else _principal(request)
         except Unauthenticated as problem:
             response = problem_response(problem)
             response["WWW-Authenticate"] = 'Bearer error="invalid_token"'

@@ -147,7 +147,7 @@ def open_session(
 
 
 def _people(named: Collection[Named], now: datetime) -> dict[Named, Principal]:
-    """Persons come to a door by a sign-in only."""
+    """A person is resolved from a sign-in only."""
     asked: dict[Asked, Named] = {
         (one.subject, one.sign_in): one for one in named if isinstance(one.subject, UUID) and one.sign_in
     }

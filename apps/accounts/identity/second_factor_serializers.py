@@ -5,7 +5,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from apps.common.http.serializers import StrictSerializer
-from apps.common.openapi.examples import shown
+from apps.common.openapi.examples import openapi_example
 
 SECRET: Final = "Qm9va3MgYXJlIGEgdW5pcXVlbHkgcG9ydGFibGUgbWFnaWM"  # noqa: S105 (an example)
 SEALED: Final = "gAAAAABqFiLkc2VhbGVkIGZvciBvdXJzZWx2ZXM="
@@ -33,7 +33,7 @@ SECRET_LENGTH = 4096
 """Characters of what we sealed ourselves, at the most."""
 
 
-@shown(sent={"challenge": SECRET, "code": "492039"})
+@openapi_example(request={"challenge": SECRET, "code": "492039"})
 class SecondFactorSerializer(StrictSerializer):
     """The second step: one of `code` and `passkey`."""
 
@@ -56,14 +56,14 @@ class SecondFactorSerializer(StrictSerializer):
         return attrs
 
 
-@shown(sent={"password": "correct horse battery staple"})
+@openapi_example(request={"password": "correct horse battery staple"})
 class ConfirmSerializer(StrictSerializer):
     """The account's password."""
 
     password = serializers.CharField(max_length=1024, trim_whitespace=False, write_only=True)
 
 
-@shown(told={"confirmation": SEALED, "expires_in": 600})
+@openapi_example(response={"confirmation": SEALED, "expires_in": 600})
 class ConfirmationSerializer(serializers.Serializer[Any]):
     """What shows that it was right."""
 
@@ -87,8 +87,8 @@ class PasskeySerializer(serializers.Serializer[Any]):
     last_used_at = serializers.DateTimeField(allow_null=True)
 
 
-@shown(
-    told={
+@openapi_example(
+    response={
         "totp": {"created_at": "2026-09-01T08:15:03.120Z", "last_used_at": "2026-09-02T06:58:41.007Z"},
         "passkeys": [PASSKEY],
         "recovery_codes_left": 10,
@@ -107,8 +107,8 @@ class SecondFactorsSerializer(serializers.Serializer[Any]):
     )
 
 
-@shown(
-    told={
+@openapi_example(
+    response={
         "enrolment": SEALED,
         "secret": "JBSWY3DPEHPK3PXP",
         "address": "otpauth://totp/maria.sanchez%40school.example?secret=JBSWY3DPEHPK3PXP&issuer=SafeSignal",
@@ -122,7 +122,7 @@ class EnrolmentSerializer(serializers.Serializer[Any]):
     address = serializers.CharField(help_text="`otpauth://…`, for a QR code.")
 
 
-@shown(sent={"enrolment": SEALED, "code": "492039"})
+@openapi_example(request={"enrolment": SEALED, "code": "492039"})
 class FinishTotpSerializer(StrictSerializer):
     """A code of the new app."""
 
@@ -130,14 +130,14 @@ class FinishTotpSerializer(StrictSerializer):
     code = serializers.CharField(max_length=32)
 
 
-@shown(told={"recovery_codes": CODES})
+@openapi_example(response={"recovery_codes": CODES})
 class RecoveryCodesSerializer(serializers.Serializer[Any]):
     """Recovery codes, shown this once."""
 
     recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Empty: those before still count.")
 
 
-@shown(told={"enrolment": SEALED, "options": OPTIONS})
+@openapi_example(response={"enrolment": SEALED, "options": OPTIONS})
 class PasskeyOptionsSerializer(serializers.Serializer[Any]):
     """What a passkey is made from."""
 
@@ -145,7 +145,7 @@ class PasskeyOptionsSerializer(serializers.Serializer[Any]):
     options = serializers.DictField(help_text="For `PublicKeyCredential.parseCreationOptionsFromJSON()`.")
 
 
-@shown(sent={"enrolment": SEALED, "name": "Phone", "credential": CREDENTIAL})
+@openapi_example(request={"enrolment": SEALED, "name": "Phone", "credential": CREDENTIAL})
 class FinishPasskeySerializer(StrictSerializer):
     """What browser or phone has made."""
 
@@ -158,7 +158,7 @@ class FinishPasskeySerializer(StrictSerializer):
         return _object(value)
 
 
-@shown(told={"recovery_codes": CODES, "passkey": PASSKEY})
+@openapi_example(response={"recovery_codes": CODES, "passkey": PASSKEY})
 class NewPasskeySerializer(RecoveryCodesSerializer):
     """A passkey that was added."""
 

@@ -6,13 +6,13 @@ from rest_framework import serializers
 
 from apps.accounts.models import SignInKind
 from apps.common.http.serializers import StrictSerializer
-from apps.common.openapi.examples import shown
+from apps.common.openapi.examples import openapi_example
 
 ACCESS: Final = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl"
 REFRESH: Final = "Qm9va3MgYXJlIGEgdW5pcXVlbHkgcG9ydGFibGUgbWFnaWM"
 
 
-@shown(sent={"email": "maria.sanchez@school.example", "password": "correct horse battery staple"})
+@openapi_example(request={"email": "maria.sanchez@school.example", "password": "correct horse battery staple"})
 class LoginSerializer(StrictSerializer):
     """What one signs in with."""
 
@@ -20,14 +20,14 @@ class LoginSerializer(StrictSerializer):
     password = serializers.CharField(max_length=1024, trim_whitespace=False, write_only=True)
 
 
-@shown(sent={"refresh": REFRESH})
+@openapi_example(request={"refresh": REFRESH})
 class RefreshTokenSerializer(StrictSerializer):
     """A refresh token that was given out by login or refresh."""
 
     refresh = serializers.CharField(max_length=200)
 
 
-@shown(told={"access": ACCESS, "refresh": REFRESH, "expires_in": 900})
+@openapi_example(response={"access": ACCESS, "refresh": REFRESH, "expires_in": 900})
 class TokenPairSerializer(serializers.Serializer[Any]):
     """What login and refresh answer."""
 

@@ -1,7 +1,7 @@
 """Signing in and out.
 
-A sign-in is a row, and ends by being deleted: every door asks for it. What happens before anybody is known opens its
-own transactions, so that what a refusal writes stays, though its answer is an error.
+A sign-in is a row, and ends by being deleted: every entry point asks for it. Work for anonymous callers opens its own
+transactions, so that what a refusal writes is committed although the response is an error.
 """
 
 import secrets

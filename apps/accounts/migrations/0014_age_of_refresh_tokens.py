@@ -1,4 +1,4 @@
-"""Refresh tokens are found by their age, to be thinned out a few at a time."""
+"""Refresh tokens are found by their age, to be deleted in batches."""
 
 from django.db import migrations, models
 

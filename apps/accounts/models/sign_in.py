@@ -32,9 +32,9 @@ class SignInKind(models.TextChoices):
 
 
 class SignIn(models.Model):
-    """A person who has shown who they are, on one device. It ends by being deleted, and opens no door from then on.
+    """An authenticated person on one device. It ends by being deleted.
 
-    Access tokens carry its id as `sid`, a browser's session does too: each door asks whether it is still there.
+    Access tokens and browser sessions carry its id (`sid`): each entry point asks whether the row still exists.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)

@@ -18,7 +18,7 @@ from apps.common import audit
 from apps.common.access import Principal, require
 from apps.common.csv.endpoints import Imported
 from apps.common.csv.tables import BadCell, Faults, Line
-from apps.common.db.scope import rehearsed
+from apps.common.db.scope import rolled_back_if
 from apps.common.problems import Conflict
 from apps.tenancy import selectors as tenancy
 from apps.tenancy.models import Site
@@ -30,7 +30,7 @@ def import_people(
 ) -> Imported:
     """Bring who belongs to an organization, and where, to what a table says. Raises NotFound, Forbidden, CsvRefused.
 
-    E-mails leave after commit, so none for a rehearsal.
+    E-mails leave after commit, so none for a dry run.
     """
     for action in ("create", "update", "delete"):
         require(actor, organization_id, "people", action)
@@ -38,7 +38,7 @@ def import_people(
     tenancy.existing_organization(organization_id, lock=True)  # one import at a time
     faults = Faults()
     people = _people(organization_id, lines, faults)
-    with rehearsed(only=dry_run):
+    with rolled_back_if(dry_run):
         done = _Import(actor, organization_id, now).take(people, faults)
         audit.record(
             actor=actor,

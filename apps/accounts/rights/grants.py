@@ -1,4 +1,4 @@
-"""What a person may, read from the database at the door of each request and kept no longer than that.
+"""What a person may, read from the database for each request and kept no longer than that.
 
 So a sign-in or a membership that ends, a role that changes or a person who is suspended counts from the next request
 on, whatever their token still says.
@@ -57,7 +57,7 @@ PEOPLE_AND_GRANTS = """
 """
 
 Asked = tuple[UUID, UUID | None]
-"""A person, and the sign-in that they come by; None where we ask of ourselves, and they are not at a door."""
+"""A person, and the sign-in that they come by; None where the platform itself asks, and they have not signed in."""
 
 
 class _Row(msgspec.Struct, array_like=True, frozen=True):

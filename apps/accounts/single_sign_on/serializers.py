@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from apps.accounts.models import Role
 from apps.common.http.serializers import StrictSerializer
-from apps.common.openapi.examples import shown
+from apps.common.openapi.examples import openapi_example
 
 PROVIDER: Final = {
     "name": "Google",
@@ -31,7 +31,7 @@ MOST_GROUPS: Final = 200
 LONGEST_GROUP: Final = 200
 
 
-@shown(told=TOLD, sent=SENT)
+@openapi_example(response=TOLD, request=SENT)
 class IdentityProviderSerializer(StrictSerializer):
     """An OpenID Connect issuer, with what it gave us. There, register `…/api/v1/auth/oidc/{id}/callback`."""
 
@@ -78,14 +78,14 @@ class IdentityProviderSerializer(StrictSerializer):
         return role_map
 
 
-@shown(told=TOLD, sent={"default_role": "viewer"})
+@openapi_example(response=TOLD, request={"default_role": "viewer"})
 class ChangedIdentityProviderSerializer(IdentityProviderSerializer):
     """What of it can be changed."""
 
     issuer = serializers.CharField(read_only=True)
 
 
-@shown(told=DOMAIN)
+@openapi_example(response=DOMAIN)
 class IdentityDomainSerializer(serializers.Serializer[Any]):
     """A mail domain that was verified to be the organization's."""
 
@@ -93,7 +93,7 @@ class IdentityDomainSerializer(serializers.Serializer[Any]):
     verified_at = serializers.DateTimeField()
 
 
-@shown(told={"results": [DOMAIN]})
+@openapi_example(response={"results": [DOMAIN]})
 class IdentityDomainsSerializer(serializers.Serializer[Any]):
     """All of them."""
 
@@ -108,14 +108,16 @@ class SignInPlaceSerializer(serializers.Serializer[Any]):
     organization = serializers.CharField(help_text="Its name.")
 
 
-@shown(told={"results": [PLACE]})
+@openapi_example(response={"results": [PLACE]})
 class SignInPlacesSerializer(serializers.Serializer[Any]):
     """All of a domain."""
 
     results = SignInPlaceSerializer(many=True)
 
 
-@shown(sent={"code": "c2Vlbi1ieS1ub2JvZHk", "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"})
+@openapi_example(
+    request={"code": "c2Vlbi1ieS1ub2JvZHk", "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"}
+)
 class AppCodeSerializer(StrictSerializer):
     """What an app was handed at its address, and the secret of its challenge."""
 

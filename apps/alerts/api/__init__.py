@@ -1,1 +1,1 @@
-"""REST doors of alerts; no rules live here."""
+"""REST endpoints of alerts; no rules live here."""

@@ -1,4 +1,4 @@
-"""The door of gateways: a batch of events in, an answer for each out."""
+"""The endpoint of gateways: takes a batch of events, and returns a result for each."""
 
 import msgspec
 from django.http import HttpResponse
@@ -10,12 +10,12 @@ from rest_framework.views import APIView
 from apps.alerts.ingest import service
 from apps.common.access import PrincipalKind
 from apps.common.http.api import principal_of
-from apps.common.http.endpoints import never_refused
+from apps.common.http.endpoints import exempt_from_rate_limit
 from apps.common.observability import metrics, tracing
 from apps.common.problems import Forbidden
 
 
-@never_refused
+@exempt_from_rate_limit
 @extend_schema(exclude=True)
 class EdgeEventsView(APIView):
     """POST /api/v1/edge/events: `contracts/edge_events` in, `contracts/edge_answer` out, after commit."""

@@ -6,7 +6,7 @@ import msgspec
 from rest_framework import serializers
 
 from apps.common.http.serializers import NamedSerializer, StrictSerializer
-from apps.common.openapi.examples import shown
+from apps.common.openapi.examples import openapi_example
 from apps.common.problems import ProblemSerializer
 from contracts import alert_types, examples
 
@@ -59,7 +59,7 @@ class HopsSerializer(serializers.Serializer[object]):
     received_at = serializers.DateTimeField()
 
 
-@shown(told=ALERTS["acknowledged"])
+@openapi_example(response=ALERTS["acknowledged"])
 class AlertSerializer(serializers.Serializer[object]):
     """One alert."""
 
@@ -92,7 +92,7 @@ class AlertSerializer(serializers.Serializer[object]):
     hops = HopsSerializer()
 
 
-@shown(told={"next": None, "previous": None, "results": [ALERTS["acknowledged"]]})
+@openapi_example(response={"next": None, "previous": None, "results": [ALERTS["acknowledged"]]})
 class AlertPageSerializer(serializers.Serializer[object]):
     """A page of a list."""
 
@@ -101,7 +101,7 @@ class AlertPageSerializer(serializers.Serializer[object]):
     results = AlertSerializer(many=True)
 
 
-@shown(told={"code": "awaiting_second_person", "alert": ALERTS["one_of_two_approvals"]})
+@openapi_example(response={"code": "awaiting_second_person", "alert": ALERTS["one_of_two_approvals"]})
 class AwaitingSerializer(serializers.Serializer[object]):
     """The first of two persons has agreed."""
 
@@ -115,21 +115,21 @@ class IllegalTransitionSerializer(ProblemSerializer):
     current = AlertSerializer(help_text="The alert as it is now, so that a screen can show it at once.")
 
 
-@shown(sent={"reason": "mistake"})
+@openapi_example(request={"reason": "mistake"})
 class ResolveSerializer(StrictSerializer):
     """Why it ends; it may be given later."""
 
     reason = serializers.ChoiceField(CLOSE_REASONS, required=False, allow_null=True)
 
 
-@shown(sent={"device_id": "ss-7c9ebd12f0a4"})
+@openapi_example(request={"device_id": "ss-7c9ebd12f0a4"})
 class ArmDrillSerializer(StrictSerializer):
     """Which button starts the drill."""
 
     device_id = serializers.CharField(max_length=100)
 
 
-@shown(told={"device_id": "ss-7c9ebd12f0a4", "expires_at": "2026-09-01T08:16:03.120Z"})
+@openapi_example(response={"device_id": "ss-7c9ebd12f0a4", "expires_at": "2026-09-01T08:16:03.120Z"})
 class ArmedDrillSerializer(serializers.Serializer[object]):
     """A press of this button until `expires_at` starts a drill; every other press is real."""
 
@@ -145,8 +145,8 @@ class ArmedButtonSerializer(ArmedDrillSerializer):
     armed_at = serializers.DateTimeField()
 
 
-@shown(
-    told={
+@openapi_example(
+    response={
         "results": [
             {
                 "device_id": "ss-7c9ebd12f0a4",

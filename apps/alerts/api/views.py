@@ -28,7 +28,7 @@ from apps.alerts.api.serializers import (
 from apps.alerts.lifecycle import IllegalTransition
 from apps.alerts.models import AlertStatus
 from apps.common.http.api import organization_of, principal_of
-from apps.common.http.endpoints import never_refused
+from apps.common.http.endpoints import exempt_from_rate_limit
 from apps.common.http.pagination import PAGE_PARAMETERS, link, page_query
 from apps.common.problems import Invalid, ProblemSerializer
 
@@ -38,7 +38,7 @@ STATUS_FILTERS: Final[dict[str, Collection[AlertStatus]]] = {
 }
 
 
-@never_refused
+@exempt_from_rate_limit
 class AlertListView(APIView):
     """Alerts of an organization, newest first."""
 
@@ -68,7 +68,7 @@ class AlertListView(APIView):
         return HttpResponse(body, content_type="application/json")
 
 
-@never_refused
+@exempt_from_rate_limit
 class AlertView(APIView):
     """One alert."""
 
@@ -84,7 +84,7 @@ class AlertView(APIView):
         return HttpResponse(document, content_type="application/json")
 
 
-@never_refused
+@exempt_from_rate_limit
 class AcknowledgeView(APIView):
     """Take an alert."""
 
@@ -105,7 +105,7 @@ class AcknowledgeView(APIView):
         return _document(request, alert_uuid)
 
 
-@never_refused
+@exempt_from_rate_limit
 class ResolveView(APIView):
     """End an alert; a lockdown is ended by two different persons."""
 

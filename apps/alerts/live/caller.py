@@ -15,7 +15,7 @@ from django.utils import timezone
 from apps.accounts.identity import last_use
 from apps.accounts.identity.principals import Named, named_by_bearer, named_by_session, principals_of
 from apps.alerts.live.hub import Sees
-from apps.alerts.sight import NOWHERE, Where, both, sight, union, within
+from apps.alerts.visibility import NOWHERE, Where, both, union, visibility, within
 from apps.common.access import Principal
 from apps.common.db.scope import tenant_scope
 from apps.common.feed import Audience, Envelope
@@ -131,7 +131,7 @@ def person_sees(principal: Principal) -> dict[UUID, Sees]:
     """
     seen: dict[UUID, Sees] = {}
     for organization, grant in principal.grants.items():
-        one = sight(grant)
+        one = visibility(grant)
         devices = union(grant.buildings("devices", "read"), grant.buildings("open_alerts", "read"))
         if one.open != NOWHERE:
             seen[organization] = PersonSees(one.open, one.silent, devices)

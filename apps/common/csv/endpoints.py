@@ -1,4 +1,4 @@
-"""What the doors of imports and exports share: text/csv in, text/csv out, and counts of what an import did."""
+"""What the endpoints of imports and exports share: text/csv in, text/csv out, and counts of what an import did."""
 
 from collections.abc import Iterable, Mapping
 from tempfile import SpooledTemporaryFile

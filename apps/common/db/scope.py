@@ -114,13 +114,13 @@ def savepoint() -> Iterator[None]:
 
 
 @contextmanager
-def rehearsed(*, only: bool) -> Iterator[None]:
-    """With `only`, undo what is done inside, in the open scope: by then everything that checks it has checked it."""
+def rolled_back_if(dry_run: bool) -> Iterator[None]:
+    """In a dry run, roll back what is done inside, in the open scope, after all checks have run."""
     scope = current_scope()
     queued = len(scope.feed)
     with transaction.atomic(using=scope.alias):
         yield
-        if only:
+        if dry_run:
             transaction.set_rollback(True, using=scope.alias)
             del scope.feed[queued:]
 

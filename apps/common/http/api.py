@@ -1,4 +1,4 @@
-"""What every REST door shares: the principal of a request, and the organization it speaks of."""
+"""What every REST endpoint shares: the principal of a request, and the organization it speaks of."""
 
 from typing import TYPE_CHECKING
 from uuid import UUID

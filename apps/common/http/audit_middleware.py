@@ -1,7 +1,7 @@
-"""Refused attempts join the audit trail here, whichever door they came to.
+"""Records refused attempts in the audit trail, for every endpoint.
 
 A write by a known caller that ends in 403, 404 or 409 is recorded after its own transaction was rolled back, in one of
-its own; so is one whose refusal a page shows in words (`shown`). Nobody's request fails because this does.
+its own; so is one whose refusal a page shows in words (`report_refusal`). Nobody's request fails because this does.
 """
 
 import logging
@@ -32,9 +32,9 @@ class _Coded(msgspec.Struct, frozen=True):
     code: str = ""
 
 
-def shown(request: HttpRequest, problem: Problem) -> None:
-    """Say that a page answers this request by showing `problem`, with a status that does not tell."""
-    request.shown_problem = problem  # type: ignore[attr-defined]
+def report_refusal(request: HttpRequest, problem: Problem) -> None:
+    """Record that a page shows `problem` in its response, whose status does not say so."""
+    request.reported_refusal = problem  # type: ignore[attr-defined]
 
 
 class AuditMiddleware:
@@ -58,7 +58,7 @@ def _refusal(request: HttpRequest, response: HttpResponse) -> tuple[int, str] | 
     """Status and code of a refused write."""
     if request.method in READS:
         return None
-    problem: Problem | None = getattr(request, "shown_problem", None)
+    problem: Problem | None = getattr(request, "reported_refusal", None)
     if problem is not None:
         return (problem.status, problem.code) if problem.status in REFUSALS else None
     if response.status_code not in REFUSALS:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from apps.common.access import Principal, PrincipalKind
-from apps.common.http.endpoints import is_open_door, is_transfer
+from apps.common.http.endpoints import is_public_endpoint, is_transfer
 from apps.common.problems import Problem, TooLarge, problem_response
 
 ANONYMOUS_BYTES: Final = 16 * 1024
@@ -43,7 +43,7 @@ class BodyLimitMiddleware:
 
 def _limit(request: HttpRequest) -> int:
     principal: Principal | None = getattr(request, "principal", None)
-    if principal is None or is_open_door(request):
+    if principal is None or is_public_endpoint(request):
         return ANONYMOUS_BYTES
     if principal.kind is PrincipalKind.GATEWAY or is_transfer(request):
         return settings.DATA_UPLOAD_MAX_MEMORY_SIZE

@@ -1,4 +1,4 @@
-"""What is said of a door itself: that it stands before anybody is known, or that it never turns anybody away."""
+"""Properties of endpoints: public, in a scope of their own, exempt from the rate limit, a transfer."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -7,57 +7,57 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, resolve
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
-Door = TypeVar("Door", bound=Callable[..., Any])
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
-def open_door(view: View) -> View:
-    """Mark a view that asks for no principal and runs in no scope: its services open their own transactions.
+def public_endpoint(view: View) -> View:
+    """Mark a view as public: it requires no principal and runs in no scope; its services open their own transactions.
 
-    So a refusal's audit row stays though the answer is an error, an expired token in a header does not keep anyone
-    from getting a new one, and no connection is held while a password is hashed.
+    The audit row of a refusal is committed although the response is an error, an expired token in a header does not
+    prevent a client from getting a new one, and no connection is held while a password is hashed.
     """
-    view.is_open_door = True  # type: ignore[attr-defined]
+    view.is_public_endpoint = True  # type: ignore[attr-defined]
     return view
 
 
 def own_scope(view: View) -> View:
-    """Mark a view that knows its caller and runs in no scope: its services open their own transactions.
+    """Mark an authenticated view that runs in no scope: its services open their own transactions.
 
-    For guesses that are counted: what a refusal writes stays though its answer is an error.
+    For guesses that are counted: what a refusal writes is committed although the response is an error.
     """
     view.has_own_scope = True  # type: ignore[attr-defined]
     return view
 
 
-def never_refused(door: Door) -> Door:
-    """Mark a view, or the class of one, that answers nobody 429: raising an alarm, seeing it, and answering it."""
-    door.is_never_refused = True  # type: ignore[attr-defined]
-    return door
+def exempt_from_rate_limit(endpoint: Endpoint) -> Endpoint:
+    """Mark a view, or its class, that never returns 429: raising an alarm, seeing it, and answering it."""
+    endpoint.is_exempt_from_rate_limit = True  # type: ignore[attr-defined]
+    return endpoint
 
 
-def is_open_door(request: HttpRequest) -> bool:
-    """Whether the view that will answer this request is marked so."""
-    return bool(getattr(_view(request), "is_open_door", False))
+def is_public_endpoint(request: HttpRequest) -> bool:
+    """Whether the view of this request is public."""
+    return bool(getattr(_view(request), "is_public_endpoint", False))
 
 
 def has_own_scope(request: HttpRequest) -> bool:
-    """Whether the view that will answer this request opens its own scope: an open door, or one that is marked so."""
-    return is_open_door(request) or bool(getattr(_view(request), "has_own_scope", False))
+    """Whether the view of this request opens its own scope: a public endpoint, or one that is marked so."""
+    return is_public_endpoint(request) or bool(getattr(_view(request), "has_own_scope", False))
 
 
-def is_never_refused(request: HttpRequest) -> bool:
-    """Whether the view that will answer this request, or its class, is marked so."""
+def is_exempt_from_rate_limit(request: HttpRequest) -> bool:
+    """Whether the view of this request, or its class, never returns 429."""
     view = _view(request)
-    return bool(getattr(getattr(view, "cls", view), "is_never_refused", False))
+    return bool(getattr(getattr(view, "cls", view), "is_exempt_from_rate_limit", False))
 
 
 def is_transfer(request: HttpRequest) -> bool:
-    """Whether the view that will answer this request imports or exports (`concurrency.bounded_transfer`)."""
+    """Whether the view of this request imports or exports (`concurrency.bounded_transfer`)."""
     return bool(getattr(_view(request), "is_transfer", False))
 
 
 def _view(request: HttpRequest) -> object:
-    """The view that will answer; looked up once for a request."""
+    """The view of this request, resolved once."""
     try:
         return request._safesignal_view  # type: ignore[attr-defined]
     except AttributeError:

@@ -98,8 +98,8 @@ def complete(result: Json, generator: SchemaGenerator, request: object, public: 
 
 
 def _complete(operation: Json, method: str, view: Any, *, has_etag: bool, responses: Json) -> None:
-    is_counted = not getattr(view.cls, "is_never_refused", False)
-    is_keyed = method.upper() in WRITES and not getattr(view, "is_open_door", False)
+    is_counted = not getattr(view.cls, "is_exempt_from_rate_limit", False)
+    is_keyed = method.upper() in WRITES and not getattr(view, "is_public_endpoint", False)
     if is_keyed:
         operation.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{IDEMPOTENCY_KEY}"})
     groups = [ALWAYS]

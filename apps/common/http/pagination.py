@@ -21,7 +21,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.common.openapi.examples import shown, told_by
+from apps.common.openapi.examples import openapi_example, response_examples
 from apps.common.problems import Invalid
 
 DEFAULT_LIMIT: Final = 25
@@ -138,7 +138,7 @@ def page_of(item: type[serializers.BaseSerializer[T]]) -> serializers.Serializer
             "results": item(many=True),
         },
     )
-    shown(told={"next": None, "previous": None, "results": told_by(item)})(type(page))
+    openapi_example(response={"next": None, "previous": None, "results": response_examples(item)})(type(page))
     return page
 
 

@@ -2,8 +2,8 @@
 
 Counted are a person or service (`user`), their organization, and for callers whom nobody knows yet the address, or the
 device where somebody signed in before (`known_devices`): no flood from one address keeps those out who work there. Who
-raises, sees or answers an alarm is counted nowhere (`doors.never_refused`), nor is a gateway or a live connection. With
-Valkey gone nobody is counted. The limits are `settings.RATE_LIMITS`; the headers those of
+raises, sees or answers an alarm is counted nowhere (`endpoints.exempt_from_rate_limit`), nor is a gateway or a live
+connection. Without Valkey nobody is counted. The limits are `settings.RATE_LIMITS`; the headers those of
 draft-ietf-httpapi-ratelimit-headers.
 """
 
@@ -22,7 +22,7 @@ from django.utils.crypto import salted_hmac
 from apps.common import valkey
 from apps.common.access import Principal, PrincipalKind
 from apps.common.http.addresses import address_of, source_of
-from apps.common.http.endpoints import is_never_refused
+from apps.common.http.endpoints import is_exempt_from_rate_limit
 from apps.common.http.known_devices import known_device
 from apps.common.problems import API, TooManyRequests, problem_response
 
@@ -50,7 +50,7 @@ class Count:
 
 
 class RateLimitMiddleware:
-    """Counts requests below /api/; stands after the door that knows the caller."""
+    """Counts requests below /api/; stands after the middleware that resolves the principal."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -94,7 +94,7 @@ class RateLimitMiddleware:
 
 def _keys(request: HttpRequest) -> dict[str, str]:
     """Under which limits this request counts, and as whom; under none for what is never refused."""
-    if not request.path_info.startswith(API) or is_never_refused(request):
+    if not request.path_info.startswith(API) or is_exempt_from_rate_limit(request):
         return {}
     principal: Principal | None = getattr(request, "principal", None)
     if principal is None:

@@ -1,4 +1,4 @@
-"""The outermost door: a request gets its id, its line in the log and its figures; what cannot be read is refused."""
+"""The outermost middleware: gives a request its id, its log line and its metrics, and refuses what it cannot read."""
 
 import logging
 import time

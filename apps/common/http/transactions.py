@@ -15,8 +15,8 @@ from apps.common.problems import Problem, problem_response
 class ScopeMiddleware:
     """Opens the caller's scope around the view; an answer of 400 or above rolls back what the view wrote.
 
-    `request.principal` was set by the door before this one; with nobody calling the scope is empty. Some doors
-    (signing in) open their own.
+    `request.principal` was set by the middleware before this one; for an anonymous caller the scope is empty. Some
+    endpoints (signing in) open their own.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

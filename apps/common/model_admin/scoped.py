@@ -1,4 +1,4 @@
-"""The Django admin as one more door: only rows that the caller may read, where their role holds.
+"""The Django admin as one more entry point: only rows that the caller may read, where their role holds.
 
 Row-level security and the managers hold the organization; `ScopedAdmin` adds the rights of the role and of the place,
 and answers as the API does: 404 for what is not the caller's to know of, 403 without the right. What writes is in

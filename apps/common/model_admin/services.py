@@ -1,7 +1,7 @@
 """What the admin writes: a form hands what was typed to a service, whose refusal is shown at the form.
 
-Nothing is written by the admin itself, so that every door leaves the same rows, the same audit entry and the same word
-in the feed. A form remembers what its reader saw (`seen`): what somebody else changed meanwhile is not overwritten.
+The admin itself writes nothing, so that every entry point leaves the same rows, audit entry and feed event. A form
+remembers what its reader saw (`seen`): what somebody else changed meanwhile is not overwritten.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from django.urls import URLPattern, path, reverse
 from rest_framework.serializers import BaseSerializer
 
 from apps.common.access import Principal
-from apps.common.http.audit_middleware import shown
+from apps.common.http.audit_middleware import report_refusal
 from apps.common.http.etags import etag_of
 from apps.common.model_admin.scoped import ScopedAdmin, caller
 from apps.common.problems import Problem
@@ -44,7 +44,7 @@ def attempt(request: HttpRequest, write: Callable[[], T]) -> T | Problem:
         with transaction.atomic():
             return write()
     except Problem as problem:
-        shown(request, problem)
+        report_refusal(request, problem)
         return problem
 
 
@@ -284,7 +284,7 @@ class ServiceAdmin(ScopedAdmin):
         try:
             answer: HttpResponseBase = super().delete_view(request, object_id, context)
         except Problem as problem:
-            shown(request, problem)
+            report_refusal(request, problem)
             messages.error(request, _words(problem))
             return redirect(request.get_full_path())
         return answer

@@ -1,4 +1,4 @@
-"""How a serializer shows an example of itself in the OpenAPI document."""
+"""Examples of bodies in the OpenAPI document."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -9,30 +9,29 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
+Example = Mapping[str, object]
 
-TOLD: Final = "told"
-SENT: Final = "sent"
-WELL: Final = [HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED]
-
-
-def shown(*, told: Mapping[str, object] | None = None, sent: Mapping[str, object] | None = None) -> Callable[[S], S]:
-    """Give a serializer an example of what it tells, and of what is sent to it."""
-    return extend_schema_serializer(examples=examples(told=told, sent=sent))
+RESPONSE: Final = "response"
+REQUEST: Final = "request"
+SUCCESS: Final = [HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED]
 
 
-def examples(
-    *, told: Mapping[str, object] | None = None, sent: Mapping[str, object] | None = None
-) -> list[OpenApiExample]:
+def openapi_example(*, response: Example | None = None, request: Example | None = None) -> Callable[[S], S]:
+    """Give a serializer examples of a response and a request body."""
+    return extend_schema_serializer(examples=examples(response=response, request=request))
+
+
+def examples(*, response: Example | None = None, request: Example | None = None) -> list[OpenApiExample]:
     """The same for `extend_schema` of a route without serializers."""
-    statuses = [str(int(status)) for status in WELL]
+    statuses = [str(int(status)) for status in SUCCESS]
     found = []
-    if sent is not None:
-        found.append(OpenApiExample(SENT, dict(sent), request_only=True))
-    if told is not None:
-        found.append(OpenApiExample(TOLD, dict(told), response_only=True, status_codes=statuses))
+    if request is not None:
+        found.append(OpenApiExample(REQUEST, dict(request), request_only=True))
+    if response is not None:
+        found.append(OpenApiExample(RESPONSE, dict(response), response_only=True, status_codes=statuses))
     return found
 
 
-def told_by(serializer: type[serializers.BaseSerializer[Any]]) -> list[object]:
-    """What a serializer shows as told: at most one."""
-    return [example.value for example in get_override(serializer, "examples", []) if example.name == TOLD]
+def response_examples(serializer: type[serializers.BaseSerializer[Any]]) -> list[object]:
+    """The example of a response that a serializer has: at most one."""
+    return [example.value for example in get_override(serializer, "examples", []) if example.name == RESPONSE]

@@ -1,4 +1,4 @@
-"""What the commands of `manage.py` share: a rehearsal, and refusals in words.
+"""What the commands of `manage.py` share: a dry run, and refusals in words.
 
 Exit codes: 0 it is done (or, with --dry-run, could be), 1 it was refused and nothing was changed, 2 the command line is
 not right.

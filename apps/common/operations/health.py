@@ -6,17 +6,17 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from apps.common import valkey
-from apps.common.http.endpoints import open_door
+from apps.common.http.endpoints import public_endpoint
 
 
-@open_door
+@public_endpoint
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
     """The process answers."""
     return JsonResponse({"status": "live"})
 
 
-@open_door
+@public_endpoint
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when the database answers. With Valkey gone everything is slower and nothing is refused: still ready."""

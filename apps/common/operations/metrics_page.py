@@ -15,14 +15,14 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from apps.common.http.endpoints import open_door
+from apps.common.http.endpoints import public_endpoint
 from apps.common.observability import metrics
 from apps.common.problems import NotFound, problem_response
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 
 
-@open_door
+@public_endpoint
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
     """All figures as text. To anybody else there is nothing here."""

@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from apps.common.http.endpoints import never_refused, open_door
+from apps.common.http.endpoints import exempt_from_rate_limit, public_endpoint
 from apps.common.problems import Invalid, MethodNotAllowed, Problem, problem_response
 from apps.devices import gateways
 
@@ -18,8 +18,8 @@ class UnsupportedGrant(Invalid):
     default_detail = f"Send grant_type=client_credentials and client_assertion_type={ASSERTION_TYPE}."
 
 
-@never_refused
-@open_door
+@exempt_from_rate_limit
+@public_endpoint
 @csrf_exempt
 def token(request: HttpRequest) -> HttpResponse:
     """A token for a gateway's assertion."""

@@ -3,11 +3,11 @@
 from rest_framework import serializers
 
 from apps.common.http.serializers import NamedSerializer
-from apps.common.openapi.examples import shown
+from apps.common.openapi.examples import openapi_example
 
 
-@shown(
-    told={
+@openapi_example(
+    response={
         "id": "0198f2c4-6a10-7700-9c41-5d2e8f7a0700",
         "device": "ss-7c9ebd12f0a4",
         "gateway": {"id": "0198f2c4-6a10-7800-9c41-5d2e8f7a0800", "name": "Main building"},

@@ -225,7 +225,7 @@ class SettingsView(APIView):
         summary="Read an organization's settings",
         tags=TAGS,
         responses={200: settings_schema(partial=False), **READ},
-        examples=examples(told=OrganizationSettings().document()),
+        examples=examples(response=OrganizationSettings().document()),
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
         """Every setting, the defaults too."""
@@ -243,7 +243,7 @@ class SettingsView(APIView):
             **WRITE,
             **refusals(_409="`own_second_factor_first`: set one up before you ask other admins for one."),
         },
-        examples=examples(told=OrganizationSettings().document() | SETTINGS_SENT, sent=SETTINGS_SENT),
+        examples=examples(response=OrganizationSettings().document() | SETTINGS_SENT, request=SETTINGS_SENT),
     )
     def patch(self, request: Request, organization_id: UUID) -> Response:
         """What is left out stays; each setting has its limits, and none of them can silence an alarm."""

@@ -1,4 +1,4 @@
-"""Sites, buildings, floors and rooms: each kind with the same doors."""
+"""Sites, buildings, floors and rooms: each kind has the same endpoints."""
 
 from collections.abc import Callable
 from http import HTTPStatus

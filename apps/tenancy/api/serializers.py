@@ -6,7 +6,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from apps.common.http.serializers import CoordinateField, MultilineField, StrictSerializer
-from apps.common.openapi.examples import shown
+from apps.common.openapi.examples import openapi_example
 from apps.tenancy.api import examples
 from apps.tenancy.models import OrganizationStatus
 from apps.tenancy.organization_settings import TIME_ZONES
@@ -56,7 +56,7 @@ def text(most: int) -> serializers.CharField:
     return serializers.CharField(max_length=most, allow_null=True, default=None)
 
 
-@shown(told=examples.ORGANIZATION, sent=examples.ORGANIZATION_SENT)
+@openapi_example(response=examples.ORGANIZATION, request=examples.ORGANIZATION_SENT)
 class OrganizationSerializer(StrictSerializer):
     """An organization."""
 
@@ -74,14 +74,14 @@ class OrganizationSerializer(StrictSerializer):
     updated_at = serializers.DateTimeField(read_only=True)
 
 
-@shown(sent=examples.SUSPENSION)
+@openapi_example(request=examples.SUSPENSION)
 class SuspendSerializer(StrictSerializer):
     """Why; its people are told so when they sign in."""
 
     reason = MultilineField(max_length=500)
 
 
-@shown(told=examples.SITE, sent=examples.SITE_SENT)
+@openapi_example(response=examples.SITE, request=examples.SITE_SENT)
 class SiteSerializer(StrictSerializer):
     """A campus."""
 
@@ -98,7 +98,7 @@ class SiteSerializer(StrictSerializer):
     updated_at = serializers.DateTimeField(read_only=True)
 
 
-@shown(told=examples.BUILDING, sent=examples.BUILDING_SENT)
+@openapi_example(response=examples.BUILDING, request=examples.BUILDING_SENT)
 class BuildingSerializer(StrictSerializer):
     """A building of a site."""
 
@@ -112,7 +112,7 @@ class BuildingSerializer(StrictSerializer):
     updated_at = serializers.DateTimeField(read_only=True)
 
 
-@shown(told=examples.FLOOR, sent=examples.FLOOR_SENT)
+@openapi_example(response=examples.FLOOR, request=examples.FLOOR_SENT)
 class FloorSerializer(StrictSerializer):
     """A floor of a building."""
 
@@ -123,7 +123,7 @@ class FloorSerializer(StrictSerializer):
     name = text(100)
 
 
-@shown(told=examples.ROOM, sent=examples.ROOM_SENT)
+@openapi_example(response=examples.ROOM, request=examples.ROOM_SENT)
 class RoomSerializer(StrictSerializer):
     """A room of a floor."""
 
@@ -177,7 +177,7 @@ class TreeSiteSerializer(serializers.Serializer[object]):
     buildings = TreeBuildingSerializer(many=True)
 
 
-@shown(told=examples.TREE)
+@openapi_example(response=examples.TREE)
 class TreeSerializer(serializers.Serializer[object]):
     """All places of an organization, sites by name."""
 

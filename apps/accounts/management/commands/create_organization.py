@@ -11,7 +11,7 @@ from apps.accounts.models import Role
 from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
 from apps.common.db.ids import new_id
-from apps.common.db.scope import rehearsed, tenant_scope
+from apps.common.db.scope import rolled_back_if, tenant_scope
 from apps.common.operations.commands import REFUSED, add_dry_run, refusals_in_words
 from apps.tenancy import services
 from apps.tenancy.api.serializers import OrganizationSerializer
@@ -23,7 +23,7 @@ class Command(BaseCommand):
     help = "Make an organization and invite its first administrator, who then invites everybody else."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Name, slug, administrator, rehearsal."""
+        """Name, slug, administrator, dry run."""
         parser.add_argument("name", help="As people say it: Lincoln High School.")
         parser.add_argument("--slug", help="For addresses: letters, digits, hyphens. Made from the name if left out.")
         parser.add_argument("--admin", required=True, type=address, metavar="EMAIL", help="The first administrator.")
@@ -38,7 +38,7 @@ class Command(BaseCommand):
                 returncode=REFUSED,
             )
         organization_id = new_id()
-        with refusals_in_words(), tenant_scope([organization_id]), rehearsed(only=dry_run):
+        with refusals_in_words(), tenant_scope([organization_id]), rolled_back_if(dry_run):
             made = services.create_organization(
                 actor=None, organization_id=organization_id, name=name, slug=body.validated_data["slug"]
             )

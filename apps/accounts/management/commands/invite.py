@@ -10,7 +10,7 @@ from apps.accounts.command_line import address
 from apps.accounts.models import MembershipScope, Role
 from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
-from apps.common.db.scope import rehearsed, tenant_scope
+from apps.common.db.scope import rolled_back_if, tenant_scope
 from apps.common.operations.commands import REFUSED, add_dry_run, refusals_in_words
 from apps.tenancy import selectors
 from apps.tenancy.command_line import add_organization, add_reason, named_organization, record_command
@@ -49,7 +49,7 @@ class Command(BaseCommand):
         if building and not site:
             raise CommandError("--building needs --site.")
         organization_id = named_organization(organization)
-        with refusals_in_words(), tenant_scope([organization_id]), rehearsed(only=dry_run):
+        with refusals_in_words(), tenant_scope([organization_id]), rolled_back_if(dry_run):
             selectors.existing_organization(organization_id)
             held = _held(organization_id, Role(role), site, building)
             record_command("invite", organization_id=organization_id, why=reason)

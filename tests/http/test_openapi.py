@@ -18,7 +18,7 @@ from apps.common.http.problem_catalogue import catalogue
 from apps.common.problems import Problem, ProblemSerializer
 from contracts import alert_types
 from devstack.paths import ROOT
-from tests.doors.document import Json, document, generate
+from tests.http.document import Json, document, generate
 from tests.matrix.routes_found import found_routes, shape
 
 JSON = "application/json"
@@ -79,7 +79,7 @@ def test_a_call_says_every_refusal_as_a_problem_with_a_code_that_exists(path: st
 
 @each_call
 def test_a_call_shows_an_example_of_what_is_sent_and_told(path: str, method: str, call: Json) -> None:
-    """To add one: `@shown(told=…, sent=…)` of `apps.common.openapi.examples` above the serializer."""
+    """To add one: `@openapi_example(response=…, request=…)` of `apps.common.openapi.examples` above the serializer."""
     for where, content in [("body", call.get("requestBody")), *well(call)]:
         media = (content or {}).get("content", {}).get(JSON)
         if media is None:

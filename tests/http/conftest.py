@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cloud.school import School, make_school
-from tests.doors.log_lines import Lines
+from tests.http.log_lines import Lines
 
 
 @pytest.fixture(autouse=True)

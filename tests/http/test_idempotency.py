@@ -20,7 +20,7 @@ from apps.common.http import idempotency
 from apps.common.models import AuditEntry, IdempotencyKey
 from apps.common.tasks import forget_idempotency_keys
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert
-from tests.doors.test_bad_input import problem
+from tests.http.test_bad_input import problem
 
 JSON = "application/json"
 

@@ -8,7 +8,7 @@ import pytest
 
 from apps.common.http.body_limits import ANONYMOUS_BYTES
 from tests.cloud.server import HOST, Server, running_server
-from tests.doors.test_bulkheads import PATIENCE_SECONDS, connected, half_a_request
+from tests.http.test_bulkheads import PATIENCE_SECONDS, connected, half_a_request
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 

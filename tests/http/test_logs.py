@@ -13,7 +13,7 @@ from apps.common.observability.logs import JsonLines, redact
 from tests.accounts.conftest import FastBcrypt
 from tests.accounts.people import PASSWORD, make_person
 from tests.cloud.school import make_school, raise_alert
-from tests.doors.log_lines import Lines
+from tests.http.log_lines import Lines
 
 JSON = "application/json"
 

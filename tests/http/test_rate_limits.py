@@ -16,7 +16,7 @@ from apps.accounts.models import Membership, Role, User
 from apps.common import valkey
 from apps.common.db.scope import tenant_scope
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised
-from tests.doors.test_bad_input import problem
+from tests.http.test_bad_input import problem
 
 ORGANIZATIONS = "/api/v1/organizations"
 LOGIN = "/api/v1/auth/login"

@@ -6,7 +6,7 @@ import pytest
 
 from apps.accounts.models import Role
 from tests.cloud.school import School, make_person
-from tests.doors.document import document
+from tests.http.document import document
 
 
 def answers() -> Iterator[tuple[str, str]]:

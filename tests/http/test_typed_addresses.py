@@ -32,7 +32,7 @@ from apps.devices import services as devices
 from tests.accounts.people import PASSWORD
 from tests.accounts.people import make_person as make_person_with_password
 from tests.cloud.school import Person, School, make_person, make_school
-from tests.doors.document import document
+from tests.http.document import document
 from tests.matrix.routes_found import Route, found_routes
 
 PARAMETER: Final = re.compile(r"<(?:(\w+):)?(\w+)>")

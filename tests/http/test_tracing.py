@@ -14,7 +14,7 @@ from contracts import ROOT
 from tests.cloud.live.listener import listening
 from tests.cloud.school import School, make_person, raised
 from tests.cloud.server import Server, running_server
-from tests.doors.collector import Collector, collecting
+from tests.http.collector import Collector, collecting
 from tests.patience import until
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from apps.common import feed, retention
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.devices.models import GatewayAssertion, GatewayEvent
-from apps.devices.tasks import thin_gateway_records
+from apps.devices.tasks import purge_gateway_records
 from tests.cloud.school import School, raise_alert, raised, send
 
 
@@ -48,7 +48,7 @@ def test_a_cursor_never_meets_a_hole(school: School) -> None:
     fill(organization, 100)
     owner("UPDATE feed_events SET created_at = now() WHERE organization_id = %s AND seq > 90", organization)
     owner("UPDATE feed_events SET sent_at = NULL WHERE organization_id = %s AND seq = 40", organization)
-    retention.thin("feed", feed.forget_old, now=timezone.now())
+    retention.purge("feed", feed.forget_old, now=timezone.now())
     assert left(organization) == [40, *range(91, 101)]
     with tenant_scope([organization]):
         for known in (91, 95, 100):
@@ -58,7 +58,7 @@ def test_a_cursor_never_meets_a_hole(school: School) -> None:
                 feed.require_resumable(organization, unknown)
     owner("UPDATE feed_events SET created_at = now() - interval '31 days' WHERE organization_id = %s", organization)
     owner("UPDATE feed_events SET sent_at = now() WHERE organization_id = %s", organization)
-    retention.thin("feed", feed.forget_old, now=timezone.now())
+    retention.purge("feed", feed.forget_old, now=timezone.now())
     with tenant_scope([organization]):
         feed.require_resumable(organization, 100)
 
@@ -67,7 +67,7 @@ def test_a_cursor_never_meets_a_hole(school: School) -> None:
 def test_what_was_not_published_or_is_young_stays(school: School, change: str) -> None:
     fill(school.organization, 10)
     owner(f"UPDATE feed_events SET {change} WHERE organization_id = %s AND seq = 3", school.organization)
-    retention.thin("feed", feed.forget_old, now=timezone.now())
+    retention.purge("feed", feed.forget_old, now=timezone.now())
     assert left(school.organization) == [3, 10], "and the head"
     owner("UPDATE feed_events SET sent_at = now() WHERE organization_id = %s", school.organization)
 
@@ -76,7 +76,7 @@ def test_a_purge_is_in_the_audit_trail_with_its_count(school: School) -> None:
     """A purge writes an audit row with range, count and rule."""
     fill(school.organization, 8)
     now = timezone.now()
-    deleted = retention.thin("feed", feed.forget_old, now=now)
+    deleted = retention.purge("feed", feed.forget_old, now=now)
     with system_scope():
         entry = AuditEntry.objects.filter(action="retention.thinned", target_kind="feed").latest("at")
     assert entry.detail == {"count": deleted, "before": now.isoformat()} and deleted >= 7
@@ -87,7 +87,7 @@ def test_an_event_of_a_gateway_is_known_as_a_repeat_for_90_days(school: School) 
     young, old = raised(school), raised(school)
     send(school, young, old)
     expire(school, str(old["event_id"]), timezone.now() - timedelta(days=91))
-    thin_gateway_records()
+    purge_gateway_records()
     with tenant_scope([school.organization]):
         assert [str(event.event_id) for event in GatewayEvent.objects.all()] == [young["event_id"]]
     assert [result.result for result in send(school, young, old).results] == ["repeat", "repeat"]
@@ -101,7 +101,7 @@ def test_an_assertion_that_expired_is_forgotten(school: School) -> None:
             GatewayAssertion.objects.create(
                 organization_id=school.organization, gateway_id=school.gateway, jti=jti, expires_at=expires_at
             )
-    thin_gateway_records()
+    purge_gateway_records()
     with tenant_scope([school.organization]):
         assert [one.jti for one in GatewayAssertion.objects.all()] == ["valid"]
 

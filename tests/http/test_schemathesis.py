@@ -22,7 +22,7 @@ from schemathesis.schemas import APIOperation
 
 from safesignal.wsgi import application
 from tests.accounts.conftest import FastBcrypt
-from tests.doors.document import document
+from tests.http.document import document
 from tests.matrix.callers import Caller, World, callers, make_world
 from tests.matrix.entry import Entry
 from tests.matrix.routes import ENTRIES

@@ -14,7 +14,7 @@ from apps.common.models import AuditEntry
 from apps.common.observability import request_ids
 from safesignal.celery import app
 from tests.cloud.school import School, make_person, raise_alert
-from tests.doors.log_lines import Lines
+from tests.http.log_lines import Lines
 from tests.patience import WAIT_SECONDS
 
 ACKNOWLEDGE = "/api/v1/alerts/{}/acknowledge"

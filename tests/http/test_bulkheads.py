@@ -292,15 +292,15 @@ def routes(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Itera
 
 def test_alarm_lanes_have_every_route_that_is_never_refused() -> None:
     """What must not wait has threads of its own, and nothing else is with it."""
-    never_refused, others = set(), set()
+    exempt_from_rate_limit, others = set(), set()
     for path, pattern in routes(get_resolver().url_patterns):
         view = pattern.callback
         lane = lane_of("POST", path)
-        if getattr(getattr(view, "cls", view), "is_never_refused", False) or path.startswith("/health/"):
-            never_refused.add(lane)
+        if getattr(getattr(view, "cls", view), "is_exempt_from_rate_limit", False) or path.startswith("/health/"):
+            exempt_from_rate_limit.add(lane)
         elif lane in {Lane.GATEWAYS, Lane.ALARMS}:
             others.add(path)
-    assert never_refused == {Lane.GATEWAYS, Lane.ALARMS}
+    assert exempt_from_rate_limit == {Lane.GATEWAYS, Lane.ALARMS}
     assert others == {
         "/api/v1/edge/config",
         "/board/alerts/<alert_id>/acknowledge/",

@@ -23,7 +23,7 @@ CLOSED: Final = frozenset(AlertStatus) - OPEN
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Visibility:
     """Where open, closed and silent alerts are seen, and where it is told who did what."""
 
     open: Where
@@ -47,11 +47,11 @@ class Sight:
         return told if self.silent is None else told & (Q(is_silent=False) | _inside(self.silent))
 
 
-def sight(grant: Grant) -> Sight:
+def visibility(grant: Grant) -> Visibility:
     """What this grant sees."""
     everything = grant.buildings("alerts", "read")
     seen_open = union(everything, grant.buildings("open_alerts", "read"))
-    return Sight(
+    return Visibility(
         open=seen_open,
         closed=union(everything, grant.buildings("closed_alerts", "read")),
         silent=grant.buildings("silent_alerts", "read"),

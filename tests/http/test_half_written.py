@@ -19,7 +19,7 @@ from apps.common.access import PrincipalKind
 from tests.cloud.catalogue import tenant_tables
 from tests.cloud.raw import print_of
 from tests.cloud.school import TOKEN_LIFETIME, Person, School, make_person, make_school, raise_alert
-from tests.doors.test_bad_input import problem
+from tests.http.test_bad_input import problem
 
 JSON = "application/json"
 OF_THE_TRAIL = {"public.audit_entries", "public.audit_personal"}
