@@ -6,9 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from apps.accounts.models import (
-    SignIn,
-)
+from apps.accounts.models import SignIn
 from apps.common.times import optional_rfc3339, rfc3339
 
 

@@ -11,12 +11,7 @@ from django.db.models.lookups import Exact
 
 from apps.accounts.identity import authenticators
 from apps.accounts.identity.documents import SecondFactorsDocument, passkey_document, totp_document
-from apps.accounts.models import (
-    Proof,
-    RefreshToken,
-    SignIn,
-    User,
-)
+from apps.accounts.models import Proof, RefreshToken, SignIn, User
 from apps.common.access import Principal, require_own_account, require_person
 from apps.common.http.pagination import Page, PageQuery, keyset_page
 from apps.common.text import email_address

@@ -7,10 +7,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from apps.accounts.models import (
-    User,
-    UserStatus,
-)
+from apps.accounts.models import User, UserStatus
 from apps.common import audit, feed
 from apps.common.access import Principal
 from apps.common.problems import Conflict, Invalid, Unauthenticated

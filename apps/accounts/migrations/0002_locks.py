@@ -2,11 +2,7 @@
 
 from django.db import migrations
 
-from apps.common.db.schema import (
-    belongs_to_organization,
-    grant_identity_table,
-    lock_tenant_table,
-)
+from apps.common.db.schema import belongs_to_organization, grant_identity_table, lock_tenant_table
 
 
 class Migration(migrations.Migration):

@@ -8,12 +8,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import apps.common.db.ids
-from apps.common.db.schema import (
-    belongs_to_organization,
-    grant_identity_table,
-    lock_tenant_table,
-    owned_by_system,
-)
+from apps.common.db.schema import belongs_to_organization, grant_identity_table, lock_tenant_table, owned_by_system
 
 INVITATION_BY_DIGEST = """
 -- The open invitation that a link's secret belongs to: asked by whom nobody knows yet.

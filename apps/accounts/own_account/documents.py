@@ -6,11 +6,7 @@ from uuid import UUID
 import msgspec
 
 from apps.accounts.identity.users import address_of
-from apps.accounts.models import (
-    Membership,
-    PushRegistration,
-    User,
-)
+from apps.accounts.models import Membership, PushRegistration, User
 from apps.accounts.people.documents import PlacesDocument
 from apps.common.access import Grant, Pair, Principal
 from apps.common.times import rfc3339

@@ -5,12 +5,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.accounts.models import (
-    BuildingGrant,
-    Membership,
-    PushRegistration,
-    SiteGrant,
-)
+from apps.accounts.models import BuildingGrant, Membership, PushRegistration, SiteGrant
 from apps.accounts.people.documents import PlacesDocument
 from apps.common.access import Principal
 

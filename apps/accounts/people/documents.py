@@ -6,10 +6,7 @@ from uuid import UUID
 import msgspec
 
 from apps.accounts.identity.users import address_of
-from apps.accounts.models import (
-    Invitation,
-    Membership,
-)
+from apps.accounts.models import Invitation, Membership
 from apps.common.times import rfc3339
 
 

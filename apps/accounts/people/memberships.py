@@ -14,16 +14,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.identity import sign_in
-from apps.accounts.models import (
-    BuildingGrant,
-    Membership,
-    MembershipScope,
-    Proof,
-    Role,
-    SiteGrant,
-    User,
-    UserStatus,
-)
+from apps.accounts.models import BuildingGrant, Membership, MembershipScope, Proof, Role, SiteGrant, User, UserStatus
 from apps.accounts.people import selectors
 from apps.accounts.people.departures import withdraw_what_they_made
 from apps.accounts.people.documents import PlacesDocument, person_document
@@ -40,6 +31,13 @@ class LastAdmin(Conflict):
 
     code = "last_admin"
     default_detail = "This is the last administrator of the organization: make somebody else one first."
+
+
+class AlreadyMember(Conflict):
+    """The person has a role in this organization."""
+
+    code = "already_member"
+    default_detail = "This person belongs to the organization already."
 
 
 class DayAccountHasNoRole(Conflict):
@@ -208,6 +206,49 @@ def grant_places(membership: Membership, held: RoleAt) -> None:
         model.objects.bulk_create([model(**own, content_object_id=one.pk, permission=permission) for one in found])
 
 
+def add_membership(
+    *,
+    user: User,
+    organization_id: UUID,
+    role: Role,
+    scope: MembershipScope = MembershipScope.ORGANIZATION,
+    trigger_only: bool = False,
+    expires_at: datetime | None = None,
+    actor: Principal | None = None,
+) -> Membership:
+    """Give a person a role in an organization of the caller's scope. Raises AlreadyMember.
+
+    With `trigger_only`, which needs `expires_at`, it is a day account. What a seed makes has nobody yet to be told.
+    """
+    try:
+        with transaction.atomic():
+            membership = Membership.objects.create(
+                user=user,
+                organization_id=organization_id,
+                role=role,
+                scope=scope,
+                created_at=timezone.now(),
+                name=user.full_name,
+                name_key=folded(user.full_name),
+                trigger_only=trigger_only,
+                expires_at=expires_at,
+            )
+    except IntegrityError:
+        raise AlreadyMember() from None
+    audit.record(
+        actor=actor,
+        action="membership.added",
+        target_kind="user",
+        target_id=user.id,
+        organization_id=organization_id,
+        role=role,
+        scope=scope,
+    )
+    if actor is not None:
+        feed.announce_change(organization_id=organization_id, resource="people", id=user.id)
+    return membership
+
+
 def _close(user_id: UUID) -> None:
     """The account of a day account: nobody signs in with it any more, and no token of it is good."""
     sign_in.end_sign_ins(user_id, now=timezone.now())
@@ -254,53 +295,3 @@ def _tell(actor: Principal, membership: Membership, action: str, **detail: str) 
         **detail,
     )
     feed.announce_change(organization_id=membership.organization_id, resource="people", id=membership.user_id)
-
-
-class AlreadyMember(Conflict):
-    """The person has a role in this organization."""
-
-    code = "already_member"
-    default_detail = "This person belongs to the organization already."
-
-
-def add_membership(
-    *,
-    user: User,
-    organization_id: UUID,
-    role: Role,
-    scope: MembershipScope = MembershipScope.ORGANIZATION,
-    trigger_only: bool = False,
-    expires_at: datetime | None = None,
-    actor: Principal | None = None,
-) -> Membership:
-    """Give a person a role in an organization of the caller's scope. Raises AlreadyMember.
-
-    With `trigger_only`, which needs `expires_at`, it is a day account. What a seed makes has nobody yet to be told.
-    """
-    try:
-        with transaction.atomic():
-            membership = Membership.objects.create(
-                user=user,
-                organization_id=organization_id,
-                role=role,
-                scope=scope,
-                created_at=timezone.now(),
-                name=user.full_name,
-                name_key=folded(user.full_name),
-                trigger_only=trigger_only,
-                expires_at=expires_at,
-            )
-    except IntegrityError:
-        raise AlreadyMember() from None
-    audit.record(
-        actor=actor,
-        action="membership.added",
-        target_kind="user",
-        target_id=user.id,
-        organization_id=organization_id,
-        role=role,
-        scope=scope,
-    )
-    if actor is not None:
-        feed.announce_change(organization_id=organization_id, resource="people", id=user.id)
-    return membership

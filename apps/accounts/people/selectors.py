@@ -9,13 +9,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from apps.accounts.identity.users import NOWHERE
-from apps.accounts.models import (
-    BuildingGrant,
-    Invitation,
-    Membership,
-    MembershipScope,
-    SiteGrant,
-)
+from apps.accounts.models import BuildingGrant, Invitation, Membership, MembershipScope, SiteGrant
 from apps.accounts.people.documents import PlacesDocument
 from apps.accounts.people.names import folded
 from apps.common.access import Principal, require

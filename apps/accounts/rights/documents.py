@@ -5,10 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from apps.accounts.models import (
-    ServiceToken,
-    Visit,
-)
+from apps.accounts.models import ServiceToken, Visit
 from apps.common.times import optional_rfc3339, rfc3339
 
 

@@ -2,11 +2,7 @@
 
 from uuid import UUID
 
-from apps.accounts.models import (
-    Permission,
-    ServiceToken,
-    Visit,
-)
+from apps.accounts.models import Permission, ServiceToken, Visit
 from apps.common.access import Principal, require
 from apps.common.db.scope import widen_scope
 from apps.common.http.pagination import Page, PageQuery, keyset_page

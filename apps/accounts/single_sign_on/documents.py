@@ -5,10 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from apps.accounts.models import (
-    IdentityDomain,
-    IdentityProvider,
-)
+from apps.accounts.models import IdentityDomain, IdentityProvider
 from apps.common.times import rfc3339
 
 

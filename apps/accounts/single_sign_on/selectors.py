@@ -4,10 +4,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from apps.accounts.models import (
-    IdentityDomain,
-    IdentityProvider,
-)
+from apps.accounts.models import IdentityDomain, IdentityProvider
 from apps.accounts.single_sign_on.documents import SignInPlaceDocument
 from apps.common.access import Principal, require
 from apps.common.http.pagination import Page, PageQuery, keyset_page

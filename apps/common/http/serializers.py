@@ -109,6 +109,13 @@ class NamedSerializer(serializers.Serializer[object]):
     name = serializers.CharField()
 
 
+def valid(body: type[StrictSerializer], request: Request, *, partial: bool = False) -> dict[str, Any]:
+    """The values of a body. Raises ValidationError."""
+    serializer = body(data=request.data, partial=partial)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
 def _normalization(field: serializers.Field[Any, Any, Any, Any]) -> Callable[[str], str] | None:
     """How the text of a field is normalized; None for what is no text, or a secret, which stays as it was typed."""
     if not isinstance(field, serializers.CharField) or not field.trim_whitespace:
@@ -130,10 +137,3 @@ def _mistyped(field: serializers.Field[Any, Any, Any, Any], value: object) -> bo
         return False
     types = next((types for kind, types in _TYPES.items() if isinstance(field, kind)), (object,))
     return not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types)
-
-
-def valid(body: type[StrictSerializer], request: Request, *, partial: bool = False) -> dict[str, Any]:
-    """The values of a body. Raises ValidationError."""
-    serializer = body(data=request.data, partial=partial)
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
