@@ -3,6 +3,7 @@
 What the mail server did not take is tried again.
 """
 
+from functools import partial
 from uuid import UUID
 
 from celery import shared_task
@@ -61,7 +62,7 @@ def register_openly(slug: str, email: str) -> None:
 
 @shared_task
 def forget_sign_ins() -> None:
-    """Delete expired sign-ins."""
+    """Delete expired sign-ins, sessions, and what was sent to sign in by."""
     now = timezone.now()
-    purge("sign_ins", retention.forget_over_sign_ins, now=now)
-    purge("refresh_tokens", retention.forget_over_refresh_tokens, now=now)
+    for what in retention.EXPIRING:
+        purge(what, partial(retention.forget_expired, what), now=now)

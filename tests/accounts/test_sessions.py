@@ -1,6 +1,7 @@
 """Where somebody is signed in, and that it ends at every door of REST when they say so."""
 
 import json
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -16,14 +17,13 @@ from django.utils import timezone
 
 from apps.accounts.identity import last_use, sign_in
 from apps.accounts.identity.keys import tokens
-from apps.accounts.identity.retention import forget_over_refresh_tokens, forget_over_sign_ins
+from apps.accounts.identity.retention import forget_expired
 from apps.accounts.identity.sign_in import RefreshRefused, TokenPair
-from apps.accounts.models import RefreshToken, SignIn
+from apps.accounts.models import Proof, ProofPurpose, RefreshToken, SignIn, SignInChallenge
 from apps.accounts.tasks import forget_sign_ins
 from apps.common.access import PrincipalKind
 from apps.common.db.scope import system_scope
 from apps.common.http.user_agents import UNKNOWN, device_text
-from apps.common.retention import Forget
 from tests.accounts.people import PASSWORD, Person, make_person, trail
 
 SESSIONS = "/api/v1/me/sessions"
@@ -220,35 +220,40 @@ def test_last_use_is_written_seldom(
     assert row.get().used_at == first.used_at
 
 
-def test_what_is_over_is_forgotten_with_where_it_was(person: Person, signs_in: Callable[[], TokenPair]) -> None:
-    """An address is kept no longer than the sign-in that it belongs to."""
+def test_what_has_expired_is_forgotten_with_where_it_was_used(
+    person: Person, browser: Client, signs_in: Callable[[], TokenPair]
+) -> None:
+    """An address is kept no longer than the sign-in that it belongs to, a secret no longer than it is good."""
     signs_in()
-    end = timezone.now() + timedelta(days=settings.REFRESH_TOKEN_DAYS, seconds=1)
-    with time_machine.travel(end, tick=False):
+    now = timezone.now()
+    Proof.objects.create(user=person.user, purpose=ProofPurpose.EMAIL, value=person.email, expires_at=now)
+    SignInChallenge.objects.create(user=person.user, digest=secrets.token_bytes(32), expires_at=now)
+    kept = (SignIn, RefreshToken, Proof, SignInChallenge)
+    assert all(model.objects.filter(user_id=person.id).exists() for model in kept)
+    with time_machine.travel(now + timedelta(days=settings.REFRESH_TOKEN_DAYS, hours=2), tick=False):
         forget_sign_ins()
-    assert not SignIn.objects.filter(user_id=person.id).exists()
-    assert not RefreshToken.objects.filter(user_id=person.id).exists()
+    assert not any(model.objects.filter(user_id=person.id).exists() for model in kept)
+    assert not Session.objects.filter(pk=browser.session.session_key).exists()
 
 
-def test_a_refresh_token_that_is_over_is_forgotten_before_its_sign_in(
+def test_refresh_token_that_has_expired_is_forgotten_before_its_sign_in(
     person: Person, signs_in: Callable[[], TokenPair]
 ) -> None:
     signs_in()
-    now = timezone.now()
-    RefreshToken.objects.filter(user_id=person.id).update(expires_at=now - timedelta(seconds=1))
+    RefreshToken.objects.filter(user_id=person.id).update(expires_at=timezone.now() - timedelta(hours=2))
     forget_sign_ins()
     assert SignIn.objects.filter(user_id=person.id).exists()
     assert not RefreshToken.objects.filter(user_id=person.id).exists()
 
 
-@pytest.mark.parametrize("forget", [forget_over_sign_ins, forget_over_refresh_tokens])
-def test_sign_ins_are_forgotten_a_few_at_a_time(forget: Forget, signs_in: Callable[[], TokenPair]) -> None:
-    """However many are over, no transaction is long."""
+@pytest.mark.parametrize("what", ["sign_ins", "refresh_tokens"])
+def test_sign_ins_are_forgotten_a_few_at_a_time(what: str, signs_in: Callable[[], TokenPair]) -> None:
+    """However many have expired, no transaction is long."""
     for _ in range(3):
         signs_in()
-    end = timezone.now() + timedelta(days=settings.REFRESH_TOKEN_DAYS, seconds=1)
+    end = timezone.now() + timedelta(days=settings.REFRESH_TOKEN_DAYS, hours=2)
     with system_scope():
-        assert forget(now=end, limit=2) == 2
+        assert forget_expired(what, now=end, limit=2) == 2
 
 
 def test_a_refresh_prolongs_the_sign_in(signs_in: Callable[[], TokenPair]) -> None:

@@ -1,23 +1,31 @@
-"""What sign-ins leave behind, and for how long it is kept."""
+"""What signing in leaves behind, and for how long it is kept."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
 
-from apps.accounts.models import RefreshToken, SignIn
+from django.contrib.sessions.models import Session
+from django.db.models import Model
+
+from apps.accounts.models import Proof, RefreshToken, SignIn, SignInChallenge
+
+KEPT: Final = timedelta(hours=1)
+"""After it has expired: the messages of the last hour are counted."""
+EXPIRING: Final[Mapping[str, tuple[type[Model], str]]] = {
+    "sign_ins": (SignIn, "expires_at"),
+    "refresh_tokens": (RefreshToken, "expires_at"),
+    "sign_in_challenges": (SignInChallenge, "expires_at"),
+    "proofs": (Proof, "expires_at"),
+    "sessions": (Session, "expire_date"),
+}
+"""Model, and the field that says when a row has expired. A sign-in takes along from where it was used."""
 
 
-def forget_over_sign_ins(*, now: datetime, limit: int) -> int:
-    """Delete sign-ins that are over by themselves, and with them from where they were used; how many, at most `limit`.
-
-    In the system scope.
+def forget_expired(what: str, *, now: datetime, limit: int) -> int:
+    """Delete rows of a key of EXPIRING that expired longer ago than KEPT; how many, at most `limit`. In the system
+    scope.
     """
-    over = SignIn.objects.using("system").filter(expires_at__lt=now)
-    chosen = list(over.values_list("pk", flat=True)[:limit])
-    _, deleted = SignIn.objects.using("system").filter(pk__in=chosen).delete()
-    return deleted.get(SignIn._meta.label, 0)
-
-
-def forget_over_refresh_tokens(*, now: datetime, limit: int) -> int:
-    """Delete refresh tokens that no sign-in can go on with any more; how many, at most `limit`. In the system scope."""
-    over = RefreshToken.objects.using("system").filter(expires_at__lt=now)
-    chosen = list(over.values_list("pk", flat=True)[:limit])
-    return RefreshToken.objects.using("system").filter(pk__in=chosen).delete()[0]
+    model, field = EXPIRING[what]
+    rows = model._default_manager.using("system")
+    chosen = list(rows.filter(**{f"{field}__lt": now - KEPT}).values_list("pk", flat=True)[:limit])
+    return rows.filter(pk__in=chosen).delete()[1].get(model._meta.label, 0)
