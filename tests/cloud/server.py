@@ -22,6 +22,7 @@ class Server:
     """The web server of this run, with the relay beside it."""
 
     port: int
+    web: subprocess.Popen[bytes]
     relay: subprocess.Popen[bytes]
 
     @property
@@ -47,7 +48,7 @@ def running_server(role: str = "one") -> Iterator[Server]:
     """Granian as `./dev up` starts it, or in a role of production, on a free port."""
     port = _free_port()
     web = _start("-m", "safesignal.serve", role, "--host", HOST, "--port", str(port))
-    server = Server(port, start_relay())
+    server = Server(port, web, start_relay())
     try:
         until(lambda: _is_ready(server), START_SECONDS)
         yield server

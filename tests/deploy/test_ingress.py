@@ -19,6 +19,7 @@ import pytest
 
 from contracts.validation import problems
 from safesignal.lanes import Lane, lane_of
+from tests.patience import WAIT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "localhost"
@@ -227,6 +228,17 @@ def test_ingress_passes_on_no_request_whose_body_is_not_complete(ingress: tuple[
             line.sendall(b"POST /api/v1/edge/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
         assert ask(ingress, "/api/v1/edge/events", method="POST", body=b"{}").status == 200
         assert "/api/v1/edge/half" not in ASKED
+
+
+def test_ingress_gives_up_a_body_that_does_not_come(ingress: tuple[int, ssl.SSLContext]) -> None:
+    """So that a client that sends half of one holds no connection for long."""
+    port, context = ingress
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS) as plain:
+        line = context.wrap_socket(plain, server_hostname=NAME)
+        line.sendall(b"POST /api/v1/edge/late HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        answer = line.recv(4096)
+    assert answer == b"" or b" 408 " in answer.partition(b"\r\n")[0]
+    assert "/api/v1/edge/late" not in ASKED
 
 
 def test_a_log_line_has_no_query(ingress: tuple[int, ssl.SSLContext], tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -1,5 +1,8 @@
 """A server in a role of production, with nothing in front that waits for bodies."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -7,10 +10,36 @@ import httpx
 import pytest
 
 from apps.common.http.body_limits import ANONYMOUS_BYTES
+from contracts import ROOT
+from safesignal.serve import LOWER_PRIORITY
 from tests.cloud.server import HOST, Server, running_server
 from tests.http.test_bulkheads import PATIENCE_SECONDS, connected, half_a_request
+from tests.patience import WAIT_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
+
+
+MEET = f"""
+import django
+django.setup()
+from threading import Barrier, Thread
+from django.conf import settings
+from django.db import connection
+
+threads = sum(getattr(settings, name) for name in dir(settings) if name.endswith("_THREADS"))
+barrier = Barrier(threads, timeout={WAIT_SECONDS})
+
+def work():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        barrier.wait()
+
+workers = [Thread(target=work) for _ in range(threads)]
+for worker in workers: worker.start()
+for worker in workers: worker.join()
+print("broken" if barrier.broken else "met")
+"""
+"""As many pieces of work as a process has threads, each holding a connection until all have one."""
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +67,14 @@ def test_client_that_stays_after_its_half_sent_body_was_refused_holds_up_nobody(
         assert b" 408 " in line.recv(4096)
         ready = httpx.get(f"{server.url}/health/ready", timeout=PATIENCE_SECONDS, trust_env=False)
     assert ready.status_code == HTTPStatus.OK
+
+
+def test_pages_give_way_to_alarms(server: Server) -> None:
+    with running_server("pages") as pages:
+        alarms = os.getpriority(os.PRIO_PROCESS, server.web.pid)
+        assert os.getpriority(os.PRIO_PROCESS, pages.web.pid) == alarms + LOWER_PRIORITY
+
+
+def test_every_thread_of_a_process_has_a_connection() -> None:
+    done = subprocess.run([sys.executable, "-c", MEET], cwd=ROOT.parent, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "met", done.stderr
