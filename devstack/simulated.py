@@ -178,12 +178,12 @@ class SimulatedButton:
             try:
                 async with self.connected():
                     pause = FIRST_REPEAT_SECONDS
-                    _end_if_cancelled()
+                    end_if_cancelled()
                     await asyncio.Event().wait()
             except* (aiomqtt.MqttError, OSError) as group:
                 self._show(f"no connection: {group.exceptions[0]}")
             # A task group that is cancelled while one of its tasks fails raises the failure alone.
-            _end_if_cancelled()
+            end_if_cancelled()
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  (spreads reconnects, guards nothing)
             pause = min(pause * 2, LONGEST_REPEAT_SECONDS)
 
@@ -231,7 +231,7 @@ class SimulatedButton:
             self._wake.clear()
             for press in list(self._flash.unsent):
                 await client.publish(f"ss/v1/d/{self._identity.name}/alert", self._body(press), qos=1)
-                _end_if_cancelled()
+                end_if_cancelled()
                 if press.seq not in tried:
                     pause = FIRST_REPEAT_SECONDS
                 tried.add(press.seq)
@@ -292,11 +292,11 @@ class SimulatedButton:
                 CONTRACT, name, self._flash.boot, uptime, 180_000, self._flash.seq, FIRMWARE, "mains"
             )
             await client.publish(f"ss/v1/d/{name}/health", msgspec.json.encode(report), qos=0)
-            _end_if_cancelled()
+            end_if_cancelled()
             await asyncio.sleep(HEALTH_SECONDS)
 
 
-def _end_if_cancelled() -> None:
+def end_if_cancelled() -> None:
     """asyncio.wait_for of Python 3.11, which aiomqtt uses, loses a cancellation that comes together with its result."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():

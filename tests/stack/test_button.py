@@ -13,7 +13,7 @@ import pytest
 
 from contracts.validation import problems
 from devstack import pki
-from devstack.simulated import SimulatedButton
+from devstack.simulated import SimulatedButton, end_if_cancelled
 from tests.patience import WAIT_SECONDS
 from tests.stack import brokers
 from tests.stack.school import School
@@ -76,6 +76,7 @@ async def gateway(bench: Bench, *, answers: bool) -> AsyncIterator[asyncio.Queue
                 heard.put_nowait((str(message.topic).rpartition("/")[2], message.payload))
                 if answers and message.topic.matches("+/+/+/+/alert"):
                     await stored(client, message.payload)
+                    end_if_cancelled()
 
         task = asyncio.create_task(listen())
         try:
