@@ -1,9 +1,10 @@
 """Deleting what is kept no longer: in small transactions, so that no alarm waits for it; the audit trail is told."""
 
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from django.db import connections
+from django.db.models import QuerySet
 
 from apps.common import audit
 from apps.common.db.scope import system_scope
@@ -18,6 +19,15 @@ class Forget(Protocol):
     def __call__(self, *, now: datetime, limit: int) -> int:
         """How many were deleted."""
         ...
+
+
+def delete_some(rows: QuerySet[Any], *, limit: int) -> int:
+    """Delete at most `limit` of these rows; how many of their own kind. In the database that they are read from."""
+    chosen = list(rows.values_list("pk", flat=True)[:limit])
+    if not chosen:
+        return 0
+    deleted: dict[str, int] = rows.model._default_manager.using(rows.db).filter(pk__in=chosen).delete()[1]
+    return deleted.get(rows.model._meta.label, 0)
 
 
 def purge(what: str, forget: Forget, *, now: datetime) -> int:

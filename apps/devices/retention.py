@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from apps.common.retention import delete_some
 from apps.devices.models import GatewayAssertion, GatewayEvent
 
 KEEP_EVENTS: Final = timedelta(days=90)
@@ -12,12 +13,9 @@ KEEP_EVENTS: Final = timedelta(days=90)
 def forget_old_events(*, now: datetime, limit: int) -> int:
     """Delete events that arrived longer ago than KEEP_EVENTS; how many, at most `limit`. In the system scope."""
     old = GatewayEvent.objects.filter(received_at__lt=now - KEEP_EVENTS).order_by("received_at")
-    chosen = list(old.values_list("organization_id", "event_id")[:limit])
-    return GatewayEvent.objects.filter(pk__in=chosen).delete()[0] if chosen else 0
+    return delete_some(old, limit=limit)
 
 
 def forget_used_assertions(*, now: datetime, limit: int) -> int:
     """Delete identifiers of assertions that have expired, and so open nothing any more. In the system scope."""
-    over = GatewayAssertion.objects.filter(expires_at__lt=now)
-    chosen = list(over.values_list("gateway_id", "jti")[:limit])
-    return GatewayAssertion.objects.filter(pk__in=chosen).delete()[0] if chosen else 0
+    return delete_some(GatewayAssertion.objects.filter(expires_at__lt=now), limit=limit)

@@ -8,6 +8,7 @@ from django.contrib.sessions.models import Session
 from django.db.models import Model
 
 from apps.accounts.models import Proof, RefreshToken, SignIn, SignInChallenge
+from apps.common.retention import delete_some
 
 KEPT: Final = timedelta(hours=1)
 """After it has expired: the messages of the last hour are counted."""
@@ -26,6 +27,5 @@ def forget_expired(what: str, *, now: datetime, limit: int) -> int:
     scope.
     """
     model, field = EXPIRING[what]
-    rows = model._default_manager.using("system")
-    chosen = list(rows.filter(**{f"{field}__lt": now - KEPT}).values_list("pk", flat=True)[:limit])
-    return rows.filter(pk__in=chosen).delete()[1].get(model._meta.label, 0)
+    rows = model._default_manager.using("system").filter(**{f"{field}__lt": now - KEPT})
+    return delete_some(rows, limit=limit)

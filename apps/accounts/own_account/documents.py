@@ -9,7 +9,7 @@ from apps.accounts.identity.users import address_of
 from apps.accounts.models import Membership, PushRegistration, User
 from apps.accounts.people.documents import PlacesDocument
 from apps.common.access import Grant, Pair, Principal
-from apps.common.times import rfc3339
+from apps.common.times import optional_rfc3339, rfc3339
 
 
 class PushDocument(msgspec.Struct, frozen=True):
@@ -134,7 +134,7 @@ def _membership(membership: Membership, grant: Grant, places: PlacesDocument) ->
         name=membership.name,
         title=membership.title,
         day_account=membership.trigger_only,
-        expires_at=rfc3339(membership.expires_at) if membership.expires_at else None,
+        expires_at=optional_rfc3339(membership.expires_at),
         joined_at=rfc3339(membership.created_at),
         permissions=_words(grant.permissions),
         held_at=[

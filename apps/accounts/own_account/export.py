@@ -29,7 +29,7 @@ from apps.common import audit
 from apps.common.access import Principal, require_own_account
 from apps.common.db.scope import widen_scope
 from apps.common.models import AuditEntry, AuditPersonal
-from apps.common.times import rfc3339
+from apps.common.times import optional_rfc3339, rfc3339
 
 
 class AccountPart(msgspec.Struct, frozen=True):
@@ -155,7 +155,7 @@ def _account(user: User) -> AccountPart:
         is_super_admin=user.is_super_admin,
         created_at=rfc3339(user.created_at),
         updated_at=rfc3339(user.updated_at),
-        last_login_at=rfc3339(user.last_login) if user.last_login else None,
+        last_login_at=optional_rfc3339(user.last_login),
     )
 
 
@@ -178,7 +178,7 @@ def _sign_ins(user: User) -> Iterator[SessionDocument]:
 
 def _second_factors(user: User) -> Iterator[SecondFactorPart]:
     for one in Authenticator.objects.filter(user=user).order_by("created_at", "id"):
-        used = rfc3339(one.last_used_at) if one.last_used_at else None
+        used = optional_rfc3339(one.last_used_at)
         yield SecondFactorPart(one.type, rfc3339(one.created_at), used)
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from apps.accounts.identity.users import address_of
 from apps.accounts.models import Invitation, Membership
-from apps.common.times import rfc3339
+from apps.common.times import optional_rfc3339, rfc3339
 
 
 class PlacesDocument(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ def person_document(membership: Membership, places: Mapping[UUID, PlacesDocument
         scope=membership.scope,
         places=places.get(user.id, PlacesDocument()),
         day_account=membership.trigger_only,
-        expires_at=rfc3339(membership.expires_at) if membership.expires_at else None,
+        expires_at=optional_rfc3339(membership.expires_at),
         first_name=user.first_name,
         last_name=user.last_name,
         email=address_of(user),
@@ -98,7 +98,7 @@ def invitation_document(invitation: Invitation) -> InvitationDocument:
         invited_by=invitation.invited_by,
         created_at=rfc3339(invitation.created_at),
         expires_at=rfc3339(invitation.expires_at),
-        sent_at=rfc3339(invitation.sent_at) if invitation.sent_at else None,
+        sent_at=optional_rfc3339(invitation.sent_at),
     )
 
 

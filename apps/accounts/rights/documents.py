@@ -73,5 +73,5 @@ def service_token_document(token: ServiceToken) -> ServiceTokenDocument:
         created_by=token.created_by,
         created_at=rfc3339(token.created_at),
         expires_at=rfc3339(token.expires_at),
-        used_at=rfc3339(token.used_at) if token.used_at else None,
+        used_at=optional_rfc3339(token.used_at),
     )

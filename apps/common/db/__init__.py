@@ -1,1 +1,1 @@
-"""The database as tenants share it: scopes, row-level security, partitions, ids, time limits, retention."""
+"""The database as tenants share it: scopes, row-level security, partitions, ids, time limits."""

@@ -22,6 +22,7 @@ from apps.common.access import Principal, PrincipalKind, rights_of
 from apps.common.http.endpoints import has_own_scope
 from apps.common.models import IdempotencyKey
 from apps.common.problems import API, Conflict, Invalid, Problem, problem_response
+from apps.common.retention import delete_some
 
 logger = logging.getLogger(__name__)
 
@@ -91,9 +92,7 @@ class IdempotencyMiddleware:
 
 def forget_old(*, now: datetime, limit: int) -> int:
     """Delete answers that are kept no longer; how many, at most `limit`. In the system scope."""
-    kept = IdempotencyKey.objects.using("system")
-    chosen = list(kept.filter(created_at__lt=now - KEEP).values_list("pk", flat=True)[:limit])
-    return kept.filter(pk__in=chosen).delete()[0]
+    return delete_some(IdempotencyKey.objects.using("system").filter(created_at__lt=now - KEEP), limit=limit)
 
 
 def forget(principal: Principal) -> None:

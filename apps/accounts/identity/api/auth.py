@@ -12,7 +12,7 @@ from apps.accounts.identity import sign_in
 from apps.accounts.identity.serializers import LoginSerializer, RefreshTokenSerializer, TokenPairSerializer
 from apps.common.http.addresses import address_of
 from apps.common.http.known_devices import known_device, remember_device
-from apps.common.http.serializers import StrictSerializer
+from apps.common.http.serializers import StrictSerializer, valid
 from apps.common.http.user_agents import device_of
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
 
@@ -130,6 +130,4 @@ class LogoutView(OpenView):
 
 
 def _parse(serializer_class: type[StrictSerializer], body: type[Body], request: Request) -> Body:
-    serializer = serializer_class(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return msgspec.convert(serializer.validated_data, body)
+    return msgspec.convert(valid(serializer_class, request), body)
