@@ -80,10 +80,11 @@ def run(sizes: Sizes) -> list[Figure]:
             bus_times = BusTimes(school.organization_id, messages)
             bus_times.start()
             _raise_alerts(school, messages)
-            shown = clients.report().screens
+            report = clients.report()
             bus_times.join(timeout=10)
-    _check(shown, messages)
-    return _figures(sizes, [screen[WARM_UP:] for screen in shown], bus_times.at)
+    _check(report.screens, messages)
+    figures = _figures(sizes, [screen[WARM_UP:] for screen in report.screens], bus_times.at)
+    return [*figures, Figure("connections that were lost before they were ready", report.lost, "")]
 
 
 def _figures(sizes: Sizes, shown: Sequence[Sequence[Shown]], published: Mapping[int, float]) -> list[Figure]:

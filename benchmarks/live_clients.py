@@ -52,6 +52,8 @@ class Report(msgspec.Struct, frozen=True):
     """What each screen was shown, in the order in which it came in."""
 
     screens: list[list[Shown]]
+    lost: int
+    """Connections that ended before they were ready; like every client of ours, a screen connects again."""
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -87,7 +89,7 @@ class Screen(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ready.done():
-            self.ready.set_exception(exc or ConnectionError("a screen was shut out"))
+            self.ready.set_exception(exc or ConnectionResetError("a screen lost its connection"))
 
     def shown(self) -> list[Shown]:
         """All messages so far."""
@@ -120,14 +122,21 @@ async def _watch(job: Screens) -> Report:
     server = urlsplit(job.address)
     gate = asyncio.Semaphore(AT_ONCE)
     loop = asyncio.get_running_loop()
+    lost = 0
 
     async def opened(token: str) -> Screen:
-        async with gate:
-            _, screen = await loop.create_connection(
-                lambda: Screen(job.address, token), server.hostname or "", server.port or 0
-            )
-            await asyncio.wait_for(screen.ready, CONNECT_SECONDS)
-            return screen
+        nonlocal lost
+        async with gate, asyncio.timeout(CONNECT_SECONDS):
+            while True:
+                _, screen = await loop.create_connection(
+                    lambda: Screen(job.address, token), server.hostname or "", server.port or 0
+                )
+                try:
+                    await screen.ready
+                except ConnectionResetError:
+                    lost += 1
+                else:
+                    return screen
 
     screens = await asyncio.gather(*map(opened, job.tokens))
     child.ready()
@@ -136,7 +145,7 @@ async def _watch(job: Screens) -> Report:
         await asyncio.sleep(QUIET_SECONDS / 4)
         quiet = time.time() - max(began, *(screen.last_at for screen in screens))
         if quiet > GIVE_UP_SECONDS or (quiet > QUIET_SECONDS and _complete(screens, job.messages)):
-            return Report([screen.shown() for screen in screens])
+            return Report([screen.shown() for screen in screens], lost)
 
 
 def _complete(screens: Sequence[Screen], messages: int) -> bool:

@@ -1,13 +1,16 @@
 """A whole SafeSignal for tests: on free ports, in a folder of its own, and gone without a trace afterwards."""
 
+import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -19,6 +22,8 @@ from devstack.paths import ROOT
 from devstack.ports import HOST, Ports
 
 SECONDS = 180
+TEST_PORTS: Final = range(10_000, 32_768)
+"""Up to where Linux begins with those of outgoing connections (`ip_local_port_range`)."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,17 @@ class Stack:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now; held together, so that they differ."""
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+    """Ports that nothing listens at; below those that the kernel gives to outgoing connections, so that none of them
+    takes one before the server does.
+    """
+    free: list[int] = []
+    for port in random.sample(TEST_PORTS, len(TEST_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            free.append(port)
+        if len(free) == count:
+            return free
+    raise OSError(f"Of the ports {TEST_PORTS.start} to {TEST_PORTS.stop - 1} fewer than {count} are free.")
 
 
 def not_started(home: Path, **variables: str) -> Stack:

@@ -9,7 +9,9 @@ same settings, whatever the role.
 """
 
 import argparse
+import errno
 import os
+import socket
 from collections.abc import Mapping
 from typing import Final
 
@@ -34,6 +36,17 @@ that alone.
 """
 
 
+def _is_taken(host: str, port: int) -> bool:
+    """Whether something listens there. Granian sets SO_REUSEPORT (socket(7)), so it would start all the same, and
+    every second client would be answered by another server than its own.
+    """
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        return error.errno == errno.EADDRINUSE
+    return False
+
+
 def main() -> None:
     """Serve until told to stop."""
     parser = argparse.ArgumentParser(prog="safesignal.serve", description="Start the web server in one role.")
@@ -42,6 +55,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1, help="processes")
     arguments = parser.parse_args()
+    if _is_taken(arguments.host, arguments.port):
+        parser.error(f"{arguments.host}:{arguments.port} is taken: stop what listens there, or give another --port.")
     os.nice(ROLES[arguments.role])
     Granian(
         "safesignal.asgi:application",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 from uuid import UUID
@@ -23,6 +24,8 @@ from apps.common.http.addresses import address_of_scope, source_of
 from apps.common.problems import TooManyRequests
 from apps.devices.gateways import gateway_heard
 
+logger = logging.getLogger(__name__)
+
 SUBPROTOCOL: Final = "safesignal.v1"
 FIRST_MESSAGE_SECONDS: Final = 0.5
 """A client that has not said where to resume by then is told what comes from now on; it may still say it later."""
@@ -33,6 +36,8 @@ BAD_MESSAGE: Final = 4400
 TOO_SLOW: Final = 4408
 TOO_MANY: Final = 4429
 GOING_AWAY: Final = 1012
+INTERNAL_ERROR: Final = 1011
+"""RFC 6455, section 7.4.1."""
 CODES: Final[Mapping[Ending, int]] = {
     Ending.TOKEN_ENDED: TOKEN_ENDED,
     Ending.RIGHTS_CHANGED: NO_RIGHT,
@@ -115,6 +120,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(TOO_MANY)
         except (DatabaseError, OSError):
             await self.close(GOING_AWAY)
+        except Exception:
+            logger.exception("a live connection ended")
+            await self.close(INTERNAL_ERROR)  # left open and silent, it would look like a quiet day
 
     async def _send_until_revoked(self) -> None:
         found = await callers.caller(self._credential)

@@ -1,7 +1,6 @@
 """The programs of the cloud as they run in life: web server and relay, on the engines of this run."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from contracts import ROOT
+from devstack.testing import free_ports
 from tests.patience import WAIT_SECONDS, until
 
 HOST = "127.0.0.1"
@@ -46,7 +46,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def running_server(role: str = "one") -> Iterator[Server]:
     """Granian as `./dev up` starts it, or in a role of production, on a free port."""
-    port = _free_port()
+    (port,) = free_ports(1)
     web = _start("-m", "safesignal.serve", role, "--host", HOST, "--port", str(port))
     server = Server(port, web, start_relay())
     try:
@@ -66,9 +66,3 @@ def _is_ready(server: Server) -> bool:
         return httpx.get(f"{server.url}/health/ready").status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

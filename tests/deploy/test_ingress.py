@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from contracts.validation import problems
+from devstack.testing import free_ports
 from safesignal.lanes import Lane, lane_of
 from tests.patience import WAIT_SECONDS
 
@@ -93,13 +94,6 @@ def serving(name: str) -> Iterator[int]:
         server.server_close()
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, ssl.SSLContext]]:
     """The TLS port of a running ingress, and a context that trusts it."""
@@ -109,7 +103,7 @@ def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, ssl
     folder = tmp_path_factory.mktemp("ingress")
     secrets = folder / "secrets"
     subprocess.run([ROOT / "deploy" / "make-secrets.sh", secrets, NAME], check=True, capture_output=True)
-    port, alive = free_port(), free_port()
+    port, alive = free_ports(2)
     with ExitStack() as running:
         upstreams = {name: running.enter_context(serving(name)) for name in UPSTREAMS}
         conf = (ROOT / "deploy" / "ingress" / "nginx.conf").read_text()

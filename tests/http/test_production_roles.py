@@ -75,6 +75,14 @@ def test_pages_give_way_to_alarms(server: Server) -> None:
         assert os.getpriority(os.PRIO_PROCESS, pages.web.pid) == alarms + LOWER_PRIORITY
 
 
+def test_server_refuses_a_port_that_another_one_listens_at(server: Server) -> None:
+    """Granian would share it, and answer every second client with the wrong server."""
+    command = [sys.executable, "-m", "safesignal.serve", "live", "--port", str(server.port)]
+    second = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
+    assert second.returncode != 0
+    assert f"{HOST}:{server.port} is taken" in second.stderr
+
+
 def test_every_thread_of_a_process_has_a_connection() -> None:
     done = subprocess.run([sys.executable, "-c", MEET], cwd=ROOT.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "met", done.stderr

@@ -44,15 +44,13 @@ class Listener:
 @asynccontextmanager
 async def listening(server: Server, listeners: list[tuple[Listener, str | None]]) -> AsyncIterator[None]:
     """All of them at once, each refused or ready when this is entered."""
-    tasks = [asyncio.create_task(_listen(server, listener, token)) for listener, token in listeners]
-    try:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_listen(server, listener, token)) for listener, token in listeners]
         async with asyncio.timeout(SECONDS):
             await asyncio.gather(*(listener.settled.wait() for listener, _ in listeners))
         yield
-    finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _listen(server: Server, listener: Listener, token: str | None) -> None:
@@ -64,7 +62,11 @@ async def _by_socket(server: Server, listener: Listener, headers: dict[str, str]
     first = RESUME["gateway" if listener.door == "/ws/edge" else "person"]
     protocols = [Subprotocol("safesignal.v1")]
     async with connect(
-        f"{server.socket_url}{listener.door}", subprotocols=protocols, additional_headers=headers
+        f"{server.socket_url}{listener.door}",
+        subprotocols=protocols,
+        additional_headers=headers,
+        open_timeout=SECONDS,
+        ping_timeout=SECONDS,
     ) as socket:
         try:
             await socket.send(first)

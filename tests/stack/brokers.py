@@ -11,17 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devstack.paths import ROOT
+from devstack.testing import free_ports
 from tests.edge.support.process import FAKETIME
 from tests.patience import WAIT_SECONDS
 
 GATEWAY_ID = "0198f2c4-6a10-7001-9c41-5d2e8f7a0001"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def system_clock(time: str | None) -> dict[str, str]:
@@ -34,7 +28,7 @@ def system_clock(time: str | None) -> dict[str, str]:
 @contextmanager
 def amqtt(pki: Path, folder: Path, time: str | None = None) -> Iterator[int]:
     """`python -m devstack.broker`."""
-    port = free_port()
+    (port,) = free_ports(1)
     environment = {
         **os.environ,
         **system_clock(time),
@@ -56,7 +50,7 @@ def mosquitto(pki: Path, folder: Path, time: str | None = None) -> Iterator[int]
     """Mosquitto with the configuration and the access list that are shipped in deploy/, on other paths."""
     binary = mosquitto_binary()
     assert binary is not None
-    port = free_port()
+    (port,) = free_ports(1)
     shipped = ROOT / "deploy" / "mosquitto"
     access = folder / "acl"
     access.write_text((shipped / "acl.template").read_text().replace("@GATEWAY_ID@", GATEWAY_ID))

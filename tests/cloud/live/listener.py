@@ -88,6 +88,8 @@ def listening(
         subprotocols=offered,
         additional_headers=dict(headers or {}),
         origin=Origin(origin) if origin else None,
+        open_timeout=SECONDS,
+        ping_timeout=SECONDS,
     ) as socket:
         assert socket.subprotocol == "safesignal.v1"
         yield Listener(socket, "live" if path == "/ws/alerts" else "edge_downlink")

@@ -20,6 +20,7 @@ from tests.cloud.school import Person, School, feed_seqs
 from tests.patience import WAIT_SECONDS
 
 TOO_SLOW = 4408
+INTERNAL_ERROR = 1011  # RFC 6455, 7.4.1
 SECONDS = WAIT_SECONDS
 
 
@@ -90,6 +91,24 @@ async def test_a_client_that_does_not_keep_up_is_closed(school: School, operator
     transport.open.set()
     assert types(await transport.next()) == "test.said"
     assert await transport.next() == {"type": "websocket.close", "code": TOO_SLOW}
+    task.cancel()
+
+
+async def test_connection_whose_serving_fails_is_closed(
+    school: School, operator: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left open and silent, a screen would go on saying that all is well."""
+
+    def fails(self: object, message: object) -> str:
+        raise RuntimeError("something unforeseen")
+
+    monkeypatch.setattr(session.Session, "_message", fails)
+    transport = HeldTransport()
+    task = connect(transport, operator)
+    assert (await transport.next())["type"] == "websocket.accept"
+    assert types(await transport.next()) == "ready"
+    await say(school.organization, 1)
+    assert await transport.next() == {"type": "websocket.close", "code": INTERNAL_ERROR}
     task.cancel()
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from devstack.testing import free_ports
 from tests.edge.support.authority import Authority
 from tests.patience import WAIT_SECONDS
 
@@ -22,18 +23,12 @@ pattern read ss/v1/d/%u/cmd
 """
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 class Broker:
     """A broker as a process of its own; `stop` and `start` again keep its port."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
