@@ -14,6 +14,7 @@ from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 from apps.common import valkey
+from apps.common.startup import finish_loading
 from devstack.paths import ROOT
 from devstack.ports import HOST
 from devstack.testing import free_ports
@@ -31,6 +32,7 @@ django.setup()
 def running_engines() -> Iterator[None]:
     """Both engines. When they go, nothing stays connected: the next benchmark starts them again."""
     with started_engines():
+        finish_loading()  # alerts are written here as a server writes them
         try:
             yield
         finally:

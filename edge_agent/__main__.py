@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -51,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     if lock is None:
         sys.stderr.write(f"edge_agent: another one runs in {settings.state_dir}\n")
         return 1
+    gc.freeze()  # what is loaded lives as long as the gateway: no pass over it while somebody presses
     asyncio.run(_run(settings))
     return 0
 

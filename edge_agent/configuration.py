@@ -22,6 +22,7 @@ CONFIG_PATH = "/api/v1/edge/config"
 FILE = "configuration.jws"
 TYPE = "ss-config+jwt"
 LOOK_AGAIN_SECONDS = 300.0
+_decoder = msgspec.json.Decoder(Configuration)
 
 
 class ConfigurationRefusedError(Exception):
@@ -111,7 +112,7 @@ class ConfigurationKeeper:
             whole = jwt.PyJWS().decode_complete(signed.strip(), self._settings.config_public_key, algorithms=["ES256"])
             if whole["header"].get("typ") != TYPE:
                 raise ConfigurationRefusedError("signed, but no configuration")
-            configuration = msgspec.json.decode(whole["payload"], type=Configuration)
+            configuration = _decoder.decode(whole["payload"])
         except (jwt.InvalidTokenError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ConfigurationRefusedError(str(error)) from error
         if configuration.gateway != self._settings.gateway_id:

@@ -7,7 +7,6 @@ lane has threads of its own, as many as it has database connections; a request t
 """
 
 import asyncio
-import gc
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,15 +22,13 @@ from apps.alerts.consumers import AlertsConsumer, EdgeConsumer
 from apps.alerts.live.stream import PATH as STREAM_PATH
 from apps.alerts.live.stream import Receive, Scope, Send, stream
 from apps.common.problems import CONTENT_TYPE, Problem
+from apps.common.startup import finish_loading
 from safesignal.bodies import Bodies, Gone
 from safesignal.bridge import Bridge
 from safesignal.lanes import Lane, lane_of
 from safesignal.sockets import ClosingSocket
 
 NO_SUCH_SOCKET: Final = 4404
-SWITCH_SECONDS: Final = 0.0002
-"""How long a thread keeps the interpreter while others wait for it: a 25th of Python's own, so that an alarm gets it
-soon, whatever pages compute."""
 MEMORY: Final = 64 * 1024 * 1024
 """Bytes of unfinished bodies, of gateways and of everybody else."""
 UNLIMITED: Final = sys.maxsize
@@ -86,23 +83,12 @@ async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close", "code": NO_SUCH_SOCKET})
 
 
-def _leave_out_of_collections() -> None:
-    """Have the garbage collector pass over what lives as long as the process: a full pass over all of Django stops
-    every screen's message for as long as it takes.
-    """
-    gc.collect()
-    gc.freeze()
-
-
 async def _lifespan(receive: Receive, send: Send) -> None:
-    sys.setswitchinterval(SWITCH_SECONDS)
     asyncio.get_running_loop().set_default_executor(
         ThreadPoolExecutor(settings.LIVE_THREADS, thread_name_prefix="live")
     )
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
-            _leave_out_of_collections()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
+    await receive()
+    finish_loading()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})

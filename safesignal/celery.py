@@ -6,6 +6,7 @@ from celery import Celery, Task
 from celery.signals import before_task_publish, setup_logging, worker_init, worker_ready
 
 from apps.common.observability import request_ids, tracing
+from apps.common.startup import finish_loading
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "safesignal.settings")
 REQUEST_ID = "safesignal_request_id"
@@ -47,6 +48,7 @@ def keep_logging(**_: object) -> None:
 
 
 @worker_init.connect
-def trace(**_: object) -> None:
-    """Send spans, if anywhere."""
+def start(**_: object) -> None:
+    """Before the worker has threads."""
+    finish_loading()
     tracing.start("worker")

@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
+from apps.common.startup import finish_loading
 from tests.environment import started_engines
 
 THOROUGH: Final = frozenset({"accounts", "admin", "devices", "http", "matrix", "tenancy"})
@@ -30,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """PostgreSQL, migrated, connected to as the role `app`: a superuser would pass every policy."""
+    finish_loading()
     with started_engines(), django_db_blocker.unblock():
         call_command("migrate", database="owner", verbosity=0)
         with connection.cursor() as cursor:

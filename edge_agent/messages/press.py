@@ -250,7 +250,7 @@ def _found(text: bytes) -> _Found:
         match = _FIELDS[field.name].search(text)
         if match is not None:
             try:
-                setattr(found, field.name, msgspec.json.decode(match[1], type=field.type))
+                setattr(found, field.name, msgspec.json.decode(match[1], type=field.type))  # noqa: TID251 -- plain types
             except _UNREADABLE:
                 continue
     return found

@@ -27,6 +27,15 @@ CLOSED_AT_MOST = 5000
 """How many closed alerts are read at start: those that a press which comes late could still belong to."""
 
 
+class _Since(msgspec.Struct):
+    since: datetime
+
+
+_alert_decoder = msgspec.json.Decoder(Alert)
+_cursor_decoder = msgspec.json.Decoder(Cursor)
+_since_decoder = msgspec.json.Decoder(_Since)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What the store remembers at start. `greatest` is the last event id ever given out."""
@@ -144,29 +153,24 @@ def _load(connection: sqlite3.Connection) -> Kept:
 
 def _cursor(facts: dict[str, str]) -> Cursor:
     if "downlink" in facts:
-        return msgspec.json.decode(facts["downlink"], type=Cursor)
+        return _cursor_decoder.decode(facts["downlink"])
     return Cursor(int(facts["cursor"])) if "cursor" in facts else Cursor()
 
 
 def _alerts(connection: sqlite3.Connection) -> list[Alert]:
     """Those that are open, and the latest of those that closed."""
-    decoder = msgspec.json.Decoder(Alert)
     still_open = connection.execute("SELECT body FROM alerts WHERE closed_at IS NULL")
     closed = connection.execute(
         "SELECT body FROM alerts WHERE closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT ?", (CLOSED_AT_MOST,)
     )
-    return [decoder.decode(body) for rows in (still_open, closed) for (body,) in rows]
+    return [_alert_decoder.decode(body) for rows in (still_open, closed) for (body,) in rows]
 
 
 def _troubles(connection: sqlite3.Connection) -> list[standing.Kept]:
     return [
-        standing.Kept(device or None, word, msgspec.json.decode(body, type=_Since).since)
+        standing.Kept(device or None, word, _since_decoder.decode(body).since)
         for device, word, body in connection.execute("SELECT device, trouble, body FROM troubles")
     ]
-
-
-class _Since(msgspec.Struct):
-    since: datetime
 
 
 def _waiting(connection: sqlite3.Connection) -> frozenset[str]:

@@ -22,6 +22,8 @@ CLOCK_MOVED = timedelta(seconds=ASSERTION_SECONDS / 2)
 RENEW_AT = 0.8
 """Part of a token's life after which the next one is asked for."""
 
+_decoder = msgspec.json.Decoder(Token)
+
 
 class CredentialsRefusedError(Exception):
     """The cloud does not take this gateway's key: asking again soon cannot help."""
@@ -62,7 +64,7 @@ class Credentials:
             raise CredentialsRefusedError(f"the token endpoint answered {answer.status_code}")
         answer.raise_for_status()
         try:
-            return msgspec.json.decode(answer.content, type=Token)
+            return _decoder.decode(answer.content)
         except msgspec.MsgspecError as error:
             raise httpx.DecodingError(f"no token in the answer: {error}") from error
 

@@ -15,6 +15,7 @@ from edge_agent.uplink.credentials import Credentials, CredentialsRefusedError
 EVENTS_PATH = "/api/v1/edge/events"
 EVENTS_AT_ONCE = 500
 _ABOUT_THE_BODY = frozenset({400, 413, 422})
+_decoder = msgspec.json.Decoder(Answer)
 
 
 class UnavailableError(Exception):
@@ -98,7 +99,7 @@ class Sender:
 
 def _read(body: bytes, count: int) -> Answer:
     try:
-        answer = msgspec.json.decode(body, type=Answer)
+        answer = _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnavailableError(f"the cloud's answer cannot be read: {error}") from error
     if len(answer.results) != count:

@@ -10,6 +10,7 @@ from apps.common.audit import chain
 from apps.common.feed.relay import Relay
 from apps.common.observability import tracing
 from apps.common.operations import sweeps
+from apps.common.startup import finish_loading
 
 
 class Command(BaseCommand):
@@ -28,6 +29,7 @@ class Command(BaseCommand):
         stopped: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: stopped.append(received))
+        finish_loading()
         tracing.start("relay")
         sealing = Thread(target=chain.keep_sealing, args=(lambda: bool(stopped),), name="sealing")
         sealing.start()

@@ -1,0 +1,53 @@
+"""Run as a program: several threads read each kind of message of the cloud for the first time at the same moment, after
+a start like that of a server. It dies of it where a type was not prepared.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
+from threading import Barrier, Thread
+from typing import Any, Final
+
+import msgspec
+
+THREADS: Final = 8
+SHORTEST: Final = 1e-6
+"""Seconds for which a thread keeps the interpreter, so that each interrupts the others."""
+
+
+def main() -> None:
+    """Start, then read."""
+    import_module("safesignal.asgi")
+    import_module("apps.common.startup").finish_loading()
+    sys.setswitchinterval(SHORTEST)
+    types = [type_ for type_ in _below(msgspec.Struct) if type_.__module__.startswith("apps.")]
+    for type_ in types:
+        _read_at_once(type_)
+    sys.stdout.write(f"{len(types)} types\n")
+
+
+def _below(type_: type[Any]) -> Iterator[type[Any]]:
+    for below in type_.__subclasses__():
+        yield below
+        yield from _below(below)
+
+
+def _read_at_once(type_: type[Any]) -> None:
+    barrier = Barrier(THREADS)
+
+    def read() -> None:
+        barrier.wait()
+        for body in (b"[1,2,3]", b'{"type":1,"id":2}'):
+            with suppress(msgspec.ValidationError):
+                msgspec.json.decode(body, type=type_)
+
+    threads = [Thread(target=read) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

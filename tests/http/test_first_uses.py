@@ -1,0 +1,23 @@
+"""A server that has just started, and is asked by many at once."""
+
+import subprocess
+import sys
+
+import pytest
+
+from contracts import ROOT
+from tests.patience import WAIT_SECONDS
+
+
+@pytest.mark.usefixtures("database")
+def test_server_survives_first_messages_that_are_read_at_the_same_moment() -> None:
+    """A library prepared each type at its first use, and not for two threads at once: the process died."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.first_uses"],
+        cwd=ROOT.parent,
+        capture_output=True,
+        text=True,
+        timeout=2 * WAIT_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.endswith(" types\n")) == (0, True), (done.returncode, done.stderr)
