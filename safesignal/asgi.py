@@ -25,6 +25,7 @@ from apps.common.problems import CONTENT_TYPE, Problem
 from apps.common.startup import finish_loading
 from safesignal.bodies import Bodies, Gone
 from safesignal.bridge import Bridge
+from safesignal.collection import collect_in_quiet_moments
 from safesignal.lanes import Lane, lane_of
 from safesignal.sockets import ClosingSocket
 
@@ -89,6 +90,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     )
     await receive()
     finish_loading()
+    collection = asyncio.create_task(collect_in_quiet_moments())
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    collection.cancel()
     await send({"type": "lifespan.shutdown.complete"})

@@ -102,6 +102,7 @@ class Hub:
         self._joining = asyncio.Lock()
         self._pubsub: PubSub | None = None
         self._checked_at = 0.0
+        self._handed_on_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._clients: set[Client] = set()
         self._epoch: UUID | None = None
@@ -146,6 +147,11 @@ class Hub:
     def is_current(self) -> bool:
         """Whether the heads were compared with the database lately: else nobody may be told that all is well."""
         return time.monotonic() - self._checked_at < 3 * CHECK_SECONDS
+
+    @property
+    def quiet_seconds(self) -> float:
+        """For how long no message was handed on."""
+        return time.monotonic() - self._handed_on_at
 
     async def _subscribe(self, organizations: list[UUID]) -> None:
         if self._pubsub is not None:
@@ -241,8 +247,8 @@ class Hub:
         for client in channel.clients:
             client.offer(Restart(channel.organization_id, head))
 
-    @staticmethod
-    def _hand_on(channel: _Channel, message: FeedMessage) -> None:
+    def _hand_on(self, channel: _Channel, message: FeedMessage) -> None:
+        self._handed_on_at = time.monotonic()
         is_public = message.envelope.audience in PUBLIC
         channel.head = Head(message.seq, message.seq if is_public else channel.head.public_seq)
         with tracing.span("hub", parent=message.envelope.traceparent, clients=len(channel.clients)):
