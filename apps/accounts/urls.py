@@ -29,7 +29,7 @@ from apps.accounts.people.api.day_accounts import DayAccountsView, DayAccountVie
 from apps.accounts.people.api.invitations import InvitationsView, InvitationView, ResendInvitationView
 from apps.accounts.people.api.people import PeopleView, PersonOrganizationsView, PersonOrganizationView, PersonView
 from apps.accounts.people.api.registration import AcceptInvitationView, RegisterView
-from apps.accounts.people.api.transfer import ExportPeopleView, ImportPeopleView
+from apps.accounts.people.api.tables import export_table, import_table
 from apps.accounts.rights.api import service_tokens
 from apps.accounts.rights.api.platform import EndVisitView, PermissionsView, RolePermissionsView, VisitsView
 from apps.accounts.single_sign_on.api.flow import AppCodeView, CallbackView, SignInPlacesView, StartView
@@ -40,6 +40,7 @@ from apps.accounts.single_sign_on.api.providers import (
     IdentityProviderView,
 )
 from apps.common.concurrency import bounded_transfer
+from apps.common.csv.endpoints import table_paths
 from apps.common.http.endpoints import own_scope, public_endpoint
 
 
@@ -68,8 +69,12 @@ urlpatterns = [
     path("auth/oidc/<uuid:provider_id>/callback", public_endpoint(CallbackView.as_view()), name="auth-oidc-callback"),
     path("auth/refresh", public_endpoint(RefreshView.as_view()), name="auth-refresh"),
     path("auth/logout", public_endpoint(LogoutView.as_view()), name="auth-logout"),
-    path("organizations/<uuid:organization_id>/imports/people", bounded_transfer(ImportPeopleView.as_view())),
-    path("organizations/<uuid:organization_id>/exports/people", bounded_transfer(ExportPeopleView.as_view())),
+    *table_paths(
+        "people",
+        importer=import_table,
+        exporter=export_table,
+        description="All lines or none. Who is not known is invited, who is known gets the role of their lines.",
+    ),
     path("auth/register", public_endpoint(RegisterView.as_view())),
     path("auth/invitations/accept", AcceptInvitationView.as_view()),
     path("auth/password/forgot", public_endpoint(ForgotPasswordView.as_view())),

@@ -1,22 +1,28 @@
-"""What the endpoints of imports and exports share: text/csv in, text/csv out, and counts of what an import did."""
+"""The two endpoints of a table: import it (text/csv in, counts of what was done out) and export it (text/csv out)."""
 
 from collections.abc import Iterable, Mapping
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
+from uuid import UUID
 
 import msgspec
 from django.http import FileResponse
+from django.urls import URLPattern, path
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
+from apps.common.access import Principal
+from apps.common.concurrency import bounded_transfer
+from apps.common.http.api import principal_of, renderers_for
 from apps.common.problems import CONTENT_TYPE, Invalid, ProblemSerializer
 
 MEDIA_TYPE: Final = "text/csv"
-DRY_RUN: Final = OpenApiParameter(
+_DRY_RUN: Final = OpenApiParameter(
     "dry_run",
     OpenApiTypes.BOOL,
     description="`true`: check every line and tell what would be done; nothing is changed.",
@@ -47,15 +53,13 @@ class TabSeparatedParser(CsvParser):
     media_type = "text/tab-separated-values"
 
 
-PARSERS: Final = (CsvParser, ExcelCsvParser, TabSeparatedParser)
-"""`parser_classes` of an import."""
-EXCEL: Final = OpenApiParameter(
+_EXCEL: Final = OpenApiParameter(
     "excel",
     OpenApiTypes.BOOL,
     description="`true`: begin with a byte order mark, by which Excel knows that the file is UTF-8.",
 )
-BYTE_ORDER_MARK: Final = "\ufeff"
-IN_MEMORY: Final = 1 << 20
+_BYTE_ORDER_MARK: Final = "\ufeff"
+_IN_MEMORY: Final = 1 << 20
 """Bytes of a table that wait in memory to be sent; a longer one waits in a temporary file."""
 
 
@@ -84,8 +88,8 @@ def _refusals(described: Mapping[int, str]) -> dict[Any, Any]:
 
 
 _NOT_HERE: Final = {401: "`not_authenticated`", 403: "`forbidden`", 404: "`not_found`"}
-EXPORT_ANSWERS: Final = {(200, MEDIA_TYPE): OpenApiTypes.STR, **_refusals(_NOT_HERE)}
-IMPORT_ANSWERS: Final = {
+_EXPORT_RESPONSES: Final = {(200, MEDIA_TYPE): OpenApiTypes.STR, **_refusals(_NOT_HERE)}
+_IMPORT_RESPONSES: Final = {
     200: ImportedSerializer,
     **_refusals(
         _NOT_HERE
@@ -95,17 +99,63 @@ IMPORT_ANSWERS: Final = {
         }
     ),
 }
-"""For `@extend_schema`."""
 
 
-def body_of(request: Request) -> bytes:
-    """The table that was sent; empty where there is none."""
-    return request.data if isinstance(request.data, bytes) else b""
+class Importer(Protocol):
+    """The service that imports a table. Raises CsvRefused, NotFound, Forbidden, Conflict."""
+
+    def __call__(self, *, actor: Principal, organization_id: UUID, body: bytes, dry_run: bool) -> Imported:
+        """Import all lines or none."""
 
 
-def is_dry_run(request: Request) -> bool:
-    """What `?dry_run=` says. Raises Invalid for anything but true and false."""
-    return _switch(request, DRY_RUN.name)
+class Exporter(Protocol):
+    """The service that exports a table. Raises NotFound, Forbidden before its first line."""
+
+    def __call__(self, *, principal: Principal, organization_id: UUID) -> Iterable[str]:
+        """Return the text of the table, which an import takes."""
+
+
+def table_paths(name: str, *, importer: Importer, exporter: Exporter, description: str) -> list[URLPattern]:
+    """`organizations/{id}/imports/{name}` and `.../exports/{name}`; the description says what an import does."""
+
+    class ImportView(APIView):
+        parser_classes = (CsvParser, ExcelCsvParser, TabSeparatedParser)
+
+        @extend_schema(
+            operation_id=f"import{name.title()}",
+            summary=f"Import {name} from a table",
+            description=description,
+            tags=[name],
+            parameters=[_DRY_RUN],
+            request={MEDIA_TYPE: OpenApiTypes.STR},
+            responses=_IMPORT_RESPONSES,
+        )
+        def post(self, request: Request, organization_id: UUID) -> Response:
+            """Import."""
+            dry_run = _switch(request, _DRY_RUN.name)
+            body = request.data if isinstance(request.data, bytes) else b""
+            result = importer(actor=principal_of(request), organization_id=organization_id, body=body, dry_run=dry_run)
+            return Response({"dry_run": dry_run, **msgspec.structs.asdict(result)})
+
+    class ExportView(APIView):
+        renderer_classes = renderers_for(MEDIA_TYPE)
+
+        @extend_schema(
+            operation_id=f"export{name.title()}",
+            summary=f"Export all {name} as a table",
+            description="In the form that an import takes.",
+            tags=[name],
+            parameters=[_EXCEL],
+            responses=_EXPORT_RESPONSES,
+        )
+        def get(self, request: Request, organization_id: UUID) -> FileResponse:
+            """Export."""
+            return _exported(request, name, exporter(principal=principal_of(request), organization_id=organization_id))
+
+    return [
+        path(f"organizations/<uuid:organization_id>/imports/{name}", bounded_transfer(ImportView.as_view())),
+        path(f"organizations/<uuid:organization_id>/exports/{name}", bounded_transfer(ExportView.as_view())),
+    ]
 
 
 def _switch(request: Request, name: str) -> bool:
@@ -115,20 +165,15 @@ def _switch(request: Request, name: str) -> bool:
     return named == "true"
 
 
-def imported(result: Imported, *, dry_run: bool) -> Response:
-    """The answer of an import."""
-    return Response({"dry_run": dry_run, **msgspec.structs.asdict(result)})
-
-
-def exported(request: Request, name: str, lines: Iterable[str]) -> FileResponse:
+def _exported(request: Request, name: str, lines: Iterable[str]) -> FileResponse:
     """Return a table as an attachment. It is written completely before the response starts.
 
     So an export that fails is an error, not a shorter file, and a slow client holds no transaction.
 
     Raises Invalid for a value of `?excel=` that is neither true nor false.
     """
-    mark = BYTE_ORDER_MARK if _switch(request, EXCEL.name) else ""
-    file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # the response closes it
+    mark = _BYTE_ORDER_MARK if _switch(request, _EXCEL.name) else ""
+    file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # the response closes it
     file.write(mark.encode())
     file.writelines(line.encode() for line in lines)
     file.seek(0)

@@ -2,16 +2,20 @@
 
 from django.urls import path
 
-from apps.common.concurrency import bounded_transfer
-from apps.devices.api import oauth, transfer, troubles, views
+from apps.common.csv.endpoints import table_paths
+from apps.devices.api import oauth, troubles, views
+from apps.devices.device_import import import_devices
+from apps.devices.device_table import exported_devices
 
 urlpatterns = [
     path("oauth/token", oauth.token),
-    path(
-        "organizations/<uuid:organization_id>/imports/devices", bounded_transfer(transfer.ImportDevicesView.as_view())
-    ),
-    path(
-        "organizations/<uuid:organization_id>/exports/devices", bounded_transfer(transfer.ExportDevicesView.as_view())
+    *table_paths(
+        "devices",
+        importer=import_devices,
+        exporter=exported_devices,
+        description=(
+            "All lines or none. A device that is not known is registered, one that is gets the values of its line."
+        ),
     ),
     path("troubles", troubles.TroubleListView.as_view()),
     path("edge/config", views.EdgeConfigurationView.as_view()),

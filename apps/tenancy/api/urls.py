@@ -2,8 +2,10 @@
 
 from django.urls import path
 
-from apps.common.concurrency import bounded_transfer
-from apps.tenancy.api import organizations, places, transfer
+from apps.common.csv.endpoints import table_paths
+from apps.tenancy.api import organizations, places
+from apps.tenancy.place_import import import_places
+from apps.tenancy.place_table import exported_places
 
 urlpatterns = [
     path("organizations", organizations.OrganizationsView.as_view()),
@@ -13,8 +15,14 @@ urlpatterns = [
     path("organizations/<uuid:organization_id>/undelete", organizations.UndeleteView.as_view()),
     path("organizations/<uuid:organization_id>/settings", organizations.SettingsView.as_view()),
     path("organizations/<uuid:organization_id>/tree", organizations.TreeView.as_view()),
-    path("organizations/<uuid:organization_id>/imports/places", bounded_transfer(transfer.ImportPlacesView.as_view())),
-    path("organizations/<uuid:organization_id>/exports/places", bounded_transfer(transfer.ExportPlacesView.as_view())),
+    *table_paths(
+        "places",
+        importer=import_places,
+        exporter=exported_places,
+        description=(
+            "All lines or none. A place that is not there is made, one that is there gets the values of its line."
+        ),
+    ),
     path("organizations/<uuid:parent_id>/sites", places.SitesView.as_view()),
     path("sites/<uuid:place_id>", places.SiteView.as_view()),
     path("sites/<uuid:parent_id>/buildings", places.BuildingsView.as_view()),
