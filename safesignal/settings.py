@@ -185,6 +185,7 @@ CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "apps.alerts.tasks.keep_partitions", "schedule": 3600.0},
     "drills": {"task": "apps.alerts.tasks.end_drills", "schedule": 30.0},
     "audit heads": {"task": "apps.common.tasks.store_audit_heads", "schedule": 3600.0},
+    "drill arms": {"task": "apps.alerts.tasks.purge_drill_arms", "schedule": 3600.0},
     "heartbeat": {"task": "apps.common.tasks.beat", "schedule": 30.0},
     "feed": {"task": "apps.common.tasks.purge_feed", "schedule": 3600.0},
     "gateway records": {"task": "apps.devices.tasks.purge_gateway_records", "schedule": 3600.0},

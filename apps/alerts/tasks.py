@@ -9,6 +9,7 @@ from django.utils import timezone
 from apps.alerts import drills
 from apps.common.db import partitions
 from apps.common.db.partitions import PartitionedTable
+from apps.common.retention import purge
 
 HOT_MONTHS: Final = 24
 """Alerts stay queryable for two years; what is older is detached into the schema `retired`, never dropped."""
@@ -28,6 +29,12 @@ def keep_partitions(today: str | None = None) -> None:
     day = date.fromisoformat(today) if today else timezone.now().date()
     for table in TABLES:
         partitions.keep(table, today=day)
+
+
+@shared_task
+def purge_drill_arms() -> None:
+    """Delete the arms of drills of other days."""
+    purge("drill_arms", drills.forget_old_arms, now=timezone.now())
 
 
 @shared_task

@@ -7,12 +7,15 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from apps.alerts import drills
+from apps.alerts.models import DrillArm
+from apps.alerts.tasks import purge_drill_arms
 from apps.common import feed, retention
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.devices.models import GatewayAssertion, GatewayEvent
 from apps.devices.tasks import purge_gateway_records
-from tests.cloud.school import School, raise_alert, raised, send
+from tests.cloud.school import School, arm, raise_alert, raised, send
 
 
 def owner(statement: str, *params: object) -> None:
@@ -91,6 +94,16 @@ def test_an_event_of_a_gateway_is_known_as_a_repeat_for_90_days(school: School) 
     with tenant_scope([school.organization]):
         assert [str(event.event_id) for event in GatewayEvent.objects.all()] == [young["event_id"]]
     assert [result.result for result in send(school, young, old).results] == ["repeat", "repeat"]
+
+
+def test_arm_of_a_drill_is_deleted_when_no_press_can_meet_it(school: School) -> None:
+    now = timezone.now()
+    for age in (drills.LOOKED_BACK + drills.ARMED_FOR, drills.LOOKED_BACK, timedelta()):
+        arm(school, at=now - age)
+    purge_drill_arms()
+    with tenant_scope([school.organization]):
+        kept = [one.armed_at for one in DrillArm.objects.order_by("armed_at")]
+    assert kept == [now - drills.LOOKED_BACK, now]
 
 
 def test_an_assertion_that_expired_is_forgotten(school: School) -> None:
