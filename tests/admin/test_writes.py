@@ -4,9 +4,11 @@ from http import HTTPStatus
 from uuid import UUID
 
 import pytest
-from django.test import Client
+from django.contrib import admin as django_admin
+from django.test import Client, RequestFactory
 
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role, SiteGrant, User
+from apps.accounts.rights.grants import person_principal
 from apps.alerts.models import Alert
 from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry, FeedEvent
@@ -91,6 +93,18 @@ def test_a_form_holds_to_the_limits_of_the_api(school: School, admin: Client) ->
     answer = admin.post("/admin/tenancy/floor/add/", floor)
     assert answer.context["adminform"].form.errors["floor_number"]
     assert site_of(school).timezone == "UTC"
+
+
+def test_form_writes_nothing_while_it_validates(school: School) -> None:
+    request = RequestFactory().post("/")
+    person = make_person(Role.ADMIN, school.organization)
+    with tenant_scope([school.organization]):
+        request.principal = person_principal(person.id)  # type: ignore[attr-defined]
+        site = Site.objects.get(id=school.site)
+        page = django_admin.site.get_model_admin(Site)
+        form = page.get_form(request, site, change=True)(site_form(name="North campus"), instance=site)
+        assert form.is_valid() and form.changed_data
+    assert site_of(school).name != "North campus"
 
 
 def test_a_refusal_of_the_service_is_shown_at_its_field_and_nothing_typed_is_lost(

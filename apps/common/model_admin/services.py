@@ -1,4 +1,4 @@
-"""What the admin writes: a form hands what was typed to a service, whose refusal is shown at the form.
+"""What the admin writes: a form validates, then a service saves, and what it refuses is shown as an error of the form.
 
 The admin itself writes nothing, so that every entry point leaves the same rows, audit entry and feed event. A form
 remembers what its reader saw (`seen`): what somebody else changed meanwhile is not overwritten.
@@ -48,13 +48,22 @@ def attempt(request: HttpRequest, write: Callable[[], T]) -> T | Problem:
         return problem
 
 
+class _Refused(Exception):
+    """A service refused to save a form. The transaction of the page is rolled back."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
 class ServiceForm(_ModelForm):
-    """A form whose result is what a service made of it; at a refusal nothing that was typed is lost."""
+    """A form that a service saves; at a refusal nothing that was typed is lost."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
     body: ClassVar[type[BaseSerializer[Any]] | None] = None
     """What the API reads the same values with: its limits are this form's."""
-    apply: ClassVar[Callable[["ServiceForm"], models.Model | Problem]]
+    refusal: ClassVar[Problem | None] = None
+    """Why the service did not save what was typed, when the same is shown again."""
 
     @property
     def typed(self) -> dict[str, Any]:
@@ -73,22 +82,13 @@ class ServiceForm(_ModelForm):
                 cleaned |= {name: value for name, value in checked.validated_data.items() if isinstance(value, str)}
             else:
                 self._complain(dict(checked.errors))
+        if self.refusal is not None:
+            errors = self.refusal.extra.get("errors")
+            self._complain(errors if isinstance(errors, Mapping) and errors else {"": [_words(self.refusal)]})
         return cleaned
 
     def _post_clean(self) -> None:
-        if self.errors or not (self.instance._state.adding or self.typed):
-            return
-        result = type(self).apply(self)
-        if isinstance(result, Problem):
-            errors = result.extra.get("errors")
-            self._complain(errors if isinstance(errors, Mapping) and errors else {"": [_words(result)]})
-        else:
-            self.instance = result
-
-    def save(self, commit: bool = True) -> Any:
-        """What the service returned: it is saved."""
-        self.save_m2m = lambda: None  # type: ignore[method-assign]
-        return self.instance
+        """Leave the row as it is: the service validates it."""
 
     def _complain(self, errors: Mapping[str, Any]) -> None:
         for field, complaints in errors.items():
@@ -199,17 +199,10 @@ class ServiceAdmin(ScopedAdmin):
         return [*self.readonly_fields, self.parent] if obj is not None and self.parent else [*self.readonly_fields]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """A form that ends in the service."""
-        principal = caller(request)
-
-        def apply(form: ServiceForm) -> models.Model | Problem:
-            seen = form.cleaned_data.get("seen") or None
-            if change:
-                return attempt(request, lambda: self.update(principal, obj, form.typed, seen))
-            return attempt(request, lambda: self.create(principal, form.typed))
-
+        """A form that the service saves."""
         base = self.form if issubclass(self.form, ServiceForm) else type("Form", (ServiceForm, self.form), {})
-        kwargs["form"] = type("Form", (base,), {"apply": apply, "body": self.body, **self.form_context(request, obj)})
+        known = {"body": self.body, "refusal": getattr(request, "refusal", None)}
+        kwargs["form"] = type("Form", (base,), known | self.form_context(request, obj))
         form = super().get_form(request, obj, change, **kwargs)
         if obj is not None and self.has_change_permission(request, obj):
             form.base_fields["seen"].initial = self.seen(obj)
@@ -258,8 +251,20 @@ class ServiceAdmin(ScopedAdmin):
         answer: HttpResponse = super().add_view(request, form_url, extra_context)
         return answer
 
+    def save_form(self, request: HttpRequest, form: Any, change: Any) -> Any:
+        """Call the service; a form in which nothing was changed saves nothing."""
+        principal = caller(request)
+        try:
+            if not change:
+                return self.create(principal, form.typed)
+            if form.typed:
+                return self.update(principal, form.instance, form.typed, form.cleaned_data.get("seen") or None)
+        except Problem as problem:
+            raise _Refused(problem) from problem
+        return form.instance
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
-        """The form's service has saved it."""
+        """The service has saved it."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
         """There is nothing related that a form here edits."""
@@ -334,7 +339,7 @@ class ServiceAdmin(ScopedAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
-        """With the acts that the caller may do to this row."""
+        """With the acts that the caller may do to this row; once more, with the reason, when the service refused."""
         offered: list[Act] = []
         if object_id and self.acts:
             row = self.get_object(request, object_id)
@@ -345,7 +350,12 @@ class ServiceAdmin(ScopedAdmin):
                 if act.applies(row) and self.lookup(here.filter(self.where(caller(request), *act.right)), object_id)
             ]
         context = {"acts": offered, "removal": self.removal, **(extra_context or {})}
-        return super().changeform_view(request, object_id, form_url, context)
+        try:
+            return super().changeform_view(request, object_id, form_url, context)
+        except _Refused as refused:
+            report_refusal(request, refused.problem)
+            request.refusal = refused.problem  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, context)
 
     def _ask(self, request: HttpRequest, act: Act, rows: Sequence[Any]) -> HttpResponse:
         """A page that names the rows, and asks."""
