@@ -6,13 +6,6 @@
 
 #define IDENTIFY_SECONDS 10
 
-#define VERSION_1 {.name = "v", .kind = SS_VERSION, .required = true, .min = 1, .max = 1}
-#define REQUIRED_TEXT(type, member, key, rule) \
-    {.name = (key), .kind = SS_TEXT, .required = true, SS_AT(type, member), .grammar = (rule)}
-#define NUMBER(type, member, key, must, flag, least, most)                                                       \
-    {.name = (key), .kind = SS_NUMBER, .required = (must), .bit = (flag), SS_AT(type, member), .min = (least), \
-     .max = (most)}
-
 /* A command with its arguments not read yet, since they may stand before the command's name. */
 struct envelope {
     struct ss_cmd cmd;
@@ -23,11 +16,11 @@ struct envelope {
 enum { HAS_ARGS = 1 };
 
 static const struct ss_field envelope_fields[] = {
-    VERSION_1,
-    REQUIRED_TEXT(struct envelope, cmd.id, "id", ss_is_uuid),
-    REQUIRED_TEXT(struct envelope, cmd.device, "device", ss_is_device_id),
-    REQUIRED_TEXT(struct envelope, cmd.cmd, "cmd", ss_is_word),
-    REQUIRED_TEXT(struct envelope, cmd.expires_at, "expires_at", ss_is_time),
+    SS_VERSION_1,
+    SS_REQUIRED_TEXT("id", struct envelope, cmd.id, ss_is_uuid),
+    SS_REQUIRED_TEXT("device", struct envelope, cmd.device, ss_is_device_id),
+    SS_REQUIRED_TEXT("cmd", struct envelope, cmd.cmd, ss_is_word),
+    SS_REQUIRED_TEXT("expires_at", struct envelope, cmd.expires_at, ss_is_time),
     {.name = "args", .kind = SS_OBJECT, .bit = HAS_ARGS, SS_AT(struct envelope, args)},
 };
 
@@ -40,20 +33,20 @@ static const struct ss_shape envelope_shape = {
 };
 
 static const struct ss_field identify_fields[] = {
-    NUMBER(struct ss_cmd, args.identify.seconds, "seconds", false, 0, 1, 60),
+    SS_OPTIONAL_NUMBER("seconds", struct ss_cmd, args.identify.seconds, 0, 1, 60),
 };
 
 static const struct ss_field configure_fields[] = {
-    NUMBER(struct ss_cmd, args.configure.version, "version", true, 0, 1, SS_U32),
-    NUMBER(struct ss_cmd, args.configure.health_s, "health_s", true, 0, 30, 3600),
+    SS_REQUIRED_NUMBER("version", struct ss_cmd, args.configure.version, 1, UINT32_MAX),
+    SS_REQUIRED_NUMBER("health_s", struct ss_cmd, args.configure.health_s, 30, 3600),
 };
 
 static const struct ss_field ota_fields[] = {
-    REQUIRED_TEXT(struct ss_cmd, args.ota.version, "version", ss_is_version),
-    REQUIRED_TEXT(struct ss_cmd, args.ota.url, "url", ss_is_https_url),
-    NUMBER(struct ss_cmd, args.ota.size, "size", true, 0, 1, 16777216),
-    REQUIRED_TEXT(struct ss_cmd, args.ota.sha256, "sha256", ss_is_sha256),
-    REQUIRED_TEXT(struct ss_cmd, args.ota.signature, "signature", ss_is_signature),
+    SS_REQUIRED_TEXT("version", struct ss_cmd, args.ota.version, ss_is_version),
+    SS_REQUIRED_TEXT("url", struct ss_cmd, args.ota.url, ss_is_https_url),
+    SS_REQUIRED_NUMBER("size", struct ss_cmd, args.ota.size, 1, 16777216),
+    SS_REQUIRED_TEXT("sha256", struct ss_cmd, args.ota.sha256, ss_is_sha256),
+    SS_REQUIRED_TEXT("signature", struct ss_cmd, args.ota.signature, ss_is_signature),
 };
 
 #define ARGS_SHAPE(table) {.fields = (table), .count = SS_COUNT(table), .has_offset = SS_NO_HAS}
@@ -105,14 +98,14 @@ enum ss_status ss_cmd_decode(struct ss_cmd *cmd, const void *body, size_t length
 static const char *const outcome_words[] = {"done", "refused", "failed", "expired", NULL};
 
 static const struct ss_field result_fields[] = {
-    VERSION_1,
-    REQUIRED_TEXT(struct ss_cmd_result, id, "id", ss_is_uuid),
-    REQUIRED_TEXT(struct ss_cmd_result, device, "device", ss_is_device_id),
-    REQUIRED_TEXT(struct ss_cmd_result, cmd, "cmd", ss_is_word),
+    SS_VERSION_1,
+    SS_REQUIRED_TEXT("id", struct ss_cmd_result, id, ss_is_uuid),
+    SS_REQUIRED_TEXT("device", struct ss_cmd_result, device, ss_is_device_id),
+    SS_REQUIRED_TEXT("cmd", struct ss_cmd_result, cmd, ss_is_word),
     {.name = "result", .kind = SS_CHOICE, .required = true, SS_AT(struct ss_cmd_result, result), .words = outcome_words},
-    {.name = "reason", .kind = SS_TEXT, SS_AT(struct ss_cmd_result, reason), .grammar = ss_is_word},
-    NUMBER(struct ss_cmd_result, boot, "boot", false, SS_RESULT_BOOT, 0, SS_U32),
-    NUMBER(struct ss_cmd_result, uptime_ms, "uptime_ms", false, SS_RESULT_UPTIME, 0, SS_MS),
+    SS_OPTIONAL_TEXT("reason", struct ss_cmd_result, reason, ss_is_word),
+    SS_OPTIONAL_NUMBER("boot", struct ss_cmd_result, boot, SS_RESULT_BOOT, 0, UINT32_MAX),
+    SS_OPTIONAL_NUMBER("uptime_ms", struct ss_cmd_result, uptime_ms, SS_RESULT_UPTIME, 0, SS_MS_MAX),
 };
 
 static const struct ss_shape result_shape = {

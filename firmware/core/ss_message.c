@@ -4,15 +4,6 @@
 
 #include "ss_shape.h"
 
-#define VERSION_1 {.name = "v", .kind = SS_VERSION, .required = true, .min = 1, .max = 1}
-#define TEXT(type, member, rule) {.name = #member, .kind = SS_TEXT, SS_AT(type, member), .grammar = (rule)}
-#define REQUIRED_TEXT(type, member, rule) \
-    {.name = #member, .kind = SS_TEXT, .required = true, SS_AT(type, member), .grammar = (rule)}
-#define NUMBER(type, member, flag, least, most) \
-    {.name = #member, .kind = SS_NUMBER, .bit = (flag), SS_AT(type, member), .min = (least), .max = (most)}
-#define REQUIRED_NUMBER(type, member, least, most) \
-    {.name = #member, .kind = SS_NUMBER, .required = true, SS_AT(type, member), .min = (least), .max = (most)}
-
 /* `at` and `clock` come together or not at all. */
 static enum ss_status check_clock(const char *at, const char *clock)
 {
@@ -22,19 +13,19 @@ static enum ss_status check_clock(const char *at, const char *clock)
 /* --- press -------------------------------------------------------------------------------------------------------- */
 
 static const struct ss_field press_fields[] = {
-    VERSION_1,
-    REQUIRED_TEXT(struct ss_press, device, ss_is_device_id),
-    REQUIRED_TEXT(struct ss_press, inst, ss_is_inst),
-    REQUIRED_NUMBER(struct ss_press, seq, 1, SS_U32),
-    REQUIRED_NUMBER(struct ss_press, boot, 0, SS_U32),
-    REQUIRED_NUMBER(struct ss_press, uptime_ms, 0, SS_MS),
+    SS_VERSION_1,
+    SS_REQUIRED_TEXT("device", struct ss_press, device, ss_is_device_id),
+    SS_REQUIRED_TEXT("inst", struct ss_press, inst, ss_is_inst),
+    SS_REQUIRED_NUMBER("seq", struct ss_press, seq, 1, UINT32_MAX),
+    SS_REQUIRED_NUMBER("boot", struct ss_press, boot, 0, UINT32_MAX),
+    SS_REQUIRED_NUMBER("uptime_ms", struct ss_press, uptime_ms, 0, SS_MS_MAX),
     {.name = "age_ms", .kind = SS_NUMBER, .required = true, .nullable = true, .bit = SS_PRESS_AGE,
-     SS_AT(struct ss_press, age_ms), .min = 0, .max = SS_MS},
-    REQUIRED_TEXT(struct ss_press, pattern, ss_is_word),
-    NUMBER(struct ss_press, key, SS_PRESS_KEY, 1, 8),
-    TEXT(struct ss_press, at, ss_is_time),
-    TEXT(struct ss_press, clock, ss_is_word),
-    NUMBER(struct ss_press, batt_mv, SS_PRESS_BATT, 0, 20000),
+     SS_AT(struct ss_press, age_ms), .min = 0, .max = SS_MS_MAX},
+    SS_REQUIRED_TEXT("pattern", struct ss_press, pattern, ss_is_word),
+    SS_OPTIONAL_NUMBER("key", struct ss_press, key, SS_PRESS_KEY, 1, 8),
+    SS_OPTIONAL_TEXT("at", struct ss_press, at, ss_is_time),
+    SS_OPTIONAL_TEXT("clock", struct ss_press, clock, ss_is_word),
+    SS_OPTIONAL_NUMBER("batt_mv", struct ss_press, batt_mv, SS_PRESS_BATT, 0, 20000),
 };
 
 static const struct ss_shape press_shape = {
@@ -53,11 +44,11 @@ enum ss_status ss_press_encode(const struct ss_press *press, char *out, size_t c
 }
 
 static const struct ss_field press_core_fields[] = {
-    VERSION_1,
-    REQUIRED_TEXT(struct ss_press, device, ss_is_device_id),
-    REQUIRED_TEXT(struct ss_press, inst, ss_is_inst),
-    REQUIRED_NUMBER(struct ss_press, seq, 1, SS_U32),
-    REQUIRED_TEXT(struct ss_press, pattern, ss_is_word),
+    SS_VERSION_1,
+    SS_REQUIRED_TEXT("device", struct ss_press, device, ss_is_device_id),
+    SS_REQUIRED_TEXT("inst", struct ss_press, inst, ss_is_inst),
+    SS_REQUIRED_NUMBER("seq", struct ss_press, seq, 1, UINT32_MAX),
+    SS_REQUIRED_TEXT("pattern", struct ss_press, pattern, ss_is_word),
 };
 
 static const struct ss_shape press_core_shape = {
@@ -84,18 +75,18 @@ enum ss_status ss_press_decode(struct ss_press *press, const void *body, size_t 
 static const char *const power_words[] = {"mains", "battery", NULL};
 
 static const struct ss_field health_fields[] = {
-    VERSION_1,
-    REQUIRED_TEXT(struct ss_health, device, ss_is_device_id),
-    REQUIRED_NUMBER(struct ss_health, boot, 0, SS_U32),
-    REQUIRED_NUMBER(struct ss_health, uptime_ms, 0, SS_MS),
-    REQUIRED_NUMBER(struct ss_health, free_heap, 0, SS_U32),
-    REQUIRED_NUMBER(struct ss_health, presses, 0, SS_U32),
-    REQUIRED_TEXT(struct ss_health, fw, ss_is_version),
-    NUMBER(struct ss_health, rssi, SS_HEALTH_RSSI, -127, 0),
-    NUMBER(struct ss_health, batt_mv, SS_HEALTH_BATT, 0, 20000),
+    SS_VERSION_1,
+    SS_REQUIRED_TEXT("device", struct ss_health, device, ss_is_device_id),
+    SS_REQUIRED_NUMBER("boot", struct ss_health, boot, 0, UINT32_MAX),
+    SS_REQUIRED_NUMBER("uptime_ms", struct ss_health, uptime_ms, 0, SS_MS_MAX),
+    SS_REQUIRED_NUMBER("free_heap", struct ss_health, free_heap, 0, UINT32_MAX),
+    SS_REQUIRED_NUMBER("presses", struct ss_health, presses, 0, UINT32_MAX),
+    SS_REQUIRED_TEXT("fw", struct ss_health, fw, ss_is_version),
+    SS_OPTIONAL_NUMBER("rssi", struct ss_health, rssi, SS_HEALTH_RSSI, -127, 0),
+    SS_OPTIONAL_NUMBER("batt_mv", struct ss_health, batt_mv, SS_HEALTH_BATT, 0, 20000),
     {.name = "power", .kind = SS_CHOICE, .bit = SS_HEALTH_POWER, SS_AT(struct ss_health, power), .words = power_words},
-    TEXT(struct ss_health, at, ss_is_time),
-    TEXT(struct ss_health, clock, ss_is_word),
+    SS_OPTIONAL_TEXT("at", struct ss_health, at, ss_is_time),
+    SS_OPTIONAL_TEXT("clock", struct ss_health, clock, ss_is_word),
 };
 
 static const struct ss_shape health_shape = {
@@ -143,10 +134,10 @@ enum ss_status ss_state_decode(enum ss_state *state, const void *body, size_t le
 static const char *const ack_words[] = {"stored", "seen", NULL};
 
 static const struct ss_field ack_fields[] = {
-    VERSION_1,
-    REQUIRED_TEXT(struct ss_ack, device, ss_is_device_id),
-    REQUIRED_TEXT(struct ss_ack, inst, ss_is_inst),
-    REQUIRED_NUMBER(struct ss_ack, seq, 1, SS_U32),
+    SS_VERSION_1,
+    SS_REQUIRED_TEXT("device", struct ss_ack, device, ss_is_device_id),
+    SS_REQUIRED_TEXT("inst", struct ss_ack, inst, ss_is_inst),
+    SS_REQUIRED_NUMBER("seq", struct ss_ack, seq, 1, UINT32_MAX),
     {.name = "state", .kind = SS_CHOICE, .required = true, SS_AT(struct ss_ack, state), .words = ack_words},
 };
 

@@ -54,10 +54,21 @@ enum ss_status ss_shape_read(const struct ss_shape *shape, void *message, const 
 /* Reads one object in the middle of a body; clears nothing. */
 enum ss_status ss_shape_read_object(const struct ss_shape *shape, void *message, struct ss_json *reader);
 
-/* Helpers for tables. */
 #define SS_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* 2^53 - 1: the largest integer that every JSON parser represents exactly. */
+#define SS_MS_MAX 9007199254740991LL
+
+/* Rows of a field table: `key` is the name in JSON, `type` and `member` the place of the value in the struct. */
 #define SS_AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define SS_U32 4294967295LL
-#define SS_MS 9007199254740991LL /* 2^53 - 1: every reader of JSON holds it exactly */
+#define SS_VERSION_1 {.name = "v", .kind = SS_VERSION, .required = true, .min = 1, .max = 1}
+#define SS_REQUIRED_TEXT(key, type, member, rule) \
+    {.name = (key), .kind = SS_TEXT, .required = true, SS_AT(type, member), .grammar = (rule)}
+#define SS_OPTIONAL_TEXT(key, type, member, rule) \
+    {.name = (key), .kind = SS_TEXT, SS_AT(type, member), .grammar = (rule)}
+#define SS_REQUIRED_NUMBER(key, type, member, least, most) \
+    {.name = (key), .kind = SS_NUMBER, .required = true, SS_AT(type, member), .min = (least), .max = (most)}
+#define SS_OPTIONAL_NUMBER(key, type, member, flag, least, most) \
+    {.name = (key), .kind = SS_NUMBER, .bit = (flag), SS_AT(type, member), .min = (least), .max = (most)}
 
 #endif
