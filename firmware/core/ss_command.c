@@ -1,4 +1,4 @@
-/* Commands and their results. */
+/* Encodes and decodes commands and their results. */
 #include <string.h>
 
 #include "ss_message.h"
@@ -6,7 +6,7 @@
 
 #define IDENTIFY_SECONDS 10
 
-/* A command with its arguments not read yet, since they may stand before the command's name. */
+/* A command whose arguments are read later, because they may come before its name. */
 struct envelope {
     struct ss_cmd cmd;
     struct ss_json args;
@@ -29,7 +29,7 @@ static const struct ss_shape envelope_shape = {
     .count = SS_COUNT(envelope_fields),
     .size = sizeof(struct envelope),
     .has_offset = offsetof(struct envelope, has),
-    .max_bytes = SS_CMD_MAX,
+    .max_bytes = SS_CMD_BODY_MAX,
 };
 
 static const struct ss_field identify_fields[] = {
@@ -42,7 +42,7 @@ static const struct ss_field configure_fields[] = {
 };
 
 static const struct ss_field ota_fields[] = {
-    SS_REQUIRED_TEXT("version", struct ss_cmd, args.ota.version, ss_is_version),
+    SS_REQUIRED_TEXT("version", struct ss_cmd, args.ota.version, ss_is_firmware_version),
     SS_REQUIRED_TEXT("url", struct ss_cmd, args.ota.url, ss_is_https_url),
     SS_REQUIRED_NUMBER("size", struct ss_cmd, args.ota.size, 1, 16777216),
     SS_REQUIRED_TEXT("sha256", struct ss_cmd, args.ota.sha256, ss_is_sha256),
@@ -118,7 +118,7 @@ static const struct ss_shape result_shape = {
 
 static enum ss_status check_reason(const struct ss_cmd_result *result)
 {
-    const bool needed = result->result == SS_REFUSED || result->result == SS_FAILED;
+    const bool needed = result->result == SS_OUTCOME_REFUSED || result->result == SS_OUTCOME_FAILED;
     return needed && result->reason[0] == '\0' ? SS_MISSING : SS_OK;
 }
 

@@ -63,7 +63,7 @@ bool ss_is_word(const char *text, size_t length)
     return true;
 }
 
-bool ss_is_version(const char *text, size_t length)
+bool ss_is_firmware_version(const char *text, size_t length)
 {
     if (length == 0 || length > 32 || (!is_digit(text[0]) && !is_letter(text[0]))) {
         return false;

@@ -25,18 +25,18 @@ static bool take(struct ss_json *reader, uint8_t c)
     return true;
 }
 
-static bool take_word(struct ss_json *reader, const char *word)
+static bool take_literal(struct ss_json *reader, const char *literal)
 {
-    const size_t length = strlen(word);
+    const size_t length = strlen(literal);
     skip_space(reader);
-    if ((size_t)(reader->end - reader->at) < length || memcmp(reader->at, word, length) != 0) {
+    if ((size_t)(reader->end - reader->at) < length || memcmp(reader->at, literal, length) != 0) {
         return false;
     }
     reader->at += length;
     return true;
 }
 
-/* Something else than what was asked for: a wrong type when a value can begin so, else no JSON at all. */
+/* The status for an unexpected value: a wrong type if a JSON value can start like this, otherwise not JSON. */
 static enum ss_status other_value(struct ss_json *reader)
 {
     skip_space(reader);
@@ -85,7 +85,7 @@ enum ss_status ss_json_next_key(struct ss_json *reader, bool first, bool *more, 
 
 bool ss_json_null(struct ss_json *reader)
 {
-    return take_word(reader, "null");
+    return take_literal(reader, "null");
 }
 
 /* --- strings ---------------------------------------------------------------------------------------------------- */
@@ -96,7 +96,7 @@ struct sink {
     size_t length;
 };
 
-static void put(struct sink *sink, uint8_t byte)
+static void put_byte(struct sink *sink, uint8_t byte)
 {
     if (sink->length < sink->capacity) {
         sink->out[sink->length] = (char)byte;
@@ -107,19 +107,19 @@ static void put(struct sink *sink, uint8_t byte)
 static void put_code_point(struct sink *sink, uint32_t code)
 {
     if (code < 0x80) {
-        put(sink, (uint8_t)code);
+        put_byte(sink, (uint8_t)code);
     } else if (code < 0x800) {
-        put(sink, (uint8_t)(0xC0 | code >> 6));
-        put(sink, (uint8_t)(0x80 | (code & 0x3F)));
+        put_byte(sink, (uint8_t)(0xC0 | code >> 6));
+        put_byte(sink, (uint8_t)(0x80 | (code & 0x3F)));
     } else if (code < 0x10000) {
-        put(sink, (uint8_t)(0xE0 | code >> 12));
-        put(sink, (uint8_t)(0x80 | (code >> 6 & 0x3F)));
-        put(sink, (uint8_t)(0x80 | (code & 0x3F)));
+        put_byte(sink, (uint8_t)(0xE0 | code >> 12));
+        put_byte(sink, (uint8_t)(0x80 | (code >> 6 & 0x3F)));
+        put_byte(sink, (uint8_t)(0x80 | (code & 0x3F)));
     } else {
-        put(sink, (uint8_t)(0xF0 | code >> 18));
-        put(sink, (uint8_t)(0x80 | (code >> 12 & 0x3F)));
-        put(sink, (uint8_t)(0x80 | (code >> 6 & 0x3F)));
-        put(sink, (uint8_t)(0x80 | (code & 0x3F)));
+        put_byte(sink, (uint8_t)(0xF0 | code >> 18));
+        put_byte(sink, (uint8_t)(0x80 | (code >> 12 & 0x3F)));
+        put_byte(sink, (uint8_t)(0x80 | (code >> 6 & 0x3F)));
+        put_byte(sink, (uint8_t)(0x80 | (code & 0x3F)));
     }
 }
 
@@ -146,7 +146,7 @@ static bool take_hex4(struct ss_json *reader, uint32_t *out)
     return true;
 }
 
-/* After `\u`: one code point, of two escapes when it is a surrogate pair. */
+/* Reads what follows `\u`: one code point, written as two escapes if it is a surrogate pair. */
 static bool take_unicode_escape(struct ss_json *reader, struct sink *sink)
 {
     uint32_t code;
@@ -187,11 +187,11 @@ static bool take_escape(struct ss_json *reader, struct sink *sink)
     if (found == NULL) {
         return false;
     }
-    put(sink, (uint8_t)meanings[found - escapes]);
+    put_byte(sink, (uint8_t)meanings[found - escapes]);
     return true;
 }
 
-/* One character of two to four bytes, as RFC 3629 allows them: no overlong form, no surrogate, at most U+10FFFF. */
+/* Reads a character of two to four bytes (RFC 3629): no overlong form, no surrogate, at most U+10FFFF. */
 static bool take_utf8(struct ss_json *reader, struct sink *sink)
 {
     const uint8_t lead = *reader->at;
@@ -221,7 +221,7 @@ static bool take_utf8(struct ss_json *reader, struct sink *sink)
         }
     }
     for (int i = 0; i <= more; i++) {
-        put(sink, *reader->at++);
+        put_byte(sink, *reader->at++);
     }
     return true;
 }
@@ -249,7 +249,7 @@ enum ss_status ss_json_text(struct ss_json *reader, char *out, size_t capacity, 
         } else if (c < 0x20) {
             good = false;
         } else {
-            put(&sink, c);
+            put_byte(&sink, c);
             reader->at++;
         }
         if (!good) {
@@ -261,24 +261,24 @@ enum ss_status ss_json_text(struct ss_json *reader, char *out, size_t capacity, 
 
 /* --- numbers ---------------------------------------------------------------------------------------------------- */
 
-static bool is_digit(const struct ss_json *reader)
+static bool at_digit(const struct ss_json *reader)
 {
     return reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9';
 }
 
 static bool skip_digits(struct ss_json *reader)
 {
-    if (!is_digit(reader)) {
+    if (!at_digit(reader)) {
         return false;
     }
-    while (is_digit(reader)) {
+    while (at_digit(reader)) {
         reader->at++;
     }
     return true;
 }
 
-/* The grammar of RFC 8259 section 6. `*whole_end` is where the whole part ends. */
-static bool skip_number(struct ss_json *reader, const uint8_t **whole_end)
+/* Follows the grammar of RFC 8259 section 6. `*integer_end` is the end of the integer part. */
+static bool skip_number(struct ss_json *reader, const uint8_t **integer_end)
 {
     if (reader->at < reader->end && *reader->at == '-') {
         reader->at++;
@@ -288,7 +288,7 @@ static bool skip_number(struct ss_json *reader, const uint8_t **whole_end)
     } else if (!skip_digits(reader)) {
         return false;
     }
-    *whole_end = reader->at;
+    *integer_end = reader->at;
     if (reader->at < reader->end && *reader->at == '.') {
         reader->at++;
         if (!skip_digits(reader)) {
@@ -309,20 +309,20 @@ enum ss_status ss_json_integer(struct ss_json *reader, int64_t *out)
 {
     skip_space(reader);
     const uint8_t *digit = reader->at;
-    if (digit == reader->end || (*digit != '-' && !is_digit(reader))) {
+    if (digit == reader->end || (*digit != '-' && !at_digit(reader))) {
         return other_value(reader);
     }
-    const uint8_t *whole_end;
-    if (!skip_number(reader, &whole_end)) {
+    const uint8_t *integer_end;
+    if (!skip_number(reader, &integer_end)) {
         return SS_NOT_JSON;
     }
-    if (whole_end != reader->at) {
+    if (integer_end != reader->at) {
         return SS_WRONG_TYPE;
     }
     const bool negative = *digit == '-';
     digit += negative ? 1 : 0;
     int64_t value = 0;
-    for (; digit < whole_end; digit++) {
+    for (; digit < integer_end; digit++) {
         const int64_t next = *digit - '0';
         if (value > (INT64_MAX - next) / 10) {
             return SS_OUT_OF_RANGE;
@@ -333,20 +333,20 @@ enum ss_status ss_json_integer(struct ss_json *reader, int64_t *out)
     return SS_OK;
 }
 
-/* --- anything --------------------------------------------------------------------------------------------------- */
+/* --- any value -------------------------------------------------------------------------------------------------- */
 
 static enum ss_status skip_plain(struct ss_json *reader)
 {
     size_t length;
-    const uint8_t *whole_end;
+    const uint8_t *integer_end;
 
     if (next_is(reader, '"')) {
         return ss_json_text(reader, NULL, 0, &length);
     }
-    if (take_word(reader, "true") || take_word(reader, "false") || take_word(reader, "null")) {
+    if (take_literal(reader, "true") || take_literal(reader, "false") || take_literal(reader, "null")) {
         return SS_OK;
     }
-    return skip_number(reader, &whole_end) ? SS_OK : SS_NOT_JSON;
+    return skip_number(reader, &integer_end) ? SS_OK : SS_NOT_JSON;
 }
 
 static enum ss_status skip_key(struct ss_json *reader)

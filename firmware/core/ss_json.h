@@ -1,6 +1,6 @@
 /*
- * A reader of JSON (RFC 8259) for bodies of a few hundred bytes. It walks over the caller's bytes once, keeps nothing,
- * and never reads past their end. Whatever is wrong ends the reading; nothing is guessed.
+ * A pull parser for JSON (RFC 8259) bodies of a few hundred bytes. It reads the caller's buffer in place, allocates
+ * nothing, and never reads past the end. The first error ends the parsing.
  */
 #ifndef SS_JSON_H
 #define SS_JSON_H
@@ -11,7 +11,7 @@
 
 #include "ss_status.h"
 
-/* Objects and lists inside one another, in what is skipped. */
+/* Maximum nesting of objects and arrays in a value that is skipped. */
 #define SS_JSON_DEPTH 16
 
 struct ss_json {
@@ -21,31 +21,31 @@ struct ss_json {
 
 void ss_json_begin(struct ss_json *reader, const void *body, size_t length);
 
-/* SS_NOT_JSON when anything but white space follows. */
+/* Returns SS_NOT_JSON when anything but whitespace follows. */
 enum ss_status ss_json_end(struct ss_json *reader);
 
-/* Steps into an object; SS_WRONG_TYPE when there is something else. */
+/* Enters an object. Returns SS_WRONG_TYPE for any other value. */
 enum ss_status ss_json_enter_object(struct ss_json *reader);
 
 /*
- * The next key of the object, or `*more` false at its end. `first` tells the object's first call from the others.
- * The key's length is given whole, and its text cut to the capacity.
+ * Reads the next key of the object, or sets `*more` to false at its end. `first` is true for the first key only.
+ * `*length` is the full length of the key, of which at most `capacity` bytes are written.
  */
 enum ss_status ss_json_next_key(struct ss_json *reader, bool first, bool *more, char *key, size_t capacity, size_t *length);
 
 /*
- * A string, decoded to UTF-8, not terminated. `*length` is its whole length, also when that is over the capacity; then
- * only the beginning is written. It may hold NUL: the length tells.
+ * Reads a string as UTF-8, not terminated; it may contain NUL. `*length` is its full length, of which at most
+ * `capacity` bytes are written.
  */
 enum ss_status ss_json_text(struct ss_json *reader, char *out, size_t capacity, size_t *length);
 
-/* A whole number written without fraction or exponent; SS_OUT_OF_RANGE beyond 64 bits. */
+/* Reads an integer without fraction or exponent. Returns SS_OUT_OF_RANGE if it does not fit into 64 bits. */
 enum ss_status ss_json_integer(struct ss_json *reader, int64_t *out);
 
-/* Steps over `null` when that is next. */
+/* Skips `null` if it is next, and returns whether it was. */
 bool ss_json_null(struct ss_json *reader);
 
-/* Steps over any value, which must be well-formed all the same. */
+/* Skips any value and checks that it is well-formed. */
 enum ss_status ss_json_skip(struct ss_json *reader);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "ss_shape.h"
 
-/* `at` and `clock` come together or not at all. */
+/* `at` and `clock` are both present or both absent. */
 static enum ss_status check_clock(const char *at, const char *clock)
 {
     return (at[0] == '\0') == (clock[0] == '\0') ? SS_OK : SS_MISSING;
@@ -81,7 +81,7 @@ static const struct ss_field health_fields[] = {
     SS_REQUIRED_NUMBER("uptime_ms", struct ss_health, uptime_ms, 0, SS_MS_MAX),
     SS_REQUIRED_NUMBER("free_heap", struct ss_health, free_heap, 0, UINT32_MAX),
     SS_REQUIRED_NUMBER("presses", struct ss_health, presses, 0, UINT32_MAX),
-    SS_REQUIRED_TEXT("fw", struct ss_health, fw, ss_is_version),
+    SS_REQUIRED_TEXT("fw", struct ss_health, fw, ss_is_firmware_version),
     SS_OPTIONAL_NUMBER("rssi", struct ss_health, rssi, SS_HEALTH_RSSI, -127, 0),
     SS_OPTIONAL_NUMBER("batt_mv", struct ss_health, batt_mv, SS_HEALTH_BATT, 0, 20000),
     {.name = "power", .kind = SS_CHOICE, .bit = SS_HEALTH_POWER, SS_AT(struct ss_health, power), .words = power_words},

@@ -2,8 +2,11 @@
 
 #include <string.h>
 
-/* Keys of the contract are shorter; a longer one is an unknown field. */
+/* All keys of the contract are shorter; a longer key is an unknown field. */
 #define KEY_MAX 24
+
+/* All words of the contract's choices are shorter; a longer word matches none. */
+#define WORD_MAX 24
 
 static void *member(void *message, const struct ss_field *field)
 {
@@ -26,7 +29,7 @@ static void set_has(const struct ss_shape *shape, void *message, uint32_t has)
     }
 }
 
-/* --- the limits, for both directions ------------------------------------------------------------------------------ */
+/* --- limits, for both directions ---------------------------------------------------------------------------------- */
 
 static enum ss_status check_number(const struct ss_field *field, int64_t value)
 {
@@ -43,10 +46,10 @@ static enum ss_status check_text(const struct ss_field *field, const char *text,
 struct writer {
     char *out;
     size_t capacity;
-    size_t length; /* beyond the capacity when it did not fit */
+    size_t length; /* capacity + 1 once something did not fit */
 };
 
-static void put(struct writer *writer, const char *text, size_t length)
+static void put_bytes(struct writer *writer, const char *text, size_t length)
 {
     if (writer->length <= writer->capacity && length <= writer->capacity - writer->length) {
         memcpy(writer->out + writer->length, text, length);
@@ -58,10 +61,10 @@ static void put(struct writer *writer, const char *text, size_t length)
 
 static void put_text(struct writer *writer, const char *text)
 {
-    put(writer, text, strlen(text));
+    put_bytes(writer, text, strlen(text));
 }
 
-/* The small C libraries of microcontrollers print no 64-bit numbers. */
+/* Not snprintf: small C libraries may not format 64-bit integers. */
 static void put_number(struct writer *writer, int64_t value)
 {
     char digits[20];
@@ -74,14 +77,14 @@ static void put_number(struct writer *writer, int64_t value)
     if (value < 0) {
         put_text(writer, "-");
     }
-    put(writer, digits + from, sizeof digits - from);
+    put_bytes(writer, digits + from, sizeof digits - from);
 }
 
-/* No grammar of a text that is written allows a character that JSON escapes. */
+/* Needs no escaping: no grammar allows a character that JSON would escape. */
 static void put_quoted(struct writer *writer, const char *text, size_t length)
 {
     put_text(writer, "\"");
-    put(writer, text, length);
+    put_bytes(writer, text, length);
     put_text(writer, "\"");
 }
 
@@ -209,7 +212,7 @@ static enum ss_status read_number(const struct ss_field *field, void *message, s
 
 static enum ss_status read_choice(const struct ss_field *field, void *message, struct ss_json *reader)
 {
-    char word[KEY_MAX];
+    char word[WORD_MAX];
     size_t length;
     const enum ss_status status = ss_json_text(reader, word, sizeof word, &length);
 

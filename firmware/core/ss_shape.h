@@ -1,6 +1,6 @@
 /*
- * A message is a table of its fields. The same table writes a struct as JSON, reads it back, and holds the limits of
- * the contract, so that what is refused on the way in is refused on the way out.
+ * A message is described by a table of its fields. The same table encodes a struct as JSON, decodes it, and has the
+ * limits of the contract, so that encoder and decoder refuse the same values.
  */
 #ifndef SS_SHAPE_H
 #define SS_SHAPE_H
@@ -14,19 +14,19 @@
 #include "ss_status.h"
 
 enum ss_kind {
-    SS_VERSION, /* the number `max`, stored nowhere */
-    SS_TEXT,    /* char[size], terminated; an optional one that is empty is absent */
-    SS_NUMBER,  /* int64_t, whatever its limits, so that what is out of them can be seen */
-    SS_CHOICE,  /* int: an index of `words` */
-    SS_OBJECT   /* struct ss_json: where a nested object begins; read only */
+    SS_VERSION, /* the number `max`; not stored in the struct */
+    SS_TEXT,    /* char[size], terminated; empty means absent if the field is optional */
+    SS_NUMBER,  /* always int64_t, so that a value out of range can be detected */
+    SS_CHOICE,  /* int: an index into `words` */
+    SS_OBJECT   /* struct ss_json: the start of a nested object; decoding only */
 };
 
 struct ss_field {
     const char *name;
     enum ss_kind kind;
     bool required;
-    bool nullable; /* required, and `null` when its bit is not set */
-    uint32_t bit;  /* in `has`, for numbers, choices and objects that may be absent or null */
+    bool nullable; /* written as `null` if its bit is not set */
+    uint32_t bit;  /* in `has`, for a number, choice or object that may be absent or null */
     size_t offset;
     size_t size;
     int64_t min;
@@ -37,21 +37,21 @@ struct ss_field {
 
 struct ss_shape {
     const struct ss_field *fields;
-    size_t count;      /* 32 at most */
+    size_t count;      /* at most 32 */
     size_t size;       /* of the struct */
-    size_t has_offset; /* of its uint32_t `has`; SS_NO_HAS when it has none */
+    size_t has_offset; /* of its uint32_t `has`, or SS_NO_HAS */
     size_t max_bytes;  /* of the body */
 };
 
 #define SS_NO_HAS SIZE_MAX
 
-/* `*length` is 0 unless all went well. Nothing beyond `capacity` is touched; the body is not terminated. */
+/* Sets `*length` to 0 on error. Writes nothing beyond `capacity`; the body is not terminated. */
 enum ss_status ss_shape_write(const struct ss_shape *shape, const void *message, char *out, size_t capacity, size_t *length);
 
-/* Reads a whole body. `message` is cleared first; after a refusal it holds what was read up to there. */
+/* Reads a whole body. Clears `message` first; on error it contains the fields read so far. */
 enum ss_status ss_shape_read(const struct ss_shape *shape, void *message, const void *body, size_t length);
 
-/* Reads one object in the middle of a body; clears nothing. */
+/* Reads one object inside a body. Does not clear `message`. */
 enum ss_status ss_shape_read_object(const struct ss_shape *shape, void *message, struct ss_json *reader);
 
 #define SS_COUNT(array) (sizeof(array) / sizeof((array)[0]))

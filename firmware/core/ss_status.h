@@ -1,4 +1,4 @@
-/* What can come of reading or writing a message: one list makes the names and their texts. */
+/* Results of encoding and decoding a message. One list generates the enum and its texts. */
 #ifndef SS_STATUS_H
 #define SS_STATUS_H
 
@@ -21,7 +21,7 @@ enum ss_status {
 #undef SS_STATUS_NAME
 };
 
-/* Never NULL. */
+/* Never returns NULL. */
 const char *ss_status_text(enum ss_status status);
 
 #endif

@@ -2,7 +2,7 @@
  * Runs the message core on a PC, for tests. Reads requests from standard input until its end and answers each:
  *
  *   request   <message> <length>\n<body>
- *   answer    <status> <length>\n<body written again from what was read; empty when refused or not written by a button>
+ *   answer    <status> <length>\n<the decoded message encoded again; empty on error, or if a button does not send it>
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +86,7 @@ static const char *status_name(enum ss_status status)
 
 static int serve_one(const char *name, size_t length)
 {
-    /* Of exactly that size, so that the address sanitizer sees a read beyond the body. */
+    /* Allocate the exact size, so that the address sanitizer detects a read beyond the body. */
     char *body = malloc(length > 0 ? length : 1);
     if (body == NULL || fread(body, 1, length, stdin) != length) {
         free(body);
