@@ -136,6 +136,15 @@ def test_unknown_fields_are_stepped_over_but_must_be_json(extra: bytes, status: 
     assert core().judge("ack", ack.raw.rstrip()[:-1] + b"," + extra + b"}").status == status
 
 
+@pytest.mark.parametrize("field", [b'"seq":7', b'"s\\u0065q":7', b'"pattern":"\\u0073hort"', b'"pattern":"triple"'])
+def test_last_of_two_equal_keys_counts_as_in_python(field: bytes) -> None:
+    (press,) = [example for example in examples("press", "valid") if example.name == "usual"]
+    body = press.raw.rstrip()[:-1] + b"," + field + b"}"
+    written = json.loads(core().judge("press", body).body)
+    assert written == known_fields(Example("press", "repeated", body))
+    assert written != known_fields(press)
+
+
 def test_arguments_may_stand_before_the_command() -> None:
     (cmd,) = [example for example in examples("cmd", "valid") if example.name == "ota"]
     turned = dict(reversed(json.loads(cmd.raw).items()))
