@@ -169,6 +169,7 @@ for _alias, _variable in (("system", "DATABASE_SYSTEM_URL"), ("owner", "DATABASE
     if env.str(_variable, ""):
         DATABASES[_alias] = _database(_variable, _alias, pooled=False)
         DATABASES[_alias]["CONN_MAX_AGE"] = None
+DATABASE_ROUTERS = ["apps.common.db.router.MigrationRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Valkey: live bus, cache, queue ----------------------------------------------------------------------------------

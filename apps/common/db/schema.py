@@ -71,7 +71,10 @@ def append_only(table: str) -> RunSQL:
 
 
 def owned_by_system(signature: str) -> RunSQL:
-    """Hand a SECURITY DEFINER function to `system`, callable by `app`: for what is asked before a tenant is known."""
+    """Hand a SECURITY DEFINER function to `system`, callable by `app`: for what is asked before a tenant is known.
+
+    Only for migrations from before `sql/`: the file of a function says owner and grants itself.
+    """
     return RunSQL(
         f"""
         GRANT CREATE ON SCHEMA public TO safesignal_system;
