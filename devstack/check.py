@@ -42,6 +42,7 @@ def checks(
         ("format", tool("ruff", "format", "--check", ".")),
         ("lint", tool("ruff", "check", ".")),
         ("layers", tool("importlinter.cli:lint_imports", environment=development)),
+        ("dependencies", tool("deptry", ".")),
         ("templates", tool("djlint", "--lint", "--quiet", "templates")),
         ("lock files", lock_files),
         ("deployment", tool("django", "check", "--deploy", "--fail-level", "WARNING", environment=production)),
