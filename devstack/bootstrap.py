@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNTIME_LOCK = "requirements.txt"
+ONE_MACHINE_LOCK = "requirements-one-machine.txt"
 DEVELOPMENT_LOCK = "requirements-dev.txt"
-# These need pytest, ruff and the like; every other command runs on the runtime set.
+# These need pytest, ruff and the like; every other command runs on the one-machine set.
 DEVELOPMENT_COMMANDS = frozenset({"test", "check", "bench"})
 
 
@@ -66,14 +66,14 @@ def installed(venv: Path, lock: str) -> bool:
 def need(command: str | None, venv: Path) -> str | None:
     """The lock file that must be installed for `command`, or None.
 
-    The development set contains the runtime set (it is compiled with it as a constraint), so a machine
+    The development set contains the one-machine set (it is compiled with it as a constraint), so a machine
     that once ran the tests goes on with the development set.
     """
     if command in DEVELOPMENT_COMMANDS or stamp(venv, DEVELOPMENT_LOCK).exists():
         wanted = DEVELOPMENT_LOCK
     else:
-        wanted = RUNTIME_LOCK
-    complete = usable(venv) and installed(venv, wanted) and (wanted == RUNTIME_LOCK or installed(venv, RUNTIME_LOCK))
+        wanted = ONE_MACHINE_LOCK
+    complete = usable(venv) and all(installed(venv, lock) for lock in {wanted, ONE_MACHINE_LOCK})
     return None if complete else wanted
 
 
@@ -108,13 +108,13 @@ def install(venv: Path, lock: str) -> None:
             print(f"{venv} was made with another Python than {this_python()[1]}: making it again.", file=sys.stderr)
         make_venv(venv)
     print(f"Installing the packages of {lock} into {venv} (the first time takes a minute or two) ...", file=sys.stderr)
-    for name in (RUNTIME_LOCK, DEVELOPMENT_LOCK):
+    for name in (ONE_MACHINE_LOCK, DEVELOPMENT_LOCK):
         stamp(venv, name).unlink(missing_ok=True)
     pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--root-user-action=ignore"]
     done = subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", str(ROOT / lock)], check=False)
     if done.returncode != 0:
         raise Stop(f"Installing {lock} failed (see above). Nothing was started.")
-    for name in {lock, RUNTIME_LOCK}:
+    for name in {lock, ONE_MACHINE_LOCK}:
         stamp(venv, name).write_text(checksum(ROOT / name))
 
 
@@ -122,7 +122,7 @@ def ensure(venv: Path, command: str | None) -> None:
     """Install what `command` needs, one process at a time."""
     if need(command, venv) is None:
         return
-    with (ROOT / RUNTIME_LOCK).open() as lock_file:
+    with (ROOT / ONE_MACHINE_LOCK).open() as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
         wanted = need(command, venv)
         if wanted is not None:

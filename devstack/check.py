@@ -14,6 +14,11 @@ from devstack.paths import ROOT
 
 console = Console()
 Outcome = tuple[bool, str]
+# For deptry: what production does not contain. Its code may import no package of these extras.
+PRODUCTION_ONLY = [
+    *("--extend-exclude", r"(devstack|benchmarks|clients|tests)/|contracts/validation\.py"),
+    *("--optional-dependencies-dev-groups", "one-machine,dev"),
+]
 
 
 def run() -> int:
@@ -43,6 +48,7 @@ def checks(
         ("lint", tool("ruff", "check", ".")),
         ("layers", tool("importlinter.cli:lint_imports", environment=development)),
         ("dependencies", tool("deptry", ".")),
+        ("dependencies of production", tool("deptry", ".", *PRODUCTION_ONLY)),
         ("templates", tool("djlint", "--lint", "--quiet", "templates")),
         ("lock files", lock_files),
         ("deployment", tool("django", "check", "--deploy", "--fail-level", "WARNING", environment=production)),

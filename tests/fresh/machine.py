@@ -16,6 +16,7 @@ from typing import Final
 
 from packaging.requirements import Requirement
 
+from devstack.bootstrap import ONE_MACHINE_LOCK
 from devstack.paths import ROOT
 
 RELEASE: Final = "bookworm"
@@ -102,7 +103,7 @@ def wheels(rootfs: Path, folder: Path) -> Path:
     """What `./dev up` installs there, downloaded as this machine's pip is configured to."""
     version = finished(["chroot", str(rootfs), "python3", "-c", VERSION], "python3").strip()
     lock = folder.with_suffix(".txt")
-    lock.write_text(without_markers((ROOT / "requirements.txt").read_text(), version))
+    lock.write_text(without_markers((ROOT / ONE_MACHINE_LOCK).read_text(), version))
     pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--require-hashes"]
     target = ["--no-deps", "--only-binary=:all:", "--python-version", version]
     finished([*pip, *target, "-r", str(lock), "-d", str(folder)], "pip download")

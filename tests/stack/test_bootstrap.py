@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from devstack.bootstrap import DEVELOPMENT_LOCK, ONE_MACHINE_LOCK
 from devstack.paths import ROOT
 
 pytestmark = pytest.mark.stack
@@ -34,7 +35,7 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "devstack" / "bootstrap.py", folder / "devstack")
     (folder / "devstack" / "__main__.py").write_text("import sys; print(sys.prefix, *sys.argv[1:])\n")
     (folder / "devstack" / "__init__.py").touch()
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in (ONE_MACHINE_LOCK, DEVELOPMENT_LOCK):
         (folder / name).write_text("# nothing\n")
     return folder
 
@@ -56,15 +57,15 @@ def test_it_installs_once_and_hands_over(checkout: Path) -> None:
 
 def test_a_changed_lock_file_is_installed(checkout: Path) -> None:
     dev(checkout, "status")
-    (checkout / "requirements.txt").write_text("# nothing new\n")
-    assert "requirements.txt" in dev(checkout, "status").stderr
+    (checkout / ONE_MACHINE_LOCK).write_text("# nothing new\n")
+    assert ONE_MACHINE_LOCK in dev(checkout, "status").stderr
     assert dev(checkout, "status").stderr == ""
 
 
 def test_the_development_set_contains_the_other(checkout: Path) -> None:
     """No installing back and forth between `up` and `test`."""
     dev(checkout, "up")
-    assert "requirements-dev.txt" in dev(checkout, "test").stderr
+    assert DEVELOPMENT_LOCK in dev(checkout, "test").stderr
     assert dev(checkout, "up").stderr == ""
     assert dev(checkout, "test").stderr == ""
 
@@ -79,10 +80,10 @@ def test_two_at_once_install_once(checkout: Path) -> None:
 
 
 def test_a_package_with_a_wrong_hash_is_refused(checkout: Path) -> None:
-    (checkout / "requirements.txt").write_text("six==1.17.0 \\\n    --hash=sha256:" + "0" * 64 + "\n")
+    (checkout / ONE_MACHINE_LOCK).write_text("six==1.17.0 \\\n    --hash=sha256:" + "0" * 64 + "\n")
     done = dev(checkout, "status")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "Installing requirements.txt failed (see above). Nothing was started."
+    assert done.stderr.splitlines()[-1] == f"Installing {ONE_MACHINE_LOCK} failed (see above). Nothing was started."
     assert "Installing" in dev(checkout, "status").stderr
 
 
