@@ -80,7 +80,8 @@ def functions() -> list[Function]:
     """All functions outside of PostgreSQL's own schemas."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(FUNCTIONS)
-        return cursor.fetchall()
+        found: list[Function] = cursor.fetchall()
+    return found
 
 
 def executed(file: Path, *, first: str = "SELECT 1") -> Function:
@@ -96,4 +97,6 @@ def executed(file: Path, *, first: str = "SELECT 1") -> Function:
 def answer_of_example() -> int:
     with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT example_function()")
-        return cursor.fetchone()[0]
+        (answer,) = cursor.fetchone()
+    assert isinstance(answer, int)
+    return answer

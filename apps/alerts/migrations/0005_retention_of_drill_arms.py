@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("alerts", "0003_press_names_and_drill_arms")]
+    dependencies = [("alerts", "0004_functions")]
 
     operations = [
         migrations.RunSQL(
