@@ -267,6 +267,8 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_METADATA_CLASS": None,
 }
+SIMPLE_JWT = {"TOKEN_TYPE_CLAIM": "kind", "SIGNING_KEY": None}
+"""Keys, issuer and audience come from `apps/accounts/identity/keys/backend.py`; no other way to sign has a key."""
 SPECTACULAR_SETTINGS = {
     "TITLE": "SafeSignal",
     "DESCRIPTION": (BASE_DIR / "apps" / "common" / "openapi" / "introduction.md").read_text(),

@@ -78,6 +78,12 @@ def test_the_forger_of_these_tests_forges_well() -> None:
     assert tokens.verify(forge(), now=NOW).sub == SUBJECT
 
 
+def test_changing_a_read_token_changes_no_later_reading() -> None:
+    token = mint()
+    tokens.PrincipalToken(token, now=NOW)["sub"] = str(new_id())
+    assert tokens.verify(token, now=NOW).sub == SUBJECT
+
+
 def test_kid_is_the_thumbprint_of_rfc_7638() -> None:
     key = key_ring().signing(NOW)
     point = key.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)

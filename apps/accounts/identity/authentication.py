@@ -1,12 +1,16 @@
-"""DRF's view of the caller whom the middleware found."""
+"""Who is calling: a bearer token as the middleware reads it, and DRF's view of the caller that was found."""
 
+from rest_framework import HTTP_HEADER_ENCODING
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import JWTAuthentication
 
-from apps.accounts.identity.middleware import bearer_token
+from apps.accounts.identity.principals import Named, named_by_bearer, principal_named
 from apps.common.access import Principal
 from apps.common.problems import Forbidden
+
+SCHEME = b"bearer"
 
 
 class CsrfFailed(Forbidden):
@@ -15,17 +19,38 @@ class CsrfFailed(Forbidden):
     code = "csrf_failed"
 
 
-class PrincipalAuthentication(SessionAuthentication):
-    """The principal as `request.user`. Who came by session must show the CSRF token for what changes something."""
+class BearerAuthentication(JWTAuthentication):
+    """`Authorization: Bearer`, with an access token or a service token."""
 
-    def authenticate(self, request: Request) -> tuple[Principal, None] | None:
+    def get_raw_token(self, header: bytes) -> bytes | None:
+        """The token (RFC 6750, 2.1), though it be empty; None when the header names no such scheme."""
+        scheme, _, token = header.partition(b" ")
+        return token.strip() if scheme.lower() == SCHEME else None
+
+    def get_validated_token(self, raw_token: bytes) -> Named:  # type: ignore[override]
+        """The caller that it names. Raises BadToken."""
+        return named_by_bearer(raw_token.decode(HTTP_HEADER_ENCODING))
+
+    def get_user(self, validated_token: Named) -> Principal:  # type: ignore[override]
+        """That caller with the rights of this moment. Raises BadToken."""
+        return principal_named(validated_token)
+
+
+class PrincipalAuthentication(SessionAuthentication):
+    """The principal as `request.user`, and as `request.auth` what a bearer token named.
+
+    Who came by session must show the CSRF token for what changes something.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Principal, Named | None] | None:
         """The caller, or None. Raises CsrfFailed."""
         principal: Principal | None = getattr(request._request, "principal", None)
         if principal is None:
             return None
-        if bearer_token(request._request) is None:
+        bearer: Named | None = getattr(request._request, "bearer", None)
+        if bearer is None:
             self._require_csrf(request)
-        return principal, None
+        return principal, bearer
 
     def authenticate_header(self, request: Request) -> str:
         """What a 401 asks for."""

@@ -108,7 +108,11 @@ def principals_of(named: Collection[Named], *, now: datetime | None = None) -> d
 
 def principal_from_bearer(token: str) -> Principal:
     """The caller that a token names, with the rights of this moment. Raises BadToken."""
-    named = named_by_bearer(token)
+    return principal_named(named_by_bearer(token))
+
+
+def principal_named(named: Named) -> Principal:
+    """The caller that a bearer token named, with the rights of this moment. Raises BadToken."""
     principal = principals_of([named]).get(named)
     if principal is None:
         raise BadToken()

@@ -1,35 +1,24 @@
 """Access tokens: ES256 JWTs (RFC 9068, `at+jwt`) that say who is calling, never what they may.
 
-A token names a person or a gateway for some minutes; rights are read from the database on each request. What is
-pinned: the algorithm, the key (`kid` is the RFC 7638 thumbprint of one in the ring), the issuer (so that no other
-environment's token is taken), the audience and the type.
+A token names a person or a gateway for some minutes; rights are read from the database on each request.
 """
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property
 from uuid import UUID
 
-import jwt
 import msgspec
-from django.conf import settings
 from django.utils import timezone
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import UntypedToken
 
-from apps.accounts.identity.keys.key_ring import KeyRing, key_ring
-from apps.accounts.identity.keys.signing_keys import ALGORITHM, SigningKey
+from apps.accounts.identity.keys.backend import KeyRingBackend
 from apps.common.access import PrincipalKind
 from apps.common.db.ids import new_id
 
-TOKEN_TYPE = "at+jwt"  # noqa: S105 (the type of a token is no secret)
-AUDIENCE = "safesignal"
-MAX_LENGTH = 8 * 1024
-"""Characters; what is longer is refused unread."""
-VERIFIED_TOKENS = 8192
-"""How many verified tokens a process remembers, so that each is checked with the key only once."""
-
-
-class TokenRefused(Exception):
-    """The token is malformed, foreign, of another kind or expired; the message says which, for the log alone."""
+TokenRefused = TokenError
+"""The token is malformed, foreign, of another kind or expired; the message says which, for the log alone."""
 
 
 class OrganizationClaim(msgspec.Struct, frozen=True):
@@ -56,6 +45,47 @@ class Claims(msgspec.Struct, frozen=True):
     email: str | None = None
     organizations: tuple[OrganizationClaim, ...] | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec makes a ValidationError."""
+        if self.kind is PrincipalKind.PERSON and None in (self.sid, self.email, self.organizations):
+            raise ValueError("a person's token without sid, email or organizations")
+
+
+class PrincipalToken(UntypedToken):
+    """An access token at one moment. To the library it is untyped: whoever takes it says which kinds of caller may."""
+
+    claims: Claims
+    """What a token that was read says."""
+
+    def __init__(self, token: str | None = None, verify: bool = True, *, now: datetime | None = None) -> None:
+        self._now = now or timezone.now()
+        super().__init__(token, verify)  # type: ignore[arg-type]  # the library's annotation is narrower than its use
+
+    @property
+    def current_time(self) -> datetime:
+        """The moment that the token is made or read at, whatever the library sets."""
+        return self._now
+
+    @current_time.setter
+    def current_time(self, _clock: datetime) -> None: ...
+
+    @cached_property
+    def token_backend(self) -> KeyRingBackend:
+        """The keys of that moment."""
+        return KeyRingBackend(self.current_time)
+
+    def set_jti(self) -> None:
+        """Name the token by a UUIDv7."""
+        self["jti"] = str(new_id())
+
+    def verify(self) -> None:
+        """Read the claims and check their times. Raises TokenRefused."""
+        try:
+            self.claims = msgspec.convert(self.payload, Claims)
+            super().verify()
+        except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:  # also an `exp` in no calendar
+            raise TokenRefused(str(error)) from error
+
 
 def mint(
     *,
@@ -66,20 +96,10 @@ def mint(
     now: datetime | None = None,
 ) -> str:
     """A signed token for `subject`, with `claims` beside those that every token has."""
-    now = now or timezone.now()
-    issued = int(now.timestamp())
-    payload = {
-        **claims,
-        "iss": settings.BASE_URL,
-        "aud": AUDIENCE,
-        "sub": str(subject),
-        "kind": kind,
-        "jti": str(new_id()),
-        "iat": issued,
-        "exp": issued + int(lifetime.total_seconds()),
-    }
-    key = key_ring().signing(now)
-    return jwt.encode(payload, key.private, algorithm=ALGORITHM, headers={"typ": TOKEN_TYPE, "kid": key.kid})
+    token = PrincipalToken(now=now)
+    expires = token["iat"] + int(lifetime.total_seconds())
+    token.payload = {**claims, **token.payload, "kind": kind, "sub": str(subject), "exp": expires}
+    return str(token)
 
 
 def verify(token: str, *, kind: PrincipalKind | None = None, now: datetime | None = None) -> Claims:
@@ -87,46 +107,7 @@ def verify(token: str, *, kind: PrincipalKind | None = None, now: datetime | Non
 
     With `kind`, only such a token is taken. Raises TokenRefused.
     """
-    now = now or timezone.now()
-    ring = key_ring()
-    key, claims = _authentic(token, settings.BASE_URL, ring)
-    if key not in ring.verifying(now):
-        raise TokenRefused("signed with a key whose time is over")
-    if claims.exp <= now.timestamp():
-        raise TokenRefused("expired")
+    claims = PrincipalToken(token, now=now).claims
     if kind is not None and claims.kind is not kind:
         raise TokenRefused(f"a token of a {claims.kind}, where one of a {kind} is asked for")
     return claims
-
-
-@lru_cache(maxsize=VERIFIED_TOKENS)
-def _authentic(token: str, issuer: str, ring: KeyRing) -> tuple[SigningKey, Claims]:
-    """All checks but the clock's, and the key that signed. Only what passed is remembered, since a refusal raises."""
-    if len(token) > MAX_LENGTH:
-        raise TokenRefused("too long")
-    try:
-        header = jwt.get_unverified_header(token)
-        kid = header.get("kid")
-        key = ring.by_kid(kid) if isinstance(kid, str) else None
-        if key is None or header.get("typ") != TOKEN_TYPE:
-            raise TokenRefused("another type of token, or another key")
-        payload = jwt.decode(
-            token,
-            key.private.public_key(),
-            algorithms=[ALGORITHM],
-            issuer=issuer,
-            audience=AUDIENCE,
-            options={
-                "require": ["iss", "aud", "sub", "jti", "iat", "exp"],
-                "strict_aud": True,
-                "verify_exp": False,
-                "verify_iat": False,
-                "verify_nbf": False,
-            },
-        )
-        claims = msgspec.convert(payload, Claims)
-    except (jwt.PyJWTError, msgspec.ValidationError, ValueError, RecursionError) as error:
-        raise TokenRefused(str(error)) from error
-    if claims.kind is PrincipalKind.PERSON and None in (claims.sid, claims.email, claims.organizations):
-        raise TokenRefused("a person's token without sid, email or organizations")
-    return key, claims

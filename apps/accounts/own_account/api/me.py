@@ -14,7 +14,6 @@ from rest_framework.views import APIView
 from apps.accounts.identity import passwords
 from apps.accounts.identity.api.auth import OpenView
 from apps.accounts.identity.api.responses import LINK
-from apps.accounts.identity.middleware import bearer_token
 from apps.accounts.identity.serializers import TokenSerializer
 from apps.accounts.openapi import ShowsBodyOfDelete, shown_by
 from apps.accounts.own_account import account, erasure, export
@@ -118,7 +117,7 @@ class OwnPasswordView(APIView):
             address=address_of(request._request),
             now=timezone.now(),
         )
-        if bearer_token(request._request) is None:
+        if request.auth is None:
             request._request.user = user
             update_session_auth_hash(request._request, user)
         return Response(status=HTTPStatus.NO_CONTENT)
