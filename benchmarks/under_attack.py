@@ -26,10 +26,10 @@ from benchmarks.figures import percentile
 from benchmarks.forms import NoIngress, processes_apart
 from devstack import credentials, engines
 from devstack.cloud import Cloud
+from devstack.hands import HANDS
 from devstack.paths import Layout, layout
 from devstack.pki import button_identity
 from devstack.ports import Ports
-from devstack.press import HANDS
 from devstack.screen import Screen, screen
 from devstack.simulated import SimulatedButton
 from devstack.testing import Stack, running_stack

@@ -6,7 +6,7 @@ README.md beside this file says what they hold. Needs msgspec and nothing of Dja
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -39,6 +39,16 @@ class AlertType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     two_person: bool
     """Whether two different people must end it."""
     never_sounds_in_room_of_origin: bool
+    label: str
+    """On the board; so are those that follow."""
+    saying: str
+    """What to do, in plain words."""
+    outside_help: str | None
+    """What to do about help from outside; None: nothing."""
+    colour: str
+    """Behind white text; of the Standard Response Protocol where it has one."""
+    icon: str
+    """An SVG path, drawn as a line in a box of 48 by 48."""
 
 
 class Patterns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +75,13 @@ def permissions() -> dict[str, list[str]]:
 def alert_types() -> list[AlertType]:
     """All types, the gravest first."""
     return msgspec.json.decode(load("alert_types.json"), type=list[AlertType])
+
+
+if TYPE_CHECKING:
+    AlertTypeName = str
+else:
+    AlertTypeName = Literal[tuple(one.type for one in alert_types())]
+"""The name of a type. msgspec refuses any other; a type checker reads no JSON and takes it for a string."""
 
 
 def patterns() -> Patterns:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from devstack import check, commands, demo, testing_run
+from contracts import alert_types
+from devstack import check, commands, demo, generated, testing_run
 from devstack.errors import Refusal, explain
 from devstack.paths import layout, write_for_owner_only
 from devstack.press import Order, Press
@@ -16,6 +17,8 @@ from devstack.up import Up
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 # The program behind the command has a help of its own.
 PASS_ON_HELP_TOO = {**PASS_ON, "help_option_names": []}
+
+TYPES = [one.type for one in alert_types()]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -68,7 +71,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
 
 @app.command()
 def press(
-    alert_type: Annotated[str, typer.Option("--type", help="Lockdown, medical, fire ...")] = "lockdown",
+    alert_type: Annotated[str, typer.Option("--type", help=f"One of {', '.join(TYPES)}.")] = TYPES[0],
     silent: Annotated[bool, typer.Option("--silent", help="A key that makes no sound.")] = False,
     drill: Annotated[bool, typer.Option("--drill", help="Start a drill first.")] = False,
     device: Annotated[
@@ -112,6 +115,12 @@ def run_tests(
 def run_checks() -> None:
     """Format, lint, types, layers, migrations, deployment, templates and lock files."""
     sys.exit(check.run())
+
+
+@app.command(name="generate")
+def write_generated_files() -> None:
+    """Write the files that follow from contracts/."""
+    generated.write()
 
 
 @app.command(context_settings=PASS_ON_HELP_TOO)

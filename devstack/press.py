@@ -13,10 +13,11 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from devstack.button import Felt, Hand
+from devstack.button import Felt
 from devstack.cloud import Cloud, Unreachable
 from devstack.demo import Demo
 from devstack.errors import Refusal
+from devstack.hands import hand_for
 from devstack.hops import Seen, hops, result_of, summary
 from devstack.paths import Layout
 from devstack.pki import button_identity
@@ -31,24 +32,6 @@ LONGER_THAN_A_BOUNCE = 0.9
 # counts as a drill only when it was certainly made after that.
 DRILL_TRAVELS = 5.0
 
-# Which key and pattern of the demo school's buttons give which type; seed_demo gives the gateway the same policy.
-HANDS: dict[tuple[str, bool], Hand] = {
-    ("lockdown", False): Hand("long"),
-    ("medical", False): Hand("triple"),
-    ("assist", False): Hand("short"),
-    ("evacuate", False): Hand("short", 2),
-    ("fire", False): Hand("long", 2),
-    ("hazmat", False): Hand("triple", 2),
-    ("secure", False): Hand("short", 3),
-    ("hold", False): Hand("long", 3),
-    ("shelter", False): Hand("triple", 3),
-    ("weather", False): Hand("short", 4),
-    ("test", False): Hand("long", 4),
-    ("lockdown", True): Hand("long", 5),
-    ("assist", True): Hand("short", 5),
-    ("medical", True): Hand("triple", 5),
-}
-
 
 @dataclass(frozen=True)
 class Order:
@@ -60,17 +43,6 @@ class Order:
     device: str | None
     count: int
     as_json: bool
-
-
-def hand_for(alert_type: str, *, silent: bool) -> Hand:
-    """The key and pattern that give this type."""
-    try:
-        return HANDS[alert_type, silent]
-    except KeyError:
-        known = ", ".join(sorted(name for name, quiet in HANDS if quiet == silent))
-        raise Refusal(
-            f"No button of the demo school gives {'a silent ' if silent else ''}{alert_type!r}; there is: {known}."
-        ) from None
 
 
 class Press:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from devstack import credentials, demo, engines, environments, pki, ports, processes, readiness
+from devstack import credentials, demo, engines, environments, hands, pki, ports, processes, readiness
 from devstack.credentials import Credentials
 from devstack.errors import Refusal
 from devstack.paths import PACKAGES, ROOT, Layout, prepare, readable_by_others, write_private
@@ -132,7 +132,9 @@ class Up:
         place = self._place
         devices = pki.device_ids(place.pki)
         public_key = (place.keys / credentials.GATEWAY_PUBLIC_KEY).read_text()
-        request = msgspec.json.encode({"devices": devices, "gateway": {"public_key": public_key}})
+        request = msgspec.json.encode(
+            {"devices": devices, "gateway": {"public_key": public_key}, "rules": hands.rules()}
+        )
         with self._step("the demo school"):
             answer = self.manage(secrets, chosen, "seed_demo", standard_input=request.decode())
         seeded = msgspec.json.decode(answer, type=Seeded)

@@ -22,7 +22,7 @@ from apps.portal.cards import (
     trouble_words,
 )
 from apps.portal.documents import AlertDocument, TroubleDocument
-from apps.portal.words import GRAVITY, TYPES
+from apps.portal.words import GRAVITY, ICONS, TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,7 @@ def board_context(
         "count": _count(len(cards), complete=picture.complete),
         "rendered": moment(eye.now, eye),
         "cards": cards,
+        "icons": ICONS,
         "story": timeline(alerts[0], eye) if alerts else list[Step](),
         "troubles": [TroubleRow(trouble_words(one), moment(one.since, eye)) for one in picture.troubles],
         "last": _last_press(picture.last, eye),

@@ -28,20 +28,6 @@ PEOPLE: Final = {
 }
 BUILDINGS: Final = ("Main building", "Science wing")
 FLOORS: Final = ("Ground floor", "First floor", "Second floor")
-RULES: Final = (
-    (2, "short", "evacuate", False),
-    (2, "long", "fire", False),
-    (2, "triple", "hazmat", False),
-    (3, "short", "secure", False),
-    (3, "long", "hold", False),
-    (3, "triple", "shelter", False),
-    (4, "short", "weather", False),
-    (4, "long", "test", False),
-    (5, "long", "lockdown", True),
-    (5, "short", "assist", True),
-    (5, "triple", "medical", True),
-)
-"""Key, pattern, type, silent: so that each type can be tried from a button with five keys."""
 
 
 class DemoGateway(msgspec.Struct, frozen=True):
@@ -50,11 +36,21 @@ class DemoGateway(msgspec.Struct, frozen=True):
     public_key: str
 
 
+class DemoRule(msgspec.Struct, frozen=True):
+    """Which type a pattern on one key of a button is."""
+
+    key: int
+    pattern: str
+    alert_type: str
+    is_silent: bool
+
+
 class DemoRequest(msgspec.Struct, frozen=True):
-    """Hardware ids of the buttons, and the gateway."""
+    """Hardware ids of the buttons, the gateway, and its rules."""
 
     devices: list[str]
     gateway: DemoGateway
+    rules: list[DemoRule]
 
 
 class DemoUser(msgspec.Struct, frozen=True):
@@ -95,14 +91,14 @@ def create_demo_school(request: DemoRequest, *, now: datetime) -> DemoSchool:
             public_key=request.gateway.public_key,
             buildings=buildings,
         )
-        for key, pattern, alert_type, is_silent in RULES:
+        for rule in request.rules:
             devices.add_rule(
                 actor=None,
                 organization_id=organization,
-                key=key,
-                pattern=pattern,
-                alert_type=alert_type,
-                is_silent=is_silent,
+                key=rule.key,
+                pattern=rule.pattern,
+                alert_type=rule.alert_type,
+                is_silent=rule.is_silent,
             )
         users = {role: _person(organization, role) for role in PEOPLE}
     return DemoSchool(organization, gateway, users, [DemoDevice(device, room) for device, room in hung.items()])

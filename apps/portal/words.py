@@ -20,18 +20,11 @@ GRAVITY: Final = [kind.type for kind in alert_types()]
 """All types, the gravest first."""
 
 TYPES: Final[Mapping[str, TypeWords]] = {
-    "lockdown": TypeWords("Lockdown", "Locks, lights, out of sight.", "Call 911 now."),
-    "fire": TypeWords("Fire", "Leave by the nearest safe way. Stay out until told.", "Call 911 now."),
-    "evacuate": TypeWords("Evacuate", "Leave the building. Go to the announced place."),
-    "hazmat": TypeWords("Hazmat", "Dangerous substance. Keep away, do as announced.", "Call 911 now."),
-    "shelter": TypeWords("Shelter", "Take shelter. Do as announced."),
-    "weather": TypeWords("Weather", "Severe weather. Go to the shelter area."),
-    "medical": TypeWords("Medical", "Somebody needs medical help.", "Call 911 if it is needed."),
-    "secure": TypeWords("Secure", "Get inside. Lock outside doors."),
-    "hold": TypeWords("Hold", "In your room or area. Clear the halls."),
-    "assist": TypeWords("Assist", "A member of staff asks for help."),
-    "test": TypeWords("Test", "A test of the system. Nothing to do."),
+    kind.type: TypeWords(kind.label, kind.saying, kind.outside_help) for kind in alert_types()
 }
+
+ICONS: Final = {kind.type: kind.icon for kind in alert_types()}
+"""The path of each type's icon, in a box of 48 by 48."""
 
 
 def type_words(alert_type: str) -> TypeWords:

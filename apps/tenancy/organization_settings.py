@@ -12,15 +12,13 @@ import msgspec
 from msgspec import Meta
 
 from apps.common.problems import Invalid
+from contracts import AlertTypeName, alert_types
 
-AlertType = Literal[
-    "lockdown", "fire", "evacuate", "hazmat", "shelter", "weather", "medical", "secure", "hold", "assist", "test"
-]
 ResponderPolicy = Literal["direct", "confirm"]
 
 TIME_ZONES: Final = frozenset(available_timezones())
 """Of the IANA database; asked of the file system once."""
-ALWAYS_TWO_PERSONS: Final = frozenset({"lockdown"})
+ALWAYS_TWO_PERSONS: Final = frozenset(one.type for one in alert_types() if one.two_person)
 """One person's tap, or one stolen phone, never ends a lockdown."""
 
 
@@ -51,9 +49,9 @@ class OrganizationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     ] = 10
 
     two_person_types: Annotated[
-        frozenset[AlertType],
+        frozenset[AlertTypeName],
         Meta(description="Alerts of these types are ended by two different persons. Lockdown is always one of them."),
-    ] = frozenset({"lockdown"})
+    ] = ALWAYS_TWO_PERSONS
 
     responder_policy: Annotated[
         ResponderPolicy,

@@ -2,27 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from edge_agent.messages.alert_types import DEFAULT_PATTERNS, GRAVEST, SEVERITY, AlertType
 from edge_agent.messages.cloud import Configuration, Rule, Speaker
 from edge_agent.messages.press import ONLY_KEY, Press
-from edge_agent.messages.words import GRAVEST, AlertType, Severity
-
-DEFAULT_PATTERNS = {"long": AlertType.LOCKDOWN, "triple": AlertType.MEDICAL, "short": AlertType.ASSIST}
-"""What a pattern means where no rule says otherwise (contracts/patterns.json); any other is the gravest."""
-
-SEVERITY = {
-    AlertType.LOCKDOWN: Severity.CRITICAL,
-    AlertType.FIRE: Severity.CRITICAL,
-    AlertType.EVACUATE: Severity.CRITICAL,
-    AlertType.HAZMAT: Severity.HIGH,
-    AlertType.SHELTER: Severity.HIGH,
-    AlertType.WEATHER: Severity.HIGH,
-    AlertType.MEDICAL: Severity.HIGH,
-    AlertType.SECURE: Severity.MEDIUM,
-    AlertType.HOLD: Severity.MEDIUM,
-    AlertType.ASSIST: Severity.MEDIUM,
-    AlertType.TEST: Severity.LOW,
-}
-"""A type's own severity (contracts/alert_types.json)."""
+from edge_agent.messages.words import Severity
 
 
 @dataclass(frozen=True, slots=True)

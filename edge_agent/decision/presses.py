@@ -14,9 +14,9 @@ from edge_agent.decision.policy import Meaning
 from edge_agent.decision.sounding import sound
 from edge_agent.decision.state import SAME_MESSAGE, Alert, Decision, LastPress, State, Unidentified
 from edge_agent.decision.troubles import began, ended_by_press, standing
+from edge_agent.messages.alert_types import GRAVITY
 from edge_agent.messages.events import EndedBy, Hops, PressedAgain, PressEvent, Raised, Resolved
 from edge_agent.messages.press import UNIDENTIFIED, Press, PressId, made_identity
-from edge_agent.messages.words import GRAVITY
 from edge_agent.times import Instant
 
 BOUNCE = timedelta(milliseconds=800)

@@ -7,15 +7,12 @@ import msgspec
 from edge_agent import times
 from edge_agent.decision.policy import Zone
 from edge_agent.decision.state import Alert, Sounding, State
+from edge_agent.messages.alert_types import GRAVITY, HIDES
 from edge_agent.messages.building import Play
-from edge_agent.messages.words import GRAVITY, AlertType
 from edge_agent.times import Instant
 
 PLAY_LIFETIME = timedelta(seconds=10)
 """How long a message may still begin; and as long, nothing of the same or less weight is said there again."""
-
-HIDES = frozenset({AlertType.LOCKDOWN, AlertType.ASSIST})
-"""Types that never sound in the room they came from."""
 
 DRILL_PRIORITY = 1
 """Whatever is practised: nothing real ever waits for it."""

@@ -10,10 +10,11 @@ from edge_agent.decision.dating import GREATEST_AGE
 from edge_agent.decision.lifecycle import Stage
 from edge_agent.decision.policy import Policy
 from edge_agent.decision.seen import Seen
+from edge_agent.messages.alert_types import AlertType
 from edge_agent.messages.building import Play
 from edge_agent.messages.events import Event
 from edge_agent.messages.press import ONLY_KEY, Press, PressId
-from edge_agent.messages.words import AlertType, Severity
+from edge_agent.messages.words import Severity
 from edge_agent.times import Instant
 
 FORGOTTEN_AFTER = GREATEST_AGE + timedelta(minutes=1)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from edge_agent.messages.words import AlertType
+from edge_agent.messages.alert_types import AlertType
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from edge_agent.messages.words import AlertType, Severity
+from edge_agent.messages.alert_types import AlertType
+from edge_agent.messages.words import Severity
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 FeedSeq = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]

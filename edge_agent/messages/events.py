@@ -2,7 +2,8 @@
 
 import msgspec
 
-from edge_agent.messages.words import AlertType, Severity
+from edge_agent.messages.alert_types import AlertType
+from edge_agent.messages.words import Severity
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="kind"):

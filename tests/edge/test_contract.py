@@ -5,16 +5,12 @@ import json
 import msgspec
 import pytest
 
-import contracts
 from contracts import Example, examples
 from contracts.validation import problems
 from edge_agent.decision.lifecycle import Stage
-from edge_agent.decision.policy import DEFAULT_PATTERNS, SEVERITY
-from edge_agent.decision.sounding import HIDES
 from edge_agent.messages.building import Ack
 from edge_agent.messages.cloud import Answer, Configuration, Downlink, Token
 from edge_agent.messages.press import UNIDENTIFIED, Press, read_press
-from edge_agent.messages.words import GRAVEST, GRAVITY
 
 DEVICE = "ss-7c9ebd12f0a4"
 
@@ -71,20 +67,6 @@ def test_every_answer_is_understood(message: str, kind: type[object]) -> None:
 
 def test_an_acknowledgement_is_as_agreed() -> None:
     assert not problems("ack", msgspec.json.encode(Ack(device=DEVICE, inst="a1b2c3d4", seq=1)))
-
-
-def test_the_floor_in_code_is_the_contract() -> None:
-    """The gateway holds these without any file or configuration, so they are written twice and compared here."""
-    agreed = {entry.type: entry for entry in contracts.alert_types()}
-    assert {str(kind): str(severity) for kind, severity in SEVERITY.items()} == {
-        kind: entry.severity for kind, entry in agreed.items()
-    }
-    assert {str(kind): weight for kind, weight in GRAVITY.items()} == {
-        kind: entry.priority for kind, entry in agreed.items()
-    }
-    assert {str(kind) for kind in HIDES} == {k for k, entry in agreed.items() if entry.never_sounds_in_room_of_origin}
-    assert {pattern: str(kind) for pattern, kind in DEFAULT_PATTERNS.items()} == contracts.patterns().patterns
-    assert contracts.patterns().otherwise == GRAVEST
 
 
 def test_the_stages_are_the_domain_s() -> None:

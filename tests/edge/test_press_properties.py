@@ -15,9 +15,9 @@ from edge_agent.decision.policy import Zone
 from edge_agent.decision.presses import decide
 from edge_agent.decision.state import Decision, State
 from edge_agent.ids import EventIds
+from edge_agent.messages.alert_types import AlertType
 from edge_agent.messages.events import PressedAgain, PressEvent, Raised
 from edge_agent.messages.press import Press, read_press
-from edge_agent.messages.words import AlertType
 from edge_agent.times import Instant
 from tests.edge.support.school import DEVICES, START, STRANGER, at, document, instant, policy, press
 

@@ -8,8 +8,8 @@ import pytest
 from edge_agent.decision import closing
 from edge_agent.decision.lifecycle import FOLLOWS, IllegalStage, Stage, advance
 from edge_agent.decision.state import Decision, State
+from edge_agent.messages.alert_types import AlertType
 from edge_agent.messages.events import PressedAgain, PressEvent, Raised, TroubleBegan
-from edge_agent.messages.words import AlertType
 from tests.edge.support.school import (
     DEVICES,
     HALL,

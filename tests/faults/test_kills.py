@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from devstack.press import hand_for
+from devstack.hands import hand_for
 from tests.faults import books
 from tests.faults.chain import NIGHTLY, Chain, Figure, until
 from tests.faults.journeys import journeys, kills_by_phase

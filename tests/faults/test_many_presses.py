@@ -15,7 +15,7 @@ from rich.console import Console
 
 from devstack.button import Hand
 from devstack.cloud import Cloud
-from devstack.press import hand_for
+from devstack.hands import hand_for
 from devstack.screen import Screen, screen
 from tests.faults import books
 from tests.faults.chain import NIGHTLY, Chain, Figure, until

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import pytest
 
 from devstack.button import Hand
-from devstack.press import hand_for
+from devstack.hands import hand_for
 from tests.faults import books
 from tests.faults.chain import NIGHTLY, Chain, Figure
 from tests.faults.staff import listening

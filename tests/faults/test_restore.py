@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.press import hand_for
+from devstack.hands import hand_for
 from devstack.testing import running_stack
 from tests.faults.chain import Chain, until
 from tests.faults.staff import Listener, listening

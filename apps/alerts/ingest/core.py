@@ -16,6 +16,7 @@ import msgspec
 from apps.alerts.ingest.messages import AlertPressedAgain, AlertRaised, AnyEvent, require_times
 from apps.common.db.ids import new_id
 from apps.common.times import rfc3339
+from contracts import alert_types
 
 Alarm = AlertRaised | AlertPressedAgain
 
@@ -24,10 +25,11 @@ ALARMS: Final[Mapping[object, type[Alarm]]] = {
 }
 OTHER_KINDS: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyEvent)) - ALARMS.keys()
 CORE: Final = frozenset({"device", "inst", "seq"})
+GRAVEST: Final = alert_types()[0]
 IN_DOUBT: Final[Mapping[str, object]] = {
     "room": None,
-    "type": "lockdown",
-    "severity": "critical",
+    "type": GRAVEST.type,
+    "severity": GRAVEST.severity,
     "silent": False,
     "drill": False,
     "live": True,

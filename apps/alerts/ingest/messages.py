@@ -7,6 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from contracts import AlertTypeName, Severity
+
 DeviceId = Annotated[str, Meta(pattern=r"^ss-[0-9a-z]{4,60}\Z")]
 Inst = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z")]
 PressSeq = Annotated[int, Meta(ge=1, le=2**32 - 1)]
@@ -20,20 +22,6 @@ Count = Annotated[int, Meta(ge=1, le=2**32 - 1)]
 Natural = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Time = Annotated[datetime, Meta(tz=True)]
-AlertType = Literal[
-    "lockdown",
-    "fire",
-    "evacuate",
-    "hazmat",
-    "shelter",
-    "weather",
-    "medical",
-    "secure",
-    "hold",
-    "assist",
-    "test",
-]
-Severity = Literal["low", "medium", "high", "critical"]
 CloseReason = Literal["real", "drill", "test", "mistake", "fault"]
 
 
@@ -84,7 +72,7 @@ class PressFacts(Event, frozen=True):
     inst: Inst
     seq: PressSeq
     room: UUID | None
-    type: AlertType
+    type: AlertTypeName
     severity: Severity
     silent: bool
     drill: bool

@@ -16,8 +16,9 @@ class Command(BaseCommand):
     """Makes the demo school once; a production profile refuses it."""
 
     help = (
-        'Make the demo school. Reads {"devices":[hardware ids],"gateway":{"public_key":PEM}} from standard input and '
-        "prints what was made, with generated passwords, as JSON. For development only."
+        'Make the demo school. Reads {"devices":[hardware ids],"gateway":{"public_key":PEM},"rules":[{"key":2,'
+        '"pattern":"short","alert_type":"fire","is_silent":false}]} from standard input and prints what was made, with '
+        "generated passwords, as JSON. For development only."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,0 +1,7 @@
+"""The files that follow from the contract."""
+
+from devstack import generated
+
+
+def test_generated_files_are_up_to_date() -> None:
+    assert not generated.stale(), "Run ./dev generate, and commit what it writes."
