@@ -84,6 +84,22 @@ else:
 """The name of a type. msgspec refuses any other; a type checker reads no JSON and takes it for a string."""
 
 
+def grammar(definition: str) -> str:
+    """The regular expression of a text that common/schema.json defines, for `re`: it lets no line break at the end."""
+
+    class Definition(msgspec.Struct):
+        pattern: str | None = None
+
+    class Definitions(msgspec.Struct):
+        definitions: dict[str, Definition] = msgspec.field(name="$defs")
+
+    common = msgspec.json.decode(load("common/schema.json"), type=Definitions)
+    pattern = common.definitions[definition].pattern
+    if pattern is None:
+        raise KeyError(definition)
+    return pattern.removesuffix("$") + r"\Z"
+
+
 def patterns() -> Patterns:
     """The default mapping of patterns to types."""
     return msgspec.json.decode(load("patterns.json"), type=Patterns)

@@ -3,7 +3,9 @@
 import re
 from enum import StrEnum
 
-DEVICE = re.compile(r"ss-[0-9a-z]{4,60}\Z")
+from contracts import grammar
+
+DEVICE = re.compile(grammar("device_id"))
 GATEWAY = re.compile(r"gateway-[0-9a-z-]{1,56}\Z")
 
 _OF_A_DEVICE = r"ss/v1/d/[^/+#]+/"

@@ -14,12 +14,13 @@ from msgspec import UNSET, UnsetType
 from apps.common.access import Principal, require
 from apps.common.csv.tables import Column, Table, one_of, text, whole
 from apps.devices.models import Device, DeviceStatus
+from contracts import grammar
 
 CHUNK: Final = 500
 LARGEST: Final = 2**31 - 1
 PLACE: Final = ("site", "building", "floor_number", "room_number")
 VALUES: Final = ("device_type", "power", "serial_number", "hardware_version", "mac_address")
-_HARDWARE_ID: Final = re.compile(r"ss-[0-9a-z]{4,60}", re.ASCII)
+_HARDWARE_ID: Final = re.compile(grammar("device_id"), re.ASCII)
 _CLAIM_CODE: Final = re.compile(r"[0-9A-Z]{12,64}", re.ASCII)
 """At least 60 bits in base 32: too many to guess through an import."""
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)

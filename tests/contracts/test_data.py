@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from contracts import AlertType, alert_types, patterns, permissions
+from contracts import AlertType, alert_types, grammar, patterns, permissions
 
 FROM_LEAST_TO_MOST = ["viewer", "operator", "manager", "admin", "super_admin"]
 
@@ -89,6 +89,10 @@ def test_what_a_lockdown_and_an_assist_need() -> None:
 def test_the_five_actions_of_the_standard_response_protocol_have_their_phrase() -> None:
     spoken = {row.type for row in alert_types() if row.phrase}
     assert spoken == {"lockdown", "secure", "hold", "evacuate", "shelter"}
+
+
+def test_alert_id_begins_with_a_device_id() -> None:
+    assert grammar("alert_id").startswith(grammar("device_id").removesuffix("\\Z") + ":")
 
 
 def test_unknown_pattern_is_the_gravest_type() -> None:

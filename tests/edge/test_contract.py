@@ -5,11 +5,12 @@ import json
 import msgspec
 import pytest
 
-from contracts import Example, examples
+from contracts import Example, examples, grammar
 from contracts.validation import problems
 from edge_agent.decision.lifecycle import Stage
 from edge_agent.messages.building import Ack
 from edge_agent.messages.cloud import Answer, Configuration, Downlink, Token
+from edge_agent.messages.press import DEVICE as DEVICE_ID
 from edge_agent.messages.press import UNIDENTIFIED, Press, read_press
 
 DEVICE = "ss-7c9ebd12f0a4"
@@ -67,6 +68,10 @@ def test_every_answer_is_understood(message: str, kind: type[object]) -> None:
 
 def test_an_acknowledgement_is_as_agreed() -> None:
     assert not problems("ack", msgspec.json.encode(Ack(device=DEVICE, inst="a1b2c3d4", seq=1)))
+
+
+def test_device_id_is_as_agreed() -> None:
+    assert f"^{DEVICE_ID.pattern}\\Z" == grammar("device_id"), "Change DEVICE in edge_agent/messages/press.py."
 
 
 def test_the_stages_are_the_domain_s() -> None:

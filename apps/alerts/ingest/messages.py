@@ -7,12 +7,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from contracts import AlertTypeName, Severity
+from contracts import AlertTypeName, Severity, grammar
 
-DeviceId = Annotated[str, Meta(pattern=r"^ss-[0-9a-z]{4,60}\Z")]
+DeviceId = Annotated[str, Meta(pattern=grammar("device_id"))]
 Inst = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z")]
 PressSeq = Annotated[int, Meta(ge=1, le=2**32 - 1)]
-OwnAlertId = Annotated[str, Meta(pattern=r"^ss-[0-9a-z]{4,60}:[0-9a-f]{8}:[1-9][0-9]{0,9}\Z")]
+OwnAlertId = Annotated[str, Meta(pattern=grammar("alert_id"))]
 AnyAlertId = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*\Z")]
 Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,49}\Z")]
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*\Z")]
