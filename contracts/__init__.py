@@ -3,6 +3,7 @@
 README.md beside this file says what they hold. Needs msgspec and nothing of Django, so that the gateway can use it too.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,26 @@ def grammar(definition: str) -> str:
 def patterns() -> Patterns:
     """The default mapping of patterns to types."""
     return msgspec.json.decode(load("patterns.json"), type=Patterns)
+
+
+class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where one message travels over MQTT: from whom to whom, and how."""
+
+    message: str
+    topic: str
+    sender: Literal["button", "gateway", "pa"] = msgspec.field(name="from")
+    receiver: Literal["button", "gateway", "pa"] = msgspec.field(name="to")
+    qos: int
+    retained: bool
+
+    def of(self, name: str) -> str:
+        """The topic of one device or room; with `+` the filter for all."""
+        return re.sub(r"\{\w+\}", lambda _: name, self.topic)
+
+
+def topics() -> dict[str, Topic]:
+    """The MQTT topics, by the message that travels there."""
+    return {one.message: one for one in msgspec.json.decode(load("topics.json"), type=list[Topic])}
 
 
 class TroubleKind(msgspec.Struct, frozen=True):

@@ -1,18 +1,29 @@
 """Which MQTT topics a certificate's name may use: a button its own, the gateway all buttons' and the PA's."""
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
-from contracts import grammar
+from contracts import Topic, grammar, topics
 
 DEVICE = re.compile(grammar("device_id"))
 GATEWAY = re.compile(r"gateway-[0-9a-z-]{1,56}\Z")
 
-_OF_A_DEVICE = r"ss/v1/d/[^/+#]+/"
-_GATEWAY_WRITES = re.compile(rf"(?:{_OF_A_DEVICE}(?:ack|cmd)|ss/v1/pa/[^/+#]+/play)\Z")
+_ANY_NAME = "[^/+#]+"
+
+
+def _any_of(chosen: Iterable[Topic]) -> re.Pattern[str]:
+    """Matches these topics of every device and room."""
+    return re.compile(rf"(?:{'|'.join(topic.of(_ANY_NAME) for topic in chosen)})\Z")
+
+
+_TOPICS = topics().values()
+_OF_BUTTONS = "ss/v1/d/{device}/"
+_DEVICE_WRITES = frozenset(one.topic.removeprefix(_OF_BUTTONS) for one in _TOPICS if one.sender == "button")
+_DEVICE_READS = frozenset(one.topic.removeprefix(_OF_BUTTONS) for one in _TOPICS if one.receiver == "button")
+_GATEWAY_WRITES = _any_of(one for one in _TOPICS if one.sender == "gateway")
 _GATEWAY_READS = re.compile(r"ss/v1/(?:d|pa)/.+\Z")
-_DEVICE_WRITES = frozenset({"alert", "health", "state", "cmd/result"})
-_DEVICE_READS = frozenset({"ack", "cmd"})
+_RETAINED = _any_of(one for one in _TOPICS if one.retained)
 
 
 class Use(StrEnum):
@@ -34,7 +45,7 @@ def may(name: str, topic: str, use: Use) -> bool:
         return bool((_GATEWAY_WRITES if use is Use.PUBLISH else _GATEWAY_READS).match(topic))
     if not DEVICE.match(name):
         return False
-    own = f"ss/v1/d/{name}/"
+    own = _OF_BUTTONS.replace("{device}", name)
     if not topic.startswith(own):
         return False
     rest = topic.removeprefix(own)
@@ -49,4 +60,4 @@ def may(name: str, topic: str, use: Use) -> bool:
 
 def may_retain(topic: str) -> bool:
     """Only states are retained: a retained alert would sound again for everyone who reconnects."""
-    return topic.startswith("ss/v1/d/") and topic.endswith("/state")
+    return bool(_RETAINED.match(topic))

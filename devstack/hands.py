@@ -1,25 +1,28 @@
 """Which key and pattern of the demo school's buttons give which alert type; its gateway gets the same rules."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
 from contracts import alert_types, patterns
 from devstack.button import Hand
 from devstack.errors import Refusal
+from devstack.simulated import SILENT_KEY
 
 PATTERNS: Final = ("short", "long", "triple")
+KEYS: Final = [key for key in range(2, 9) if key != SILENT_KEY]
+"""Those whose meaning a rule decides; a button has at most eight."""
 
 
 def _hands() -> Iterator[tuple[tuple[str, bool], Hand]]:
-    """The first key needs no rule, the last gives the same types silently, and those between give all others."""
+    """The first key needs no rule, the silent one gives the same types, and the others give all other types."""
     defaults = patterns().patterns
-    rest = [one.type for one in alert_types() if one.type not in defaults.values()]
-    last_key = 2 + -(-len(rest) // len(PATTERNS))
     for pattern, alert_type in defaults.items():
         yield (alert_type, False), Hand(pattern)
-        yield (alert_type, True), Hand(pattern, last_key)
-    for number, alert_type in enumerate(rest):
-        yield (alert_type, False), Hand(PATTERNS[number % len(PATTERNS)], 2 + number // len(PATTERNS))
+        yield (alert_type, True), Hand(pattern, SILENT_KEY)
+    rest = (one.type for one in alert_types() if one.type not in defaults.values())
+    for alert_type, (key, pattern) in zip(rest, product(KEYS, PATTERNS), strict=False):
+        yield (alert_type, False), Hand(pattern, key)
 
 
 HANDS: Final = dict(_hands())

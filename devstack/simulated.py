@@ -18,9 +18,11 @@ from pathlib import Path
 import aiomqtt
 import msgspec
 
+from contracts import topics
 from devstack.paths import write_private
 from devstack.pki import Identity, instance
 
+TOPICS = topics()
 CONTRACT = 1
 FIRMWARE = "simulated-1"
 KEEPALIVE_SECONDS = 15
@@ -28,8 +30,8 @@ HEALTH_SECONDS = 60.0
 FIRST_REPEAT_SECONDS = 0.5
 LONGEST_REPEAT_SECONDS = 5.0
 NOT_SENT_SECONDS = 5.0
-# A bystander must not see that these were pressed.
-SILENT_KEYS = frozenset({5})
+# A bystander must not see that it was pressed.
+SILENT_KEY = 5
 
 
 class Press(msgspec.Struct, frozen=True):
@@ -166,7 +168,7 @@ class SimulatedButton:
             if not waiting.stored.cancelled():
                 self._show(f"press {waiting.press.seq}: stored")
 
-        if waiting.press.key not in SILENT_KEYS:
+        if waiting.press.key != SILENT_KEY:
             task = asyncio.create_task(led())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -190,7 +192,7 @@ class SimulatedButton:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
         """A connection with everything that goes on over it; ends with an error when it breaks."""
-        state = f"ss/v1/d/{self._identity.name}/state"
+        state = TOPICS["state"].of(self._identity.name)
         client = aiomqtt.Client(
             "127.0.0.1",
             self._port,
@@ -202,7 +204,7 @@ class SimulatedButton:
             timeout=5,
         )
         async with client:
-            await client.subscribe([(f"ss/v1/d/{self._identity.name}/{leaf}", 1) for leaf in ("ack", "cmd")])
+            await client.subscribe([(TOPICS[message].of(self._identity.name), 1) for message in ("ack", "cmd")])
             await client.publish(state, b"online", qos=1, retain=True)
             self.online.set()
             try:
@@ -230,7 +232,7 @@ class SimulatedButton:
         while True:
             self._wake.clear()
             for press in list(self._flash.unsent):
-                await client.publish(f"ss/v1/d/{self._identity.name}/alert", self._body(press), qos=1)
+                await client.publish(TOPICS["press"].of(self._identity.name), self._body(press), qos=1)
                 end_if_cancelled()
                 if press.seq not in tried:
                     pause = FIRST_REPEAT_SECONDS
@@ -291,7 +293,7 @@ class SimulatedButton:
             report = HealthMessage(
                 CONTRACT, name, self._flash.boot, uptime, 180_000, self._flash.seq, FIRMWARE, "mains"
             )
-            await client.publish(f"ss/v1/d/{name}/health", msgspec.json.encode(report), qos=0)
+            await client.publish(TOPICS["health"].of(name), msgspec.json.encode(report), qos=0)
             end_if_cancelled()
             await asyncio.sleep(HEALTH_SECONDS)
 

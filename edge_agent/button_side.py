@@ -12,7 +12,7 @@ import aiomqtt
 import msgspec
 
 from edge_agent.backoff import Backoff
-from edge_agent.messages.building import Ack, Play
+from edge_agent.messages.building import Ack, Play, play_topic
 from edge_agent.settings import Settings
 from edge_agent.tls import dates, leave_dates_out
 
@@ -103,7 +103,7 @@ class ButtonSide:
                 async with asyncio.timeout(left):
                     await self._connected.wait()
                     if self._client is not None:
-                        await self._client.publish(f"ss/v1/pa/{room}/play", body, qos=1, timeout=left)
+                        await self._client.publish(play_topic(room), body, qos=1, timeout=left)
                         return True
             except (aiomqtt.MqttError, TimeoutError):
                 await asyncio.sleep(min(0.05, left))

@@ -20,6 +20,11 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
         return f"ss/v1/d/{self.device}/ack"
 
 
+def play_topic(room: str) -> str:
+    """Where the speaker in `room` listens."""
+    return f"ss/v1/pa/{room}/play"
+
+
 class Play(msgspec.Struct, frozen=True, kw_only=True):
     """What the speaker in `room` should say now; read after `expires_at` it is dropped."""
 

@@ -64,7 +64,14 @@ def test_no_example_lies_where_no_test_looks() -> None:
     }
     data = {
         ROOT / name
-        for name in ("permissions.json", "alert_types.json", "patterns.json", "gateway_troubles.json", "asyncapi.json")
+        for name in (
+            "permissions.json",
+            "alert_types.json",
+            "patterns.json",
+            "gateway_troubles.json",
+            "asyncapi.json",
+            "topics.json",
+        )
     }
     schemas = set(ROOT.glob("*/schema.json"))
     assert set(ROOT.rglob("*.json")) == looked_at | data | schemas

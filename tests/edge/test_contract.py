@@ -5,10 +5,11 @@ import json
 import msgspec
 import pytest
 
-from contracts import Example, examples, grammar
+from contracts import Example, examples, grammar, topics
 from contracts.validation import problems
+from edge_agent.button_side import SUBSCRIPTIONS
 from edge_agent.decision.lifecycle import Stage
-from edge_agent.messages.building import Ack
+from edge_agent.messages.building import Ack, play_topic
 from edge_agent.messages.cloud import Answer, Configuration, Downlink, Token
 from edge_agent.messages.press import DEVICE as DEVICE_ID
 from edge_agent.messages.press import UNIDENTIFIED, Press, read_press
@@ -68,6 +69,13 @@ def test_every_answer_is_understood(message: str, kind: type[object]) -> None:
 
 def test_an_acknowledgement_is_as_agreed() -> None:
     assert not problems("ack", msgspec.json.encode(Ack(device=DEVICE, inst="a1b2c3d4", seq=1)))
+
+
+def test_topics_are_as_agreed() -> None:
+    agreed = topics()
+    assert set(SUBSCRIPTIONS) == {(agreed[name].of("+"), agreed[name].qos) for name in ("press", "health", "state")}
+    assert Ack(device=DEVICE, inst="a1b2c3d4", seq=1).topic == agreed["ack"].of(DEVICE)
+    assert play_topic("hall") == agreed["pa_play"].of("hall")
 
 
 def test_device_id_is_as_agreed() -> None:

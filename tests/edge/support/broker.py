@@ -14,13 +14,7 @@ from tests.patience import WAIT_SECONDS
 
 ROOT = Path(__file__).parents[3]
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-RIGHTS = """
-pattern write ss/v1/d/%u/alert
-pattern write ss/v1/d/%u/health
-pattern write ss/v1/d/%u/state
-pattern read ss/v1/d/%u/ack
-pattern read ss/v1/d/%u/cmd
-"""
+RIGHTS = ROOT / "deploy" / "mosquitto" / "acl.template"
 
 
 class Broker:
@@ -66,10 +60,8 @@ class Mosquitto(Broker):
         super().__init__(folder)
         server = authority.issue("broker")
         rights = folder / "acl"
-        rights.write_text(
-            f"user {gateway}\ntopic read ss/v1/d/+/#\ntopic write ss/v1/d/+/ack\ntopic write ss/v1/pa/+/play\n"
-            f"user gateway-speaker\ntopic read ss/v1/pa/+/play\n{RIGHTS}"
-        )
+        shipped = RIGHTS.read_text().replace("gateway-@GATEWAY_ID@", gateway)
+        rights.write_text(f"{shipped}\nuser gateway-speaker\ntopic read ss/v1/pa/+/play\n")
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous false\nrequire_certificate true\n"
             f"use_identity_as_username true\ncafile {authority.certificate}\ncertfile {server.cert}\n"
