@@ -25,6 +25,7 @@ class PrincipalKind(StrEnum):
     GATEWAY = "gateway"
     SERVICE = "service"
     SYSTEM = "system"
+    ANONYMOUS = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +104,27 @@ class Principal:
 
     @property
     def is_authenticated(self) -> bool:
-        """True: a principal exists only for a verified credential (what DRF asks of a user)."""
-        return True
+        """Whether a credential was verified (what DRF asks of a user): of everybody but `ANONYMOUS`."""
+        return self.kind is not PrincipalKind.ANONYMOUS
 
 
-SYSTEM: Final = Principal(PrincipalKind.SYSTEM, UUID(int=0), "SafeSignal")
-"""The platform itself, where it acts without being asked: it ends what is overdue."""
+SYSTEM: Final = Principal(PrincipalKind.SYSTEM, UUID(int=0), "SafeSignal", is_super_admin=True)
+"""The platform itself: commands, seeds, sweeps, retention, and what single sign-on provisions. It may do what platform
+operators may and, in every organization, `SYSTEM_PERMISSIONS`.
+"""
+SYSTEM_PERMISSIONS: Final[frozenset[Pair]] = frozenset(
+    {
+        ("configuration", "create"),
+        ("devices", "create"),
+        ("devices", "update"),
+        ("gateways", "create"),
+        ("people", "create"),
+        ("places", "create"),
+        ("places", "update"),
+    }
+)
+ANONYMOUS: Final = Principal(PrincipalKind.ANONYMOUS, UUID(int=0), "")
+"""A caller without a verified credential, such as one whose sign-in failed. It has no rights."""
 
 
 NOT_RIGHTS: Final = frozenset({"id", "name", "sign_in"})
@@ -151,13 +167,13 @@ def allows(
     site: UUID | None = None,
 ) -> bool:
     """Whether the principal may do `action` on `resource` at a building, at a site, or in the whole organization."""
-    grant = principal.grants.get(organization)
+    grant = _grant_of(principal, organization)
     return grant is not None and (resource, action) in grant.at(building, site)
 
 
 def grant_in(principal: Principal, organization: UUID) -> Grant:
     """The principal's grant in an organization. Raises NotFound for a stranger, who must not learn that it exists."""
-    grant = principal.grants.get(organization)
+    grant = _grant_of(principal, organization)
     if grant is None:
         raise NotFound()
     return grant
@@ -211,6 +227,12 @@ def require_own_account(principal: Principal) -> None:
     require_person(principal)
     if principal.only is not None:
         raise NotBySingleSignOn()
+
+
+def _grant_of(principal: Principal, organization: UUID) -> Grant | None:
+    if principal.kind is PrincipalKind.SYSTEM:
+        return Grant(organization, PrincipalKind.SYSTEM, SYSTEM_PERMISSIONS)
+    return principal.grants.get(organization)
 
 
 def _refusal(grant: Grant, resource: str, action: str) -> Forbidden:

@@ -7,6 +7,7 @@ from django.db import connections
 from django.db.models import QuerySet
 
 from apps.common import audit
+from apps.common.access import SYSTEM
 from apps.common.db.scope import system_scope
 
 BATCH: Final = 2000
@@ -44,7 +45,7 @@ def purge(what: str, forget: Forget, *, now: datetime) -> int:
     if total:
         with system_scope():
             audit.record(
-                actor=None,
+                actor=SYSTEM,
                 action="retention.thinned",
                 target_kind=what,
                 target_id=None,

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection, connections
 
 from apps.common import audit
+from apps.common.access import SYSTEM
 from apps.common.csv.tables import Column, Table
 from apps.devices.device_table import claim_code, hardware_id
 
@@ -58,7 +59,7 @@ def load(lines: Iterable[ClaimLine]) -> int:
         )
         written: int = cursor.rowcount
     audit.record(
-        actor=None,
+        actor=SYSTEM,
         action="device_claims.loaded",
         target_kind="platform",
         target_id=None,

@@ -13,8 +13,8 @@ from django.utils import timezone
 from msgspec import UNSET
 from psycopg.errors import ForeignKeyViolation
 
-from apps.common import audit, feed
 from apps.common.access import Principal, require
+from apps.common.changes import record_change
 from apps.common.csv.endpoints import Imported
 from apps.common.csv.tables import BadCell, Faults, Line
 from apps.common.db.scope import rolled_back_if
@@ -33,14 +33,13 @@ NOT_PROVED: Final = "Give the code that is printed in the box of this device; a 
 DEFAULTS: Final[Mapping[str, object]] = {"device_type": "button", "power": "mains"}
 
 
-def import_devices(*, actor: Principal | None, organization_id: UUID, body: bytes, dry_run: bool = False) -> Imported:
+def import_devices(*, actor: Principal, organization_id: UUID, body: bytes, dry_run: bool = False) -> Imported:
     """Bring the devices of an organization to what a table says.
 
     Raises NotFound (a room that goes meanwhile), Forbidden, CsvRefused, DeviceTaken (a serial number that is in use).
     """
-    if actor is not None:
-        for action in ("create", "update"):
-            require(actor, organization_id, "devices", action)
+    for action in ("create", "update"):
+        require(actor, organization_id, "devices", action)
     lines = DEVICES.read(body)
     tenancy.existing_organization(organization_id, lock=True)  # one import at a time
     work = _Import(organization_id)
@@ -51,17 +50,17 @@ def import_devices(*, actor: Principal | None, organization_id: UUID, body: byte
             work.write()
         except IntegrityError as error:
             raise (NotFound if isinstance(error.__cause__, ForeignKeyViolation) else DeviceTaken)() from None
-        audit.record(
+        record_change(
             actor=actor,
             action="devices.imported",
             target_kind="organization",
             target_id=organization_id,
             organization_id=organization_id,
+            resource="devices",
             created=done.created,
             updated=done.updated,
             unchanged=done.unchanged,
         )
-        feed.announce_change(organization_id=organization_id, resource="devices", id=organization_id)
     return done
 
 

@@ -10,7 +10,8 @@ from django.db import IntegrityError, connections, transaction
 from psycopg.errors import ForeignKeyViolation
 
 from apps.common import audit, feed
-from apps.common.access import Principal
+from apps.common.access import Principal, require
+from apps.common.changes import record_change
 from apps.common.db.ids import new_id
 from apps.common.db.scope import current_scope
 from apps.common.problems import Conflict, NotFound
@@ -137,7 +138,7 @@ def announce_troubles(kind: str, troubles: Sequence[UUID]) -> None:
 
 def register_gateway(
     *,
-    actor: Principal | None,
+    actor: Principal,
     organization_id: UUID,
     name: str,
     public_key: str,
@@ -146,8 +147,9 @@ def register_gateway(
 ) -> UUID:
     """A gateway that speaks for these buildings, known by its P-256 public key (PEM).
 
-    `gateway_id` is given where the gateway's certificate, which names it, was made before.
+    `gateway_id` is given where the gateway's certificate, which names it, was made before. Raises NotFound, Forbidden.
     """
+    require(actor, organization_id, "gateways", "create")
     gateway = Gateway.objects.create(
         id=gateway_id or new_id(), organization_id=organization_id, name=name, public_key=public_key
     )
@@ -155,23 +157,23 @@ def register_gateway(
         GatewayBuilding(organization_id=organization_id, gateway=gateway, building_id=building)
         for building in buildings
     )
-    audit.record(
+    record_change(
         actor=actor,
         action="gateway.register",
         target_kind="gateway",
         target_id=gateway.id,
         organization_id=organization_id,
+        resource="gateways",
     )
     return gateway.id
 
 
-def register_devices(
-    *, actor: Principal | None, organization_id: UUID, rooms: Mapping[str, UUID], now: datetime
-) -> None:
+def register_devices(*, actor: Principal, organization_id: UUID, rooms: Mapping[str, UUID], now: datetime) -> None:
     """Active buttons, each by its hardware id in its room.
 
-    Raises DeviceTaken when one is known, here or elsewhere, and NotFound for a room that is gone meanwhile.
+    Raises Forbidden, DeviceTaken when one is known, here or elsewhere, and NotFound for a room that is gone meanwhile.
     """
+    require(actor, organization_id, "devices", "create")
     try:
         with transaction.atomic():
             devices = Device.objects.bulk_create(
@@ -196,19 +198,22 @@ def register_devices(
             target_id=device.id,
             organization_id=organization_id,
         )
+    feed.announce_change(organization_id=organization_id, resource="devices", id=organization_id)
 
 
 def add_rule(
-    *, actor: Principal | None, organization_id: UUID, key: int, pattern: str, alert_type: str, is_silent: bool = False
+    *, actor: Principal, organization_id: UUID, key: int, pattern: str, alert_type: str, is_silent: bool = False
 ) -> None:
-    """What a pattern on a key means in this organization."""
+    """What a pattern on a key means in this organization. Raises NotFound, Forbidden."""
+    require(actor, organization_id, "configuration", "create")
     rule = GatewayRule.objects.create(
         organization_id=organization_id, key=key, pattern=pattern, alert_type=alert_type, is_silent=is_silent
     )
-    audit.record(
+    record_change(
         actor=actor,
         action="rule.create",
         target_kind="gateway_rule",
         target_id=rule.id,
         organization_id=organization_id,
+        resource="configuration",
     )

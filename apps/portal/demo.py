@@ -11,6 +11,7 @@ import msgspec
 from apps.accounts.identity import users
 from apps.accounts.models import Role
 from apps.accounts.people import memberships
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
@@ -80,12 +81,12 @@ def create_demo_school(request: DemoRequest, *, now: datetime) -> DemoSchool:
     """Make it all. Raises Conflict when it is there already."""
     organization = new_id()
     with tenant_scope([organization]):
-        tenancy.create_organization(actor=None, organization_id=organization, name="Lincoln High School", slug=SLUG)
+        tenancy.create_organization(actor=SYSTEM, organization_id=organization, name="Lincoln High School", slug=SLUG)
         rooms, buildings = _places(organization, len(request.devices))
         hung = {device: rooms[number % len(rooms)].id for number, device in enumerate(request.devices)}
-        devices.register_devices(actor=None, organization_id=organization, rooms=hung, now=now)
+        devices.register_devices(actor=SYSTEM, organization_id=organization, rooms=hung, now=now)
         gateway = devices.register_gateway(
-            actor=None,
+            actor=SYSTEM,
             organization_id=organization,
             name="Gateway North",
             public_key=request.gateway.public_key,
@@ -93,7 +94,7 @@ def create_demo_school(request: DemoRequest, *, now: datetime) -> DemoSchool:
         )
         for rule in request.rules:
             devices.add_rule(
-                actor=None,
+                actor=SYSTEM,
                 organization_id=organization,
                 key=rule.key,
                 pattern=rule.pattern,
@@ -107,7 +108,7 @@ def create_demo_school(request: DemoRequest, *, now: datetime) -> DemoSchool:
 def _places(organization: UUID, buttons: int) -> tuple[Sequence[Room], Sequence[UUID]]:
     """Two buildings of three floors, with a room for each button."""
     site = tenancy.create_site(
-        actor=None,
+        actor=SYSTEM,
         organization_id=organization,
         name="Lincoln High School",
         address="400 Oak Street, Springfield",
@@ -116,13 +117,13 @@ def _places(organization: UUID, buttons: int) -> tuple[Sequence[Room], Sequence[
     per_floor = -(-max(buttons, 1) // (len(BUILDINGS) * len(FLOORS)))
     rooms, buildings = [], []
     for wing, name in enumerate(BUILDINGS):
-        building = tenancy.create_building(actor=None, site=site, name=name, floor_count=len(FLOORS))
+        building = tenancy.create_building(actor=SYSTEM, site=site, name=name, floor_count=len(FLOORS))
         buildings.append(building.id)
         for level, floor_name in enumerate(FLOORS):
-            floor = tenancy.create_floor(actor=None, building=building, floor_number=level, name=floor_name)
+            floor = tenancy.create_floor(actor=SYSTEM, building=building, floor_number=level, name=floor_name)
             for number in range(1, per_floor + 1):
                 text = f"{'AB'[wing]}{level + 1}{number:02d}"
-                rooms.append(tenancy.create_room(actor=None, floor=floor, room_number=text, room_type="classroom"))
+                rooms.append(tenancy.create_room(actor=SYSTEM, floor=floor, room_number=text, room_type="classroom"))
     return rooms, buildings
 
 
@@ -130,7 +131,7 @@ def _person(organization: UUID, role: str) -> DemoUser:
     first_name, last_name = PEOPLE[role]
     email, password = f"{first_name}.{last_name}@{DOMAIN}".lower(), secrets.token_urlsafe(15)
     user = users.create_user(
-        actor=None,
+        actor=SYSTEM,
         email=email,
         password=password,
         first_name=first_name,
@@ -138,5 +139,5 @@ def _person(organization: UUID, role: str) -> DemoUser:
         is_super_admin=role == "super_admin",
     )
     if role != "super_admin":
-        memberships.add_membership(actor=None, user=user, organization_id=organization, role=Role(role))
+        memberships.add_membership(actor=SYSTEM, user=user, organization_id=organization, role=Role(role))
     return DemoUser(email, password)

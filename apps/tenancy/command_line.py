@@ -6,6 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
 from apps.common import audit
+from apps.common.access import SYSTEM
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.operations.commands import REFUSED, reason
 from apps.tenancy.models import Organization
@@ -52,7 +53,7 @@ def add_reason(parser: CommandParser) -> None:
 def record_command(command: str, *, organization_id: UUID, why: str) -> None:
     """Write into the organization's audit trail that a command works in it. In the command's transaction."""
     audit.record(
-        actor=None,
+        actor=SYSTEM,
         action="platform.command",
         target_kind="organization",
         target_id=organization_id,

@@ -13,8 +13,8 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone as clock
 
-from apps.common import audit, feed
 from apps.common.access import Principal, require
+from apps.common.changes import record_change
 from apps.common.csv.endpoints import Imported
 from apps.common.csv.tables import Faults, Line
 from apps.common.db.scope import rolled_back_if
@@ -41,16 +41,15 @@ def unwatched(done: int, total: int) -> None:
 
 def import_places(
     *,
-    actor: Principal | None,
+    actor: Principal,
     organization_id: UUID,
     body: bytes,
     dry_run: bool = False,
     progress: Progress = unwatched,
 ) -> Imported:
     """Bring the places of an organization to what a table says. Raises NotFound, Forbidden, CsvRefused, PlaceTaken."""
-    if actor is not None:
-        for action in ("create", "update"):
-            require(actor, organization_id, "places", action)
+    for action in ("create", "update"):
+        require(actor, organization_id, "places", action)
     lines = PLACES.read(body)
     selectors.existing_organization(organization_id, lock=True)  # one import at a time
     work = _Import(organization_id)
@@ -58,17 +57,17 @@ def import_places(
     done = work.done
     with rolled_back_if(dry_run), conflicts():
         work.write(progress)
-        audit.record(
+        record_change(
             actor=actor,
             action="places.imported",
             target_kind="organization",
             target_id=organization_id,
             organization_id=organization_id,
+            resource="places",
             created=done.created,
             updated=done.updated,
             unchanged=done.unchanged,
         )
-        feed.announce_change(organization_id=organization_id, resource="places", id=organization_id)
     return done
 
 

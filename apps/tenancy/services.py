@@ -1,4 +1,4 @@
-"""Every write of an organization and of its places. `actor` None is the system itself: a command, or a seed."""
+"""Every write of an organization and of its places."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from apps.common import audit, feed
 from apps.common.access import Principal, require, require_super_admin
+from apps.common.changes import record_change
 from apps.common.db.scope import widen_scope
 from apps.common.http.etags import require_match
 from apps.common.problems import Conflict, NotFound
@@ -46,19 +47,18 @@ class NotInThisStatus(Conflict):
 
 def create_organization(
     *,
-    actor: Principal | None,
+    actor: Principal,
     organization_id: UUID,
     name: str,
     slug: str,
     metadata: Mapping[str, object] | None = None,
 ) -> Organization:
     """A new tenant. Raises Forbidden, SlugTaken."""
-    if actor is not None:
-        require_super_admin(actor)
+    require_super_admin(actor)
     widen_scope([organization_id])
     with conflicts(SlugTaken, "slug"):
         organization = Organization.objects.create(id=organization_id, name=name, slug=slug.lower(), metadata=metadata)
-    _tell_organization(actor, organization, "created")
+    _record_organization(actor, organization, "created")
     return organization
 
 
@@ -73,7 +73,7 @@ def update_organization(
     organization.updated_at = clock.now()
     with conflicts(SlugTaken, "slug"):
         organization.save(update_fields=[*values, "updated_at"])
-    _tell_organization(actor, organization, "updated")
+    _record_organization(actor, organization, "updated")
     return organization
 
 
@@ -126,13 +126,13 @@ def change_settings(
     organization.settings = after.stored()
     organization.updated_at = clock.now()
     organization.save(update_fields=["settings", "updated_at"])
-    _tell_organization(actor, organization, "settings_changed", settings=", ".join(sorted(changes)))
+    _record_organization(actor, organization, "settings_changed", settings=", ".join(sorted(changes)))
     return after
 
 
 def create_site(
     *,
-    actor: Principal | None,
+    actor: Principal,
     organization_id: UUID,
     name: str,
     address: str | None = None,
@@ -141,8 +141,7 @@ def create_site(
     timezone: str | None = None,
 ) -> Site:
     """A campus; without a time zone it has the organization's. Raises NotFound, Forbidden."""
-    if actor is not None:
-        require(actor, organization_id, "places", "create")
+    require(actor, organization_id, "places", "create")
     site = Site.objects.create(
         organization_id=organization_id,
         name=name,
@@ -151,11 +150,11 @@ def create_site(
         longitude=longitude,
         timezone=timezone or selectors.settings_of(organization_id).timezone,
     )
-    return _told(actor, site, "created")
+    return _recorded(actor, site, "created")
 
 
 def create_building(
-    *, actor: Principal | None, site: Site, name: str, address: str | None = None, floor_count: int = 1
+    *, actor: Principal, site: Site, name: str, address: str | None = None, floor_count: int = 1
 ) -> Building:
     """A building of a site. Raises NotFound, Forbidden."""
     _require_create(actor, site)
@@ -163,22 +162,22 @@ def create_building(
         building = Building.objects.create(
             organization_id=site.organization_id, site=site, name=name, address=address, floor_count=floor_count
         )
-    return _told(actor, building, "created")
+    return _recorded(actor, building, "created")
 
 
-def create_floor(*, actor: Principal | None, building: Building, floor_number: int, name: str | None = None) -> Floor:
+def create_floor(*, actor: Principal, building: Building, floor_number: int, name: str | None = None) -> Floor:
     """A floor of a building. Raises NotFound, Forbidden, PlaceTaken."""
     _require_create(actor, building)
     with conflicts(PlaceTaken, "floor_number"):
         floor = Floor.objects.create(
             organization_id=building.organization_id, building=building, floor_number=floor_number, name=name
         )
-    return _told(actor, floor, "created")
+    return _recorded(actor, floor, "created")
 
 
 def create_room(
     *,
-    actor: Principal | None,
+    actor: Principal,
     floor: Floor,
     room_number: str,
     name: str | None = None,
@@ -196,7 +195,7 @@ def create_room(
             capacity=capacity,
             room_type=room_type,
         )
-    return _told(actor, room, "created")
+    return _recorded(actor, room, "created")
 
 
 def update_place(
@@ -217,7 +216,7 @@ def update_place(
         setattr(place, name, value)
     with conflicts(PlaceTaken, "room_number" if isinstance(place, Room) else "floor_number"):
         place.save(update_fields=list(changed))
-    return _told(actor, place, "updated")
+    return _recorded(actor, place, "updated")
 
 
 def delete_place(*, actor: Principal, kind: type[P], place_id: UUID, if_match: str | None) -> None:
@@ -230,7 +229,7 @@ def delete_place(*, actor: Principal, kind: type[P], place_id: UUID, if_match: s
     extent = selectors.locked_extent(place)
     require_empty(extent)
     kind.objects.filter(id=place.id).delete()
-    _told(actor, place, "deleted", rooms=len(extent.rooms))
+    _recorded(actor, place, "deleted", rooms=len(extent.rooms))
 
 
 def _require_platform(actor: Principal, organization_id: UUID) -> None:
@@ -267,13 +266,12 @@ def _become(
     organization.suspension_reason = reason
     organization.updated_at = clock.now()
     organization.save(update_fields=["status", "suspension_reason", "updated_at"])
-    _tell_organization(actor, organization, done, reason=reason)
+    _record_organization(actor, organization, done, reason=reason)
     return organization
 
 
-def _require_create(actor: Principal | None, parent: Place) -> None:
-    if actor is not None:
-        require(actor, parent.organization_id, "places", "create", **selectors.location(parent))
+def _require_create(actor: Principal, parent: Place) -> None:
+    require(actor, parent.organization_id, "places", "create", **selectors.location(parent))
 
 
 @contextmanager
@@ -290,22 +288,20 @@ def conflicts(taken: type[Conflict] = PlaceTaken, field: str = "name") -> Iterat
         raise
 
 
-def _tell_organization(actor: Principal | None, organization: Organization, done: str, **detail: audit.Value) -> None:
-    audit.record(
+def _record_organization(actor: Principal, organization: Organization, done: str, **detail: audit.Value) -> None:
+    record_change(
         actor=actor,
         action=f"organization.{done}",
         target_kind="organization",
         target_id=organization.id,
         organization_id=organization.id,
-        outcome=audit.DONE,
+        resource="organization",
         **detail,
     )
-    if actor is not None:
-        feed.announce_change(organization_id=organization.id, resource="organization", id=organization.id)
 
 
-def _told(actor: Principal | None, place: P, done: str, **detail: audit.Value) -> P:
-    """The place, once the audit trail and the feed have it; what a seed makes has nobody yet to be told."""
+def _recorded(actor: Principal, place: P, done: str, **detail: audit.Value) -> P:
+    """The place, once the audit trail and the feed have it."""
     kind = type(place).__name__.lower()
     audit.record(
         actor=actor,
@@ -316,9 +312,6 @@ def _told(actor: Principal | None, place: P, done: str, **detail: audit.Value) -
         outcome=audit.DONE,
         **detail,
     )
-    if actor is not None:
-        building = selectors.location(place).get("building")
-        feed.announce_change(
-            organization_id=place.organization_id, resource="places", id=place.id, building_id=building
-        )
+    building = selectors.location(place).get("building")
+    feed.announce_change(organization_id=place.organization_id, resource="places", id=place.id, building_id=building)
     return place

@@ -8,6 +8,7 @@ from apps.accounts.identity import users
 from apps.accounts.models import Membership, MembershipScope, Role, User, UserStatus
 from apps.accounts.people import memberships
 from apps.accounts.people.memberships import RoleAt, grant_places
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
@@ -40,13 +41,14 @@ def make_person(
 ) -> Person:
     name = secrets.token_hex(6)
     school = organization or new_id()
-    with tenant_scope([school]):
+    with tenant_scope([school]) as opened:
         if organization is None:
             Organization.objects.create(id=school, name=f"School {name}", slug=f"school-{name}")
         user = users.create_user(
-            email=f"Teacher-{name}@Example.edu", password=PASSWORD, first_name="Tess", last_name=name
+            actor=SYSTEM, email=f"Teacher-{name}@Example.edu", password=PASSWORD, first_name="Tess", last_name=name
         )
-        memberships.add_membership(user=user, organization_id=school, role=role, scope=scope)
+        memberships.add_membership(actor=SYSTEM, user=user, organization_id=school, role=role, scope=scope)
+        opened.feed.clear()  # a test's feed holds what the test itself changes
     return Person(user=user, organization=school)
 
 

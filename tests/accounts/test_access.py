@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.common.access import (
+    ANONYMOUS,
+    SYSTEM,
+    SYSTEM_PERMISSIONS,
     Grant,
     Pair,
     Places,
@@ -15,6 +18,7 @@ from apps.common.access import (
     allows,
     require,
     require_anywhere,
+    require_person,
     require_super_admin,
 )
 from apps.common.db.ids import new_id
@@ -118,3 +122,25 @@ def test_what_lies_outside_schools_is_for_who_runs_the_platform() -> None:
     require_super_admin(person(whole(frozenset()), is_super_admin=True))
     with pytest.raises(Forbidden):
         require_super_admin(person(whole(frozenset(PAIRS))))
+
+
+@pytest.mark.parametrize("organization", [SCHOOL, ELSEWHERE])
+def test_system_has_its_permissions_in_every_organization_and_no_others(organization: UUID) -> None:
+    for pair in SYSTEM_PERMISSIONS:
+        assert allows(SYSTEM, organization, *pair)
+        assert require(SYSTEM, organization, *pair, building=IDS[0]).organization_id == organization
+    assert not allows(SYSTEM, organization, "alerts", "update")
+    with pytest.raises(Forbidden):
+        require(SYSTEM, organization, "alerts", "update")
+    require_super_admin(SYSTEM)
+
+
+@given(st.sampled_from(PAIRS))
+def test_anonymous_has_no_rights(pair: Pair) -> None:
+    assert not ANONYMOUS.is_authenticated
+    assert not allows(ANONYMOUS, SCHOOL, *pair)
+    with pytest.raises(NotFound):
+        require(ANONYMOUS, SCHOOL, *pair)
+    for check in (require_super_admin, require_person):
+        with pytest.raises(Forbidden):
+            check(ANONYMOUS)

@@ -26,6 +26,7 @@ from apps.accounts.people import invitations, memberships
 from apps.accounts.people.memberships import RoleAt
 from apps.accounts.rights.grants import person_principal
 from apps.alerts.models import AlertEvent, AlertNote
+from apps.common.access import SYSTEM
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry, AuditPersonal, IdempotencyKey
 from apps.common.problems import Unauthenticated
@@ -124,14 +125,14 @@ def test_the_export_reaches_where_rights_have_ended_or_never_began(teacher: Pers
     with tenant_scope([other]):
         if why == "invited":
             invitations.invite(
-                actor=None,
+                actor=SYSTEM,
                 organization_id=other,
                 email=teacher.email.upper(),
                 held=RoleAt(Role.VIEWER),
                 now=timezone.now(),
             )
         else:
-            memberships.add_membership(user=teacher.user, organization_id=other, role=Role.VIEWER)
+            memberships.add_membership(actor=SYSTEM, user=teacher.user, organization_id=other, role=Role.VIEWER)
             if why == "expired":
                 Membership.objects.filter(user_id=teacher.id).update(expires_at=timezone.now())
             else:
@@ -212,7 +213,7 @@ def test_the_chain_of_the_audit_trail_stays_whole(teacher: Person, address: str)
 def test_the_same_address_can_join_again_as_somebody_new(teacher: Person, address: str) -> None:
     assert erase(app_of(teacher, address)).status_code == 204
     with tenant_scope([teacher.organization]):
-        again = users.create_user(email=teacher.email, password=PASSWORD)
+        again = users.create_user(actor=SYSTEM, email=teacher.email, password=PASSWORD)
     assert again.id != teacher.id
 
 
@@ -250,7 +251,7 @@ def test_a_mere_invitation_under_legal_hold_keeps_nobody_from_leaving(teacher: P
     with tenant_scope([other]):
         Organization.objects.update(settings={"legal_hold": True})
         kept = invitations.invite(
-            actor=None, organization_id=other, email=teacher.email, held=RoleAt(Role.VIEWER), now=timezone.now()
+            actor=SYSTEM, organization_id=other, email=teacher.email, held=RoleAt(Role.VIEWER), now=timezone.now()
         )
     assert erase(app_of(teacher, address)).status_code == 204
     with tenant_scope([other]):

@@ -12,7 +12,7 @@ from apps.accounts.identity import sign_in
 from apps.accounts.models import Membership, MembershipScope, Permission, Role, SignIn, SignInKind, User, UserStatus
 from apps.accounts.people import memberships
 from apps.accounts.rights.grants import WHILE_SUSPENDED, effective_permissions, person_principal, person_principals
-from apps.common.access import Grant, Places, allows
+from apps.common.access import SYSTEM, Grant, Places, allows
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Building, OrganizationStatus
@@ -158,7 +158,11 @@ def test_the_end_of_a_membership_ends_its_places() -> None:
     end_membership(person)
     with tenant_scope([person.organization]):
         memberships.add_membership(
-            user=person.user, organization_id=person.organization, role=Role.ADMIN, scope=MembershipScope.PLACES
+            actor=SYSTEM,
+            user=person.user,
+            organization_id=person.organization,
+            role=Role.ADMIN,
+            scope=MembershipScope.PLACES,
         )
     assert grant_of(person).places == Places()
 

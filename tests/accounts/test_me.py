@@ -9,6 +9,7 @@ from apps.accounts.identity import sign_in, users
 from apps.accounts.models import Membership, MembershipScope, Role, User
 from apps.accounts.people import memberships
 from apps.accounts.people.memberships import RoleAt, grant_places
+from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.common.feed import since
 from apps.tenancy.models import Organization, OrganizationStatus
@@ -22,6 +23,7 @@ def join(person: Person, organization: Person, role: Role, **more: object) -> No
     """The person in another's school too."""
     with tenant_scope([organization.organization]):
         memberships.add_membership(
+            actor=SYSTEM,
             user=person.user,
             organization_id=organization.organization,
             role=role,
@@ -159,8 +161,11 @@ def test_a_day_account_reads_itself_and_has_no_address(address: str) -> None:
     """Its address stands in for none, so that no letter, no reset and no invitation reaches it."""
     school = make_person(Role.ADMIN)
     with tenant_scope([school.organization]):
-        user = users.create_user(email="sub@day.invalid".replace("sub", school.user.id.hex), password=None)
+        user = users.create_user(
+            actor=SYSTEM, email="sub@day.invalid".replace("sub", school.user.id.hex), password=None
+        )
         memberships.add_membership(
+            actor=SYSTEM,
             user=user,
             organization_id=school.organization,
             role=Role.OPERATOR,

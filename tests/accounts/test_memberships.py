@@ -50,7 +50,7 @@ def test_who_administers_two_schools_adds_a_person_of_one_to_the_other(school: S
     assert principal is not None
     assert principal.grants[other.organization].buildings("alerts", "update") == frozenset({other.building})
     assert roles(school)[person.id] == "manager"
-    assert audited(person.id, "membership.") == [("membership.added", "nobody"), ("membership.added", "person")]
+    assert audited(person.id, "membership.") == [("membership.added", "system"), ("membership.added", "person")]
     assert told(other.organization, "people") == [str(person.id)]
     again = send(both.client, "POST", f"users/{person.id}/organizations", body)
     assert problem(again) == (409, "already_member")

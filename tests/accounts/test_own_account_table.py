@@ -17,6 +17,7 @@ from apps.accounts.own_account import push
 from apps.accounts.people import day_accounts, memberships
 from apps.accounts.people.memberships import RoleAt
 from apps.accounts.rights.grants import person_principal
+from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import Issuer
 from tests.accounts.people import PASSWORD, Person, make_person
@@ -96,7 +97,7 @@ class Both:
 def both(school: School, issuer: Issuer) -> Both:
     person = make_person()
     with tenant_scope([school.id]):
-        memberships.add_membership(user=person.user, organization_id=school.id, role=Role.OPERATOR)
+        memberships.add_membership(actor=SYSTEM, user=person.user, organization_id=school.id, role=Role.OPERATOR)
     User.objects.filter(pk=person.id).update(email=f"both@{school.domain}", phone="+12025550199", phone_verified=True)
     person.user.refresh_from_db()
     issuer.person = google(f"both@{school.domain}")

@@ -13,6 +13,7 @@ from apps.accounts.identity import users
 from apps.accounts.models import BuildingGrant, Invitation, Membership, MembershipScope, Role, SiteGrant, User
 from apps.accounts.people import memberships
 from apps.accounts.people.memberships import RoleAt
+from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_school
 from tests.tenancy.callers import Caller, admin_of, member, refused, trail
@@ -125,8 +126,9 @@ def test_a_bad_line_keeps_every_line_out(
     """The last administrator stays one, a day account is no person, and no mail leaves."""
     now = timezone.now()
     with tenant_scope([school.organization]):
-        day = users.create_user(email=address(), password=None)
+        day = users.create_user(actor=SYSTEM, email=address(), password=None)
         memberships.add_membership(
+            actor=SYSTEM,
             user=day,
             organization_id=school.organization,
             role=Role.OPERATOR,
@@ -174,8 +176,9 @@ def test_no_person_of_another_school_is_told_or_changed(school: School, admin: C
 
 def test_day_accounts_are_not_exported(school: School, admin: Caller) -> None:
     with tenant_scope([school.organization]):
-        day = users.create_user(email=address(), password=None)
+        day = users.create_user(actor=SYSTEM, email=address(), password=None)
         memberships.add_membership(
+            actor=SYSTEM,
             user=day,
             organization_id=school.organization,
             role=Role.OPERATOR,

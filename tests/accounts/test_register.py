@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role, User
 from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
+from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import app_of, nobody, problem, send
@@ -33,7 +34,7 @@ def school() -> UUID:
 def invite(organization: UUID, email: str, role: Role = Role.OPERATOR) -> UUID:
     with tenant_scope([organization]):
         return invitations.invite(
-            actor=None, organization_id=organization, email=email, held=RoleAt(role), now=timezone.now()
+            actor=SYSTEM, organization_id=organization, email=email, held=RoleAt(role), now=timezone.now()
         ).id
 
 
@@ -94,7 +95,7 @@ def test_a_link_that_is_no_good_is_refused_without_a_word_of_why(
         elif why == "withdrawn":
             row.update(revoked_at=timezone.now(), digest=None)
         elif why == "sent anew":
-            invitations.resend(actor=None, organization_id=school, invitation_id=invitation, now=timezone.now())
+            invitations.resend(actor=SYSTEM, organization_id=school, invitation_id=invitation, now=timezone.now())
     if why == "organization deleted":
         set_organization_status(school, OrganizationStatus.DELETED)
     response = send(nobody(address), "POST", "auth/register", {"token": token if why != "unknown" else "x" * 43, **NEW})

@@ -15,7 +15,7 @@ from apps.accounts.identity import second_factors
 from apps.accounts.identity.credentials.throttle import SECOND_FACTOR, LoginThrottle
 from apps.accounts.models import Role, SignInChallenge
 from apps.alerts.models import Alert
-from apps.common.access import Principal, PrincipalKind
+from apps.common.access import SYSTEM, Principal, PrincipalKind
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.models import Organization
@@ -361,7 +361,7 @@ def test_another_organization_asks_for_nothing(strict: Person, address: str) -> 
 
     other = make_person(Role.ADMIN)
     with tenant_scope([other.organization]):
-        memberships.add_membership(user=strict.user, organization_id=other.organization, role=Role.ADMIN)
+        memberships.add_membership(actor=SYSTEM, user=strict.user, organization_id=other.organization, role=Role.ADMIN)
     api = Api(strict, address)
     assert api.ask("GET", f"organizations/{other.organization}/settings").status_code == 200
     assert api.ask("GET", f"organizations/{strict.organization}/settings").status_code == 403

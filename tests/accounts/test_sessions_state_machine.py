@@ -35,7 +35,7 @@ from apps.accounts.identity.sign_in import REUSE_GRACE, RefreshRefused, RefreshR
 from apps.accounts.models import Membership, Role, SignIn, User, UserStatus
 from apps.accounts.people import memberships
 from apps.accounts.rights import service_tokens
-from apps.common.access import Grant, Principal, PrincipalKind
+from apps.common.access import SYSTEM, Grant, Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
@@ -262,7 +262,9 @@ class Doors(RuleBasedStateMachine):
             if person.is_member:
                 Membership.objects.filter(user_id=person.user.id).delete()
             else:
-                memberships.add_membership(user=person.user, organization_id=self.school, role=person.role)
+                memberships.add_membership(
+                    actor=SYSTEM, user=person.user, organization_id=self.school, role=person.role
+                )
         person.is_member = not person.is_member
 
     @rule(which=WHICH)
@@ -337,8 +339,8 @@ class Doors(RuleBasedStateMachine):
         return self.people[which % len(self.people)]
 
     def _user(self) -> User:
-        user = users.create_user(email=f"{new_id()}@school.example", password=None)
-        memberships.add_membership(user=user, organization_id=self.school, role=Role.OPERATOR)
+        user = users.create_user(actor=SYSTEM, email=f"{new_id()}@school.example", password=None)
+        memberships.add_membership(actor=SYSTEM, user=user, organization_id=self.school, role=Role.OPERATOR)
         return user
 
     def _principal(self, person: _Person) -> Principal:

@@ -23,8 +23,10 @@ from apps.accounts.models import (
 )
 from apps.accounts.people import memberships
 from apps.accounts.single_sign_on import providers
+from apps.common.access import SYSTEM
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
+from tests.accounts.callers import audited
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer, running
 from tests.accounts.people import PASSWORD, Person, end_membership, make_person
 from tests.accounts.second_factor import JSON, Api
@@ -40,6 +42,7 @@ from tests.accounts.sso_school import (
     through_app,
     visiting_operator,
 )
+from tests.accounts.told import told
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def elsewhere(address: str) -> Person:
 
 def joins(person: Person, school: School, role: Role = Role.OPERATOR) -> None:
     with tenant_scope([school.id]):
-        memberships.add_membership(user=person.user, organization_id=school.id, role=role)
+        memberships.add_membership(actor=SYSTEM, user=person.user, organization_id=school.id, role=role)
 
 
 # --- Who is let in ---------------------------------------------------------------------------------------------------
@@ -103,6 +106,8 @@ def test_a_newcomer_gets_an_account_and_the_role_that_is_meant_for_them(school: 
     assert not user.has_usable_password()
     with tenant_scope([school.id]):
         assert Membership.objects.get(user=user).role == Role.VIEWER
+    assert audited(user.pk, "membership.") == [("membership.added", "system")]
+    assert told(school.id, "people") == [str(user.pk)]
 
 
 def test_who_was_dismissed_does_not_come_back_as_a_newcomer(school: School, issuer: Issuer) -> None:
@@ -132,6 +137,8 @@ def test_groups_become_roles_at_each_sign_in(school: School, issuer: Issuer) -> 
     school.change(default_role="viewer")
     assert school.enters().who == person.id
     assert role() == "viewer"
+    assert audited(person.id, "membership.")[1:] == [("membership.changed", "system")] * 3
+    assert told(school.id, "people") == [str(person.id)] * 3
 
 
 def test_no_directory_takes_the_last_administrator(school: School, issuer: Issuer) -> None:

@@ -12,7 +12,7 @@ from apps.accounts.own_account import account
 from apps.accounts.people import invitations, memberships
 from apps.accounts.people.memberships import RoleAt
 from apps.accounts.rights.grants import person_principal
-from apps.common.access import Principal
+from apps.common.access import SYSTEM, Principal
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
 from tests.accounts.callers import app_of, nobody, problem, send
@@ -50,7 +50,9 @@ def shared() -> Shared:
     admin_of_a = make_person(Role.ADMIN)
     person = make_person(Role.ADMIN)
     with tenant_scope([admin_of_a.organization]):
-        memberships.add_membership(user=person.user, organization_id=admin_of_a.organization, role=Role.OPERATOR)
+        memberships.add_membership(
+            actor=SYSTEM, user=person.user, organization_id=admin_of_a.organization, role=Role.OPERATOR
+        )
     return Shared(person, admin_of_a.organization, person.organization, admin_of_a)
 
 

@@ -7,6 +7,7 @@ import pytest
 from apps.accounts.identity import users
 from apps.accounts.models import Membership, Role, User
 from apps.accounts.people import memberships
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope, tenant_scope
 from tests.accounts.callers import audited, problem, send
@@ -27,8 +28,8 @@ def admin(school: School) -> Person:
 def named(school: School, first_name: str, last_name: str) -> UUID:
     with tenant_scope([school.organization]):
         email = f"{first_name[:2]}{new_id().hex}@school.example"
-        user = users.create_user(email=email, password=None, first_name=first_name, last_name=last_name)
-        memberships.add_membership(user=user, organization_id=school.organization, role=Role.OPERATOR)
+        user = users.create_user(actor=SYSTEM, email=email, password=None, first_name=first_name, last_name=last_name)
+        memberships.add_membership(actor=SYSTEM, user=user, organization_id=school.organization, role=Role.OPERATOR)
     return user.id
 
 

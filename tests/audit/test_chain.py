@@ -7,6 +7,7 @@ import pytest
 from django.db import DatabaseError, connections, transaction
 
 from apps.common import audit
+from apps.common.access import SYSTEM
 from apps.common.audit import chain
 from apps.common.audit.verification import Fault
 from apps.common.db.ids import new_id
@@ -23,7 +24,7 @@ def fill(organization: UUID, count: int = 9) -> list[UUID]:
     with tenant_scope([organization]):
         for number in range(count):
             audit.record(
-                actor=None,
+                actor=SYSTEM,
                 action="site.updated",
                 target_kind="site",
                 target_id=new_id(),
@@ -155,7 +156,7 @@ def test_two_rows_in_each_others_place_are_named(organization: UUID, trail: list
 
 def test_personal_values_that_were_changed_are_named(organization: UUID) -> None:
     with tenant_scope([organization]), audit.coming_from("192.0.2.7"):
-        audit.record(actor=None, action="a.b", target_kind="user", target_id=new_id(), organization_id=organization)
+        audit.record(actor=SYSTEM, action="a.b", target_kind="user", target_id=new_id(), organization_id=organization)
     seal_all()
     (entry,) = entries(organization)
     assert verify(organization) is None
@@ -179,7 +180,7 @@ def test_each_organization_and_the_platform_has_a_chain_of_its_own(organization:
     other = new_id()
     fill(other, 2)
     with tenant_scope([]):
-        audit.record(actor=None, action="a.b", target_kind="user", target_id=new_id(), organization_id=None)
+        audit.record(actor=SYSTEM, action="a.b", target_kind="user", target_id=new_id(), organization_id=None)
     seal_all()
     assert [entry.seq for entry in entries(other)] == [1, 2]
     assert verify(other) is None

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from apps.accounts.identity import users
 from apps.accounts.models import Role, User
+from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_school
 from tests.cloud.server import Server, running_server
@@ -93,9 +94,9 @@ def test_who_has_an_account_signs_in_and_joins_with_it(phone: Page, school: Scho
         from apps.accounts.people.memberships import RoleAt
 
         with tenant_scope([school.organization]):
-            users.create_user(email=email, password=PASSWORD, first_name="Olga", last_name="Old")
+            users.create_user(actor=SYSTEM, email=email, password=PASSWORD, first_name="Olga", last_name="Old")
             invitation = invitations.invite(
-                actor=None,
+                actor=SYSTEM,
                 organization_id=school.organization,
                 email=email,
                 held=RoleAt(Role.OPERATOR),

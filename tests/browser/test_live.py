@@ -253,16 +253,19 @@ NEIGHBOUR = """
 from apps.accounts.models import Role, User
 from apps.accounts.people.memberships import add_membership
 from apps.accounts.identity.users import create_user
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.services import create_organization
 
 school = new_id()
 with tenant_scope([school]):
-    create_organization(actor=None, organization_id=school, name="Neighbour School", slug=f"neighbour-{school}")
-    nora = create_user(actor=None, email="nora@neighbour.example", password="a long enough password", first_name="Nora")
-    add_membership(actor=None, user=nora, organization_id=school, role=Role.ADMIN)
-    add_membership(actor=None, user=User.objects.get(email="@MEMBER@"), organization_id=school, role=Role.OPERATOR)
+    create_organization(actor=SYSTEM, organization_id=school, name="Neighbour School", slug=f"neighbour-{school}")
+    nora = create_user(
+        actor=SYSTEM, email="nora@neighbour.example", password="a long enough password", first_name="Nora"
+    )
+    add_membership(actor=SYSTEM, user=nora, organization_id=school, role=Role.ADMIN)
+    add_membership(actor=SYSTEM, user=User.objects.get(email="@MEMBER@"), organization_id=school, role=Role.OPERATOR)
 """
 
 

@@ -20,6 +20,7 @@ from apps.accounts.models import (
 from apps.accounts.people.memberships import RoleAt, grant_places
 from apps.alerts.models import Alert, AlertNote, Incident
 from apps.common import audit
+from apps.common.access import ANONYMOUS
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
@@ -45,7 +46,11 @@ def make_full_school() -> School:
         )
         with audit.coming_from("192.0.2.1"):
             audit.record(
-                actor=None, action="auth.login", target_kind="user", target_id=person.id, organization_id=organization
+                actor=ANONYMOUS,
+                action="auth.login",
+                target_kind="user",
+                target_id=person.id,
+                organization_id=organization,
             )
         device = Device.objects.get(device_id=school.device)
         alert = Alert.objects.get()

@@ -19,7 +19,7 @@ from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.models import AlertKey
 from apps.common import feed
-from apps.common.access import Grant, Principal, PrincipalKind
+from apps.common.access import SYSTEM, Grant, Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
@@ -77,30 +77,31 @@ def make_school(organization: UUID | None = None) -> School:
     organization = organization or new_id()
     device, other_device = device_name(), device_name()
     number = secrets.randbelow(1_000_000)
-    with tenant_scope([organization]):
+    with tenant_scope([organization]) as scope:
         slug = f"school-{organization.hex}"
-        tenancy.create_organization(actor=None, organization_id=organization, name="Lincoln", slug=slug)
+        tenancy.create_organization(actor=SYSTEM, organization_id=organization, name="Lincoln", slug=slug)
         site = tenancy.create_site(
-            actor=None, organization_id=organization, name="Campus", address="400 Oak Street", timezone="UTC"
+            actor=SYSTEM, organization_id=organization, name="Campus", address="400 Oak Street", timezone="UTC"
         )
         buildings, floors, rooms = [], [], []
         for name in ("Main", "Annex"):
-            buildings.append(tenancy.create_building(actor=None, site=site, name=name))
-            floors.append(tenancy.create_floor(actor=None, building=buildings[-1], floor_number=number, name="Low"))
-            rooms.append(tenancy.create_room(actor=None, floor=floors[-1], room_number=str(number), name="Art room"))
+            buildings.append(tenancy.create_building(actor=SYSTEM, site=site, name=name))
+            floors.append(tenancy.create_floor(actor=SYSTEM, building=buildings[-1], floor_number=number, name="Low"))
+            rooms.append(tenancy.create_room(actor=SYSTEM, floor=floors[-1], room_number=str(number), name="Art room"))
         devices.register_devices(
-            actor=None,
+            actor=SYSTEM,
             organization_id=organization,
             rooms={device: rooms[0].id, other_device: rooms[1].id},
             now=timezone.now(),
         )
         gateway = devices.register_gateway(
-            actor=None,
+            actor=SYSTEM,
             organization_id=organization,
             name="Gateway",
             public_key="none",
             buildings=[buildings[0].id],
         )
+        scope.feed.clear()  # a test's feed holds what the test itself changes
     return School(
         organization=organization,
         site=site.id,
@@ -118,12 +119,17 @@ def make_person(role: Role, *organizations: UUID) -> Person:
     """A person with the same role in each organization."""
     name = f"Teacher {secrets.token_hex(4)}"
     first_name, last_name = name.split()
-    with tenant_scope(organizations):
+    with tenant_scope(organizations) as scope:
         user = users.create_user(
-            email=f"{secrets.token_hex(8)}@school.example", password=None, first_name=first_name, last_name=last_name
+            actor=SYSTEM,
+            email=f"{secrets.token_hex(8)}@school.example",
+            password=None,
+            first_name=first_name,
+            last_name=last_name,
         )
         for organization in organizations:
-            memberships.add_membership(user=user, organization_id=organization, role=role)
+            memberships.add_membership(actor=SYSTEM, user=user, organization_id=organization, role=role)
+        scope.feed.clear()
     pair = sign_in.begin(user=user, now=timezone.now())
     return Person(user.id, name, pair.access)
 

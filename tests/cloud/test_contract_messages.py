@@ -22,6 +22,7 @@ from apps.alerts.ingest import service
 from apps.alerts.ingest.core import read_core
 from apps.alerts.ingest.messages import decode_event
 from apps.alerts.models import Alert
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import Problem
@@ -210,7 +211,7 @@ def gateway(school: School, key: ec.EllipticCurvePrivateKey) -> UUID:
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     with tenant_scope([school.organization]):
         return devices.register_gateway(
-            actor=None,
+            actor=SYSTEM,
             organization_id=school.organization,
             name="Gateway",
             public_key=pem,
@@ -341,7 +342,12 @@ def test_the_configuration_is_the_contract_s(school: School) -> None:
     """Its buildings' rooms and devices, and no others; signed, and not sent again to who has it."""
     with tenant_scope([school.organization]):
         devices.add_rule(
-            actor=None, organization_id=school.organization, key=2, pattern="long", alert_type="assist", is_silent=True
+            actor=SYSTEM,
+            organization_id=school.organization,
+            key=2,
+            pattern="long",
+            alert_type="assist",
+            is_silent=True,
         )
         device = Device.objects.get(device_id=school.device)
         GatewayRule.objects.create(

@@ -18,6 +18,7 @@ from apps.alerts import drills
 from apps.alerts.models import Alert, AlertEvent
 from apps.alerts.tasks import end_drills
 from apps.common import feed
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.feed import Audience
@@ -303,7 +304,7 @@ def test_drill_goes_on_beside_what_is_no_press_during_it(school: School, way: st
     at = now + timedelta(seconds=2) * (-1 if way == "before" else 1)
     with tenant_scope([school.organization]):
         site = tenancy.create_site(
-            actor=None, organization_id=school.organization, name="North", address="1 Road", timezone="UTC"
+            actor=SYSTEM, organization_id=school.organization, name="North", address="1 Road", timezone="UTC"
         )
         if way == "other site":
             Alert.objects.filter(id=started).update(site_id=site.id)

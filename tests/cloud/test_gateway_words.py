@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Role
 from apps.alerts.models import AlertEvent
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
@@ -33,7 +34,7 @@ def gateway_of(school: School, *buildings: UUID) -> School:
     """The same school, as another gateway of these buildings speaks of it."""
     with tenant_scope([school.organization]):
         gateway = devices.register_gateway(
-            actor=None,
+            actor=SYSTEM,
             organization_id=school.organization,
             name="Another",
             public_key="none",
@@ -114,7 +115,7 @@ def test_name_taken_before_a_device_was_registered_costs_its_press_nothing(
     assert [result.result for result in send(annex, guessed, at=start).results] == ["stored"]
     with tenant_scope([school.organization]):
         devices.register_devices(
-            actor=None, organization_id=school.organization, rooms={device: school.room}, now=start
+            actor=SYSTEM, organization_id=school.organization, rooms={device: school.room}, now=start
         )
     for expected in ("stored", "repeat"):
         assert results(school, press) == [expected]

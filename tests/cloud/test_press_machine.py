@@ -31,7 +31,7 @@ from apps.alerts import drills, services
 from apps.alerts.ingest import service
 from apps.alerts.lifecycle import OPEN
 from apps.alerts.models import Alert, AlertEvent, AlertKey, DrillArm
-from apps.common.access import Principal
+from apps.common.access import SYSTEM, Principal
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
@@ -82,13 +82,13 @@ class Building(RuleBasedStateMachine):
         self.second_button = f"ss-{secrets.token_hex(6)}"
         with tenant_scope([school.organization]):
             devices.register_devices(
-                actor=None,
+                actor=SYSTEM,
                 organization_id=school.organization,
                 rooms={self.second_button: school.room},
                 now=timezone.now(),
             )
             beside = devices.register_gateway(
-                actor=None,
+                actor=SYSTEM,
                 organization_id=school.organization,
                 name="Beside",
                 public_key="none",

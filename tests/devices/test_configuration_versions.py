@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Role
 from apps.common import feed
+from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.configuration import Configuration, build_configuration
@@ -52,7 +53,7 @@ def school() -> School:
             organization_id=school.organization, device=device, room_id=school.room, pattern="long", alert_type="fire"
         )
         devices.register_gateway(
-            actor=None,
+            actor=SYSTEM,
             organization_id=school.organization,
             name="Annex",
             public_key="none",
@@ -138,7 +139,7 @@ def test_rows_that_come_and_go_raise_the_version(school: School) -> None:
         room = Room.objects.exclude(id=school.room).filter(floor__building_id=school.building).get()
         room.delete()
         assert versions(school)[school.gateway] == before[school.gateway] + 1
-        devices.add_rule(actor=None, organization_id=school.organization, key=2, pattern="long", alert_type="fire")
+        devices.add_rule(actor=SYSTEM, organization_id=school.organization, key=2, pattern="long", alert_type="fire")
         assert versions(school) == {school.gateway: before[school.gateway] + 2, annex: before[annex] + 2}
 
 

@@ -22,7 +22,7 @@ from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.tasks import keep_partitions
 from apps.common import feed
-from apps.common.access import PrincipalKind
+from apps.common.access import SYSTEM, PrincipalKind
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Gateway
@@ -292,7 +292,7 @@ def test_an_assertion_opens_the_door_once(school: School) -> None:
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     with tenant_scope([school.organization]):
         gateway = devices.register_gateway(
-            actor=None, organization_id=school.organization, name="Second", public_key=public, buildings=[]
+            actor=SYSTEM, organization_id=school.organization, name="Second", public_key=public, buildings=[]
         )
 
     def ask(signer: ec.EllipticCurvePrivateKey, assertion_id: str) -> Answer:

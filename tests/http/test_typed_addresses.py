@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from apps.accounts.identity import sign_in
 from apps.accounts.identity.keys import tokens
 from apps.accounts.models import Role, User
-from apps.common.access import PrincipalKind
+from apps.common.access import SYSTEM, PrincipalKind
 from apps.common.db.scope import tenant_scope
 from apps.common.times import from_unix
 from apps.devices import services as devices
@@ -218,7 +218,7 @@ def gateway(school: School, gateway_key: ec.EllipticCurvePrivateKey) -> Iterator
     pem = gateway_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     with tenant_scope([school.organization]):
         made = devices.register_gateway(
-            actor=None, organization_id=school.organization, name="Edge", public_key=pem, buildings=[school.building]
+            actor=SYSTEM, organization_id=school.organization, name="Edge", public_key=pem, buildings=[school.building]
         )
     yield made
 

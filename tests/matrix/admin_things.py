@@ -12,6 +12,7 @@ from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
 from apps.alerts.models import Incident
 from apps.common import audit
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
@@ -66,34 +67,34 @@ def new_number(school: School) -> int:
 @thing
 def site_row(school: School) -> UUID:
     with tenant_scope([school.organization]):
-        return tenancy.create_site(actor=None, organization_id=school.organization, name=word()).id
+        return tenancy.create_site(actor=SYSTEM, organization_id=school.organization, name=word()).id
 
 
 @thing
 def building_row(school: School) -> UUID:
     with tenant_scope([school.organization]):
-        return tenancy.create_building(actor=None, site=Site.objects.get(id=school.site), name=word()).id
+        return tenancy.create_building(actor=SYSTEM, site=Site.objects.get(id=school.site), name=word()).id
 
 
 @thing
 def floor_row(school: School) -> UUID:
     with tenant_scope([school.organization]):
         building = Building.objects.get(id=school.building)
-        return tenancy.create_floor(actor=None, building=building, floor_number=number()).id
+        return tenancy.create_floor(actor=SYSTEM, building=building, floor_number=number()).id
 
 
 @thing
 def room_row(school: School) -> UUID:
     with tenant_scope([school.organization]):
         floor = Floor.objects.get(id=school.floor)
-        return tenancy.create_room(actor=None, floor=floor, room_number=word()).id
+        return tenancy.create_room(actor=SYSTEM, floor=floor, room_number=word()).id
 
 
 @thing
 def gateway_row(school: School) -> UUID:
     with tenant_scope([school.organization]):
         return devices.register_gateway(
-            actor=None,
+            actor=SYSTEM,
             organization_id=school.organization,
             name=word(),
             public_key="none",
@@ -105,7 +106,7 @@ def gateway_row(school: School) -> UUID:
 def invitation_row(school: School) -> UUID:
     with tenant_scope([school.organization]):
         invitation: Invitation = invitations.invite(
-            actor=None,
+            actor=SYSTEM,
             organization_id=school.organization,
             email=f"{word()}@school.example",
             held=RoleAt(Role.VIEWER),
@@ -144,7 +145,7 @@ def audit_row(school: School) -> UUID:
     target = new_id()
     with tenant_scope([school.organization]):
         audit.record(
-            actor=None, action="test.row", target_kind="user", target_id=target, organization_id=school.organization
+            actor=SYSTEM, action="test.row", target_kind="user", target_id=target, organization_id=school.organization
         )
         return AuditEntry.objects.get(target_id=target).id
 
@@ -155,7 +156,7 @@ def device_row(school: School) -> UUID:
     name = device_name()
     with tenant_scope([school.organization]):
         devices.register_devices(
-            actor=None, organization_id=school.organization, rooms={name: school.room}, now=timezone.now()
+            actor=SYSTEM, organization_id=school.organization, rooms={name: school.room}, now=timezone.now()
         )
         return Device.objects.get(device_id=name).id
 
@@ -165,7 +166,7 @@ def rule_row(school: School) -> UUID:
     key = secrets.randbelow(2**15)
     with tenant_scope([school.organization]):
         devices.add_rule(
-            actor=None, organization_id=school.organization, key=key, pattern=word()[:20], alert_type="assist"
+            actor=SYSTEM, organization_id=school.organization, key=key, pattern=word()[:20], alert_type="assist"
         )
         return GatewayRule.objects.filter(key=key).latest("id").id
 

@@ -10,7 +10,7 @@ from apps.accounts.models import Invitation, Platform, Proof, ProofPurpose, Role
 from apps.accounts.own_account import push
 from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
-from apps.common.access import Principal, PrincipalKind
+from apps.common.access import SYSTEM, Principal, PrincipalKind
 from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_person
 from tests.matrix.things import email, thing, word
@@ -21,7 +21,7 @@ def invitation_secret(school: School) -> str:
     """Of an invitation to somebody who has no account."""
     with tenant_scope([school.organization]):
         invitation = invitations.invite(
-            actor=None,
+            actor=SYSTEM,
             organization_id=school.organization,
             email=f"{word()}@school.example",
             held=RoleAt(Role.OPERATOR),

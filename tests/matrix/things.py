@@ -20,6 +20,7 @@ from apps.accounts.people import memberships
 from apps.accounts.rights.people_only import PEOPLE_ONLY
 from apps.accounts.rights.service_principals import digest_of_token, new_service_token
 from apps.alerts.models import DrillArm
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
@@ -102,7 +103,7 @@ def alert_elsewhere(school: School) -> UUID:
     """An open one in the other building, told by the gateway of that one."""
     with tenant_scope([school.organization]):
         gateway = devices.register_gateway(
-            actor=None,
+            actor=SYSTEM,
             organization_id=school.organization,
             name="Annex",
             public_key="none",
@@ -171,8 +172,8 @@ def person(school: School) -> UUID:
 def email(school: School) -> str:
     """Of an operator who signs in with `PASSWORD`."""
     with tenant_scope([school.organization]):
-        user = users.create_user(email=f"{word()}@school.example", password=PASSWORD)
-        memberships.add_membership(user=user, organization_id=school.organization, role=Role.OPERATOR)
+        user = users.create_user(actor=SYSTEM, email=f"{word()}@school.example", password=PASSWORD)
+        memberships.add_membership(actor=SYSTEM, user=user, organization_id=school.organization, role=Role.OPERATOR)
     return user.email
 
 
@@ -190,7 +191,7 @@ def sister_organization(school: School) -> UUID:
         for admin in Membership.objects.filter(organization_id=school.organization, role=Role.ADMIN).select_related(
             "user"
         ):
-            memberships.add_membership(user=admin.user, organization_id=organization, role=Role.ADMIN)
+            memberships.add_membership(actor=SYSTEM, user=admin.user, organization_id=organization, role=Role.ADMIN)
     return organization
 
 
@@ -199,7 +200,7 @@ def vacant_organization(_: School) -> UUID:
     """One of nobody, with nothing in it."""
     organization = new_id()
     with tenant_scope([organization]):
-        tenancy.create_organization(actor=None, organization_id=organization, name="Vacant", slug=word())
+        tenancy.create_organization(actor=SYSTEM, organization_id=organization, name="Vacant", slug=word())
     return organization
 
 
@@ -225,14 +226,14 @@ def _with_status(organization: UUID, status: OrganizationStatus) -> UUID:
 def vacant_site(school: School) -> UUID:
     """One with nothing on it."""
     with tenant_scope([school.organization]):
-        return tenancy.create_site(actor=None, organization_id=school.organization, name=word()).id
+        return tenancy.create_site(actor=SYSTEM, organization_id=school.organization, name=word()).id
 
 
 @thing
 def vacant_building(school: School) -> UUID:
     """One of the school's site with nothing in it."""
     with tenant_scope([school.organization]):
-        return tenancy.create_building(actor=None, site=Site.objects.get(id=school.site), name=word()).id
+        return tenancy.create_building(actor=SYSTEM, site=Site.objects.get(id=school.site), name=word()).id
 
 
 @thing
@@ -240,14 +241,14 @@ def vacant_floor(school: School) -> UUID:
     """One of the first building with nothing on it."""
     with tenant_scope([school.organization]):
         building = Building.objects.get(id=school.building)
-        return tenancy.create_floor(actor=None, building=building, floor_number=number()).id
+        return tenancy.create_floor(actor=SYSTEM, building=building, floor_number=number()).id
 
 
 @thing
 def vacant_room(school: School) -> UUID:
     """One of the first building with nothing in it."""
     with tenant_scope([school.organization]):
-        return tenancy.create_room(actor=None, floor=Floor.objects.get(id=school.floor), room_number=word()).id
+        return tenancy.create_room(actor=SYSTEM, floor=Floor.objects.get(id=school.floor), room_number=word()).id
 
 
 @thing

@@ -11,6 +11,7 @@ from django.test import Client
 from apps.accounts.models import MembershipScope, Role, User
 from apps.accounts.people import memberships
 from apps.accounts.people.memberships import RoleAt
+from apps.common.access import SYSTEM
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from tests.cloud.school import Person, School, make_person
@@ -101,6 +102,7 @@ def narrowed(role: Role, school: School, *, buildings: frozenset[UUID]) -> Calle
     caller = Caller(make_person(role))
     with tenant_scope([school.organization]):
         membership = memberships.add_membership(
+            actor=SYSTEM,
             user=User.objects.get(pk=caller.person.id),
             organization_id=school.organization,
             role=role,

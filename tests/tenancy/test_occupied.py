@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.accounts.rights.grants import person_principal
 from apps.alerts.ingest import service
 from apps.alerts.models import Alert
-from apps.common.access import Principal
+from apps.common.access import SYSTEM, Principal
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
 from apps.devices import services as devices
@@ -45,7 +45,7 @@ def test_a_place_with_a_device_says_so(school: School, admin: Caller) -> None:
 def test_of_many_devices_the_first_are_named(school: School, admin: Caller) -> None:
     more = {device_name(): school.room for _ in range(2 * NAMES_SHOWN)}
     with tenant_scope([school.organization]):
-        devices.register_devices(actor=None, organization_id=school.organization, rooms=more, now=timezone.now())
+        devices.register_devices(actor=SYSTEM, organization_id=school.organization, rooms=more, now=timezone.now())
     count, names = in_the_way(admin, f"rooms/{school.room}")["devices"]
     assert (count, names) == (2 * NAMES_SHOWN + 1, sorted([*more, school.device])[:NAMES_SHOWN])
 
@@ -87,12 +87,14 @@ def actor(admin: Caller) -> Principal:
 def vacant_room(school: School) -> Room:
     with tenant_scope([school.organization]):
         floor = Floor.objects.get(id=school.floor)
-        return services.create_room(actor=None, floor=floor, room_number=secrets.token_hex(4))
+        return services.create_room(actor=SYSTEM, floor=floor, room_number=secrets.token_hex(4))
 
 
 def put_a_device(school: School, room: Room) -> str:
     name = device_name()
-    devices.register_devices(actor=None, organization_id=school.organization, rooms={name: room.id}, now=timezone.now())
+    devices.register_devices(
+        actor=SYSTEM, organization_id=school.organization, rooms={name: room.id}, now=timezone.now()
+    )
     return name
 
 
@@ -139,7 +141,7 @@ def test_a_room_that_is_built_and_filled_meanwhile_keeps_its_building(
     floor = document(admin.post(f"buildings/{building['id']}/floors", {"floor_number": 0}), 201)
 
     def build_and_fill() -> None:
-        new = services.create_room(actor=None, floor=Floor.objects.get(id=floor["id"]), room_number="1")
+        new = services.create_room(actor=SYSTEM, floor=Floor.objects.get(id=floor["id"]), room_number="1")
         put_a_device(school, new)
 
     deleted = in_the_middle_of(

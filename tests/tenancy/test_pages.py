@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.tenancy import services
 from apps.tenancy.models import Building, Floor, Site
@@ -18,16 +19,18 @@ def lists(school: School) -> dict[str, tuple[str, str, Add]]:
     organization = school.organization
 
     def site(number: int) -> object:
-        return services.create_site(actor=None, organization_id=organization, name=f"S{number:03}")
+        return services.create_site(actor=SYSTEM, organization_id=organization, name=f"S{number:03}")
 
     def building(number: int) -> object:
-        return services.create_building(actor=None, site=Site.objects.get(id=school.site), name=f"S{number:03}")
+        return services.create_building(actor=SYSTEM, site=Site.objects.get(id=school.site), name=f"S{number:03}")
 
     def floor(number: int) -> object:
-        return services.create_floor(actor=None, building=Building.objects.get(id=school.building), floor_number=number)
+        return services.create_floor(
+            actor=SYSTEM, building=Building.objects.get(id=school.building), floor_number=number
+        )
 
     def room(number: int) -> object:
-        return services.create_room(actor=None, floor=Floor.objects.get(id=school.floor), room_number=f"S{number:03}")
+        return services.create_room(actor=SYSTEM, floor=Floor.objects.get(id=school.floor), room_number=f"S{number:03}")
 
     return {
         "sites": (f"organizations/{organization}/sites", "name", site),

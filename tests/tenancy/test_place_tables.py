@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.models import Role
+from apps.common.access import SYSTEM
 from apps.common.concurrency import transfers
 from apps.common.csv import tables
 from apps.common.csv.endpoints import Imported
@@ -146,7 +147,7 @@ def test_what_is_not_csv_is_not_taken(school: School, admin: Caller) -> None:
 
 def test_a_name_that_several_places_have_is_told(school: School, admin: Caller) -> None:
     with tenant_scope([school.organization]):
-        services.create_site(actor=None, organization_id=school.organization, name="Campus")
+        services.create_site(actor=SYSTEM, organization_id=school.organization, name="Campus")
     assert faults(sent(admin, imports(school), "site,building\nEast,Main\nCampus,Gym\n")) == [(3, "site")]
 
 
@@ -224,7 +225,7 @@ def test_any_places_come_back_as_they_went(sites: dict[str, Any], admin: Caller,
     lines = len(PLACES.read(table.encode()))
     assert counts(sent(admin, imports(school), table)) == (0, 0, lines)
     with tenant_scope([twin.organization]):
-        done = place_import.import_places(actor=None, organization_id=twin.organization, body=table.encode())
+        done = place_import.import_places(actor=SYSTEM, organization_id=twin.organization, body=table.encode())
     assert (done.created, done.updated, done.unchanged) == (lines, 0, 0)
     there = member(Role.ADMIN, twin)
     assert exported(there, exports(twin)) == table
@@ -233,7 +234,7 @@ def test_any_places_come_back_as_they_went(sites: dict[str, Any], admin: Caller,
 def make(school: School, sites: dict[str, Any]) -> None:
     for name, (address, latitude, longitude, timezone, buildings) in sites.items():
         one = services.create_site(
-            actor=None,
+            actor=SYSTEM,
             organization_id=school.organization,
             name=name,
             address=address,
@@ -243,12 +244,12 @@ def make(school: School, sites: dict[str, Any]) -> None:
         )
         for building_name, (building_address, count, floors) in buildings.items():
             two = services.create_building(
-                actor=None, site=one, name=building_name, address=building_address, floor_count=count
+                actor=SYSTEM, site=one, name=building_name, address=building_address, floor_count=count
             )
             for number, (floor_name, rooms_of) in floors.items():
-                three = services.create_floor(actor=None, building=two, floor_number=number, name=floor_name)
+                three = services.create_floor(actor=SYSTEM, building=two, floor_number=number, name=floor_name)
                 for room_number, values in rooms_of.items():
-                    services.create_room(actor=None, floor=three, room_number=room_number, **values)
+                    services.create_room(actor=SYSTEM, floor=three, room_number=room_number, **values)
 
 
 def test_export_holds_no_transaction_and_no_place_while_the_client_reads(school: School, admin: Caller) -> None:
@@ -273,7 +274,7 @@ def test_an_export_costs_no_query_for_each_room(school: School, admin: Caller) -
     with tenant_scope([school.organization]):
         there = Floor.objects.get(id=school.floor)
         for number in range(20):
-            services.create_room(actor=None, floor=there, room_number=f"x{number}")
+            services.create_room(actor=SYSTEM, floor=there, room_number=f"x{number}")
     assert queries() == before
 
 
@@ -292,7 +293,7 @@ def test_an_import_costs_no_query_for_each_line(school: School, admin: Caller) -
 def test_two_imports_at_once_make_each_place_once(school: School) -> None:
     def run() -> Callable[[], object]:
         return lambda: place_import.import_places(
-            actor=None, organization_id=school.organization, body=DISTRICT.encode()
+            actor=SYSTEM, organization_id=school.organization, body=DISTRICT.encode()
         )
 
     second = in_the_middle_of(run(), run(), organizations=[school.organization])
@@ -307,8 +308,8 @@ def test_a_room_that_is_built_meanwhile_is_a_conflict(school: School) -> None:
         there = Floor.objects.select_related("building").get(id=school.floor)
     table = f"site,building,floor_number,room_number\nEast,,,\nCampus,Main,{there.floor_number},9x\n"
     imported = in_the_middle_of(
-        lambda: services.create_room(actor=None, floor=there, room_number="9x"),
-        lambda: place_import.import_places(actor=None, organization_id=school.organization, body=table.encode()),
+        lambda: services.create_room(actor=SYSTEM, floor=there, room_number="9x"),
+        lambda: place_import.import_places(actor=SYSTEM, organization_id=school.organization, body=table.encode()),
         organizations=[school.organization],
     )
     with pytest.raises(services.PlaceTaken):

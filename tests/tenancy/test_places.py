@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Role
 from apps.accounts.rights.grants import person_principal
+from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.tenancy import selectors, services
 from apps.tenancy.models import Building, Floor, Site
@@ -229,13 +230,13 @@ def test_the_tree_holds_every_place_in_one_query(school: School, admin: Caller) 
     small = places_and_queries()
     with tenant_scope([school.organization]):
         for number in range(3):
-            site = services.create_site(actor=None, organization_id=school.organization, name=f"Site {number}")
+            site = services.create_site(actor=SYSTEM, organization_id=school.organization, name=f"Site {number}")
             for name in ("A", "B"):
-                building = services.create_building(actor=None, site=site, name=name)
+                building = services.create_building(actor=SYSTEM, site=site, name=name)
                 for level in range(3):
-                    floor = services.create_floor(actor=None, building=building, floor_number=level)
+                    floor = services.create_floor(actor=SYSTEM, building=building, floor_number=level)
                     for room in range(4):
-                        services.create_room(actor=None, floor=floor, room_number=f"{level}{room}")
+                        services.create_room(actor=SYSTEM, floor=floor, room_number=f"{level}{room}")
     assert small == (1 + 2 + 2 + 2, 1)
     assert places_and_queries() == (7 + 3 + 6 + 18 + 72, 1)
 

@@ -12,7 +12,7 @@ from apps.accounts.mail.budgets import Message, TooManyMessages, spend
 from apps.accounts.mail.links import LinkRefused, digest_of
 from apps.accounts.models import Proof, ProofPurpose, User
 from apps.accounts.rights.grants import person_principal
-from apps.common.access import Principal, require_own_account
+from apps.common.access import ANONYMOUS, Principal, require_own_account
 from apps.common.db.scope import tenant_scope
 
 
@@ -51,7 +51,12 @@ def start_reset(*, email: str, now: datetime) -> None:
             proofs.ask(user=user, purpose=ProofPurpose.PASSWORD, value=None, now=now)
         except TooManyMessages:
             return
-        users.record(person=principal, action="account.password_reset_asked", actor=None)
+        users.record(
+            actor=ANONYMOUS,
+            action="account.password_reset_asked",
+            user_id=principal.id,
+            organizations=principal.grants,
+        )
 
 
 def reset(*, token: str, password: str, now: datetime) -> str:
@@ -79,7 +84,7 @@ def _set(user: User, principal: Principal, action: str, *, except_family: UUID |
     user.save(update_fields=["password", "email_verified", "updated_at"])
     Proof.objects.filter(user=user, purpose=ProofPurpose.PASSWORD).delete()
     sign_in.end_sign_ins(user.pk, except_family=except_family, now=now)
-    users.record(person=principal, action=action, actor=principal)
+    users.record(actor=principal, action=action, user_id=principal.id, organizations=principal.grants)
     address = address_of(user)
     if address:
         queue.after_commit("tell_password_changed", address)

@@ -4,7 +4,6 @@ Who changes them shows their password once more (`confirm`): a token or an open 
 """
 
 import logging
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict
 from uuid import UUID
@@ -14,7 +13,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.db import transaction
 
-from apps.accounts.identity import authenticators
+from apps.accounts.identity import authenticators, users
 from apps.accounts.identity.authenticators import BadPasskey
 from apps.accounts.identity.credentials.password_proof import WrongPassword
 from apps.accounts.identity.credentials.throttle import SECOND_FACTOR, LoginThrottle, device_for
@@ -22,8 +21,7 @@ from apps.accounts.mail import links, queue
 from apps.accounts.mail.links import digest_of
 from apps.accounts.models import SignInChallenge, User, UserStatus
 from apps.accounts.rights.grants import person_principal
-from apps.common import audit
-from apps.common.access import Principal, PrincipalKind, require_own_account
+from apps.common.access import SYSTEM, Principal, PrincipalKind, require_own_account
 from apps.common.db.scope import tenant_scope
 from apps.common.encryption import NotSealed, seal, unseal_fresh
 from apps.common.http.known_devices import KnownDevice
@@ -279,7 +277,7 @@ def renew_recovery_codes(*, principal: Principal, confirmation: str | None, now:
     if not _methods(authenticators.of_user(user)):
         raise NotFound()
     codes = authenticators.new_recovery_codes(user)
-    _tell(principal, user, "second_factor.recovery_codes", "recovery_code")
+    _record(principal, user, "second_factor.recovery_codes", "recovery_code")
     return codes
 
 
@@ -289,20 +287,14 @@ def reset(*, user: User, reason: str, now: datetime) -> int:
     Sign-ins that wait for one end, too. Opens its own transaction.
     """
     principal = person_principal(user.pk, now=now)
-    organizations: Iterable[UUID | None] = (principal.grants if principal else None) or [None]
-    with tenant_scope(one for one in organizations if one):
+    organizations = principal.grants if principal else ()
+    with tenant_scope(organizations):
         _locked(user.pk)
         gone: int = Authenticator.objects.filter(user_id=user.pk).delete()[0]
         SignInChallenge.objects.filter(user=user).delete()
-        for organization in organizations:
-            audit.record(
-                actor=None,
-                action="second_factor.reset",
-                target_kind="user",
-                target_id=user.pk,
-                organization_id=organization,
-                reason=reason,
-            )
+        users.record(
+            actor=SYSTEM, action="second_factor.reset", user_id=user.pk, organizations=organizations, reason=reason
+        )
         queue.after_commit("tell_second_factor_changed", user.email)
     return gone
 
@@ -336,7 +328,7 @@ def _methods(own: list[Any]) -> list[str]:
 def _added(principal: Principal, user: User, factor: str) -> list[str]:
     has_codes = any(one.type == Authenticator.Type.RECOVERY_CODES for one in authenticators.of_user(user))
     codes = [] if has_codes else authenticators.new_recovery_codes(user)
-    _tell(principal, user, "second_factor.added", factor)
+    _record(principal, user, "second_factor.added", factor)
     return codes
 
 
@@ -348,7 +340,7 @@ def _remove(principal: Principal, confirmation: str | None, now: datetime, facto
         raise NotFound()
     if not _methods(authenticators.of_user(user)):
         Authenticator.objects.filter(user_id=user.pk).delete()
-    _tell(principal, user, "second_factor.removed", factor)
+    _record(principal, user, "second_factor.removed", factor)
 
 
 def _require_no_totp(user: User) -> None:
@@ -387,15 +379,7 @@ def _opened(user: User, sealed: str, purpose: str, within: timedelta, now: datet
     return pending.value if pending.user == user.pk else None
 
 
-def _tell(principal: Principal, user: User, action: str, factor: str) -> None:
-    organizations: Iterable[UUID | None] = principal.grants or [None]
-    for organization in organizations:
-        audit.record(
-            actor=principal,
-            action=action,
-            target_kind="user",
-            target_id=user.pk,
-            organization_id=organization,
-            factor=factor,
-        )
+def _record(principal: Principal, user: User, action: str, factor: str) -> None:
+    """In the audit trail, and in an e-mail to the account's owner."""
+    users.record(actor=principal, action=action, user_id=user.pk, organizations=principal.grants, factor=factor)
     queue.after_commit("tell_second_factor_changed", user.email)

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from apps.accounts.identity import last_use, proofs, second_factors
+from apps.accounts.identity import last_use, proofs, second_factors, users
 from apps.accounts.identity.credentials.throttle import LoginThrottle, device_for
 from apps.accounts.identity.keys import tokens
 from apps.accounts.identity.keys.signing_keys import base64url
@@ -28,7 +28,7 @@ from apps.accounts.identity.users import address_of
 from apps.accounts.models import RefreshToken, SignIn, SignInKind, User
 from apps.accounts.rights.grants import person_principal
 from apps.common import audit
-from apps.common.access import Principal, PrincipalKind, require_person
+from apps.common.access import ANONYMOUS, Principal, PrincipalKind, require_person
 from apps.common.db.scope import tenant_scope
 from apps.common.http.known_devices import KnownDevice
 from apps.common.problems import NotFound, Unauthenticated
@@ -78,11 +78,11 @@ def authenticate(*, email: str, password: str, address: str, known: KnownDevice 
     user = check_credentials(email=email, password=password)
     if not isinstance(user, User):
         named = user_by_email(email)
-        _audit(named.id if named else None, action="auth.login", outcome="refused")
+        _audit(named.id if named else None, action="auth.login", outcome=audit.REFUSED)
         raise WrongCredentials()
     second_factors.demand(user=user, now=timezone.now())
     throttle.clear()
-    _audit(user.id, action="auth.login", outcome="done")
+    _audit(user.id, action="auth.login", outcome=audit.DONE)
     return user
 
 
@@ -103,10 +103,10 @@ def authenticate_further(
         challenge=challenge, code=code, passkey=passkey, address=address, known=known, now=now or timezone.now()
     )
     if user is None or not right:
-        _audit(user.id if user else None, action="auth.second_factor", outcome="refused")
+        _audit(user.id if user else None, action="auth.second_factor", outcome=audit.REFUSED)
         raise SecondFactorRefused()
     LoginThrottle(account=user.email, address=address, device=device_for(user.email, known)).clear()
-    _audit(user.id, action="auth.login", outcome="done")
+    _audit(user.id, action="auth.login", outcome=audit.DONE)
     return user
 
 
@@ -153,7 +153,7 @@ def login_for_the_day(
     with transaction.atomic():
         proof = proofs.redeem_code(code=code, now=now)
         pair = begin(user=proof.user, address=address, device=device, now=now, until=proof.expires_at)
-    _audit(proof.user_id, action="auth.login", outcome="done")
+    _audit(proof.user_id, action="auth.login", outcome=audit.DONE)
     return pair
 
 
@@ -261,7 +261,7 @@ def logout(*, token: str) -> None:
     with tenant_scope(principal.grants if principal else ()):
         _lock(presented.user_id)
         if _end(SignIn.objects.filter(pk=presented.family_id)):
-            _record(presented.user_id, principal, action="auth.logout", outcome="done")
+            _record(presented.user_id, principal, action="auth.logout", outcome=audit.DONE)
 
 
 def end(*, principal: Principal, sign_in: UUID) -> None:
@@ -273,7 +273,7 @@ def end(*, principal: Principal, sign_in: UUID) -> None:
     _lock(principal.id)
     if not _end(own_sign_ins(principal).filter(pk=sign_in)):
         raise NotFound()
-    _record(principal.id, principal, action="auth.logout", outcome="done")
+    _record(principal.id, principal, action="auth.logout", outcome=audit.DONE)
 
 
 def end_all(*, principal: Principal, now: datetime) -> None:
@@ -281,7 +281,7 @@ def end_all(*, principal: Principal, now: datetime) -> None:
     require_person(principal)
     _lock(principal.id)
     _end(own_sign_ins(principal).filter(expires_at__gt=now))
-    _record(principal.id, principal, action="auth.logout_all", outcome="done")
+    _record(principal.id, principal, action="auth.logout_all", outcome=audit.DONE)
 
 
 def end_sign_ins(user_id: UUID, *, except_family: UUID | None = None, now: datetime) -> int:
@@ -306,7 +306,7 @@ def _rotate(token: str, user: User, principal: Principal, address: str, now: dat
         _store(_successor(token), sign_in=presented.family, now=now)
     elif now - presented.used_at > REUSE_GRACE:
         _end(SignIn.objects.filter(pk=presented.family_id))
-        _record(user.id, principal, action="auth.refresh_reused", outcome="refused")
+        _record(user.id, principal, action="auth.refresh_reused", outcome=audit.REFUSED)
         return RefreshReused()
     return None
 
@@ -375,13 +375,11 @@ def _audit(user_id: UUID | None, *, action: str, outcome: str) -> None:
 
 
 def _record(user_id: UUID | None, principal: Principal | None, *, action: str, outcome: str) -> None:
-    """A row in the trail of each organization of the person; in the platform's own when they have none."""
-    for organization in (principal.grants if principal else None) or [None]:
-        audit.record(
-            actor=principal if outcome == "done" else None,
-            action=action,
-            target_kind="user",
-            target_id=user_id,
-            organization_id=organization,
-            outcome=outcome,
-        )
+    """Who was refused has not shown that they are this user."""
+    users.record(
+        actor=principal if principal and outcome == audit.DONE else ANONYMOUS,
+        action=action,
+        user_id=user_id,
+        organizations=principal.grants if principal else (),
+        outcome=outcome,
+    )

@@ -1,5 +1,6 @@
 """Accounts: made, changed one at a time, and recorded in each organization of their owners."""
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -30,12 +31,12 @@ class EmailTaken(Conflict):
 
 def create_user(
     *,
+    actor: Principal,
     email: str,
     password: str | None,
     first_name: str | None = None,
     last_name: str | None = None,
     is_super_admin: bool = False,
-    actor: Principal | None = None,
 ) -> User:
     """A new person, in no organization yet; without a password they can not sign in by one.
 
@@ -57,7 +58,7 @@ def choose_password(user: User, password: str | None) -> None:
     user.set_password(password)
 
 
-def keep(user: User, *, actor: Principal | None = None) -> None:
+def keep(user: User, *, actor: Principal) -> None:
     """Store a new person. Raises EmailTaken."""
     try:
         with transaction.atomic():
@@ -75,15 +76,25 @@ def locked(user_id: UUID) -> User:
     return user
 
 
-def record(*, person: Principal, action: str, actor: Principal | None, **detail: str) -> None:
-    """A row in the trail of each organization of the person; in the platform's own where they have none."""
-    for organization in person.grants or [None]:
+def record(
+    *,
+    actor: Principal,
+    action: str,
+    user_id: UUID | None,
+    organizations: Iterable[UUID],
+    outcome: str = audit.DONE,
+    **detail: audit.Value,
+) -> None:
+    """A row in the trail of each organization of a user; in the platform's own where they have none."""
+    trails: Sequence[UUID | None] = [*organizations] or [None]
+    for organization in trails:
         audit.record(
             actor=actor,
             action=action,
             target_kind="user",
-            target_id=person.id,
+            target_id=user_id,
             organization_id=organization,
+            outcome=outcome,
             **detail,
         )
 

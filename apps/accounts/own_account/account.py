@@ -53,7 +53,13 @@ def update(
     user.save(update_fields=[*changes, "updated_at"])
     unchosen = Membership.objects.filter(user_id=user.pk, name=before, trigger_only=False)
     unchosen.update(name=user.full_name, name_key=folded(user.full_name))
-    users.record(person=principal, action="account.updated", actor=principal, fields=", ".join(sorted(changes)))
+    users.record(
+        actor=principal,
+        action="account.updated",
+        user_id=principal.id,
+        organizations=principal.grants,
+        fields=", ".join(sorted(changes)),
+    )
     users.announce(principal)
     return _document(user, principal)
 
@@ -72,7 +78,7 @@ def ask_email(*, principal: Principal, email: str, password: str, address: str, 
     spend(Message.NEW_ADDRESS, source=source_of(address), recipient=email)
     value = None if email == user.email else email
     proof = proofs.ask(user=user, purpose=ProofPurpose.EMAIL, value=value, now=now)
-    users.record(person=principal, action="account.email_asked", actor=principal)
+    users.record(actor=principal, action="account.email_asked", user_id=principal.id, organizations=principal.grants)
     return proof
 
 
@@ -100,7 +106,7 @@ def verify_email(*, token: str, now: datetime) -> None:
             if before is not None:
                 queue.after_commit("tell_email_changed", before)
         action = "account.email_verified" if proof.value is None else "account.email_changed"
-        users.record(person=principal, action=action, actor=principal)
+        users.record(actor=principal, action=action, user_id=principal.id, organizations=principal.grants)
         users.announce(principal)
 
 
@@ -113,7 +119,7 @@ def ask_phone(*, principal: Principal, phone: str, now: datetime) -> Proof:
     spend(Message.PHONE_CODE, recipient=phone)
     user = User.objects.get(pk=principal.id)
     proof = proofs.ask(user=user, purpose=ProofPurpose.PHONE, value=phone, now=now)
-    users.record(person=principal, action="account.phone_asked", actor=principal)
+    users.record(actor=principal, action="account.phone_asked", user_id=principal.id, organizations=principal.grants)
     return proof
 
 
@@ -143,7 +149,7 @@ def remove_phone(*, principal: Principal, now: datetime) -> None:
 def _set_phone(user: User, phone: str | None, principal: Principal, action: str, now: datetime) -> None:
     user.phone, user.phone_verified, user.updated_at = phone, phone is not None, now
     user.save(update_fields=["phone", "phone_verified", "updated_at"])
-    users.record(person=principal, action=action, actor=principal)
+    users.record(actor=principal, action=action, user_id=principal.id, organizations=principal.grants)
     users.announce(principal)
 
 

@@ -65,7 +65,9 @@ def erase(*, principal: Principal, password: str, address: str, now: datetime) -
     memberships.delete()
     for organization in members_of:
         withdraw_what_they_made(actor=principal, user_id=user.pk, organization_id=organization, now=now)
-    _tell(principal, members_of)
+    users.record(actor=principal, action="account.erased", user_id=user.pk, organizations=members_of)
+    for organization in members_of:
+        feed.announce_change(organization_id=organization, resource="people", id=user.pk)
     ExternalIdentity.objects.filter(user=user).exclude(organization_id__in=held).delete()
     sign_in.end_sign_ins(user.pk, now=now)
     for kept in (SignIn, SignInChallenge, Authenticator, PushRegistration, Proof):
@@ -81,21 +83,6 @@ def _require_no_hold(held: set[UUID], members_of: Sequence[UUID], user: User) ->
     keeping = held.intersection([*members_of, *named_in])
     if keeping:
         raise LegalHold(organizations=sorted(str(organization) for organization in keeping))
-
-
-def _tell(principal: Principal, members_of: Sequence[UUID]) -> None:
-    """Each organization's trail and people; where the person had none, the platform's trail."""
-    organizations: Sequence[UUID | None] = members_of or [None]
-    for organization in organizations:
-        audit.record(
-            actor=principal,
-            action="account.erased",
-            target_kind="user",
-            target_id=principal.id,
-            organization_id=organization,
-        )
-        if organization is not None:
-            feed.announce_change(organization_id=organization, resource="people", id=principal.id)
 
 
 def _under_legal_hold(organizations: Iterable[UUID]) -> set[UUID]:

@@ -49,7 +49,13 @@ def register(
     if not is_known:
         oldest = reach.order_by("-seen_at", "-id")[MOST:]
         PushRegistration.objects.filter(id__in=[one.id for one in oldest]).delete()
-        users.record(person=principal, action="push.registered", actor=principal, platform=platform)
+        users.record(
+            actor=principal,
+            action="push.registered",
+            user_id=principal.id,
+            organizations=principal.grants,
+            platform=platform,
+        )
     return reach.get(token=token), not is_known
 
 
@@ -59,4 +65,4 @@ def unregister(*, principal: Principal, registration_id: UUID) -> None:
     deleted, _ = own_push_registrations(principal).filter(id=registration_id).delete()
     if not deleted:
         raise NotFound()
-    users.record(person=principal, action="push.unregistered", actor=principal)
+    users.record(actor=principal, action="push.unregistered", user_id=principal.id, organizations=principal.grants)

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from apps.accounts.models import Invitation, ServiceToken
 from apps.accounts.rights.grants import person_principal
-from apps.common import audit, feed
 from apps.common.access import Principal, allows
+from apps.common.changes import record_change
 
 
-def withdraw_what_they_made(*, actor: Principal | None, user_id: UUID, organization_id: UUID, now: datetime) -> None:
+def withdraw_what_they_made(*, actor: Principal, user_id: UUID, organization_id: UUID, now: datetime) -> None:
     """Withdraw what the person made and could not make any more. In the transaction that changed them, after it."""
     person = person_principal(user_id, now=now)
     if person is None or not allows(person, organization_id, "service_tokens", "create"):
@@ -22,31 +22,34 @@ def withdraw_what_they_made(*, actor: Principal | None, user_id: UUID, organizat
         _revoke_invitations(actor, user_id, organization_id, now)
 
 
-def _withdraw_tokens(actor: Principal | None, user_id: UUID, organization_id: UUID) -> None:
+def _withdraw_tokens(actor: Principal, user_id: UUID, organization_id: UUID) -> None:
     made = ServiceToken.objects.filter(organization_id=organization_id, created_by=user_id)
     for token in made.order_by("id").values_list("id", flat=True):
         ServiceToken.objects.filter(pk=token).delete()
-        _record(actor, "service_token.withdrawn", "service_token", token, organization_id, user_id)
-        feed.announce_change(organization_id=organization_id, resource="service_tokens", id=token)
+        record_change(
+            actor=actor,
+            action="service_token.withdrawn",
+            target_kind="service_token",
+            target_id=token,
+            organization_id=organization_id,
+            resource="service_tokens",
+            made_by=str(user_id),
+        )
 
 
-def _revoke_invitations(actor: Principal | None, user_id: UUID, organization_id: UUID, now: datetime) -> None:
+def _revoke_invitations(actor: Principal, user_id: UUID, organization_id: UUID, now: datetime) -> None:
     still_open = Invitation.objects.filter(
         organization_id=organization_id, invited_by=user_id, accepted_at=None, revoked_at=None
     )
     for invitation in still_open.select_for_update().order_by("id"):
         invitation.revoked_at, invitation.digest = now, None
         invitation.save(update_fields=["revoked_at", "digest"])
-        _record(actor, "invitation.revoked", "invitation", invitation.id, organization_id, user_id)
-        feed.announce_change(organization_id=organization_id, resource="people", id=invitation.id)
-
-
-def _record(actor: Principal | None, action: str, kind: str, target: UUID, organization_id: UUID, maker: UUID) -> None:
-    audit.record(
-        actor=actor,
-        action=action,
-        target_kind=kind,
-        target_id=target,
-        organization_id=organization_id,
-        made_by=str(maker),
-    )
+        record_change(
+            actor=actor,
+            action="invitation.revoked",
+            target_kind="invitation",
+            target_id=invitation.id,
+            organization_id=organization_id,
+            resource="people",
+            made_by=str(user_id),
+        )

@@ -25,8 +25,8 @@ from apps.accounts.people import memberships
 from apps.accounts.people.documents import invitation_document
 from apps.accounts.people.memberships import AlreadyMember, RoleAt, grant_places, require_places
 from apps.accounts.people.selectors import invitation_place
-from apps.common import audit, feed
-from apps.common.access import Principal, require, require_own_account
+from apps.common.access import ANONYMOUS, SYSTEM, Principal, PrincipalKind, require, require_own_account
+from apps.common.changes import record_change
 from apps.common.db.scope import system_scope, tenant_scope, widen_scope
 from apps.common.http.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
@@ -73,7 +73,7 @@ class NewAccount(msgspec.Struct, frozen=True):
 
 def invite(
     *,
-    actor: Principal | None,
+    actor: Principal,
     organization_id: UUID,
     email: str,
     held: RoleAt,
@@ -82,12 +82,10 @@ def invite(
 ) -> Invitation:
     """Offer a role to whoever reads the mail of this address; the e-mail leaves after commit.
 
-    `actor` None: a command, or open registration. Raises NotFound, Forbidden, Invalid, AlreadyInvited, AlreadyMember
-    (only of the own organization), TooManyMessages.
+    Raises NotFound, Forbidden, Invalid, AlreadyInvited, AlreadyMember (only of the own organization), TooManyMessages.
     """
-    if actor is not None:
-        require(actor, organization_id, "people", "create")
-        spend(Message.INVITATION, school=str(organization_id), recipient=email)
+    require(actor, organization_id, "people", "create")
+    _spend(actor, organization_id, email)
     require_places(organization_id, held)
     if expires_at is not None and not now < expires_at <= now + LONGEST:
         raise Invalid(errors={"expires_at": [f"Within the next {LONGEST.days} days."]})
@@ -102,20 +100,20 @@ def invite(
                 scope=held.scope,
                 site_ids=sorted(held.sites),
                 building_ids=sorted(held.buildings),
-                invited_by=actor.id if actor else None,
+                invited_by=None if actor.kind is PrincipalKind.SYSTEM else actor.id,
                 created_at=now,
                 expires_at=expires_at or now + VALID_FOR,
             )
     except IntegrityError:
         raise AlreadyInvited() from None
-    _tell(actor, invitation, "invitation.created", role=held.role)
+    _record(actor, invitation, "invitation.created", role=held.role)
     _send(invitation)
     return invitation
 
 
 def resend(
     *,
-    actor: Principal | None,
+    actor: Principal,
     organization_id: UUID,
     invitation_id: UUID,
     now: datetime,
@@ -125,14 +123,12 @@ def resend(
 
     Raises NotFound, Forbidden, PreconditionFailed, TooManyMessages.
     """
-    if actor is not None:
-        require(actor, organization_id, "people", "create")
+    require(actor, organization_id, "people", "create")
     invitation = _locked(organization_id, invitation_id, if_match)
-    if actor is not None:
-        spend(Message.INVITATION, school=str(organization_id), recipient=invitation.email)
+    _spend(actor, organization_id, invitation.email)
     invitation.digest, invitation.sent_at, invitation.expires_at = None, None, now + VALID_FOR
     invitation.save(update_fields=["digest", "sent_at", "expires_at"])
-    _tell(actor, invitation, "invitation.resent")
+    _record(actor, invitation, "invitation.resent")
     _send(invitation)
     return invitation
 
@@ -145,7 +141,7 @@ def revoke(
     invitation = _locked(organization_id, invitation_id, if_match)
     invitation.revoked_at, invitation.digest = now, None
     invitation.save(update_fields=["revoked_at", "digest"])
-    _tell(actor, invitation, "invitation.revoked")
+    _record(actor, invitation, "invitation.revoked")
 
 
 def register(*, token: str, account: NewAccount, now: datetime) -> Membership:
@@ -169,10 +165,10 @@ def register(*, token: str, account: NewAccount, now: datetime) -> Membership:
     with tenant_scope([place[0]]):
         invitation = _open_invitation(*place, now)
         try:
-            users.keep(user)
+            users.keep(user, actor=ANONYMOUS)
         except EmailTaken:
             raise AccountExists() from None
-        return _join(user, invitation, now)
+        return _join(user, invitation, now, actor=ANONYMOUS)
 
 
 def take_up(*, principal: Principal, token: str, now: datetime) -> Membership:
@@ -218,9 +214,9 @@ def register_openly(*, slug: str, email: str, now: datetime) -> None:
     with tenant_scope([organization.id]):
         known = _open_of(organization.id, email)
         if known is None:
-            invite(actor=None, organization_id=organization.id, email=email, held=NOWHERE_YET, now=now)
+            invite(actor=SYSTEM, organization_id=organization.id, email=email, held=NOWHERE_YET, now=now)
         elif known.invited_by is None and known.sent_at is not None and known.sent_at < now - AGAIN_AFTER:
-            resend(actor=None, organization_id=organization.id, invitation_id=known.id, now=now)
+            resend(actor=SYSTEM, organization_id=organization.id, invitation_id=known.id, now=now)
 
 
 def deliver(*, organization_id: UUID, invitation_id: UUID, now: datetime) -> None:
@@ -254,7 +250,7 @@ def new_link_secret(invitation: Invitation) -> str:
     return secret
 
 
-def _join(user: User, invitation: Invitation, now: datetime, *, actor: Principal | None = None) -> Membership:
+def _join(user: User, invitation: Invitation, now: datetime, *, actor: Principal) -> Membership:
     held = RoleAt(
         Role(invitation.role),
         MembershipScope(invitation.scope),
@@ -267,8 +263,6 @@ def _join(user: User, invitation: Invitation, now: datetime, *, actor: Principal
     grant_places(membership, held)
     invitation.accepted_at, invitation.digest = now, None
     invitation.save(update_fields=["accepted_at", "digest"])
-    if actor is None:
-        feed.announce_change(organization_id=membership.organization_id, resource="people", id=user.id)
     return membership
 
 
@@ -317,13 +311,22 @@ def _send(invitation: Invitation) -> None:
     queue.after_commit("send_invitation", str(invitation.organization_id), str(invitation.id))
 
 
-def _tell(actor: Principal | None, invitation: Invitation, action: str, **detail: str) -> None:
-    audit.record(
+def _spend(actor: Principal, organization_id: UUID, email: str) -> None:
+    """Count the e-mail. Commands are not counted, and open registration was when it was asked for.
+
+    Raises TooManyMessages.
+    """
+    if actor.kind is not PrincipalKind.SYSTEM:
+        spend(Message.INVITATION, school=str(organization_id), recipient=email)
+
+
+def _record(actor: Principal, invitation: Invitation, action: str, **detail: str) -> None:
+    record_change(
         actor=actor,
         action=action,
         target_kind="invitation",
         target_id=invitation.id,
         organization_id=invitation.organization_id,
+        resource="people",
         **detail,
     )
-    feed.announce_change(organization_id=invitation.organization_id, resource="people", id=invitation.id)

@@ -19,8 +19,8 @@ from apps.accounts.people import selectors
 from apps.accounts.people.departures import withdraw_what_they_made
 from apps.accounts.people.documents import PlacesDocument, person_document
 from apps.accounts.people.names import folded
-from apps.common import audit, feed
 from apps.common.access import Principal, require
+from apps.common.changes import record_change
 from apps.common.http.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
 from apps.tenancy.models import Building, Organization, Site
@@ -110,7 +110,7 @@ def show(
         setattr(membership, field, value)
     membership.name_key = folded(membership.name)
     membership.save(update_fields=["name", "name_key", "title"])
-    _tell(actor, membership, "person.updated", fields=", ".join(sorted(changes)))
+    _record(actor, membership, "person.updated", fields=", ".join(sorted(changes)))
     return membership
 
 
@@ -133,7 +133,7 @@ def change_role(
     membership.save(update_fields=["role", "scope"])
     grant_places(membership, held)
     withdraw_what_they_made(actor=actor, user_id=user_id, organization_id=organization_id, now=timezone.now())
-    _tell(actor, membership, "membership.changed", role=held.role, role_before=before, scope=held.scope)
+    _record(actor, membership, "membership.changed", role=held.role, role_before=before, scope=held.scope)
     return membership
 
 
@@ -151,7 +151,7 @@ def end(*, actor: Principal, user_id: UUID, organization_id: UUID, if_match: str
     if membership.trigger_only:
         _close(user_id)
     withdraw_what_they_made(actor=actor, user_id=user_id, organization_id=organization_id, now=timezone.now())
-    _tell(actor, membership, "membership.ended", role=membership.role)
+    _record(actor, membership, "membership.ended", role=membership.role)
 
 
 def held_by(membership: Membership) -> RoleAt:
@@ -208,17 +208,17 @@ def grant_places(membership: Membership, held: RoleAt) -> None:
 
 def add_membership(
     *,
+    actor: Principal,
     user: User,
     organization_id: UUID,
     role: Role,
     scope: MembershipScope = MembershipScope.ORGANIZATION,
     trigger_only: bool = False,
     expires_at: datetime | None = None,
-    actor: Principal | None = None,
 ) -> Membership:
     """Give a person a role in an organization of the caller's scope. Raises AlreadyMember.
 
-    With `trigger_only`, which needs `expires_at`, it is a day account. What a seed makes has nobody yet to be told.
+    With `trigger_only`, which needs `expires_at`, it is a day account.
     """
     try:
         with transaction.atomic():
@@ -235,17 +235,7 @@ def add_membership(
             )
     except IntegrityError:
         raise AlreadyMember() from None
-    audit.record(
-        actor=actor,
-        action="membership.added",
-        target_kind="user",
-        target_id=user.id,
-        organization_id=organization_id,
-        role=role,
-        scope=scope,
-    )
-    if actor is not None:
-        feed.announce_change(organization_id=organization_id, resource="people", id=user.id)
+    _record(actor, membership, "membership.added", role=role, scope=scope)
     return membership
 
 
@@ -285,13 +275,13 @@ def _locked(organization_id: UUID, user_id: UUID, if_match: str | None) -> Membe
     return membership
 
 
-def _tell(actor: Principal, membership: Membership, action: str, **detail: str) -> None:
-    audit.record(
+def _record(actor: Principal, membership: Membership, action: str, **detail: str) -> None:
+    record_change(
         actor=actor,
         action=action,
         target_kind="user",
         target_id=membership.user_id,
         organization_id=membership.organization_id,
+        resource="people",
         **detail,
     )
-    feed.announce_change(organization_id=membership.organization_id, resource="people", id=membership.user_id)

@@ -9,8 +9,8 @@ from apps.accounts.models import ServiceToken
 from apps.accounts.rights.grants import SUPER_ADMIN
 from apps.accounts.rights.people_only import PEOPLE_ONLY
 from apps.accounts.rights.service_principals import digest_of_token, new_service_token
-from apps.common import audit, feed
 from apps.common.access import Grant, Principal, require
+from apps.common.changes import record_change
 from apps.common.db.ids import new_id
 from apps.common.problems import Forbidden, Invalid, NotFound
 
@@ -45,15 +45,15 @@ def create(
         created_at=now,
         expires_at=expires_at,
     )
-    audit.record(
+    record_change(
         actor=actor,
         action="service_token.created",
         target_kind="service_token",
         target_id=token.id,
         organization_id=organization_id,
+        resource="service_tokens",
         scopes=" ".join(token.scopes),
     )
-    feed.announce_change(organization_id=organization_id, resource="service_tokens", id=token.id)
     return token, secret
 
 
@@ -63,14 +63,14 @@ def withdraw(*, actor: Principal, organization_id: UUID, token_id: UUID) -> None
     deleted, _ = ServiceToken.objects.filter(organization_id=organization_id, pk=token_id).delete()
     if not deleted:
         raise NotFound()
-    audit.record(
+    record_change(
         actor=actor,
         action="service_token.withdrawn",
         target_kind="service_token",
         target_id=token_id,
         organization_id=organization_id,
+        resource="service_tokens",
     )
-    feed.announce_change(organization_id=organization_id, resource="service_tokens", id=token_id)
 
 
 def _require_holdable(scopes: Collection[str], grant: Grant) -> None:

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from apps.accounts.models import Visit
 from apps.accounts.rights.documents import visit_document
-from apps.common import audit, feed
 from apps.common.access import Principal, grant_in, require, require_super_admin
+from apps.common.changes import record_change
 from apps.common.db.scope import widen_scope
 from apps.common.http.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
@@ -43,7 +43,7 @@ def begin(*, actor: Principal, organization_id: UUID, reason: str, ends_at: date
     visit = Visit.objects.create(
         organization_id=organization_id, user_id=actor.id, reason=reason, started_at=now, ends_at=end_
     )
-    _tell(actor, visit, "visit.started")
+    _record(actor, visit, "visit.started")
     return visit
 
 
@@ -69,16 +69,16 @@ def end(*, actor: Principal, organization_id: UUID, visit_id: UUID, if_match: st
         raise VisitOver()
     visit.ended_at, visit.ended_by = now, actor.id
     visit.save(update_fields=["ended_at", "ended_by"])
-    _tell(actor, visit, "visit.ended")
+    _record(actor, visit, "visit.ended")
     return visit
 
 
-def _tell(actor: Principal, visit: Visit, action: str) -> None:
-    audit.record(
+def _record(actor: Principal, visit: Visit, action: str) -> None:
+    record_change(
         actor=actor,
         action=action,
         target_kind="visit",
         target_id=visit.id,
         organization_id=visit.organization_id,
+        resource="visits",
     )
-    feed.announce_change(organization_id=visit.organization_id, resource="visits", id=visit.id)

@@ -45,6 +45,8 @@ from apps.accounts.single_sign_on import oidc
 from apps.accounts.single_sign_on.oidc import Asserted, NotProved
 from apps.accounts.single_sign_on.selectors import identity_provider_organization
 from apps.common import audit
+from apps.common.access import ANONYMOUS, SYSTEM
+from apps.common.changes import record_change
 from apps.common.db.scope import tenant_scope
 from apps.common.encryption import NotSealed, seal, unseal_fresh
 from apps.common.problems import Invalid, NotFound, Unauthenticated
@@ -151,7 +153,7 @@ def finish(*, pending: Pending, code: str | None, now: datetime) -> Arrived:
     with tenant_scope([provider.organization_id]):
         identity, user = _identity(provider, asserted, now)
         allowed = user is not None and _may_come_in(provider, user, asserted)
-        _record(provider, user, "done" if allowed else "refused")
+        _record(provider, user, audit.DONE if allowed else audit.REFUSED)
         if allowed and identity is not None:
             ExternalIdentity.objects.filter(pk=identity.pk).update(last_used_at=now)
     if not allowed or user is None or identity is None:
@@ -234,10 +236,14 @@ def _linked(provider: IdentityProvider, asserted: Asserted) -> User | None:
     if role is None:
         return None
     user = users.create_user(
-        email=asserted.email, password=None, first_name=asserted.first_name, last_name=asserted.last_name
+        actor=SYSTEM,
+        email=asserted.email,
+        password=None,
+        first_name=asserted.first_name,
+        last_name=asserted.last_name,
     )
     User.objects.filter(pk=user.pk).update(email_verified=True)
-    memberships.add_membership(user=user, organization_id=here, role=role)
+    memberships.add_membership(actor=SYSTEM, user=user, organization_id=here, role=role)
     return user
 
 
@@ -286,13 +292,14 @@ def _become(organization_id: UUID, user: User, role: Role) -> None:
     before = membership.role
     membership.role = role
     membership.save(update_fields=["role"])
-    withdraw_what_they_made(actor=None, user_id=user.pk, organization_id=organization_id, now=timezone.now())
-    audit.record(
-        actor=None,
+    withdraw_what_they_made(actor=SYSTEM, user_id=user.pk, organization_id=organization_id, now=timezone.now())
+    record_change(
+        actor=SYSTEM,
         action="membership.changed",
         target_kind="user",
         target_id=user.pk,
         organization_id=organization_id,
+        resource="people",
         role=role,
         role_before=before,
     )
@@ -301,13 +308,13 @@ def _become(organization_id: UUID, user: User, role: Role) -> None:
 def _failed(provider: IdentityProvider, error: NotProved) -> SingleSignOnFailed:
     logger.info("single sign-on at provider %s failed: %s", provider.id, error)
     with tenant_scope([provider.organization_id]):
-        _record(provider, None, "refused")
+        _record(provider, None, audit.REFUSED)
     return SingleSignOnFailed()
 
 
 def _record(provider: IdentityProvider, user: User | None, outcome: str) -> None:
     audit.record(
-        actor=None,
+        actor=ANONYMOUS,
         action="auth.single_sign_on",
         target_kind="user",
         target_id=user.pk if user else None,

@@ -39,7 +39,7 @@ def create(
             provider.save(force_insert=True)
     except IntegrityError:
         raise IssuerTaken(errors={"issuer": ["There is one already."]}) from None
-    _tell(actor, provider, "created")
+    _record(actor, provider, "created")
     return provider
 
 
@@ -61,7 +61,7 @@ def update(
     provider.save()
     if not provider.is_active:
         _end_sign_ins(provider, now)
-    _tell(actor, provider, "updated", fields=", ".join(sorted(values)))
+    _record(actor, provider, "updated", fields=", ".join(sorted(values)))
     return provider
 
 
@@ -69,7 +69,7 @@ def delete(*, actor: Principal, organization_id: UUID, provider_id: UUID, if_mat
     """Nobody signs in there any more, and what it has opened ends. Raises NotFound, Forbidden, PreconditionFailed."""
     provider = _locked(actor, organization_id, provider_id, if_match)
     _end_sign_ins(provider, now)
-    _tell(actor, provider, "deleted")
+    _record(actor, provider, "deleted")
     provider.delete()
 
 
@@ -85,7 +85,7 @@ def verify_domain(*, actor: Principal, organization_id: UUID, domain: str, now: 
         defaults={"verified_at": now, "verified_by": actor.id},
     )
     if is_new:
-        _tell_domain(actor, found, "verified")
+        _record_domain(actor, found, "verified")
     return found
 
 
@@ -95,7 +95,7 @@ def withdraw_domain(*, actor: Principal, organization_id: UUID, domain: str) -> 
     found = IdentityDomain.objects.filter(organization_id=organization_id, domain=domain.casefold()).first()
     if found is None:
         raise NotFound()
-    _tell_domain(actor, found, "withdrawn")
+    _record_domain(actor, found, "withdrawn")
     found.delete()
 
 
@@ -137,7 +137,7 @@ def _end_sign_ins(provider: IdentityProvider, now: datetime) -> None:
     SignIn.objects.filter(user_id__in=list(people), only_organization=provider.organization_id).delete()
 
 
-def _tell(actor: Principal, provider: IdentityProvider, done: str, **detail: str) -> None:
+def _record(actor: Principal, provider: IdentityProvider, done: str, **detail: str) -> None:
     audit.record(
         actor=actor,
         action=f"identity_provider.{done}",
@@ -149,7 +149,7 @@ def _tell(actor: Principal, provider: IdentityProvider, done: str, **detail: str
     )
 
 
-def _tell_domain(actor: Principal, domain: IdentityDomain, done: str) -> None:
+def _record_domain(actor: Principal, domain: IdentityDomain, done: str) -> None:
     audit.record(
         actor=actor,
         action=f"identity_domain.{done}",

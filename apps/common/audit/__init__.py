@@ -45,7 +45,7 @@ def coming_from(address: str) -> Iterator[None]:
 
 def record(
     *,
-    actor: Principal | None,
+    actor: Principal,
     action: str,
     target_kind: str,
     target_id: UUID | None,
@@ -53,14 +53,15 @@ def record(
     outcome: str = DONE,
     **detail: Value,
 ) -> None:
-    """Write that `actor` (None: nobody signed in) did `action`, or with `outcome` refused that they tried.
+    """Write that `actor` did `action`, or with `outcome` refused that they tried.
 
     Repeats of a refusal are collapsed: see `refusals.py`. No personal data or secrets in `detail`.
     """
     address = _address.get()
+    actor_id = actor.id if actor.is_authenticated else None
     if outcome == REFUSED:
-        who = (organization_id, actor.id if actor else None)
-        what = (action, target_id if actor is None else None, None if actor else address, *detail.items())
+        who = (organization_id, actor_id)
+        what = (action, *((None, None) if actor.is_authenticated else (target_id, address)), *detail.items())
         times = _refusals.times(who, what, timezone.now())
         if times is None:
             return
@@ -70,8 +71,8 @@ def record(
         id=new_id(),
         organization_id=organization_id,
         at=timezone.now(),
-        actor_kind=actor.kind if actor else "nobody",
-        actor_id=actor.id if actor else None,
+        actor_kind=actor.kind,
+        actor_id=actor_id,
         action=action,
         target_kind=target_kind,
         target_id=target_id,
@@ -108,13 +109,15 @@ def canonical(value: object) -> bytes:
     return _canonical.encode(value)
 
 
-def _personal(entry: AuditEntry, actor: Principal | None, address: str | None) -> AuditPersonal | None:
-    person = actor.id if actor and actor.kind == PrincipalKind.PERSON else None
-    values = {"address": address, "name": actor.name if person and actor else None}
-    values = {name: value for name, value in values.items() if value}
-    if not values or (actor and not person):
+def _personal(entry: AuditEntry, actor: Principal, address: str | None) -> AuditPersonal | None:
+    """Of a person their name and address; of an anonymous caller the address, which is about the user they named."""
+    if actor.kind not in (PrincipalKind.PERSON, PrincipalKind.ANONYMOUS):
         return None
-    about = person or (entry.target_id if entry.target_kind == "user" else None)
+    values = {name: value for name, value in {"address": address, "name": actor.name}.items() if value}
+    if not values:
+        return None
+    named = entry.target_id if entry.target_kind == "user" else None
+    about = actor.id if actor.kind is PrincipalKind.PERSON else named
     return AuditPersonal(
         entry_id=entry.id,
         organization_id=entry.organization_id,

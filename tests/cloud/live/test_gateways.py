@@ -3,6 +3,7 @@
 from django.utils import timezone
 
 from apps.accounts.models import Role
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
@@ -48,7 +49,7 @@ def test_a_gateway_hears_of_its_own_buildings(server: Server, school: School) ->
     """And of what has no known place; not of the other building's alerts, nor of troubles."""
     with tenant_scope([school.organization]):
         annex = devices.register_gateway(
-            actor=None,
+            actor=SYSTEM,
             organization_id=school.organization,
             name="Annex",
             public_key="none",

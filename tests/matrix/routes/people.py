@@ -9,7 +9,7 @@ from apps.accounts.models import MembershipScope, Role, User
 from apps.accounts.people import day_accounts, invitations
 from apps.accounts.people.memberships import RoleAt
 from apps.accounts.rights import visits
-from apps.common.access import Grant, Principal, PrincipalKind
+from apps.common.access import SYSTEM, Grant, Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from tests.cloud.school import School, make_person
@@ -35,7 +35,7 @@ def invitation(school: School) -> UUID:
     """An open one."""
     with tenant_scope([school.organization]):
         return invitations.invite(
-            actor=None,
+            actor=SYSTEM,
             organization_id=school.organization,
             email=f"{word()}@school.example",
             held=RoleAt(Role.OPERATOR),

@@ -10,6 +10,7 @@ from apps.accounts.command_line import address
 from apps.accounts.models import Role
 from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import rolled_back_if, tenant_scope
 from apps.common.operations.commands import REFUSED, add_dry_run, refusals_in_words
@@ -40,10 +41,10 @@ class Command(BaseCommand):
         organization_id = new_id()
         with refusals_in_words(), tenant_scope([organization_id]), rolled_back_if(dry_run):
             made = services.create_organization(
-                actor=None, organization_id=organization_id, name=name, slug=body.validated_data["slug"]
+                actor=SYSTEM, organization_id=organization_id, name=name, slug=body.validated_data["slug"]
             )
             invitations.invite(
-                actor=None, organization_id=organization_id, email=admin, held=RoleAt(Role.ADMIN), now=timezone.now()
+                actor=SYSTEM, organization_id=organization_id, email=admin, held=RoleAt(Role.ADMIN), now=timezone.now()
             )
         if dry_run:
             self.stdout.write(f"{name} could be made as {made.slug}, and {admin} be invited.")

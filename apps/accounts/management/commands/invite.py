@@ -10,6 +10,7 @@ from apps.accounts.command_line import address
 from apps.accounts.models import MembershipScope, Role
 from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
+from apps.common.access import SYSTEM
 from apps.common.db.scope import rolled_back_if, tenant_scope
 from apps.common.operations.commands import REFUSED, add_dry_run, refusals_in_words
 from apps.tenancy import selectors
@@ -53,7 +54,9 @@ class Command(BaseCommand):
             selectors.existing_organization(organization_id)
             held = _held(organization_id, Role(role), site, building)
             record_command("invite", organization_id=organization_id, why=reason)
-            invitations.invite(actor=None, organization_id=organization_id, email=email, held=held, now=timezone.now())
+            invitations.invite(
+                actor=SYSTEM, organization_id=organization_id, email=email, held=held, now=timezone.now()
+            )
         self.stdout.write(f"{email} could be invited." if dry_run else f"An invitation goes to {email}.")
 
 

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 from rich.progress import Progress as Bar
 
+from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.common.operations.commands import add_dry_run, read_file, refusals_in_words
 from apps.tenancy.command_line import add_organization, add_reason, named_organization, record_command
@@ -37,7 +38,7 @@ class Command(BaseCommand):
         organization_id = named_organization(organization)
         with refusals_in_words(), _bar() as progress, tenant_scope([organization_id]):
             done = import_places(
-                actor=None, organization_id=organization_id, body=body, dry_run=dry_run, progress=progress
+                actor=SYSTEM, organization_id=organization_id, body=body, dry_run=dry_run, progress=progress
             )
             if not dry_run:
                 record_command("import_places", organization_id=organization_id, why=reason)
