@@ -14,6 +14,7 @@ import msgspec
 from django.db import connection
 
 from apps.alerts import lifecycle, services
+from apps.alerts.audit_actions import AuditAction
 from apps.alerts.models import Alert, DrillArm
 from apps.alerts.services import Step
 from apps.common import audit, feed
@@ -142,7 +143,7 @@ def arm(*, principal: Principal, organization: UUID, device_id: str, now: dateti
     _announce("drill.armed", armed)
     audit.record(
         actor=principal,
-        action="drill.arm",
+        action=AuditAction.DRILL_ARM,
         target_kind="device",
         target_id=device.id,
         organization_id=organization,
@@ -216,14 +217,7 @@ def end_overdue(*, now: datetime) -> None:
 
 def _end(drill: Alert, step: Step, actor: Principal, why: str) -> None:
     services.end_by_itself(drill, step, "drill")
-    audit.record(
-        actor=actor,
-        action="drill.end",
-        target_kind="alert",
-        target_id=drill.id,
-        organization_id=drill.organization_id,
-        why=why,
-    )
+    services.record(actor, drill, AuditAction.DRILL_END, why=why)
 
 
 def _real_press_since(drill: Alert) -> bool:

@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import Q
 
 from apps.alerts import lifecycle
+from apps.alerts.audit_actions import AuditAction
 from apps.alerts.lifecycle import Act, Outcome
 from apps.alerts.models import Alert, AlertEvent, AlertKey, AlertStatus
 from apps.alerts.selectors import AlertNotFound, id_window
@@ -79,7 +80,7 @@ def acknowledge(*, principal: Principal, alert_uuid: UUID, now: datetime) -> Non
     """A person takes the alert; a repeat changes nothing. Raises NotFound, Forbidden or IllegalTransition."""
     alert = _alert_for(principal, alert_uuid)
     if apply_acknowledge(alert, _by_person(principal, now)).changed:
-        _audit(principal, alert, "alert.acknowledge")
+        record(principal, alert, AuditAction.ALERT_ACKNOWLEDGE)
 
 
 def resolve(*, principal: Principal, alert_uuid: UUID, reason: str | None, now: datetime) -> Outcome:
@@ -91,10 +92,10 @@ def resolve(*, principal: Principal, alert_uuid: UUID, reason: str | None, now: 
     step = _by_person(principal, now)
     outcome = apply_resolve(alert, step, reason)
     if outcome.changed:
-        _audit(principal, alert, "alert.approve_resolve" if outcome.awaiting_second_person else "alert.resolve")
+        record(principal, alert, closing_action(outcome))
     elif reason and alert.status == AlertStatus.RESOLVED and alert.close_reason is None:
         _give_reason(alert, step, reason)
-        _audit(principal, alert, "alert.give_reason")
+        record(principal, alert, AuditAction.ALERT_GIVE_REASON)
     return outcome
 
 
@@ -322,11 +323,21 @@ def _change(alert: Alert, **values: object) -> None:
         setattr(alert, name, value)
 
 
-def _audit(principal: Principal, alert: Alert, action: str) -> None:
+def closing_action(outcome: Outcome) -> AuditAction:
+    """What somebody did who asked for an alert's end: for some alerts they are the first of two."""
+    return AuditAction.ALERT_APPROVE_RESOLVE if outcome.awaiting_second_person else AuditAction.ALERT_RESOLVE
+
+
+def record(
+    actor: Principal, alert: Alert, action: AuditAction, *, outcome: str = audit.DONE, **detail: audit.Value
+) -> None:
+    """Write into the audit trail what was done to an alert."""
     audit.record(
-        actor=principal,
+        actor=actor,
         action=action,
         target_kind="alert",
         target_id=alert.id,
         organization_id=alert.organization_id,
+        outcome=outcome,
+        **detail,
     )

@@ -9,7 +9,7 @@ from apps.common.access import Principal
 def record_change(
     *,
     actor: Principal,
-    action: str,
+    action: audit.Action,
     target_kind: str,
     target_id: UUID,
     organization_id: UUID,

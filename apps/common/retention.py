@@ -46,7 +46,7 @@ def purge(what: str, forget: Forget, *, now: datetime) -> int:
         with system_scope():
             audit.record(
                 actor=SYSTEM,
-                action="retention.thinned",
+                action=audit.CommonAction.RETENTION_THINNED,
                 target_kind=what,
                 target_id=None,
                 organization_id=None,

@@ -17,6 +17,7 @@ from django.db import connection, connections
 from apps.common import audit
 from apps.common.access import SYSTEM
 from apps.common.csv.tables import Column, Table
+from apps.devices.audit_actions import AuditAction
 from apps.devices.device_table import claim_code, hardware_id
 
 
@@ -60,7 +61,7 @@ def load(lines: Iterable[ClaimLine]) -> int:
         written: int = cursor.rowcount
     audit.record(
         actor=SYSTEM,
-        action="device_claims.loaded",
+        action=AuditAction.DEVICE_CLAIMS_LOADED,
         target_kind="platform",
         target_id=None,
         organization_id=None,

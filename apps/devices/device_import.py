@@ -20,6 +20,7 @@ from apps.common.csv.tables import BadCell, Faults, Line
 from apps.common.db.scope import rolled_back_if
 from apps.common.problems import NotFound
 from apps.devices import claims
+from apps.devices.audit_actions import AuditAction
 from apps.devices.device_table import DEVICES, VALUES, DeviceLine
 from apps.devices.models import Device, DeviceStatus
 from apps.devices.services import DeviceTaken
@@ -52,7 +53,7 @@ def import_devices(*, actor: Principal, organization_id: UUID, body: bytes, dry_
             raise (NotFound if isinstance(error.__cause__, ForeignKeyViolation) else DeviceTaken)() from None
         record_change(
             actor=actor,
-            action="devices.imported",
+            action=AuditAction.DEVICES_IMPORTED,
             target_kind="organization",
             target_id=organization_id,
             organization_id=organization_id,

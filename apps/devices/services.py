@@ -16,6 +16,7 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import current_scope
 from apps.common.problems import Conflict, NotFound
 from apps.devices import trouble_kinds
+from apps.devices.audit_actions import AuditAction
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 
 SEEN_PRECISION: Final = timedelta(seconds=5)
@@ -159,7 +160,7 @@ def register_gateway(
     )
     record_change(
         actor=actor,
-        action="gateway.register",
+        action=AuditAction.GATEWAY_REGISTER,
         target_kind="gateway",
         target_id=gateway.id,
         organization_id=organization_id,
@@ -193,7 +194,7 @@ def register_devices(*, actor: Principal, organization_id: UUID, rooms: Mapping[
     for device in devices:
         audit.record(
             actor=actor,
-            action="device.register",
+            action=AuditAction.DEVICE_REGISTER,
             target_kind="device",
             target_id=device.id,
             organization_id=organization_id,
@@ -211,7 +212,7 @@ def add_rule(
     )
     record_change(
         actor=actor,
-        action="rule.create",
+        action=AuditAction.RULE_CREATE,
         target_kind="gateway_rule",
         target_id=rule.id,
         organization_id=organization_id,

@@ -9,6 +9,7 @@ from apps.common import audit
 from apps.common.access import SYSTEM
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.operations.commands import REFUSED, reason
+from apps.tenancy.audit_actions import AuditAction
 from apps.tenancy.models import Organization
 
 
@@ -54,7 +55,7 @@ def record_command(command: str, *, organization_id: UUID, why: str) -> None:
     """Write into the organization's audit trail that a command works in it. In the command's transaction."""
     audit.record(
         actor=SYSTEM,
-        action="platform.command",
+        action=AuditAction.PLATFORM_COMMAND,
         target_kind="organization",
         target_id=organization_id,
         organization_id=organization_id,

@@ -19,6 +19,7 @@ from apps.common.csv.endpoints import Imported
 from apps.common.csv.tables import Faults, Line
 from apps.common.db.scope import rolled_back_if
 from apps.tenancy import selectors
+from apps.tenancy.audit_actions import AuditAction
 from apps.tenancy.models import Building, Floor, Place, Room, Site
 from apps.tenancy.place_index import Named, NoSuchPlace, PlaceIndex
 from apps.tenancy.place_table import FIELDS, PLACES, PlaceLine
@@ -59,7 +60,7 @@ def import_places(
         work.write(progress)
         record_change(
             actor=actor,
-            action="places.imported",
+            action=AuditAction.PLACES_IMPORTED,
             target_kind="organization",
             target_id=organization_id,
             organization_id=organization_id,

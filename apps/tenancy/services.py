@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 from django.utils import timezone as clock
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
@@ -17,12 +18,26 @@ from apps.common.db.scope import widen_scope
 from apps.common.http.etags import require_match
 from apps.common.problems import Conflict, NotFound
 from apps.tenancy import organization_settings, selectors, settings_checks
+from apps.tenancy.audit_actions import AuditAction
 from apps.tenancy.documents import organization_document, place_document
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Place, Room, Site
 from apps.tenancy.occupancy import Extent, require_empty
 from apps.tenancy.organization_settings import OrganizationSettings
 
 P = TypeVar("P", bound=Place)
+
+UPDATED: Final[Mapping[type[Model], AuditAction]] = {
+    Site: AuditAction.SITE_UPDATED,
+    Building: AuditAction.BUILDING_UPDATED,
+    Floor: AuditAction.FLOOR_UPDATED,
+    Room: AuditAction.ROOM_UPDATED,
+}
+DELETED: Final[Mapping[type[Model], AuditAction]] = {
+    Site: AuditAction.SITE_DELETED,
+    Building: AuditAction.BUILDING_DELETED,
+    Floor: AuditAction.FLOOR_DELETED,
+    Room: AuditAction.ROOM_DELETED,
+}
 
 
 class SlugTaken(Conflict):
@@ -58,7 +73,7 @@ def create_organization(
     widen_scope([organization_id])
     with conflicts(SlugTaken, "slug"):
         organization = Organization.objects.create(id=organization_id, name=name, slug=slug.lower(), metadata=metadata)
-    _record_organization(actor, organization, "created")
+    _record_organization(actor, organization, AuditAction.ORGANIZATION_CREATED)
     return organization
 
 
@@ -73,7 +88,7 @@ def update_organization(
     organization.updated_at = clock.now()
     with conflicts(SlugTaken, "slug"):
         organization.save(update_fields=[*values, "updated_at"])
-    _record_organization(actor, organization, "updated")
+    _record_organization(actor, organization, AuditAction.ORGANIZATION_UPDATED)
     return organization
 
 
@@ -87,7 +102,7 @@ def delete_organization(*, actor: Principal, organization_id: UUID, if_match: st
     if organization.status == OrganizationStatus.DELETED:
         raise NotInThisStatus("This organization is deleted already.")
     require_empty(Extent(organization_id, is_everything=True))
-    _become(actor, organization, OrganizationStatus.DELETED, "deleted")
+    _become(actor, organization, OrganizationStatus.DELETED, AuditAction.ORGANIZATION_DELETED)
 
 
 def suspend_organization(*, actor: Principal, organization_id: UUID, reason: str, if_match: str | None) -> Organization:
@@ -96,19 +111,19 @@ def suspend_organization(*, actor: Principal, organization_id: UUID, reason: str
     Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus.
     """
     organization = _locked_by_platform(actor, organization_id, if_match, OrganizationStatus.ACTIVE)
-    return _become(actor, organization, OrganizationStatus.SUSPENDED, "suspended", reason=reason)
+    return _become(actor, organization, OrganizationStatus.SUSPENDED, AuditAction.ORGANIZATION_SUSPENDED, reason=reason)
 
 
 def resume_organization(*, actor: Principal, organization_id: UUID, if_match: str | None) -> Organization:
     """End a suspension. Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus."""
     organization = _locked_by_platform(actor, organization_id, if_match, OrganizationStatus.SUSPENDED)
-    return _become(actor, organization, OrganizationStatus.ACTIVE, "resumed")
+    return _become(actor, organization, OrganizationStatus.ACTIVE, AuditAction.ORGANIZATION_RESUMED)
 
 
 def undelete_organization(*, actor: Principal, organization_id: UUID, if_match: str | None) -> Organization:
     """Bring a deleted organization back as it was. Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus."""
     organization = _locked_by_platform(actor, organization_id, if_match, OrganizationStatus.DELETED)
-    return _become(actor, organization, OrganizationStatus.ACTIVE, "undeleted")
+    return _become(actor, organization, OrganizationStatus.ACTIVE, AuditAction.ORGANIZATION_UNDELETED)
 
 
 def change_settings(
@@ -126,7 +141,9 @@ def change_settings(
     organization.settings = after.stored()
     organization.updated_at = clock.now()
     organization.save(update_fields=["settings", "updated_at"])
-    _record_organization(actor, organization, "settings_changed", settings=", ".join(sorted(changes)))
+    _record_organization(
+        actor, organization, AuditAction.ORGANIZATION_SETTINGS_CHANGED, settings=", ".join(sorted(changes))
+    )
     return after
 
 
@@ -150,7 +167,7 @@ def create_site(
         longitude=longitude,
         timezone=timezone or selectors.settings_of(organization_id).timezone,
     )
-    return _recorded(actor, site, "created")
+    return _recorded(actor, site, AuditAction.SITE_CREATED)
 
 
 def create_building(
@@ -162,7 +179,7 @@ def create_building(
         building = Building.objects.create(
             organization_id=site.organization_id, site=site, name=name, address=address, floor_count=floor_count
         )
-    return _recorded(actor, building, "created")
+    return _recorded(actor, building, AuditAction.BUILDING_CREATED)
 
 
 def create_floor(*, actor: Principal, building: Building, floor_number: int, name: str | None = None) -> Floor:
@@ -172,7 +189,7 @@ def create_floor(*, actor: Principal, building: Building, floor_number: int, nam
         floor = Floor.objects.create(
             organization_id=building.organization_id, building=building, floor_number=floor_number, name=name
         )
-    return _recorded(actor, floor, "created")
+    return _recorded(actor, floor, AuditAction.FLOOR_CREATED)
 
 
 def create_room(
@@ -195,7 +212,7 @@ def create_room(
             capacity=capacity,
             room_type=room_type,
         )
-    return _recorded(actor, room, "created")
+    return _recorded(actor, room, AuditAction.ROOM_CREATED)
 
 
 def update_place(
@@ -216,7 +233,7 @@ def update_place(
         setattr(place, name, value)
     with conflicts(PlaceTaken, "room_number" if isinstance(place, Room) else "floor_number"):
         place.save(update_fields=list(changed))
-    return _recorded(actor, place, "updated")
+    return _recorded(actor, place, UPDATED[kind])
 
 
 def delete_place(*, actor: Principal, kind: type[P], place_id: UUID, if_match: str | None) -> None:
@@ -229,7 +246,7 @@ def delete_place(*, actor: Principal, kind: type[P], place_id: UUID, if_match: s
     extent = selectors.locked_extent(place)
     require_empty(extent)
     kind.objects.filter(id=place.id).delete()
-    _recorded(actor, place, "deleted", rooms=len(extent.rooms))
+    _recorded(actor, place, DELETED[kind], rooms=len(extent.rooms))
 
 
 def _require_platform(actor: Principal, organization_id: UUID) -> None:
@@ -260,13 +277,17 @@ def _locked_by_platform(
 
 
 def _become(
-    actor: Principal, organization: Organization, status: OrganizationStatus, done: str, reason: str | None = None
+    actor: Principal,
+    organization: Organization,
+    status: OrganizationStatus,
+    action: AuditAction,
+    reason: str | None = None,
 ) -> Organization:
     organization.status = status
     organization.suspension_reason = reason
     organization.updated_at = clock.now()
     organization.save(update_fields=["status", "suspension_reason", "updated_at"])
-    _record_organization(actor, organization, done, reason=reason)
+    _record_organization(actor, organization, action, reason=reason)
     return organization
 
 
@@ -288,10 +309,12 @@ def conflicts(taken: type[Conflict] = PlaceTaken, field: str = "name") -> Iterat
         raise
 
 
-def _record_organization(actor: Principal, organization: Organization, done: str, **detail: audit.Value) -> None:
+def _record_organization(
+    actor: Principal, organization: Organization, action: AuditAction, **detail: audit.Value
+) -> None:
     record_change(
         actor=actor,
-        action=f"organization.{done}",
+        action=action,
         target_kind="organization",
         target_id=organization.id,
         organization_id=organization.id,
@@ -300,13 +323,12 @@ def _record_organization(actor: Principal, organization: Organization, done: str
     )
 
 
-def _recorded(actor: Principal, place: P, done: str, **detail: audit.Value) -> P:
+def _recorded(actor: Principal, place: P, action: AuditAction, **detail: audit.Value) -> P:
     """The place, once the audit trail and the feed have it."""
-    kind = type(place).__name__.lower()
     audit.record(
         actor=actor,
-        action=f"{kind}.{done}",
-        target_kind=kind,
+        action=action,
+        target_kind=type(place).__name__.lower(),
         target_id=place.id,
         organization_id=place.organization_id,
         outcome=audit.DONE,

@@ -7,12 +7,13 @@ import pytest
 from django.db import DatabaseError, connections, transaction
 
 from apps.common import audit
-from apps.common.access import SYSTEM
+from apps.common.access import ANONYMOUS, SYSTEM
 from apps.common.audit import chain
 from apps.common.audit.verification import Fault
 from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
+from apps.tenancy.audit_actions import AuditAction
 from tests.audit.trail import entries, seal_all, tamper, verify
 
 MANY = 100_000
@@ -25,7 +26,7 @@ def fill(organization: UUID, count: int = 9) -> list[UUID]:
         for number in range(count):
             audit.record(
                 actor=SYSTEM,
-                action="site.updated",
+                action=AuditAction.SITE_UPDATED,
                 target_kind="site",
                 target_id=new_id(),
                 organization_id=organization,
@@ -156,7 +157,13 @@ def test_two_rows_in_each_others_place_are_named(organization: UUID, trail: list
 
 def test_personal_values_that_were_changed_are_named(organization: UUID) -> None:
     with tenant_scope([organization]), audit.coming_from("192.0.2.7"):
-        audit.record(actor=SYSTEM, action="a.b", target_kind="user", target_id=new_id(), organization_id=organization)
+        audit.record(
+            actor=ANONYMOUS,
+            action=AuditAction.SITE_UPDATED,
+            target_kind="user",
+            target_id=new_id(),
+            organization_id=organization,
+        )
     seal_all()
     (entry,) = entries(organization)
     assert verify(organization) is None
@@ -180,7 +187,9 @@ def test_each_organization_and_the_platform_has_a_chain_of_its_own(organization:
     other = new_id()
     fill(other, 2)
     with tenant_scope([]):
-        audit.record(actor=SYSTEM, action="a.b", target_kind="user", target_id=new_id(), organization_id=None)
+        audit.record(
+            actor=SYSTEM, action=AuditAction.SITE_UPDATED, target_kind="user", target_id=new_id(), organization_id=None
+        )
     seal_all()
     assert [entry.seq for entry in entries(other)] == [1, 2]
     assert verify(other) is None

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from django.utils import timezone
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.models import (
     ExternalIdentity,
     IdentityDomain,
@@ -47,7 +48,7 @@ def make_full_school() -> School:
         with audit.coming_from("192.0.2.1"):
             audit.record(
                 actor=ANONYMOUS,
-                action="auth.login",
+                action=AuditAction.AUTH_LOGIN,
                 target_kind="user",
                 target_id=person.id,
                 organization_id=organization,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.models import Invitation, Role, Visit
 from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
@@ -145,7 +146,11 @@ def audit_row(school: School) -> UUID:
     target = new_id()
     with tenant_scope([school.organization]):
         audit.record(
-            actor=SYSTEM, action="test.row", target_kind="user", target_id=target, organization_id=school.organization
+            actor=SYSTEM,
+            action=AuditAction.PERSON_UPDATED,
+            target_kind="user",
+            target_id=target,
+            organization_id=school.organization,
         )
         return AuditEntry.objects.get(target_id=target).id
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import proofs, sign_in, users
 from apps.accounts.identity.credentials.password_proof import WrongPassword, prove
 from apps.accounts.identity.selectors import owner_of_proof, user_by_email
@@ -28,7 +29,7 @@ def change(*, principal: Principal, current: str, password: str, address: str, n
     users.choose_password(user, password)
     if users.locked(user.pk).password != known:
         raise WrongPassword("current_password")  # another change was faster
-    _set(user, principal, "account.password_changed", except_family=principal.sign_in, now=now)
+    _set(user, principal, AuditAction.ACCOUNT_PASSWORD_CHANGED, except_family=principal.sign_in, now=now)
     return user
 
 
@@ -53,7 +54,7 @@ def start_reset(*, email: str, now: datetime) -> None:
             return
         users.record(
             actor=ANONYMOUS,
-            action="account.password_reset_asked",
+            action=AuditAction.ACCOUNT_PASSWORD_RESET_ASKED,
             user_id=principal.id,
             organizations=principal.grants,
         )
@@ -75,11 +76,11 @@ def reset(*, token: str, password: str, now: datetime) -> str:
     with tenant_scope(principal.grants):
         proofs.redeem(token=token, purpose=ProofPurpose.PASSWORD, now=now)
         user.email_verified = True
-        _set(user, principal, "account.password_reset", except_family=None, now=now)
+        _set(user, principal, AuditAction.ACCOUNT_PASSWORD_RESET, except_family=None, now=now)
     return user.email
 
 
-def _set(user: User, principal: Principal, action: str, *, except_family: UUID | None, now: datetime) -> None:
+def _set(user: User, principal: Principal, action: AuditAction, *, except_family: UUID | None, now: datetime) -> None:
     user.updated_at = now
     user.save(update_fields=["password", "email_verified", "updated_at"])
     Proof.objects.filter(user=user, purpose=ProofPurpose.PASSWORD).delete()

@@ -13,6 +13,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.db import transaction
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import authenticators, users
 from apps.accounts.identity.authenticators import BadPasskey
 from apps.accounts.identity.credentials.password_proof import WrongPassword
@@ -277,7 +278,7 @@ def renew_recovery_codes(*, principal: Principal, confirmation: str | None, now:
     if not _methods(authenticators.of_user(user)):
         raise NotFound()
     codes = authenticators.new_recovery_codes(user)
-    _record(principal, user, "second_factor.recovery_codes", "recovery_code")
+    _record(principal, user, AuditAction.SECOND_FACTOR_RECOVERY_CODES, "recovery_code")
     return codes
 
 
@@ -293,7 +294,11 @@ def reset(*, user: User, reason: str, now: datetime) -> int:
         gone: int = Authenticator.objects.filter(user_id=user.pk).delete()[0]
         SignInChallenge.objects.filter(user=user).delete()
         users.record(
-            actor=SYSTEM, action="second_factor.reset", user_id=user.pk, organizations=organizations, reason=reason
+            actor=SYSTEM,
+            action=AuditAction.SECOND_FACTOR_RESET,
+            user_id=user.pk,
+            organizations=organizations,
+            reason=reason,
         )
         queue.after_commit("tell_second_factor_changed", user.email)
     return gone
@@ -328,7 +333,7 @@ def _methods(own: list[Any]) -> list[str]:
 def _added(principal: Principal, user: User, factor: str) -> list[str]:
     has_codes = any(one.type == Authenticator.Type.RECOVERY_CODES for one in authenticators.of_user(user))
     codes = [] if has_codes else authenticators.new_recovery_codes(user)
-    _record(principal, user, "second_factor.added", factor)
+    _record(principal, user, AuditAction.SECOND_FACTOR_ADDED, factor)
     return codes
 
 
@@ -340,7 +345,7 @@ def _remove(principal: Principal, confirmation: str | None, now: datetime, facto
         raise NotFound()
     if not _methods(authenticators.of_user(user)):
         Authenticator.objects.filter(user_id=user.pk).delete()
-    _record(principal, user, "second_factor.removed", factor)
+    _record(principal, user, AuditAction.SECOND_FACTOR_REMOVED, factor)
 
 
 def _require_no_totp(user: User) -> None:
@@ -379,7 +384,7 @@ def _opened(user: User, sealed: str, purpose: str, within: timedelta, now: datet
     return pending.value if pending.user == user.pk else None
 
 
-def _record(principal: Principal, user: User, action: str, factor: str) -> None:
+def _record(principal: Principal, user: User, action: AuditAction, factor: str) -> None:
     """In the audit trail, and in an e-mail to the account's owner."""
     users.record(actor=principal, action=action, user_id=user.pk, organizations=principal.grants, factor=factor)
     queue.after_commit("tell_second_factor_changed", user.email)

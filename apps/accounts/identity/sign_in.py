@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import last_use, proofs, second_factors, users
 from apps.accounts.identity.credentials.throttle import LoginThrottle, device_for
 from apps.accounts.identity.keys import tokens
@@ -78,11 +79,11 @@ def authenticate(*, email: str, password: str, address: str, known: KnownDevice 
     user = check_credentials(email=email, password=password)
     if not isinstance(user, User):
         named = user_by_email(email)
-        _audit(named.id if named else None, action="auth.login", outcome=audit.REFUSED)
+        _audit(named.id if named else None, action=AuditAction.AUTH_LOGIN, outcome=audit.REFUSED)
         raise WrongCredentials()
     second_factors.demand(user=user, now=timezone.now())
     throttle.clear()
-    _audit(user.id, action="auth.login", outcome=audit.DONE)
+    _audit(user.id, action=AuditAction.AUTH_LOGIN, outcome=audit.DONE)
     return user
 
 
@@ -103,10 +104,10 @@ def authenticate_further(
         challenge=challenge, code=code, passkey=passkey, address=address, known=known, now=now or timezone.now()
     )
     if user is None or not right:
-        _audit(user.id if user else None, action="auth.second_factor", outcome=audit.REFUSED)
+        _audit(user.id if user else None, action=AuditAction.AUTH_SECOND_FACTOR, outcome=audit.REFUSED)
         raise SecondFactorRefused()
     LoginThrottle(account=user.email, address=address, device=device_for(user.email, known)).clear()
-    _audit(user.id, action="auth.login", outcome=audit.DONE)
+    _audit(user.id, action=AuditAction.AUTH_LOGIN, outcome=audit.DONE)
     return user
 
 
@@ -153,7 +154,7 @@ def login_for_the_day(
     with transaction.atomic():
         proof = proofs.redeem_code(code=code, now=now)
         pair = begin(user=proof.user, address=address, device=device, now=now, until=proof.expires_at)
-    _audit(proof.user_id, action="auth.login", outcome=audit.DONE)
+    _audit(proof.user_id, action=AuditAction.AUTH_LOGIN, outcome=audit.DONE)
     return pair
 
 
@@ -261,7 +262,7 @@ def logout(*, token: str) -> None:
     with tenant_scope(principal.grants if principal else ()):
         _lock(presented.user_id)
         if _end(SignIn.objects.filter(pk=presented.family_id)):
-            _record(presented.user_id, principal, action="auth.logout", outcome=audit.DONE)
+            _record(presented.user_id, principal, action=AuditAction.AUTH_LOGOUT, outcome=audit.DONE)
 
 
 def end(*, principal: Principal, sign_in: UUID) -> None:
@@ -273,7 +274,7 @@ def end(*, principal: Principal, sign_in: UUID) -> None:
     _lock(principal.id)
     if not _end(own_sign_ins(principal).filter(pk=sign_in)):
         raise NotFound()
-    _record(principal.id, principal, action="auth.logout", outcome=audit.DONE)
+    _record(principal.id, principal, action=AuditAction.AUTH_LOGOUT, outcome=audit.DONE)
 
 
 def end_all(*, principal: Principal, now: datetime) -> None:
@@ -281,7 +282,7 @@ def end_all(*, principal: Principal, now: datetime) -> None:
     require_person(principal)
     _lock(principal.id)
     _end(own_sign_ins(principal).filter(expires_at__gt=now))
-    _record(principal.id, principal, action="auth.logout_all", outcome=audit.DONE)
+    _record(principal.id, principal, action=AuditAction.AUTH_LOGOUT_ALL, outcome=audit.DONE)
 
 
 def end_sign_ins(user_id: UUID, *, except_family: UUID | None = None, now: datetime) -> int:
@@ -306,7 +307,7 @@ def _rotate(token: str, user: User, principal: Principal, address: str, now: dat
         _store(_successor(token), sign_in=presented.family, now=now)
     elif now - presented.used_at > REUSE_GRACE:
         _end(SignIn.objects.filter(pk=presented.family_id))
-        _record(user.id, principal, action="auth.refresh_reused", outcome=audit.REFUSED)
+        _record(user.id, principal, action=AuditAction.AUTH_REFRESH_REUSED, outcome=audit.REFUSED)
         return RefreshReused()
     return None
 
@@ -367,14 +368,14 @@ def _pair(user: User, principal: Principal, refresh_token: str, now: datetime) -
     return TokenPair(access=access, refresh=refresh_token, expires_in=settings.ACCESS_TOKEN_SECONDS)
 
 
-def _audit(user_id: UUID | None, *, action: str, outcome: str) -> None:
+def _audit(user_id: UUID | None, *, action: AuditAction, outcome: str) -> None:
     """`_record` in a transaction of its own."""
     principal = person_principal(user_id) if user_id else None
     with tenant_scope(principal.grants if principal else ()):
         _record(user_id, principal, action=action, outcome=outcome)
 
 
-def _record(user_id: UUID | None, principal: Principal | None, *, action: str, outcome: str) -> None:
+def _record(user_id: UUID | None, principal: Principal | None, *, action: AuditAction, outcome: str) -> None:
     """Who was refused has not shown that they are this user."""
     users.record(
         actor=principal if principal and outcome == audit.DONE else ANONYMOUS,

@@ -8,6 +8,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.models import User, UserStatus
 from apps.common import audit, feed
 from apps.common.access import Principal
@@ -65,7 +66,9 @@ def keep(user: User, *, actor: Principal) -> None:
             user.save(force_insert=True)
     except IntegrityError:
         raise EmailTaken() from None
-    audit.record(actor=actor, action="user.created", target_kind="user", target_id=user.id, organization_id=None)
+    audit.record(
+        actor=actor, action=AuditAction.USER_CREATED, target_kind="user", target_id=user.id, organization_id=None
+    )
 
 
 def locked(user_id: UUID) -> User:
@@ -79,7 +82,7 @@ def locked(user_id: UUID) -> User:
 def record(
     *,
     actor: Principal,
-    action: str,
+    action: AuditAction,
     user_id: UUID | None,
     organizations: Iterable[UUID],
     outcome: str = audit.DONE,

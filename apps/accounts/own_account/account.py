@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import proofs, users
 from apps.accounts.identity.credentials.password_proof import prove
 from apps.accounts.identity.selectors import owner_of_proof
@@ -55,7 +56,7 @@ def update(
     unchosen.update(name=user.full_name, name_key=folded(user.full_name))
     users.record(
         actor=principal,
-        action="account.updated",
+        action=AuditAction.ACCOUNT_UPDATED,
         user_id=principal.id,
         organizations=principal.grants,
         fields=", ".join(sorted(changes)),
@@ -78,7 +79,9 @@ def ask_email(*, principal: Principal, email: str, password: str, address: str, 
     spend(Message.NEW_ADDRESS, source=source_of(address), recipient=email)
     value = None if email == user.email else email
     proof = proofs.ask(user=user, purpose=ProofPurpose.EMAIL, value=value, now=now)
-    users.record(actor=principal, action="account.email_asked", user_id=principal.id, organizations=principal.grants)
+    users.record(
+        actor=principal, action=AuditAction.ACCOUNT_EMAIL_ASKED, user_id=principal.id, organizations=principal.grants
+    )
     return proof
 
 
@@ -105,7 +108,7 @@ def verify_email(*, token: str, now: datetime) -> None:
             Proof.objects.filter(user=user, purpose=ProofPurpose.PASSWORD).delete()
             if before is not None:
                 queue.after_commit("tell_email_changed", before)
-        action = "account.email_verified" if proof.value is None else "account.email_changed"
+        action = AuditAction.ACCOUNT_EMAIL_VERIFIED if proof.value is None else AuditAction.ACCOUNT_EMAIL_CHANGED
         users.record(actor=principal, action=action, user_id=principal.id, organizations=principal.grants)
         users.announce(principal)
 
@@ -119,7 +122,9 @@ def ask_phone(*, principal: Principal, phone: str, now: datetime) -> Proof:
     spend(Message.PHONE_CODE, recipient=phone)
     user = User.objects.get(pk=principal.id)
     proof = proofs.ask(user=user, purpose=ProofPurpose.PHONE, value=phone, now=now)
-    users.record(actor=principal, action="account.phone_asked", user_id=principal.id, organizations=principal.grants)
+    users.record(
+        actor=principal, action=AuditAction.ACCOUNT_PHONE_ASKED, user_id=principal.id, organizations=principal.grants
+    )
     return proof
 
 
@@ -133,7 +138,7 @@ def verify_phone(*, principal: Principal, verification: UUID, code: str, now: da
         user = users.locked(principal.id)
         proof = proofs.redeem_number(user=user, verification=verification, code=code, now=now)
         if isinstance(proof, Proof):
-            _set_phone(user, proof.value, principal, "account.phone_changed", now)
+            _set_phone(user, proof.value, principal, AuditAction.ACCOUNT_PHONE_CHANGED, now)
     if not isinstance(proof, Proof):
         raise proof
 
@@ -143,10 +148,10 @@ def remove_phone(*, principal: Principal, now: datetime) -> None:
     require_own_account(principal)
     user = users.locked(principal.id)
     if user.phone is not None:
-        _set_phone(user, None, principal, "account.phone_removed", now)
+        _set_phone(user, None, principal, AuditAction.ACCOUNT_PHONE_REMOVED, now)
 
 
-def _set_phone(user: User, phone: str | None, principal: Principal, action: str, now: datetime) -> None:
+def _set_phone(user: User, phone: str | None, principal: Principal, action: AuditAction, now: datetime) -> None:
     user.phone, user.phone_verified, user.updated_at = phone, phone is not None, now
     user.save(update_fields=["phone", "phone_verified", "updated_at"])
     users.record(actor=principal, action=action, user_id=principal.id, organizations=principal.grants)

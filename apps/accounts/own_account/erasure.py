@@ -11,6 +11,7 @@ from allauth.mfa.models import Authenticator
 from django.db.models import Value
 from django.db.models.functions import Lower
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import sign_in, users
 from apps.accounts.identity.credentials.password_proof import prove
 from apps.accounts.identity.selectors import organizations_of
@@ -65,7 +66,7 @@ def erase(*, principal: Principal, password: str, address: str, now: datetime) -
     memberships.delete()
     for organization in members_of:
         withdraw_what_they_made(actor=principal, user_id=user.pk, organization_id=organization, now=now)
-    users.record(actor=principal, action="account.erased", user_id=user.pk, organizations=members_of)
+    users.record(actor=principal, action=AuditAction.ACCOUNT_ERASED, user_id=user.pk, organizations=members_of)
     for organization in members_of:
         feed.announce_change(organization_id=organization, resource="people", id=user.pk)
     ExternalIdentity.objects.filter(user=user).exclude(organization_id__in=held).delete()

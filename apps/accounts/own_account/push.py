@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import users
 from apps.accounts.models import Platform, PushRegistration
 from apps.accounts.own_account.selectors import own_push_registrations, push_registrations
@@ -51,7 +52,7 @@ def register(
         PushRegistration.objects.filter(id__in=[one.id for one in oldest]).delete()
         users.record(
             actor=principal,
-            action="push.registered",
+            action=AuditAction.PUSH_REGISTERED,
             user_id=principal.id,
             organizations=principal.grants,
             platform=platform,
@@ -65,4 +66,6 @@ def unregister(*, principal: Principal, registration_id: UUID) -> None:
     deleted, _ = own_push_registrations(principal).filter(id=registration_id).delete()
     if not deleted:
         raise NotFound()
-    users.record(actor=principal, action="push.unregistered", user_id=principal.id, organizations=principal.grants)
+    users.record(
+        actor=principal, action=AuditAction.PUSH_UNREGISTERED, user_id=principal.id, organizations=principal.grants
+    )

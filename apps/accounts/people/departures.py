@@ -7,6 +7,7 @@ anew, under their own name.
 from datetime import datetime
 from uuid import UUID
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.models import Invitation, ServiceToken
 from apps.accounts.rights.grants import person_principal
 from apps.common.access import Principal, allows
@@ -28,7 +29,7 @@ def _withdraw_tokens(actor: Principal, user_id: UUID, organization_id: UUID) -> 
         ServiceToken.objects.filter(pk=token).delete()
         record_change(
             actor=actor,
-            action="service_token.withdrawn",
+            action=AuditAction.SERVICE_TOKEN_WITHDRAWN,
             target_kind="service_token",
             target_id=token,
             organization_id=organization_id,
@@ -46,7 +47,7 @@ def _revoke_invitations(actor: Principal, user_id: UUID, organization_id: UUID, 
         invitation.save(update_fields=["revoked_at", "digest"])
         record_change(
             actor=actor,
-            action="invitation.revoked",
+            action=AuditAction.INVITATION_REVOKED,
             target_kind="invitation",
             target_id=invitation.id,
             organization_id=organization_id,

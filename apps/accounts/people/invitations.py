@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Value
 from django.db.models.functions import Lower
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import users
 from apps.accounts.identity.credentials.throttle import is_due
 from apps.accounts.identity.selectors import user_by_email
@@ -106,7 +107,7 @@ def invite(
             )
     except IntegrityError:
         raise AlreadyInvited() from None
-    _record(actor, invitation, "invitation.created", role=held.role)
+    _record(actor, invitation, AuditAction.INVITATION_CREATED, role=held.role)
     _send(invitation)
     return invitation
 
@@ -128,7 +129,7 @@ def resend(
     _spend(actor, organization_id, invitation.email)
     invitation.digest, invitation.sent_at, invitation.expires_at = None, None, now + VALID_FOR
     invitation.save(update_fields=["digest", "sent_at", "expires_at"])
-    _record(actor, invitation, "invitation.resent")
+    _record(actor, invitation, AuditAction.INVITATION_RESENT)
     _send(invitation)
     return invitation
 
@@ -141,7 +142,7 @@ def revoke(
     invitation = _locked(organization_id, invitation_id, if_match)
     invitation.revoked_at, invitation.digest = now, None
     invitation.save(update_fields=["revoked_at", "digest"])
-    _record(actor, invitation, "invitation.revoked")
+    _record(actor, invitation, AuditAction.INVITATION_REVOKED)
 
 
 def register(*, token: str, account: NewAccount, now: datetime) -> Membership:
@@ -320,7 +321,7 @@ def _spend(actor: Principal, organization_id: UUID, email: str) -> None:
         spend(Message.INVITATION, school=str(organization_id), recipient=email)
 
 
-def _record(actor: Principal, invitation: Invitation, action: str, **detail: str) -> None:
+def _record(actor: Principal, invitation: Invitation, action: AuditAction, **detail: str) -> None:
     record_change(
         actor=actor,
         action=action,

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import sign_in
 from apps.accounts.models import BuildingGrant, Membership, MembershipScope, Proof, Role, SiteGrant, User, UserStatus
 from apps.accounts.people import selectors
@@ -110,7 +111,7 @@ def show(
         setattr(membership, field, value)
     membership.name_key = folded(membership.name)
     membership.save(update_fields=["name", "name_key", "title"])
-    _record(actor, membership, "person.updated", fields=", ".join(sorted(changes)))
+    _record(actor, membership, AuditAction.PERSON_UPDATED, fields=", ".join(sorted(changes)))
     return membership
 
 
@@ -133,7 +134,7 @@ def change_role(
     membership.save(update_fields=["role", "scope"])
     grant_places(membership, held)
     withdraw_what_they_made(actor=actor, user_id=user_id, organization_id=organization_id, now=timezone.now())
-    _record(actor, membership, "membership.changed", role=held.role, role_before=before, scope=held.scope)
+    _record(actor, membership, AuditAction.MEMBERSHIP_CHANGED, role=held.role, role_before=before, scope=held.scope)
     return membership
 
 
@@ -151,7 +152,7 @@ def end(*, actor: Principal, user_id: UUID, organization_id: UUID, if_match: str
     if membership.trigger_only:
         _close(user_id)
     withdraw_what_they_made(actor=actor, user_id=user_id, organization_id=organization_id, now=timezone.now())
-    _record(actor, membership, "membership.ended", role=membership.role)
+    _record(actor, membership, AuditAction.MEMBERSHIP_ENDED, role=membership.role)
 
 
 def held_by(membership: Membership) -> RoleAt:
@@ -235,7 +236,7 @@ def add_membership(
             )
     except IntegrityError:
         raise AlreadyMember() from None
-    _record(actor, membership, "membership.added", role=role, scope=scope)
+    _record(actor, membership, AuditAction.MEMBERSHIP_ADDED, role=role, scope=scope)
     return membership
 
 
@@ -275,7 +276,7 @@ def _locked(organization_id: UUID, user_id: UUID, if_match: str | None) -> Membe
     return membership
 
 
-def _record(actor: Principal, membership: Membership, action: str, **detail: str) -> None:
+def _record(actor: Principal, membership: Membership, action: AuditAction, **detail: str) -> None:
     record_change(
         actor=actor,
         action=action,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role
 from apps.accounts.people import invitations, memberships, selectors
 from apps.accounts.people.documents import PlacesDocument
@@ -42,7 +43,7 @@ def import_people(
         done = _Import(actor, organization_id, now).take(people, faults)
         audit.record(
             actor=actor,
-            action="people.imported",
+            action=AuditAction.PEOPLE_IMPORTED,
             target_kind="organization",
             target_id=organization_id,
             organization_id=organization_id,

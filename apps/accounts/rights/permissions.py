@@ -11,6 +11,7 @@ import msgspec
 from django.conf import settings
 from django.db import connection
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.models import Role
 from apps.accounts.rights import selectors
 from apps.accounts.rights.documents import RoleDocument, role_document
@@ -55,7 +56,7 @@ def change(*, actor: Principal, role: str, permissions: Iterable[str], if_match:
     had = frozenset(before.permissions)
     audit.record(
         actor=actor,
-        action="permissions.changed",
+        action=AuditAction.PERMISSIONS_CHANGED,
         target_kind="role",
         target_id=None,
         organization_id=None,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.models import ServiceToken
 from apps.accounts.rights.grants import SUPER_ADMIN
 from apps.accounts.rights.people_only import PEOPLE_ONLY
@@ -47,7 +48,7 @@ def create(
     )
     record_change(
         actor=actor,
-        action="service_token.created",
+        action=AuditAction.SERVICE_TOKEN_CREATED,
         target_kind="service_token",
         target_id=token.id,
         organization_id=organization_id,
@@ -65,7 +66,7 @@ def withdraw(*, actor: Principal, organization_id: UUID, token_id: UUID) -> None
         raise NotFound()
     record_change(
         actor=actor,
-        action="service_token.withdrawn",
+        action=AuditAction.SERVICE_TOKEN_WITHDRAWN,
         target_kind="service_token",
         target_id=token_id,
         organization_id=organization_id,

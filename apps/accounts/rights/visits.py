@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.models import Visit
 from apps.accounts.rights.documents import visit_document
 from apps.common.access import Principal, grant_in, require, require_super_admin
@@ -43,7 +44,7 @@ def begin(*, actor: Principal, organization_id: UUID, reason: str, ends_at: date
     visit = Visit.objects.create(
         organization_id=organization_id, user_id=actor.id, reason=reason, started_at=now, ends_at=end_
     )
-    _record(actor, visit, "visit.started")
+    _record(actor, visit, AuditAction.VISIT_STARTED)
     return visit
 
 
@@ -69,11 +70,11 @@ def end(*, actor: Principal, organization_id: UUID, visit_id: UUID, if_match: st
         raise VisitOver()
     visit.ended_at, visit.ended_by = now, actor.id
     visit.save(update_fields=["ended_at", "ended_by"])
-    _record(actor, visit, "visit.ended")
+    _record(actor, visit, AuditAction.VISIT_ENDED)
     return visit
 
 
-def _record(actor: Principal, visit: Visit, action: str) -> None:
+def _record(actor: Principal, visit: Visit, action: AuditAction) -> None:
     record_change(
         actor=actor,
         action=action,

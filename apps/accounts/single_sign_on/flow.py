@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import proofs, sign_in, users
 from apps.accounts.identity.keys.signing_keys import base64url
 from apps.accounts.identity.selectors import user_by_email
@@ -295,7 +296,7 @@ def _become(organization_id: UUID, user: User, role: Role) -> None:
     withdraw_what_they_made(actor=SYSTEM, user_id=user.pk, organization_id=organization_id, now=timezone.now())
     record_change(
         actor=SYSTEM,
-        action="membership.changed",
+        action=AuditAction.MEMBERSHIP_CHANGED,
         target_kind="user",
         target_id=user.pk,
         organization_id=organization_id,
@@ -315,7 +316,7 @@ def _failed(provider: IdentityProvider, error: NotProved) -> SingleSignOnFailed:
 def _record(provider: IdentityProvider, user: User | None, outcome: str) -> None:
     audit.record(
         actor=ANONYMOUS,
-        action="auth.single_sign_on",
+        action=AuditAction.AUTH_SINGLE_SIGN_ON,
         target_kind="user",
         target_id=user.pk if user else None,
         organization_id=provider.organization_id,

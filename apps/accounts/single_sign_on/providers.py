@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from apps.accounts.audit_actions import AuditAction
 from apps.accounts.models import ExternalIdentity, IdentityDomain, IdentityProvider, SignIn
 from apps.accounts.rights.grants import SUPER_ADMIN
 from apps.accounts.single_sign_on.documents import identity_provider_document
@@ -39,7 +40,7 @@ def create(
             provider.save(force_insert=True)
     except IntegrityError:
         raise IssuerTaken(errors={"issuer": ["There is one already."]}) from None
-    _record(actor, provider, "created")
+    _record(actor, provider, AuditAction.IDENTITY_PROVIDER_CREATED)
     return provider
 
 
@@ -61,7 +62,7 @@ def update(
     provider.save()
     if not provider.is_active:
         _end_sign_ins(provider, now)
-    _record(actor, provider, "updated", fields=", ".join(sorted(values)))
+    _record(actor, provider, AuditAction.IDENTITY_PROVIDER_UPDATED, fields=", ".join(sorted(values)))
     return provider
 
 
@@ -69,7 +70,7 @@ def delete(*, actor: Principal, organization_id: UUID, provider_id: UUID, if_mat
     """Nobody signs in there any more, and what it has opened ends. Raises NotFound, Forbidden, PreconditionFailed."""
     provider = _locked(actor, organization_id, provider_id, if_match)
     _end_sign_ins(provider, now)
-    _record(actor, provider, "deleted")
+    _record(actor, provider, AuditAction.IDENTITY_PROVIDER_DELETED)
     provider.delete()
 
 
@@ -85,7 +86,7 @@ def verify_domain(*, actor: Principal, organization_id: UUID, domain: str, now: 
         defaults={"verified_at": now, "verified_by": actor.id},
     )
     if is_new:
-        _record_domain(actor, found, "verified")
+        _record_domain(actor, found, AuditAction.IDENTITY_DOMAIN_VERIFIED)
     return found
 
 
@@ -95,7 +96,7 @@ def withdraw_domain(*, actor: Principal, organization_id: UUID, domain: str) -> 
     found = IdentityDomain.objects.filter(organization_id=organization_id, domain=domain.casefold()).first()
     if found is None:
         raise NotFound()
-    _record_domain(actor, found, "withdrawn")
+    _record_domain(actor, found, AuditAction.IDENTITY_DOMAIN_WITHDRAWN)
     found.delete()
 
 
@@ -137,10 +138,10 @@ def _end_sign_ins(provider: IdentityProvider, now: datetime) -> None:
     SignIn.objects.filter(user_id__in=list(people), only_organization=provider.organization_id).delete()
 
 
-def _record(actor: Principal, provider: IdentityProvider, done: str, **detail: str) -> None:
+def _record(actor: Principal, provider: IdentityProvider, action: AuditAction, **detail: str) -> None:
     audit.record(
         actor=actor,
-        action=f"identity_provider.{done}",
+        action=action,
         target_kind="identity_provider",
         target_id=provider.id,
         organization_id=provider.organization_id,
@@ -149,10 +150,10 @@ def _record(actor: Principal, provider: IdentityProvider, done: str, **detail: s
     )
 
 
-def _record_domain(actor: Principal, domain: IdentityDomain, done: str) -> None:
+def _record_domain(actor: Principal, domain: IdentityDomain, action: AuditAction) -> None:
     audit.record(
         actor=actor,
-        action=f"identity_domain.{done}",
+        action=action,
         target_kind="identity_domain",
         target_id=domain.id,
         organization_id=domain.organization_id,

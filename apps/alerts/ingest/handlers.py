@@ -11,6 +11,7 @@ from msgspec import UnsetType
 
 from apps.accounts.rights.grants import person_principal
 from apps.alerts import drills, services
+from apps.alerts.audit_actions import AuditAction
 from apps.alerts.ingest.batch import Batch, Quarantined
 from apps.alerts.ingest.messages import (
     ActionEvent,
@@ -74,7 +75,7 @@ def _(event: AlertAcknowledged, batch: Batch) -> bool:
         services.tell(alert, step, "alert.acknowledged_too_late")
     else:
         if outcome.changed:
-            _audit(batch, "alert.acknowledge", alert, event.by)
+            _record(batch, AuditAction.ALERT_ACKNOWLEDGE, alert, event.by)
     return True
 
 
@@ -87,7 +88,7 @@ def _(event: AlertResolved, batch: Batch) -> bool:
     step = _act(batch, event, event.by, alert)
     if services.pressed_since(alert, batch.acted_after(event.at), gateway=batch.gateway_id):
         services.tell(alert, step, "alert.resolve_outdated")
-        _audit(batch, "alert.resolve", alert, event.by, refused="pressed_since")
+        _record(batch, AuditAction.ALERT_RESOLVE, alert, event.by, refused="pressed_since")
         return True
     try:
         outcome = services.apply_resolve(alert, step, event.reason)
@@ -95,10 +96,10 @@ def _(event: AlertResolved, batch: Batch) -> bool:
         services.tell(alert, step, "alert.resolved_too_late")
         return True
     if outcome.changed:
-        _audit(batch, "alert.approve_resolve" if outcome.awaiting_second_person else "alert.resolve", alert, event.by)
+        _record(batch, services.closing_action(outcome), alert, event.by)
     elif outcome.awaiting_second_person and step.person not in alert.approvals:
         services.tell(alert, step, "alert.approval_not_counted")
-        _audit(batch, "alert.approve_resolve", alert, event.by, refused="one_of_two_by_gateway")
+        _record(batch, AuditAction.ALERT_APPROVE_RESOLVE, alert, event.by, refused="one_of_two_by_gateway")
     return True
 
 
@@ -178,7 +179,7 @@ def _end_drill(batch: Batch, event: AlertResolved, drill: Alert) -> bool:
         services.tell(drill, step, "alert.resolved_too_late")
     else:
         if ended:
-            _audit(batch, "drill.end", drill, event.by)
+            _record(batch, AuditAction.DRILL_END, drill, event.by)
     return True
 
 
@@ -246,11 +247,11 @@ def _named(batch: Batch, names: Iterable[str], among: Q) -> Alert | None:
 
 def record_foreign(batch: Batch, event: Event) -> None:
     """A gateway acted on an alert of buildings that it does not speak for: nothing came of it, and people know."""
-    kind = str(event.__struct_config__.tag)
+    action = AuditAction(str(event.__struct_config__.tag))
     batch.trouble(None, FOREIGN, "This gateway acted on an alert of a building that it does not speak for.")
     audit.record(
         actor=batch.gateway,
-        action=kind,
+        action=action,
         target_kind="gateway",
         target_id=batch.gateway_id,
         organization_id=batch.organization_id,
@@ -277,15 +278,13 @@ def _act(batch: Batch, event: Event, by: BuildingAct, alert: Alert) -> Step:
     return replace(_step(batch, event), person=by.person if may else None, via=by.via)
 
 
-def _audit(batch: Batch, action: str, alert: Alert, by: BuildingAct, *, refused: str | None = None) -> None:
+def _record(batch: Batch, action: AuditAction, alert: Alert, by: BuildingAct, *, refused: str | None = None) -> None:
     """What was done by a gateway's word: who did it, as the gateway says."""
     detail = {"via": by.via, "person": str(by.person) if by.person else None, "reason": refused}
-    audit.record(
-        actor=batch.gateway,
-        action=action,
-        target_kind="alert",
-        target_id=alert.id,
-        organization_id=batch.organization_id,
+    services.record(
+        batch.gateway,
+        alert,
+        action,
         outcome=audit.REFUSED if refused else audit.DONE,
         **{name: value for name, value in detail.items() if value is not None},
     )

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from django.db import InterfaceError, OperationalError, connection
 
+from apps.alerts.audit_actions import AuditAction
 from apps.alerts.ingest.batch import Batch, Quarantined
 from apps.alerts.ingest.core import ReadInPart, read_core
 from apps.alerts.ingest.handlers import FOREIGN, apply, armed_for, record_foreign
@@ -330,7 +331,7 @@ def _report(batch: Batch, results: Mapping[int, EventResult], presses: Sequence[
 def _audit_presses(batch: Batch, stored: int) -> None:
     audit.record(
         actor=batch.gateway,
-        action="alert.raise",
+        action=AuditAction.ALERT_RAISE,
         target_kind="gateway",
         target_id=batch.gateway_id,
         organization_id=batch.organization_id,

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
@@ -23,6 +24,21 @@ from apps.common.models import AuditEntry, AuditPersonal
 from apps.common.observability import request_ids
 
 Value = str | int | bool | None
+
+
+class Action(StrEnum):
+    """What an entry says was done. Each app lists its own in `audit_actions.py`.
+
+    Values are stored, hash-chained and searched for, so they never change.
+    """
+
+
+class CommonAction(Action):
+    """Of code that knows no domain."""
+
+    REQUEST_REFUSED = "request.refused"
+    RETENTION_THINNED = "retention.thinned"
+
 
 DONE: Final = "done"
 REFUSED: Final = "refused"
@@ -46,7 +62,7 @@ def coming_from(address: str) -> Iterator[None]:
 def record(
     *,
     actor: Principal,
-    action: str,
+    action: Action,
     target_kind: str,
     target_id: UUID | None,
     organization_id: UUID | None,

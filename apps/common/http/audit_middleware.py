@@ -77,7 +77,7 @@ def _record(request: HttpRequest, principal: Principal, status: int, code: str) 
         with tenant_scope(principal.grants):
             audit.record(
                 actor=principal,
-                action="request.refused",
+                action=audit.CommonAction.REQUEST_REFUSED,
                 target_kind=target[0].removesuffix("_id").removesuffix("_uuid"),
                 target_id=target[1],
                 organization_id=_organization(request, principal, ids.values()),
