@@ -1,26 +1,54 @@
 """What `./dev test` adds to pytest.
 
+- `--fast` leaves out what is marked as slow, and does not even import a module that is marked so as a whole.
 - Tests that run the whole chain stay in one process (pytest-xdist), so that its session is started once and what is
   measured there is not measured beside another chain.
 - A figure that a test measured (`record_property("figure", text)`) is printed at the end.
 - With CI=true a test that could not run is a failure: nobody reads a list of skips.
 """
 
+import ast
 import os
+from pathlib import Path
+from typing import Final
 
 import pytest
 from _pytest.terminal import TerminalReporter
 
-# Names of markers, and of folders (whose conftest.py may add its marker later than this plugin looks).
-WHOLE_CHAIN = ("stack", "browser", "faults")
+WHOLE_CHAIN: Final = frozenset({"stack", "browser"})
+NOT_FAST: Final = WHOLE_CHAIN | {"slow"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--fast`."""
+    parser.addoption("--fast", action="store_true", help=f"without tests marked {', '.join(sorted(NOT_FAST))}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip the import of a module of which nothing would run."""
+    if config.getoption("fast") and collection_path.suffix == ".py" and NOT_FAST & _marks_of_module(collection_path):
+        return True
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group them, before xdist reads the groups."""
-    for item in items:
-        if any(item.get_closest_marker(name) or name in item.path.parts for name in WHOLE_CHAIN):
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Group the tests before xdist reads the groups, and deselect those that are not fast."""
+    marked = [(item, {mark.name for mark in item.iter_markers()}) for item in items]
+    for item, marks in marked:
+        if marks & WHOLE_CHAIN:
             item.add_marker(pytest.mark.xdist_group("chain"))
+    if config.getoption("fast"):
+        config.hook.pytest_deselected(items=[item for item, marks in marked if marks & NOT_FAST])
+        items[:] = [item for item, marks in marked if not marks & NOT_FAST]
+
+
+def _marks_of_module(path: Path) -> set[str]:
+    """The names in `pytestmark = ...` at the top level of a module."""
+    for statement in ast.parse(path.read_bytes()).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "pytestmark":
+            return {node.attr for node in ast.walk(statement.value) if isinstance(node, ast.Attribute)}
+    return set()
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -6,7 +6,6 @@ from typing import NoReturn
 from devstack import environments
 from devstack.paths import ROOT
 
-FAST = "not slow and not stack and not browser"
 # With these somebody wants to see or to stop at what one process does.
 ONE_PROCESS = ("-s", "-n", "--pdb", "--trace", "--dist", "--capture=no")
 MOST_PROCESSES = 4
@@ -16,7 +15,7 @@ def run(arguments: list[str], *, fast: bool, nightly: bool) -> NoReturn:
     """Become pytest, with `arguments`."""
     options = ["-p", "devstack.pytest_plugin"]
     if fast:
-        options += ["-m", FAST]
+        options.append("--fast")
     if not any(argument.startswith(ONE_PROCESS) for argument in arguments):
         options += ["-n", str(min(os.cpu_count() or 1, MOST_PROCESSES)), "--dist", "loadgroup"]
     module("pytest", [*options, *arguments], {"SAFESIGNAL_NIGHTLY": "1"} if nightly else {})

@@ -5,7 +5,6 @@ that no other test has.
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 import pytest
 from django.core.management import call_command
@@ -14,18 +13,6 @@ from pytest_django import DjangoDbBlocker
 
 from apps.common.startup import finish_loading
 from tests.environment import started_engines
-
-THOROUGH: Final = frozenset({"accounts", "admin", "devices", "http", "matrix", "tenancy"})
-"""Folders that ask all endpoints in all ways: minutes, so no part of `./dev test --fast` but for what is named next."""
-QUICK: Final = frozenset({"test_access.py", "test_grants.py", "test_login.py", "test_refresh.py", "test_tokens.py"})
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them, before pytest selects by marks."""
-    for item in items:
-        if item.path.parent.name in THOROUGH and item.path.name not in QUICK:
-            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from django.conf import settings
 from django.test import Client
 
@@ -9,6 +10,8 @@ from tests.accounts.identity_provider import Issuer
 from tests.accounts.people import PASSWORD, Person
 from tests.accounts.sso_school import School
 from tests.deploy.production import in_production
+
+pytestmark = pytest.mark.slow
 
 NAMES = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "DEVICE_COOKIE_NAME", "SINGLE_SIGN_ON_COOKIE_NAME")
 

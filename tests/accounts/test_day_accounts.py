@@ -23,6 +23,8 @@ from tests.accounts.told import told
 from tests.cloud.connections import at_once
 from tests.cloud.school import School, make_person, make_school
 
+pytestmark = pytest.mark.slow
+
 SAM = {"first_name": "Sam", "last_name": "Quick"}
 
 
@@ -88,7 +90,6 @@ def test_its_code_signs_in_once_in_any_case_and_without_dashes(admin: Client, pa
     assert problem(again) == (400, "link_refused") and list(again.json()["errors"]) == ["code"]
 
 
-@pytest.mark.slow
 def test_its_code_signs_in_once_also_at_the_same_moment(admin: Client, path: str, address: str) -> None:
     code = made(admin, path)["code"]
 

@@ -19,6 +19,8 @@ from tests.accounts.people import PASSWORD
 from tests.accounts.told import told
 from tests.cloud.school import Person, School, make_person, make_school
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def school() -> School:

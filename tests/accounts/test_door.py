@@ -30,6 +30,8 @@ from tests.accounts.people import (
     set_status,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @api_view(["GET", "PUT"])
 def whoami(request: Request) -> Response:

@@ -17,6 +17,8 @@ from tests.accounts.callers import app_of, audited, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_status
 from tests.accounts.post_office import TextMessages, letters, link, work
 
+pytestmark = pytest.mark.slow
+
 NUMBER = f"+1202{secrets.randbelow(10**7):07}"
 
 

@@ -38,6 +38,8 @@ from tests.audit.trail import seal_all, verify
 from tests.cloud.catalogue import relations
 from tests.cloud.school import make_school, raise_alert
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def teacher() -> Person:

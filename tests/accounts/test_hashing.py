@@ -11,6 +11,8 @@ from apps.accounts.identity.credentials.hashers import BoundedPasswordHasher
 from apps.common.concurrency import Busy
 from tests.patience import until
 
+pytestmark = pytest.mark.slow
+
 MANY = 64
 
 

@@ -23,6 +23,8 @@ from apps.accounts.identity.keys.tokens import TokenRefused
 from apps.common.access import PrincipalKind
 from apps.common.db.ids import new_id
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 9, 1, 8, 15, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 SUBJECT = new_id()

@@ -25,6 +25,8 @@ from tests.accounts.people import PASSWORD, Person, make_person
 from tests.accounts.post_office import letters, work
 from tests.accounts.second_factor import Api
 
+pytestmark = pytest.mark.slow
+
 SOURCE = BUDGETS[Message.OPEN_REGISTRATION]["source"][0]
 SCHOOL = BUDGETS[Message.OPEN_REGISTRATION]["school"][0]
 

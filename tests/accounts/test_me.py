@@ -18,6 +18,8 @@ from tests.accounts.people import PASSWORD, Person, make_person, make_site
 from tests.cloud.school import make_school
 from tests.matrix.callers import ROLE_TABLE
 
+pytestmark = pytest.mark.slow
+
 
 def join(person: Person, organization: Person, role: Role, **more: object) -> None:
     """The person in another's school too."""

@@ -12,6 +12,8 @@ from tests.accounts.told import told
 from tests.cloud.connections import at_once
 from tests.cloud.school import Person, School, make_person, make_school
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def school() -> School:
@@ -154,7 +156,6 @@ def test_the_last_admin_is_neither_removed_nor_demoted_nor_narrowed(school: Scho
     assert change(second.client, admin, school, {"role": "manager"}) == (200, "")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", ["demoting", "removing"])
 def test_two_admins_who_end_each_other_at_the_same_moment_leave_one(school: School, way: str) -> None:
     """On connections of their own, several times over: never none, never a failure."""

@@ -11,6 +11,8 @@ from tests.accounts.identity_provider import Issuer
 from tests.accounts.people import Person
 from tests.accounts.sso_school import School, google
 
+pytestmark = pytest.mark.slow
+
 OVERAGE = {
     "_claim_names": {"groups": "src1"},
     "_claim_sources": {"src1": {"endpoint": "https://graph.windows.net/tenant/users/user/getMemberObjects"}},

@@ -12,6 +12,8 @@ from rest_framework.views import APIView
 
 from apps.accounts.identity.serializers import TokenPairSerializer
 
+pytestmark = pytest.mark.slow
+
 
 class Locked(APIView):
     """A view with the default authentication."""

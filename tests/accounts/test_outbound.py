@@ -23,6 +23,8 @@ from pytest_django import Settings
 
 from apps.accounts.single_sign_on.outbound import LARGEST_ANSWER, NotAllowed, OutboundSession, is_public
 
+pytestmark = pytest.mark.slow
+
 CARRIERS = {
     "NAT64": lambda inner: (0x64FF9B << 96) | inner,
     "NAT64 of one network": lambda inner: (0x64FF9B0001 << 80) | inner,

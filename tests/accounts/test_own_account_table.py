@@ -25,6 +25,8 @@ from tests.accounts.second_factor import Api
 from tests.accounts.sso_school import School, google, through_app
 from tests.matrix.routes_found import found_routes, shape
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "threat-model.md"
 ROW: Final = re.compile(r"^\| (GET|POST|PUT|PATCH|DELETE) (/\S+) \| (\S.*?) \| (\S.*?) \| (\S.*?) \|$", re.MULTILINE)
 BESIDES: Final = {"/auth/logout-all", "/auth/invitations/accept"}

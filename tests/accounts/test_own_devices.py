@@ -11,6 +11,8 @@ from apps.accounts.own_account import push
 from tests.accounts.callers import app_of, audited, problem, send
 from tests.accounts.people import Person, make_person
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def token() -> str:

@@ -15,6 +15,8 @@ from tests.accounts.callers import app_of, audited, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_status
 from tests.accounts.post_office import letters, link
 
+pytestmark = pytest.mark.slow
+
 ANOTHER = "a staple that no horse corrects"
 CHANGE = {"current_password": PASSWORD, "password": ANOTHER}
 

@@ -13,6 +13,8 @@ from apps.accounts.models import User
 from tests.accounts.callers import app_of, problem, send
 from tests.accounts.people import PASSWORD, Person
 
+pytestmark = pytest.mark.slow
+
 LONG_ENOUGH: Final = 12
 TESS: Final = User(email="tess.bloom@lincoln.example", first_name="Tess", last_name="Bloom")
 

@@ -14,6 +14,8 @@ from apps.common.models import AuditEntry
 from apps.common.problems import Invalid
 from tests.accounts.people import PASSWORD, Person, make_person
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_password_is_kept_as_bcrypt(person: Person) -> None:
     assert (User.objects.get(pk=person.id).password or "").startswith("bcrypt_sha256$")

@@ -19,6 +19,8 @@ from tests.cloud.school import School, make_school
 from tests.tenancy.callers import Caller, admin_of, member, refused, trail
 from tests.tenancy.tables import counts, exported, faults, rows, sent
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def school() -> School:

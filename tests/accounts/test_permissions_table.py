@@ -15,6 +15,8 @@ from tests.accounts.callers import problem, send
 from tests.cloud.school import Person, make_person, make_school
 from tests.matrix.callers import ROLE_TABLE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def operator() -> Person:

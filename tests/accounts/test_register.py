@@ -18,6 +18,8 @@ from tests.accounts.callers import app_of, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_organization_status
 from tests.accounts.post_office import letter, letters, link
 
+pytestmark = pytest.mark.slow
+
 NEW = {"password": PASSWORD, "first_name": "Nora", "last_name": "New"}
 
 

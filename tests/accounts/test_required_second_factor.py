@@ -15,6 +15,8 @@ from tests.accounts.people import PASSWORD, Person, make_person
 from tests.accounts.second_factor import Api, code
 from tests.deploy.production import in_production
 
+pytestmark = pytest.mark.slow
+
 PAGE = "/account/second-factor/"
 
 

@@ -25,6 +25,8 @@ from tests.cloud.full_school import make_full_school
 from tests.cloud.school import School, make_school, raise_alert
 from tests.matrix.things import make_service_token
 
+pytestmark = pytest.mark.slow
+
 FUNCTIONS: Final = (
     "principal_grants",
     "second_factor_due",

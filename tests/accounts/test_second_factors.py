@@ -24,6 +24,8 @@ from tests.accounts.second_factor import JSON, Api, Passkey, code
 from tests.accounts.waits import end_waits
 from tests.cloud.school import make_school, raise_alert
 
+pytestmark = pytest.mark.slow
+
 LOGIN = "/api/v1/auth/login"
 SECOND = "/api/v1/auth/login/second-factor"
 

@@ -25,6 +25,8 @@ from apps.tenancy.models import OrganizationStatus
 from tests.accounts.people import Person, end_membership, make_person, make_site, set_organization_status
 from tests.cloud.school import make_person as make_caller
 
+pytestmark = pytest.mark.slow
+
 IN_A_MONTH = timedelta(days=30)
 
 

@@ -26,6 +26,8 @@ from apps.common.db.scope import system_scope
 from apps.common.http.user_agents import UNKNOWN, device_text
 from tests.accounts.people import PASSWORD, Person, make_person, trail
 
+pytestmark = pytest.mark.slow
+
 SESSIONS = "/api/v1/me/sessions"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 IPHONE = (

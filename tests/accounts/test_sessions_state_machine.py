@@ -40,6 +40,8 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 
+pytestmark = pytest.mark.slow
+
 ACCESS: Final = timedelta(minutes=15)
 REFRESH: Final = timedelta(days=30)
 BROWSER: Final = timedelta(days=14)
@@ -370,6 +372,5 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@pytest.mark.slow
 def test_no_revoked_right_opens_a_door_after_a_second() -> None:
     run_state_machine_as_test(Doors, settings=settings(max_examples=20, stateful_step_count=25))

@@ -13,6 +13,8 @@ from apps.accounts.models import SignIn, User
 from tests.accounts.people import PASSWORD, Person
 from tests.deploy.production import in_production
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 REST = timedelta(days=settings.REFRESH_TOKEN_DAYS)
 LONGEST = timedelta(days=settings.APP_SIGN_IN_DAYS)

@@ -44,6 +44,8 @@ from tests.accounts.sso_school import (
 )
 from tests.accounts.told import told
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def elsewhere(address: str) -> Person:

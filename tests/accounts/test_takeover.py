@@ -19,6 +19,8 @@ from tests.accounts.callers import app_of, nobody, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person
 from tests.accounts.post_office import letters, link
 
+pytestmark = pytest.mark.slow
+
 EVIL = "somebody-elses-mailbox@example.edu"
 
 

@@ -29,6 +29,8 @@ from tests.accounts.post_office import link
 from tests.accounts.second_factor import JSON, Api, code
 from tests.accounts.waits import end_waits
 
+pytestmark = pytest.mark.slow
+
 WRONG = "not the password"
 LOGIN = "/api/v1/auth/login"
 SLOWED = 11

@@ -18,6 +18,8 @@ from tests.accounts.callers import audited, problem, send
 from tests.accounts.told import told
 from tests.cloud.school import Person, School, make_person, make_school
 
+pytestmark = pytest.mark.slow
+
 WHY = "Asked by the principal to look at the gateway."
 
 

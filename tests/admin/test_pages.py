@@ -17,7 +17,7 @@ from contracts import permissions
 from tests.cloud.full_school import make_full_school
 from tests.cloud.school import School, make_person, make_school, raise_alert
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 WITHOUT_A_PAGE = {
     "accounts.BuildingGrant": "a part of the person's page: where their role holds",

@@ -20,7 +20,7 @@ from tests.admin.test_pages import PAGES, address, browser, rows
 from tests.cloud.full_school import make_full_school
 from tests.cloud.school import School, make_person, make_school, raise_alert
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 HTML = {"accept": "text/html,application/xhtml+xml"}
 
 

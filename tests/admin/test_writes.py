@@ -16,7 +16,7 @@ from apps.tenancy import organization_settings
 from apps.tenancy.models import Building, Floor, Organization, Site
 from tests.cloud.school import School, make_person, make_school, raise_alert
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 OK = HTTPStatus.OK
 SAVED = HTTPStatus.FOUND

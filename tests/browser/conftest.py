@@ -1,23 +1,12 @@
 """A browser and a page for every test of this folder."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from devstack.testing import Stack, running_stack
 from tests.browser import chromium, gallery
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-            if "stack" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.stack)
 
 
 @pytest.fixture(scope="package")

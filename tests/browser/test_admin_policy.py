@@ -1,9 +1,12 @@
 """The admin's pages work under their own content security policy, which lets no script stand in a page."""
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from devstack.testing import Stack
 from tests.browser.people import sign_in
+
+pytestmark = pytest.mark.browser
 
 
 def test_admin_pages_work_without_a_script_in_the_page(browser: Browser, stack: Stack) -> None:

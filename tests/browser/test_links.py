@@ -17,6 +17,8 @@ from tests.cloud.school import School, make_school
 from tests.cloud.server import Server, running_server
 from tests.matrix.own_things import email_secret, invitation_secret, reset_secret
 
+pytestmark = pytest.mark.browser
+
 PASSWORD = "correct horse battery staple"
 T = TypeVar("T")
 

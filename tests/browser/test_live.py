@@ -15,6 +15,8 @@ from devstack.testing import Stack
 from tests.browser.people import at_the_board, card, sign_in
 from tests.patience import Promise
 
+pytestmark = pytest.mark.browser
+
 WATCH = """
 () => {
   window.arrivals = [];

@@ -7,6 +7,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.gallery import SOMEBODY, ZONE, Document, Gallery, alert, at_room
 
+pytestmark = pytest.mark.browser
+
 TYPES = ["lockdown", "fire", "evacuate", "hazmat", "shelter", "weather", "medical", "secure", "hold", "assist", "test"]
 
 CONTRAST = """

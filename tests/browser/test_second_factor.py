@@ -1,10 +1,13 @@
 """A second factor is set up at the portal's page, and asked for at the next sign-in."""
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from devstack.testing import Stack
 from tests.accounts.second_factor import code
 from tests.browser.people import sign_in
+
+pytestmark = pytest.mark.browser
 
 SETTINGS = "/api/v1/organizations/{}/settings"
 CALL = """

@@ -3,11 +3,14 @@
 import re
 
 import httpx
+import pytest
 from csp.utils import build_policy
 from playwright.sync_api import Browser, expect
 
 from devstack.testing import Stack
 from tests.browser.people import sign_in
+
+pytestmark = pytest.mark.browser
 
 
 def test_without_a_session_every_page_leads_to_the_sign_in_and_back(browser: Browser, stack: Stack) -> None:

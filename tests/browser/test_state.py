@@ -7,6 +7,8 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.gallery import EPOCH, ORGANIZATION, SOMEBODY, Document, Gallery, alert
 
+pytestmark = pytest.mark.browser
+
 RUN = """
 async ({alerts, troubles, epoch, cursor, steps, organization, gravity}) => {
   const s = await import("/static/board/state.js");

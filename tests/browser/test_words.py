@@ -1,9 +1,12 @@
 """Server and script say the same of every alert: the card as rendered is the card as the script fills it."""
 
+import pytest
 from playwright.sync_api import Page
 
 from contracts import examples
 from tests.browser.gallery import ME, SOMEBODY, Document, Gallery, alert, at_room, example
+
+pytestmark = pytest.mark.browser
 
 CARDS = """
 () => [...document.querySelectorAll(".alert")].map((card) => ({

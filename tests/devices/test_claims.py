@@ -14,6 +14,8 @@ from tests.tenancy.callers import Caller, admin_of
 from tests.tenancy.tables import counts, faults, sent
 from tests.tenancy.test_commands import refusal, run
 
+pytestmark = pytest.mark.slow
+
 
 def new_code() -> str:
     return secrets.token_hex(10).upper()

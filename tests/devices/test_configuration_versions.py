@@ -24,7 +24,7 @@ from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, 
 from apps.tenancy.models import Room
 from tests.cloud.school import School, make_person, make_school
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 OTHER_VALUE: Final = {

@@ -23,6 +23,8 @@ from tests.cloud.waiting import in_the_middle_of
 from tests.tenancy.callers import Caller, member, refused, trail
 from tests.tenancy.tables import counts, exported, faults, rows, sent
 
+pytestmark = pytest.mark.slow
+
 
 def imports(school: School) -> str:
     return f"organizations/{school.organization}/imports/devices"

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from apps.common import feed
@@ -12,6 +13,8 @@ from apps.common.times import rfc3339
 from apps.devices.models import Trouble
 from apps.devices.services import raise_trouble
 from tests.cloud.school import School, send
+
+pytestmark = pytest.mark.slow
 
 
 def status(at: datetime, troubles: list[dict[str, Any]] | None) -> dict[str, Any]:

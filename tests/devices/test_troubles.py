@@ -25,7 +25,7 @@ from tests.cloud.school import Person, School, device_name, make_person, make_sc
 from tests.cloud.server import start_relay, stop
 from tests.patience import until
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 OF_THE_CLOUD: Final = frozenset({"relay_missing", "worker_missing"})
 """Of every school, whenever a relay of another test has ended: looked at by one test alone."""
@@ -284,7 +284,6 @@ def test_a_part_of_the_cloud_that_stands_still_is_a_trouble_of_every_school(
         valkey.client().delete("safesignal:heartbeat:beat")
 
 
-@pytest.mark.slow
 def test_the_relay_supervises_where_no_worker_runs(school: School, operator: Person, now: datetime) -> None:
     gateway_seen(school, now - SILENCE)
     relay = start_relay()

@@ -9,6 +9,8 @@ from apps.common.problems import ERRORS_SHOWN
 from contracts.validation import problems
 from tests.cloud.school import School, make_person
 
+pytestmark = pytest.mark.slow
+
 LOGIN = "/api/v1/auth/login"
 
 

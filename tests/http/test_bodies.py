@@ -11,6 +11,8 @@ from apps.common.http.body_limits import BodyTooSlow
 from safesignal.bodies import Bodies
 from tests.patience import WAIT_SECONDS
 
+pytestmark = pytest.mark.slow
+
 
 def part(body: bytes, *, more: bool) -> Mapping[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}

@@ -21,6 +21,8 @@ from tests.cloud.raw import print_of
 from tests.cloud.school import TOKEN_LIFETIME, Person, School, make_person, make_school, raise_alert
 from tests.http.test_bad_input import problem
 
+pytestmark = pytest.mark.slow
+
 JSON = "application/json"
 OF_THE_TRAIL = {"public.audit_entries", "public.audit_personal"}
 """Where a refused attempt is written down."""

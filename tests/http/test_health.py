@@ -10,6 +10,8 @@ from django.test import Client
 
 from contracts import ROOT
 
+pytestmark = pytest.mark.slow
+
 ASK = """
 import django; django.setup()
 from django.test import Client
@@ -43,14 +45,12 @@ def test_all_is_well() -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "database": True, "valkey": True})
 
 
-@pytest.mark.slow
 def test_without_the_database_a_process_lives_and_is_not_ready() -> None:
     live, ready = asked_without("database")
     assert live == (200, {"status": "live"})
     assert ready == (503, {"status": "not ready", "database": False, "valkey": True})
 
 
-@pytest.mark.slow
 def test_without_valkey_it_is_slower_and_still_ready() -> None:
     assert asked_without("valkey")[1] == (200, {"status": "ready", "database": True, "valkey": False})
 

@@ -22,6 +22,8 @@ from apps.common.tasks import forget_idempotency_keys
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert
 from tests.http.test_bad_input import problem
 
+pytestmark = pytest.mark.slow
+
 JSON = "application/json"
 
 

@@ -15,6 +15,8 @@ from tests.accounts.people import PASSWORD, make_person
 from tests.cloud.school import make_school, raise_alert
 from tests.http.log_lines import Lines
 
+pytestmark = pytest.mark.slow
+
 JSON = "application/json"
 
 

@@ -11,6 +11,8 @@ from apps.accounts.models import Role
 from apps.common.feed.relay import publish_unsent
 from tests.cloud.school import School, make_person, raise_alert
 
+pytestmark = pytest.mark.slow
+
 
 def figures(client: Client | None = None) -> str:
     answer = (client or Client()).get("/metrics")

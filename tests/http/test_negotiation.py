@@ -8,6 +8,8 @@ from apps.accounts.models import Role
 from tests.cloud.school import School, make_person
 from tests.http.document import document
 
+pytestmark = pytest.mark.slow
+
 
 def answers() -> Iterator[tuple[str, str]]:
     for path, operations in document()["paths"].items():
@@ -17,7 +19,6 @@ def answers() -> Iterator[tuple[str, str]]:
                 yield path, media_type
 
 
-@pytest.mark.slow
 def test_every_documented_media_type_is_acceptable(school: School) -> None:
     """Also where the thing is not there, or not the caller's to see: refusals are problem details either way."""
     client = make_person(Role.ADMIN, school.organization).client

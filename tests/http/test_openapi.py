@@ -21,6 +21,8 @@ from devstack.paths import ROOT
 from tests.http.document import Json, document, generate
 from tests.matrix.routes_found import found_routes, shape
 
+pytestmark = pytest.mark.slow
+
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 HERE = "urn:document"

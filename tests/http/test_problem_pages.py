@@ -3,12 +3,15 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import get_resolver
 
 from apps.common.http.problem_catalogue import PAGE_HEAD, catalogue, markdown
 from apps.common.problems import Problem
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 

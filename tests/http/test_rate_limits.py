@@ -18,6 +18,8 @@ from apps.common.db.scope import tenant_scope
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised
 from tests.http.test_bad_input import problem
 
+pytestmark = pytest.mark.slow
+
 ORGANIZATIONS = "/api/v1/organizations"
 LOGIN = "/api/v1/auth/login"
 JSON = "application/json"
@@ -93,7 +95,6 @@ def test_whom_nobody_knows_counts_by_address(limits: dict[str, int]) -> None:
     assert from_anywhere().post(LOGIN, body, content_type=JSON).status_code == 401
 
 
-@pytest.mark.slow
 def test_a_thousand_people_behind_one_address_do_not_get_in_each_others_way(
     limits: dict[str, int], school: School
 ) -> None:

@@ -12,6 +12,8 @@ from tests.browser import chromium
 from tests.cloud.school import School, make_person
 from tests.cloud.server import Server, running_server
 
+pytestmark = pytest.mark.slow
+
 LOGO_OF_REDOC = "https://cdn.redoc.ly/redoc/logo-mini.svg"
 """Sooner or later Redoc asks for its maker's picture: the policy refuses it, and nothing leaves the browser."""
 

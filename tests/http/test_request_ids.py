@@ -17,6 +17,8 @@ from tests.cloud.school import School, make_person, raise_alert
 from tests.http.log_lines import Lines
 from tests.patience import WAIT_SECONDS
 
+pytestmark = pytest.mark.slow
+
 ACKNOWLEDGE = "/api/v1/alerts/{}/acknowledge"
 
 seen_by_the_task: Queue[str | None] = Queue()
@@ -59,7 +61,6 @@ def test_a_refusal_has_one_too(path: str) -> None:
     assert answer.status_code >= 400 and answer["X-Request-ID"] == "refused-0001"
 
 
-@pytest.mark.slow
 def test_a_task_works_under_the_name_of_the_request_that_sent_it(database: None) -> None:
     """Through the real queue; the next task, which nobody sent, has none."""
     with start_worker(app, pool="solo", perform_ping_check=False):  # type: ignore[arg-type]

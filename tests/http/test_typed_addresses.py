@@ -35,6 +35,8 @@ from tests.cloud.school import Person, School, make_person, make_school
 from tests.http.document import document
 from tests.matrix.routes_found import Route, found_routes
 
+pytestmark = pytest.mark.slow
+
 PARAMETER: Final = re.compile(r"<(?:(\w+):)?(\w+)>")
 OK_BELOW: Final = 500
 

@@ -11,6 +11,8 @@ from tests.matrix.callers import Caller, World
 from tests.matrix.entry import Entry
 from tests.matrix.routes import ENTRIES
 
+pytestmark = pytest.mark.slow
+
 FOR_EVERYBODY = {"/.well-known/jwks.json"}
 """What says the same to everybody, and may be kept."""
 ASK = ("nobody", "admin of the school", "viewer of the school", "super admin with a visit")

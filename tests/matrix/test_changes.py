@@ -2,7 +2,11 @@
 
 from typing import Final
 
+import pytest
+
 from tests.matrix.routes import ENTRIES
+
+pytestmark = pytest.mark.slow
 
 NO_CHANGE: Final = {
     "POST /api/v1/auth/refresh": "the same sign-in goes on",

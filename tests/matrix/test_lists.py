@@ -15,6 +15,8 @@ from tests.matrix.expected import may
 from tests.matrix.routes import ENTRIES
 from tests.matrix.things import Things, make
 
+pytestmark = pytest.mark.slow
+
 READS = [entry for entry in ENTRIES if entry.method == "GET"]
 LISTS = [entry for entry in READS if entry.rows]
 FEW, MANY = 2, 30

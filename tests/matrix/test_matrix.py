@@ -9,6 +9,8 @@ from tests.matrix.expected import expected_status, may
 from tests.matrix.routes import ENTRIES
 from tests.matrix.routes_found import METHODS, Route, found_routes, shape
 
+pytestmark = pytest.mark.slow
+
 PROBLEM = "application/problem+json"
 ADD = "add an Entry for it in tests/matrix/routes/"
 

@@ -16,6 +16,8 @@ from apps.tenancy.models import Organization, Room, Site
 from tests.cloud.school import School
 from tests.tenancy.callers import Caller, trail
 
+pytestmark = pytest.mark.slow
+
 WHY = ("--reason", "Asked by the principal.")
 TABLE = "site,building,floor_number,room_number,name\nNorth,Main,0,101,Art\nNorth,Main,0,102,Music\n"
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from apps.common.csv.tables import SHOWN, Column, CsvRefused, Line, Table, degrees, text, whole
 from apps.common.text import single_line
 
+pytestmark = pytest.mark.slow
+
 
 class Row(msgspec.Struct, frozen=True):
     name: str

@@ -21,6 +21,8 @@ from tests.cloud.school import School, device_name, raise_alert, raised
 from tests.cloud.waiting import in_the_middle_of
 from tests.tenancy.callers import Caller, document, refused
 
+pytestmark = pytest.mark.slow
+
 
 def in_the_way(caller: Caller, path: str) -> dict[str, tuple[int, list[str]]]:
     """What a DELETE is refused for."""

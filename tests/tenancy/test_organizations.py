@@ -13,6 +13,8 @@ from contracts.validation import problems
 from tests.cloud.school import School, make_school, raise_alert
 from tests.tenancy.callers import Caller, JsonObject, admin_of, document, member, refused, trail
 
+pytestmark = pytest.mark.slow
+
 
 def slug() -> str:
     return f"school-{secrets.token_hex(6)}"

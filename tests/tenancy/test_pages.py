@@ -11,6 +11,8 @@ from apps.tenancy.models import Building, Floor, Site
 from tests.cloud.school import School
 from tests.tenancy.callers import Caller, JsonObject, document, refused
 
+pytestmark = pytest.mark.slow
+
 Add = Callable[[int], object]
 
 

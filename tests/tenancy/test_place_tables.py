@@ -24,6 +24,8 @@ from tests.cloud.waiting import in_the_middle_of
 from tests.tenancy.callers import Caller, member, narrowed, refused, trail
 from tests.tenancy.tables import counts, exported, faults, rows, sent
 
+pytestmark = pytest.mark.slow
+
 DISTRICT = """\
 site,building,floor_number,room_number,name,address,timezone,capacity,room_type
 North,,,,,12 Elm Street,America/Chicago,,

@@ -16,6 +16,8 @@ from apps.tenancy.models import Building, Floor, Site
 from tests.cloud.school import School, make_school
 from tests.tenancy.callers import Caller, JsonObject, admin_of, document, member, narrowed, refused, trail
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -19,6 +19,8 @@ from contracts import alert_types
 from tests.cloud.school import School, make_person, raise_alert
 from tests.tenancy.callers import Caller, JsonObject, document, member, refused, trail
 
+pytestmark = pytest.mark.slow
+
 DEFAULTS: JsonObject = {
     "timezone": "UTC",
     "locale": "en-US",

@@ -21,6 +21,8 @@ from tests.cloud.school import School
 from tests.tenancy.callers import Caller, document, refused
 from tests.tenancy.tables import counts, faults, sent
 
+pytestmark = pytest.mark.slow
+
 INVISIBLE = ["\u200b", "\u2060\ufeff", "\u3164", "\U000e0041", "\u00a0", "\u2800", "\u200c\u200d", "\u0301"]
 DISRUPTIVE = ["A\x07\x1b[31mB", "Main\u202egnidliub", "Main\u2067x", "a\x7fb", "a\U000e0041b"]
 SAME = [("Café", "Cafe\u0301"), ("Main Hall", "Main\u00a0Hall"), ("Main Hall", " Main  Hall\t"), ("Gym", "G\u200bym")]

@@ -1,19 +1,12 @@
 """The web server and the relay, once for the tests of this folder."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from apps.accounts.models import Role
 from tests.cloud.school import Person, School, make_person
 from tests.cloud.server import Server, running_server
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="package")

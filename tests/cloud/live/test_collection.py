@@ -13,6 +13,8 @@ from tests.cloud.live.test_in_process import say
 from tests.cloud.school import School
 from tests.patience import WAIT_SECONDS
 
+pytestmark = pytest.mark.slow
+
 OBJECTS = 300_000
 """As many as a thousand screens need; Python's own threshold would begin several full passes."""
 

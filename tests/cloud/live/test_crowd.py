@@ -11,6 +11,8 @@ from apps.common.access import Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.problems import TooManyRequests
 
+pytestmark = pytest.mark.slow
+
 SCHOOL, SOMEBODY = new_id(), new_id()
 
 

@@ -23,6 +23,8 @@ from tests.cloud.live.listener import listening
 from tests.cloud.school import Person, School, make_person, raise_alert
 from tests.cloud.server import Server
 
+pytestmark = pytest.mark.slow
+
 TOKEN_ENDED, NO_RIGHT, BAD_MESSAGE, TOO_MANY = 4401, 4403, 4400, 4429
 
 

@@ -1,5 +1,6 @@
 """`/ws/edge`: what the building must know of what was done in the cloud."""
 
+import pytest
 from django.utils import timezone
 
 from apps.accounts.models import Role
@@ -10,6 +11,8 @@ from apps.devices import services as devices
 from tests.cloud.live.listener import listening
 from tests.cloud.school import Person, School, feed_seqs, make_person, raise_alert, raise_alerts, raised, send
 from tests.cloud.server import Server
+
+pytestmark = pytest.mark.slow
 
 FROM_NOW = {"type": "resume", "cursor": None}
 

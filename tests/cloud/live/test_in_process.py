@@ -19,6 +19,8 @@ from safesignal.asgi import application
 from tests.cloud.school import Person, School, feed_seqs
 from tests.patience import WAIT_SECONDS
 
+pytestmark = pytest.mark.slow
+
 TOO_SLOW = 4408
 INTERNAL_ERROR = 1011  # RFC 6455, 7.4.1
 SECONDS = WAIT_SECONDS

@@ -23,6 +23,8 @@ from tests.cloud.school import (
 )
 from tests.cloud.server import Server, start_relay, stop
 
+pytestmark = pytest.mark.slow
+
 
 def acknowledge(person: Person, alert: UUID) -> None:
     assert person.client.put(f"/api/v1/alerts/{alert}/acknowledge").status_code == 200

@@ -22,6 +22,8 @@ from tests.cloud.school import Person, School, feed_seqs, make_person, raise_ale
 from tests.cloud.server import Server
 from tests.patience import until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def screens(server: Server, school: School, operator: Person) -> Iterator[list[Listener]]:

@@ -43,6 +43,8 @@ from tests.cloud.server import Server
 from tests.matrix.things import make_service_token
 from tests.patience import WAIT_SECONDS, Promise
 
+pytestmark = pytest.mark.slow
+
 TOKEN_ENDED, NO_RIGHT = 4401, 4403
 PROMISED_SECONDS: Final = 1.0
 MANY: Final = 60

@@ -15,6 +15,8 @@ from tests.cloud.school import Person, School, feed_seqs, make_person, raise_ale
 from tests.cloud.server import Server
 from tests.patience import WAIT_SECONDS
 
+pytestmark = pytest.mark.slow
+
 PATH = "/api/v1/alerts/stream"
 
 
