@@ -8,7 +8,9 @@
 """
 
 import ast
+import gc
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.getoption("fast") and collection_path.suffix == ".py" and NOT_FAST & _marks_of_module(collection_path):
         return True
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect tests without collecting garbage: almost all that is made meanwhile stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
