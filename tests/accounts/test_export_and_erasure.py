@@ -160,9 +160,9 @@ def test_an_erased_person_is_gone_from_every_table(teacher: Person, address: str
         )
     words = [teacher.email, phone, str(teacher.user.last_name), address]
     words += [PushRegistration.objects.get(user=teacher.user).token, f"Trace{teacher.user.last_name}"]
-    assert [word for word in words if not found_in(word)] == [], "what the test looks for is there before"
+    assert tables_with(words).keys() == set(words), "what the test looks for is there before"
     assert erase(app).status_code == 204
-    assert {word: found_in(word) for word in words if found_in(word)} == {}
+    assert tables_with(words) == {}
     with tenant_scope([teacher.organization]):
         assert not Membership.objects.filter(user_id=teacher.id).exists()
         assert not Invitation.objects.filter(id=invitations_of.id).exists()
@@ -174,17 +174,20 @@ def test_an_erased_person_is_gone_from_every_table(teacher: Person, address: str
     assert audited(teacher.id)[-1] == ("account.erased", "person")
 
 
-def found_in(word: str) -> list[str]:
-    """The tables in which a word stands, asked of the catalogue, so that a table that is added later is looked at."""
-    found = []
+def tables_with(words: list[str]) -> dict[str, list[str]]:
+    """The tables in which each word stands, for those that stand in any. The catalogue names the tables, so that a
+    table that is added later is searched; each is read once.
+    """
+    found: dict[str, list[str]] = {}
     with connections["owner"].cursor() as cursor:
         for table in relations():
-            name = sql.Identifier(*table.name.split("."))
-            cursor.execute(
-                sql.SQL("SELECT EXISTS (SELECT 1 FROM {} t WHERE position(%s IN t::text) > 0)").format(name), [word]
-            )
-            if cursor.fetchone()[0]:
-                found.append(table.name)
+            statement = sql.SQL(
+                "WITH rows AS MATERIALIZED (SELECT t::text AS text FROM {} t)"
+                " SELECT DISTINCT word FROM rows, unnest(%s::text[]) word WHERE position(word IN text) > 0"
+            ).format(sql.Identifier(*table.name.split(".")))
+            cursor.execute(statement, [words])
+            for (word,) in cursor.fetchall():
+                found.setdefault(word, []).append(table.name)
     return found
 
 
