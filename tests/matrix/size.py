@@ -1,5 +1,7 @@
 """Many schools that are copies of one: every table that has rows of it is filled, also one that is new."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -25,23 +27,50 @@ PEOPLE: Final = sql.SQL(
 """Who belongs to the school, and who looked into it."""
 
 
-def copy_school(organization: UUID, copies: int) -> None:
-    """Copy every row of a school, and its people, so many times; then let the planner know of it.
+@contextmanager
+def school_copied(organization: UUID, copies: int) -> Iterator[None]:
+    """Copy every row of a school, and its people, so many times; then let the planner know of it. The copies go at the
+    end of the block: every later test that reads all schools would read them too.
 
     Each UUID becomes another one that depends on the copy alone, so that rows of a copy point at each other as those of
     the first do; a text that must be unique gets the copy's number. Triggers and foreign keys, which were satisfied by
     the first, are not asked again for each copy.
     """
     as_superuser("GRANT SET ON PARAMETER session_replication_role TO safesignal_owner")
+    parts = [
+        ("public.users", sql.SQL("id"), PEOPLE.format(sql.Identifier("id"))),
+        ("public.sign_ins", sql.SQL("user_id"), PEOPLE.format(sql.Identifier("user_id"))),
+    ]
+    for table in tenant_tables():
+        column = sql.Identifier(str(table.tenant_column))
+        parts.append((table.name, column, sql.SQL("t.{} = %(organization)s").format(column)))
+    with _replicating():
+        for name, _, where in parts:
+            _copy(name, where, organization, copies)
+    yield
+    with _replicating():
+        for name, column, where in parts:
+            _remove_copies(name, column, where, organization, copies)
+
+
+@contextmanager
+def _replicating() -> Iterator[None]:
+    """Without triggers and foreign keys; the planner knows of the result."""
     with connections["owner"].cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
-        _copy("public.users", PEOPLE.format(sql.Identifier("id")), organization, copies)
-        _copy("public.sign_ins", PEOPLE.format(sql.Identifier("user_id")), organization, copies)
-        for table in tenant_tables():
-            where = sql.SQL("t.{} = %(organization)s").format(sql.Identifier(str(table.tenant_column)))
-            _copy(table.name, where, organization, copies)
+        yield
         cursor.execute("RESET session_replication_role")
         cursor.execute("ANALYZE")
+
+
+def _remove_copies(name: str, column: sql.Composable, where: sql.Composable, organization: UUID, copies: int) -> None:
+    statement = sql.SQL(
+        "DELETE FROM {table} WHERE {column} IN ("
+        "SELECT md5(first || ' ' || n)::uuid FROM (SELECT DISTINCT t.{column} AS first FROM {table} t WHERE {where}) f,"
+        " generate_series(1, %(copies)s) n)"
+    ).format(table=sql.Identifier(*name.split(".")), column=column, where=where)
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(statement, {"organization": organization, "copies": copies})
 
 
 def _copy(name: str, where: sql.Composable, organization: UUID, copies: int) -> None:

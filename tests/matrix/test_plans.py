@@ -24,7 +24,7 @@ from tests.matrix.asking import ask
 from tests.matrix.callers import World
 from tests.matrix.entry import At, Entry
 from tests.matrix.routes import ENTRIES
-from tests.matrix.size import copy_school
+from tests.matrix.size import school_copied
 from tests.matrix.test_lists import READS
 from tests.matrix.things import Things, make
 
@@ -49,7 +49,7 @@ class District:
 
 
 @pytest.fixture(scope="module")
-def district(world: World) -> District:
+def district(world: World) -> Iterator[District]:
     """Alerts of the last months, and thirty rows of each list."""
     school = make_full_school()
     now = timezone.now()
@@ -66,8 +66,8 @@ def district(world: World) -> District:
         for _ in range(ROWS):
             make(word, school)
     admin = make_person(Role.ADMIN, school.organization)
-    copy_school(school.organization, COPIES)
-    return District(Things(school), admin)
+    with school_copied(school.organization, COPIES):
+        yield District(Things(school), admin)
 
 
 @pytest.mark.parametrize("entry", [one for one in READS if one.names_organization or one.rows], ids=str)
