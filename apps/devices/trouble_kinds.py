@@ -16,7 +16,7 @@ OF_GATEWAYS: Final = tuple(gateway_troubles())
 SUPERVISED: Final = frozenset({GATEWAY_MISSING, BUTTON_MISSING, BUTTONS_MISSING, RELAY_MISSING, WORKER_MISSING})
 """Raised and ended by the cloud's own sweep."""
 
-WITHOUT_PRESS: Final = SUPERVISED | {"broker", "no_configuration", "disk_full"}
+WITHOUT_PRESS: Final = SUPERVISED | {"broker", "no_configuration"}
 """No press causes one of these. Any other may come of a silent press, and would reveal it: who may not see silent
 alerts does not see it, whatever caused it this time."""
 

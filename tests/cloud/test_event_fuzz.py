@@ -191,7 +191,7 @@ def test_time_at_the_edge_of_the_calendar_is_its_events_own(school: School, fiel
         "kind": "device.trouble",
         "at": good["at"],
         "device": None,
-        "trouble": "clock",
+        "trouble": "clock_suspect",
         "since": good["at"],
     }
     if field in ("at", "since"):

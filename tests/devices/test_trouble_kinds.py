@@ -1,0 +1,13 @@
+"""The kinds of trouble: a gateway's are in the contract, the cloud adds its own."""
+
+from apps.devices.trouble_kinds import SUPERVISED, WITHOUT_PRESS
+from contracts import gateway_troubles
+
+
+def test_kinds_that_no_press_causes_are_kinds_that_somebody_reports() -> None:
+    unknown = WITHOUT_PRESS - SUPERVISED - gateway_troubles().keys()
+    assert not unknown, "Name these in contracts/gateway_troubles.json, or take them out of WITHOUT_PRESS."
+
+
+def test_cloud_and_gateway_share_no_kind() -> None:
+    assert not SUPERVISED & gateway_troubles().keys()
