@@ -40,7 +40,7 @@ def running_engines() -> Iterator[None]:
                 connection.close()
                 if isinstance(connection, DatabaseWrapper):
                     connection.close_pool()
-            valkey.client().close()
+            valkey.client().connection_pool.disconnect()
 
 
 @contextmanager

@@ -174,7 +174,20 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Valkey: live bus, cache, queue ----------------------------------------------------------------------------------
 VALKEY_URL = env.str("VALKEY_URL")
-CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": env.str("CACHE_URL")}}
+VALKEY_TIMEOUT_SECONDS = 0.5
+"""A write that is already committed waits no longer than this for Valkey."""
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": [env.str("CACHE_URL")]},
+    # No cache: the pool of `apps.common.valkey.client`.
+    "valkey": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": [VALKEY_URL],
+        "OPTIONS": {
+            "SOCKET_TIMEOUT": VALKEY_TIMEOUT_SECONDS,
+            "SOCKET_CONNECT_TIMEOUT": VALKEY_TIMEOUT_SECONDS,
+        },
+    },
+}
 CHANNEL_LAYERS: dict[str, Any] = {}
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL")
 CELERY_TASK_IGNORE_RESULT = True

@@ -1,22 +1,21 @@
 """Clients of Valkey: what is kept there is no record, and work goes on without it."""
 
 from functools import cache
-from typing import Final
 
 import redis
 from django.conf import settings
+from django_redis import get_redis_connection
 from redis import asyncio as aioredis
-
-IO_TIMEOUT_SECONDS: Final = 0.5
-"""A write that is already committed waits no longer than this for Valkey."""
 
 
 @cache
 def client() -> redis.Redis:
-    """The synchronous client of this process."""
-    return redis.Redis.from_url(
-        settings.VALKEY_URL, socket_timeout=IO_TIMEOUT_SECONDS, socket_connect_timeout=IO_TIMEOUT_SECONDS
-    )
+    """The synchronous client of this process.
+
+    Threads share it: django-redis would make one for each thread and context, which costs more than a command.
+    """
+    connected: redis.Redis = get_redis_connection("valkey")
+    return connected
 
 
 def async_client() -> aioredis.Redis:

@@ -10,13 +10,11 @@ from django.test import Client
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_django import Settings
 
 from apps.accounts.mail import messages
 from apps.accounts.mail.budgets import BUDGETS, Message, TooManyMessages, spend
 from apps.accounts.mail.names import LONGEST, as_text, in_subject
 from apps.accounts.models import Role
-from apps.common import valkey
 from apps.common.db.scope import tenant_scope
 from apps.common.http.addresses import source_of
 from apps.tenancy.models import Organization
@@ -24,6 +22,7 @@ from tests.accounts.callers import send
 from tests.accounts.people import PASSWORD, Person, make_person
 from tests.accounts.post_office import letters, work
 from tests.accounts.second_factor import Api
+from tests.valkey import valkey_away
 
 pytestmark = pytest.mark.slow
 
@@ -125,11 +124,9 @@ def test_every_message_has_a_budget_for_its_school() -> None:
 
 
 @pytest.fixture
-def no_valkey(settings: Settings) -> Iterator[None]:
-    settings.VALKEY_URL = "unix:///nowhere/valkey.sock"
-    valkey.client.cache_clear()
-    yield
-    valkey.client.cache_clear()
+def no_valkey() -> Iterator[None]:
+    with valkey_away():
+        yield
 
 
 @pytest.mark.usefixtures("no_valkey")

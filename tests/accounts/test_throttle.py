@@ -28,6 +28,7 @@ from tests.accounts.people import Person, make_person
 from tests.accounts.post_office import link
 from tests.accounts.second_factor import JSON, Api, code
 from tests.accounts.waits import end_waits
+from tests.valkey import valkey_away
 
 pytestmark = pytest.mark.slow
 
@@ -333,11 +334,9 @@ def test_wrong_day_codes_keep_no_newcomer_out(person: Person, address: str) -> N
 
 
 @pytest.fixture
-def no_valkey(settings: Settings) -> Iterator[None]:
-    settings.VALKEY_URL = "unix:///nowhere/valkey.sock"
-    valkey.client.cache_clear()
-    yield
-    valkey.client.cache_clear()
+def no_valkey() -> Iterator[None]:
+    with valkey_away():
+        yield
 
 
 @pytest.mark.usefixtures("no_valkey")

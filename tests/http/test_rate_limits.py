@@ -17,6 +17,7 @@ from apps.common import valkey
 from apps.common.db.scope import tenant_scope
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised
 from tests.http.test_bad_input import problem
+from tests.valkey import valkey_away
 
 pytestmark = pytest.mark.slow
 
@@ -145,11 +146,9 @@ def test_raising_an_alarm_is_never_refused(limits: dict[str, int], school: Schoo
 
 
 @pytest.fixture
-def without_valkey(settings: Settings) -> Iterator[None]:
-    settings.VALKEY_URL = "unix:///nowhere/valkey?db=0"
-    valkey.client.cache_clear()
-    yield
-    valkey.client.cache_clear()
+def without_valkey() -> Iterator[None]:
+    with valkey_away():
+        yield
 
 
 @pytest.mark.usefixtures("without_valkey")

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS: Final = 60
 REST_SECONDS: Final = 2.0
-"""How long Valkey is not asked again after it did not answer: each asking can take bus.IO_TIMEOUT_SECONDS."""
+"""How long Valkey is not asked again after it did not answer: each asking can take VALKEY_TIMEOUT_SECONDS."""
 
 
 @dataclass(frozen=True, slots=True)
