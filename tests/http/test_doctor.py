@@ -160,7 +160,7 @@ def test_a_table_that_is_open_between_schools_is_found() -> None:
 @pytest.mark.usefixtures("all_at_work")
 def test_a_migration_that_waits_is_found() -> None:
     with connections["owner"].cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'tenancy' AND name LIKE '0003%%' RETURNING name")
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'tenancy' AND name LIKE '0004%%' RETURNING name")
         (name,) = cursor.fetchone()
     try:
         report = doctor()
