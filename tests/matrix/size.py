@@ -38,8 +38,8 @@ def school_copied(organization: UUID, copies: int) -> Iterator[None]:
     """
     as_superuser("GRANT SET ON PARAMETER session_replication_role TO safesignal_owner")
     parts = [
-        ("public.users", sql.SQL("id"), PEOPLE.format(sql.Identifier("id"))),
-        ("public.sign_ins", sql.SQL("user_id"), PEOPLE.format(sql.Identifier("user_id"))),
+        ("public.users", sql.Identifier("id"), PEOPLE.format(sql.Identifier("id"))),
+        ("public.sign_ins", sql.Identifier("user_id"), PEOPLE.format(sql.Identifier("user_id"))),
     ]
     for table in tenant_tables():
         column = sql.Identifier(str(table.tenant_column))
