@@ -10,6 +10,8 @@ from tests.patience import WAIT_SECONDS
 
 pytestmark = pytest.mark.slow
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.usefixtures("database")
 def test_server_survives_first_messages_that_are_read_at_the_same_moment() -> None:

@@ -15,6 +15,8 @@ from tests.patience import WAIT_SECONDS
 
 pytestmark = pytest.mark.slow
 
+pytestmark = pytest.mark.slow
+
 OBJECTS = 300_000
 """As many as a thousand screens need; Python's own threshold would begin several full passes."""
 
