@@ -29,7 +29,7 @@ from devstack.errors import Refusal
 ROOT = Path(__file__).resolve().parent.parent
 SITE_PACKAGES = Path(sysconfig.get_paths()["purelib"])
 # Raised when a newer SafeSignal cannot go on with what an older one left in the state folder.
-STATE_VERSION = "1"
+STATE_VERSION = "2"
 # The kernel's limit is 108 bytes with the closing NUL (104 on macOS); the longest that we append is
 # "/postgres/.s.PGSQL.5432".
 LONGEST_RUN_FOLDER = 80
