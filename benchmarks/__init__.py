@@ -1,1 +1,1 @@
-"""What `docs/performance.md` says, measured: `./dev bench --help`."""
+"""Benchmarks for the figures of `docs/performance.md`: `./dev bench --help`."""

@@ -1,6 +1,6 @@
-"""What goes on beside the presses of `press --under-attack`, in a process of its own: one attack, until its input ends.
+"""One attack for `press --under-attack`, in a separate process, until its standard input ends.
 
-Each connection pauses for RTT_SECONDS between its tries, as one from outside this machine does at least.
+Each connection pauses for RTT_SECONDS between requests, like one from another machine.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ UNKNOWN_KEYS: Final = 190_000
 SLOW: Final = 64
 EXPORTS: Final = 2
 FLOOD_SECONDS: Final = 0.01
-"""Between two presses of the flooding device."""
+"""Delay between two presses of the flooding device."""
 
 
 class Attack(msgspec.Struct, frozen=True):
@@ -43,14 +43,14 @@ class Attack(msgspec.Struct, frozen=True):
 
 
 class Tries(msgspec.Struct, frozen=True):
-    """How many requests or presses the attack came to, and how many of the answers were not 503."""
+    """The number of requests or presses, and of those whose response was not 503."""
 
     tried: int
     answered: int
 
 
 class Counts:
-    """Of one attack."""
+    """Running counts of one attack."""
 
     def __init__(self) -> None:
         self.tried = 0
@@ -68,7 +68,7 @@ def _head(attack: Attack, method: str, path: str, length: int, *, known: bool = 
 
 
 async def _request(attack: Attack, counts: Counts, head: bytes, body: bytes) -> None:
-    """Send, and read the answer to its end."""
+    """Send a request and read the response to its end."""
     server = urlsplit(attack.base_url)
     counts.tried += 1
     with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
@@ -87,7 +87,7 @@ async def _request(attack: Attack, counts: Counts, head: bytes, body: bytes) -> 
 
 
 async def sign_in(attack: Attack, counts: Counts, number: int) -> None:
-    """Wrong passwords of people whom nobody knows."""
+    """Sign in with wrong passwords for unknown people."""
     for _ in itertools.count():
         credentials = {"email": f"{secrets.token_hex(8)}@school.example", "password": "wrong-" + secrets.token_hex(8)}
         body = msgspec.json.encode(credentials)
@@ -95,7 +95,7 @@ async def sign_in(attack: Attack, counts: Counts, number: int) -> None:
 
 
 async def large_body(attack: Attack, counts: Counts, number: int) -> None:
-    """Unknown keys by the thousand: half of the connections to the sign-in, half with a token to a list."""
+    """Send thousands of unknown keys: half of the connections to the sign-in, half with a token to a list."""
     body = msgspec.json.encode({f"k{key}": 1 for key in range(UNKNOWN_KEYS)})
     known = bool(number % 2)
     path = f"/api/v1/organizations/{attack.organization}/invitations" if known else "/api/v1/auth/login"
@@ -104,7 +104,7 @@ async def large_body(attack: Attack, counts: Counts, number: int) -> None:
 
 
 async def slow_body(attack: Attack, counts: Counts, number: int) -> None:
-    """Half of a body; the rest never comes. A third to the sign-in, a third as a gateway, a third to acknowledge."""
+    """Send half of a body and wait: a third to the sign-in, a third as a gateway, a third to acknowledge."""
     paths = ("/api/v1/auth/login", "/api/v1/edge/events", f"/api/v1/alerts/{attack.organization}/acknowledge")
     while True:
         await _request(
@@ -113,14 +113,14 @@ async def slow_body(attack: Attack, counts: Counts, number: int) -> None:
 
 
 async def export(attack: Attack, counts: Counts, number: int) -> None:
-    """The whole of the people and of the devices of the school, over and over."""
+    """Export all people, devices and places of the school, repeatedly."""
     for kind in itertools.cycle(("people", "devices", "places")):
         path = f"/api/v1/organizations/{attack.organization}/exports/{kind}"
         await _request(attack, counts, _head(attack, "GET", path, 0, known=True), b"")
 
 
 async def flood(attack: Attack, counts: Counts, number: int) -> None:
-    """One button presses a hundred times a second, whatever it is told."""
+    """Press one button a hundred times a second, whether confirmed or not."""
     place = layout()
     identity = button_identity(place.pki, attack.device)
     button = SimulatedButton(identity, place.buttons, attack.mqtt_port, place.pki / "root.pem", lambda _: None)
@@ -142,7 +142,7 @@ ATTACKS: Final[Mapping[str, tuple[int, Loop]]] = {
     "exports": (EXPORTS, export),
     "flooding device": (1, flood),
 }
-"""How many at once, and what each does."""
+"""Number of parallel connections, and the loop of each."""
 
 
 async def _attack(attack: Attack, counts: Counts) -> None:
@@ -156,7 +156,7 @@ async def _attack(attack: Attack, counts: Counts) -> None:
 
 
 def main() -> None:
-    """Wait for the word, attack until the input ends, report."""
+    """Wait for the start signal, attack until the input ends, and report."""
     attack, counts = child.job(Attack), Counts()
     child.ready()
     uvloop.run(_attack(attack, counts))

@@ -1,4 +1,5 @@
-"""A part of a benchmark in a process of its own: it gets a job, says `ready`, waits for the word, and reports.
+"""A part of a benchmark in a separate process: it receives a job, prints `ready`, waits for a start signal, and
+reports.
 
 `python -m benchmarks.child NAME` runs the `main` of `benchmarks.NAME`, with Django set up. Job and report are one line
 of JSON each, on standard input and output.
@@ -18,7 +19,7 @@ Report = TypeVar("Report")
 
 
 class Child(Generic[Report]):
-    """The parent's side: started and ready when made; told to go, and read once."""
+    """The parent's side of a child process, which starts on construction."""
 
     def __init__(self, name: str, job: msgspec.Struct, report: type[Report]) -> None:
         self._report = report
@@ -28,22 +29,22 @@ class Child(Generic[Report]):
         self._write(msgspec.json.encode(job))
 
     def wait_until_ready(self) -> None:
-        """Raises RuntimeError when the child ended instead."""
+        """Wait for the child; raise RuntimeError if it exits instead."""
         if self._read() != b"ready\n":
-            raise RuntimeError(f"A process of the benchmark ended with {self._process.wait()}; see above.")
+            raise RuntimeError(f"A process of the benchmark exited with {self._process.wait()}; see above.")
 
     def go(self) -> None:
-        """The word that the child waits for; another one later may end what has no end of its own."""
+        """Send the start signal; a later one may end a child that would otherwise continue."""
         self._write(b"go")
 
     def report(self) -> Report:
-        """What the child measured; it has ended then."""
+        """Return the child's report and wait for its exit."""
         line = self._read()
         self.end()
         return msgspec.json.decode(line, type=self._report)
 
     def stop(self) -> Report:
-        """End a child that goes on until its input ends; what it measured."""
+        """End a child that runs until its input ends; return its report."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         line = self._read()
@@ -51,7 +52,7 @@ class Child(Generic[Report]):
         return msgspec.json.decode(line, type=self._report)
 
     def end(self) -> None:
-        """Close its input, which ends whoever waits for a word, and wait."""
+        """Close the child's input, which ends one waiting for a signal, and wait for its exit."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
@@ -67,7 +68,7 @@ class Child(Generic[Report]):
 
 
 def run_together(children: Sequence[Child[Report]]) -> list[Report]:
-    """Let all begin at one moment; what they measured."""
+    """Start all children at the same moment; return their reports."""
     for child in children:
         child.wait_until_ready()
     for child in children:
@@ -76,19 +77,19 @@ def run_together(children: Sequence[Child[Report]]) -> list[Report]:
 
 
 def job(kind: type[Job]) -> Job:
-    """The child's side: what to do."""
+    """Read the job, in the child."""
     return msgspec.json.decode(sys.stdin.buffer.readline(), type=kind)
 
 
 def ready() -> None:
-    """Say so, and wait for the word. Exits when the parent is gone."""
+    """Report readiness and wait for the start signal; exit if the parent is gone."""
     say(b"ready")
     if not sys.stdin.buffer.readline():
         sys.exit()
 
 
 def say(line: bytes) -> None:
-    """One line to the parent."""
+    """Write a line to the parent."""
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
 

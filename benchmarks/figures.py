@@ -1,4 +1,4 @@
-"""Figures, the bars beside them, and the machine that they belong to."""
+"""Figures, their targets, and the machine on which they were measured."""
 
 import os
 import platform
@@ -13,19 +13,19 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Bar:
-    """The least (or the most) that is good enough."""
+    """A target: the smallest, or the largest, acceptable value."""
 
     limit: float
     at_most: bool = False
 
     def met(self, value: float) -> bool:
-        """Whether a value is good enough."""
+        """Whether a value is acceptable."""
         return value <= self.limit if self.at_most else value >= self.limit
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value."""
+    """A measured value."""
 
     what: str
     value: float
@@ -34,12 +34,12 @@ class Figure:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Of at least one value."""
+    """Return a percentile of at least one value."""
     return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]
 
 
 def table(title: str, figures: Sequence[Figure]) -> Table:
-    """As it is printed."""
+    """Build the table of figures."""
     printed = Table(title=title, title_justify="left")
     printed.add_column("what", overflow="fold")
     for column in ("measured", "bar"):
@@ -57,7 +57,7 @@ def table(title: str, figures: Sequence[Figure]) -> Table:
 
 
 def machine() -> str:
-    """Where the figures were taken: they belong to this machine, and to how busy it was."""
+    """Describe the machine and its load, on which the figures depend."""
     busy, _, _ = os.getloadavg()
     return (
         f"{os.cpu_count()} cores ({_processor()}), Python {platform.python_version()}, {_postgresql()},"

@@ -1,4 +1,4 @@
-"""The two forms in which the cloud runs, for benchmarks and fault tests: one process, and processes apart behind the
+"""The two deployment forms of the cloud, for benchmarks and fault tests: one process, and separate processes behind the
 shipped ingress.
 """
 
@@ -29,9 +29,9 @@ class NoIngress(Exception):
 
 @contextmanager
 def processes_apart(place: Layout, ports: Ports) -> Iterator[None]:
-    """Of a running SafeSignal, the web server's one process is replaced by those of production, at the same address.
+    """Replace the web process of a running SafeSignal with production's separate processes, at the same address.
 
-    Without TLS, which costs both forms of the comparison the same. Raises NoIngress.
+    TLS is omitted, as it costs both forms the same. Raises NoIngress.
     """
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if nginx is None:
@@ -58,9 +58,9 @@ def processes_apart(place: Layout, ports: Ports) -> Iterator[None]:
 
 
 def plain_ingress(folder: Path, port: int, upstreams: Mapping[str, int]) -> str:
-    """The shipped configuration of the ingress, on one port of this machine and without TLS."""
+    """Return the shipped ingress configuration, on one local port and without TLS."""
     text = (ROOT / "deploy" / "ingress" / "nginx.conf").read_text()
-    # Names are looked up anew only by nginx 1.27.3 and later, and only Docker has that name server.
+    # Names are resolved again only by nginx 1.27.3 and later, and only Docker has that name server.
     text = re.sub(r"^\s*(resolver|zone|http2|ssl_\w+) .*\n", "", text, flags=re.MULTILINE)
     text = text.replace("listen 8443 ssl;", f"listen {HOST}:{port};").replace("listen 443 ssl;", "")
     for name, upstream in upstreams.items():
@@ -86,5 +86,5 @@ def _wait(ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not ready():
         if time.monotonic() > deadline:
-            raise TimeoutError("the web server does not answer")
+            raise TimeoutError("the web server does not respond")
         time.sleep(0.1)

@@ -1,8 +1,8 @@
-"""Alerts a second of the whole ingest service, beside a raw COPY of the very rows that it wrote.
+"""Throughput of the whole ingest service, compared with a raw COPY of the same rows.
 
-The service: a request's bytes decoded, event ids remembered, keys, history, stories and feed written under row-level
-security, committed, and the answer encoded. COPY: the same rows into `alert_history` with its indexes and foreign keys,
-as its owner, without row-level security. Both with synchronous_commit on, and a commit for each batch.
+The service decodes a request, records event ids, writes keys, history, timelines and feed under row-level security,
+commits, and encodes the response. COPY writes the same rows into `alert_history` with its indexes and foreign keys, as
+its owner, without row-level security. Both use synchronous_commit and one commit per batch.
 """
 
 import secrets
@@ -30,7 +30,7 @@ SENDER = "ingest_sender"
 
 @dataclass(frozen=True)
 class Sizes:
-    """`processes` 0: one for each core."""
+    """Sizes of the ingest benchmark; `processes` 0 is one per core."""
 
     alerts: int
     batch: int
@@ -41,19 +41,20 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Round:
-    """Alerts a second of both ways."""
+    """Alerts per second by the service and by COPY."""
 
     service: float
     copy: float
 
 
 def run(sizes: Sizes) -> list[Figure]:
-    """Each case, round after round in turn, so that a busy moment of the machine meets them all; medians."""
+    """Measure the cases in turn, round by round, so that load affects all equally; return medians."""
     processes = sizes.processes or cpu_count() or 1
     with place.running_engines():
         schools.prepare_database()
         with connections["owner"].cursor() as cursor:
-            # COPY … FROM is refused where row-level security holds the owner too; the application stays under it.
+            # COPY … FROM is refused while row-level security applies to the owner; the application remains subject to
+            # it.
             cursor.execute("ALTER TABLE alert_history NO FORCE ROW LEVEL SECURITY")
         cases = {
             "one school": schools.make_schools(1),
@@ -70,13 +71,13 @@ def _figures(name: str, rounds: Sequence[Round], sizes: Sizes, processes: int) -
     how = f"{name}, {processes} senders, batches of {sizes.batch}"
     return [
         Figure(f"ingest, {how}", median(one.service for one in rounds), "alerts/s", ALERTS_BAR),
-        Figure("raw COPY of the same rows, as many senders", median(one.copy for one in rounds), "rows/s"),
-        Figure("ingest of COPY", median(100 * one.service / one.copy for one in rounds), "%", COPY_BAR),
+        Figure("raw COPY of the same rows, same number of senders", median(one.copy for one in rounds), "rows/s"),
+        Figure("ingest relative to COPY", median(100 * one.service / one.copy for one in rounds), "%", COPY_BAR),
     ]
 
 
 def _round(case: Sequence[School], sizes: Sizes, processes: int) -> Round:
-    """Into empty tables, once by the service and once by COPY."""
+    """Fill empty tables, once by the service and once by COPY."""
     _empty()
     shares = [list(case[number::processes]) or list(case) for number in range(processes)]
     batches = max(1, round(sizes.alerts / sizes.batch / processes))
@@ -92,14 +93,14 @@ def _round(case: Sequence[School], sizes: Sizes, processes: int) -> Round:
 
 
 def _rate(children: Sequence[Child[Report]]) -> float:
-    """Alerts a second of all together, from the first that began to the last that ended."""
+    """Return alerts per second of all senders, from the first start to the last end."""
     reports = run_together(children)
     seconds = max(report.ended for report in reports) - min(report.started for report in reports)
     return sum(report.alerts for report in reports) / seconds
 
 
 def _dump(files: Sequence[Path]) -> None:
-    """The rows of alert_history, dealt to the files in blocks, in the text format of COPY."""
+    """Write the rows of alert_history to the files in blocks, in the text format of COPY."""
     with (
         connections["owner"].cursor() as cursor,
         cursor.copy(f"COPY (SELECT {COLUMNS} FROM alert_history) TO STDOUT") as copy,
@@ -111,7 +112,7 @@ def _dump(files: Sequence[Path]) -> None:
 
 
 def _empty() -> None:
-    """The tables that grow with alerts; and nothing of what was written before is left to be flushed."""
+    """Empty the tables that grow with alerts, and flush pending writes."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(
             "TRUNCATE alert_history, alert_events, alert_keys, gateway_events, feed_events, organization_heads"

@@ -1,4 +1,4 @@
-"""One process of the ingest benchmark: sends batches through the service, or COPYs the rows that the service wrote."""
+"""A sender of the ingest benchmark: sends batches through the service, or COPYs the rows written by it."""
 
 import time
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from django.utils import timezone
 from apps.alerts.ingest import service
 from apps.common.db.scope import tenant_scope
 from benchmarks import child
-from benchmarks.schools import School, dealt
+from benchmarks.schools import School, batches_in_turn
 
 COLUMNS: Final = (
     "id, alert_id, organization_id, device_id, room_id, triggered_at, severity, alert_type, status, source, metadata,"
     " gateway_id, hardware_id, site_id, building_id, place, is_drill, is_silent, is_late, is_unattributed,"
     " received_at, last_pressed_at, hops, approvals_required"
 )
-"""What ingest writes; the rest are defaults, here and there."""
+"""The columns that ingest writes; all others have defaults."""
 WARM_UP: Final = 2
-"""Batches that are sent before the clock starts: connections are opened, statements are planned."""
+"""Batches before the measurement, which open connections and plan statements."""
 
 
 class Ingest(msgspec.Struct, frozen=True, tag="ingest"):
@@ -35,14 +35,14 @@ class Ingest(msgspec.Struct, frozen=True, tag="ingest"):
 
 
 class Copy(msgspec.Struct, frozen=True, tag="copy"):
-    """COPY a file (text format, a row a line) into alert_history, `size` rows a transaction."""
+    """COPY a file (text format, one row per line) into alert_history, `size` rows per transaction."""
 
     file: str
     size: int
 
 
 class Report(msgspec.Struct, frozen=True):
-    """When it began and ended, in seconds of the machine's monotonic clock, and how many alerts that were."""
+    """Start and end in seconds of the machine's monotonic clock, and the number of alerts."""
 
     started: float
     ended: float
@@ -50,14 +50,14 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def main() -> None:
-    """Prepare, wait, run, report."""
-    job = child.job(Ingest | Copy)  # type: ignore[arg-type]  # a union is no class, and what msgspec takes
+    """Prepare, wait, run and report."""
+    job = child.job(Ingest | Copy)  # type: ignore[arg-type]  # msgspec accepts a union, which is not a class
     report = _ingest(job) if isinstance(job, Ingest) else _copy(job)
     child.say(msgspec.json.encode(report))
 
 
 def _ingest(job: Ingest) -> Report:
-    requests = dealt(job.schools, job.batches + WARM_UP, job.size, inst=job.inst)
+    requests = batches_in_turn(job.schools, job.batches + WARM_UP, job.size, inst=job.inst)
     for school, body in requests[:WARM_UP]:
         _send(school, body)
     child.ready()
@@ -68,7 +68,7 @@ def _ingest(job: Ingest) -> Report:
 
 
 def _send(school: School, body: bytes) -> None:
-    """What the endpoint does with an authenticated request, from its body to the body of the answer."""
+    """Process a request like the endpoint, from its body to the body of the response."""
     with tenant_scope([school.organization_id]):
         answer = service.ingest(gateway=school.gateway, request=service.parse(body), received_at=timezone.now())
     msgspec.json.encode(answer)

@@ -1,7 +1,7 @@
-"""One school's screens, told of an alert: from the moment just before its COMMIT to the bytes at each client.
+"""Live delivery of alerts to one school's screens: from just before COMMIT to the bytes at each client.
 
-One web process as `./dev up` runs it, the relay beside it, a socket for each of as many people, all in one process of
-their own; alerts come one after the other, as a gateway sends them.
+One web process as in `./dev up` with the relay, and one socket per person, all in one client process; alerts are sent
+one after another, as by a gateway.
 """
 
 import secrets
@@ -27,27 +27,27 @@ from apps.common.feed import FeedMessage, bus
 from benchmarks import place, schools
 from benchmarks.child import Child
 from benchmarks.figures import Bar, Figure, percentile
-from benchmarks.live_clients import Report, Screens, Shown
+from benchmarks.live_clients import ReceivedMessage, Report, Screens
 from benchmarks.schools import School
 
-TOLD_BAR: Final = Bar(100, at_most=True)
+DELIVERY_BAR: Final = Bar(100, at_most=True)
 ALERTS_A_SECOND: Final = 4
 WARM_UP: Final = 2
-"""The first alerts are sent and not counted."""
+"""The first alerts are sent but not counted."""
 TOKEN_LIFETIME: Final = timedelta(minutes=15)
 _PEOPLE: Final = Path(__file__).with_name("people.sql").read_text()
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many sockets, and how many alerts they are told of."""
+    """The number of sockets, and of alerts sent to them."""
 
     clients: int
     messages: int
 
 
 class BusTimes(Thread):
-    """When each message of one school came over the bus: what the relay took is behind it then."""
+    """The time of each message of one school on the bus, after which the relay is no longer involved."""
 
     def __init__(self, organization: UUID, messages: int) -> None:
         super().__init__(daemon=True)
@@ -58,7 +58,7 @@ class BusTimes(Thread):
         self.at: dict[int, float] = {}
 
     def run(self) -> None:
-        """Until all came."""
+        """Record until all messages have arrived."""
         while len(self.at) < self._messages:
             raw = self._pubsub.get_message(timeout=1.0)
             if raw is not None:
@@ -66,7 +66,7 @@ class BusTimes(Thread):
 
 
 def run(sizes: Sizes) -> list[Figure]:
-    """The figures. Raises RuntimeError when a screen missed a message, or was shown one twice or out of order."""
+    """Return the figures; raise RuntimeError if a screen misses, repeats or reorders a message."""
     messages = sizes.messages + WARM_UP
     with place.running_engines():
         schools.prepare_database()
@@ -84,27 +84,29 @@ def run(sizes: Sizes) -> list[Figure]:
             bus_times.join(timeout=10)
     _check(report.screens, messages)
     figures = _figures(sizes, [screen[WARM_UP:] for screen in report.screens], bus_times.at)
-    return [*figures, Figure("connections that were lost before they were ready", report.lost, "")]
+    return [*figures, Figure("connections lost before they were ready", report.lost, "")]
 
 
-def _figures(sizes: Sizes, shown: Sequence[Sequence[Shown]], published: Mapping[int, float]) -> list[Figure]:
-    told = [1000 * (one.received_at - one.written_at) for screen in shown for one in screen]
-    last = [1000 * max(one.received_at - one.written_at for one in alert) for alert in zip(*shown, strict=True)]
-    carried = [1000 * (published[one.seq] - one.written_at) for one in shown[0]]
-    fanned = [1000 * (one.received_at - published[one.seq]) for screen in shown for one in screen]
+def _figures(
+    sizes: Sizes, received: Sequence[Sequence[ReceivedMessage]], published: Mapping[int, float]
+) -> list[Figure]:
+    delivered = [1000 * (one.received_at - one.written_at) for screen in received for one in screen]
+    last = [1000 * max(one.received_at - one.written_at for one in alert) for alert in zip(*received, strict=True)]
+    carried = [1000 * (published[one.seq] - one.written_at) for one in received[0]]
+    fanned = [1000 * (one.received_at - published[one.seq]) for screen in received for one in screen]
     whole = f"{sizes.clients:,} screens of one school, {sizes.messages} alerts: just before COMMIT -> on a screen"
     return [
-        Figure(f"{whole}, p50", percentile(told, 50), "ms"),
-        Figure(f"{whole}, p99", percentile(told, 99), "ms", TOLD_BAR),
-        Figure("the last screen of all, median of the alerts", percentile(last, 50), "ms"),
-        Figure("of it: COMMIT, relay, bus, p50", percentile(carried, 50), "ms"),
+        Figure(f"{whole}, p50", percentile(delivered, 50), "ms"),
+        Figure(f"{whole}, p99", percentile(delivered, 99), "ms", DELIVERY_BAR),
+        Figure("slowest screen, median of the alerts", percentile(last, 50), "ms"),
+        Figure("part of it: COMMIT, relay, bus, p50", percentile(carried, 50), "ms"),
         Figure("published on the bus -> on a screen, p50", percentile(fanned, 50), "ms"),
         Figure("published on the bus -> on a screen, p99", percentile(fanned, 99), "ms"),
     ]
 
 
 def _tokens(school: School, number: int) -> list[str]:
-    """An access token for each of as many operators."""
+    """Return an access token for each of `number` operators."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(_PEOPLE, {"people": number, "organization": school.organization_id})
         people = cursor.fetchall()
@@ -129,9 +131,9 @@ def _raise_alerts(school: School, number: int) -> None:
         time.sleep(1 / ALERTS_A_SECOND)
 
 
-def _check(shown: Sequence[Sequence[Shown]], messages: int) -> None:
-    seen = [[one.seq for one in screen] for screen in shown]
-    expected = sorted({seq for screen in seen for seq in screen})
-    wrong = sum(screen != expected or len(screen) != messages for screen in seen)
+def _check(received: Sequence[Sequence[ReceivedMessage]], messages: int) -> None:
+    seqs = [[one.seq for one in screen] for screen in received]
+    expected = sorted({seq for screen in seqs for seq in screen})
+    wrong = sum(screen != expected or len(screen) != messages for screen in seqs)
     if wrong:
-        raise RuntimeError(f"{wrong} of {len(shown)} screens were not shown every alert once and in order.")
+        raise RuntimeError(f"{wrong} of {len(received)} screens did not receive every alert once and in order.")

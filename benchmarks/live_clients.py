@@ -1,7 +1,7 @@
-"""The screens of the live benchmark: every socket of a school in one process, which does as little as a client can.
+"""The screens of the live benchmark: all sockets of a school in one process, with as little work as possible.
 
-While alerts come, a screen only notes when each chunk of bytes came in; frames and messages are read afterwards, so
-that the figures are the server's and not this reader's.
+During alerts a screen only records the arrival time of each chunk of bytes; frames and messages are parsed afterwards,
+so that the figures are those of the server and not of this client.
 """
 
 import asyncio
@@ -22,26 +22,26 @@ from websockets.uri import parse_uri
 from benchmarks import child
 
 AT_ONCE: Final = 50
-"""Handshakes under way at one time."""
+"""Maximum number of concurrent handshakes."""
 CONNECT_SECONDS: Final = 60.0
 PING_BYTES: Final = 256
-"""No ping is longer and no alert shorter: a thousand screens are pinged at all times, and never quiet."""
+"""No ping is longer and no alert shorter; a thousand screens receive pings continuously, so they are never quiet."""
 QUIET_SECONDS: Final = 1.0
-"""After this long without an alert the screens are read."""
+"""After this time without an alert the screens are parsed."""
 GIVE_UP_SECONDS: Final = 30.0
-"""Quiet for this long, whatever is missing stays missing."""
+"""After this time without an alert, missing ones are not expected any more."""
 
 
 class Screens(msgspec.Struct, frozen=True):
-    """A socket for each token, at `address` (ws://…); done when each was shown `messages`."""
+    """One socket per token at `address` (ws://…); done when each has received `messages`."""
 
     address: str
     tokens: list[str]
     messages: int
 
 
-class Shown(msgspec.Struct, frozen=True, array_like=True):
-    """One message on one screen: when it was written (just before COMMIT), and when it came in; Unix seconds."""
+class ReceivedMessage(msgspec.Struct, frozen=True, array_like=True):
+    """A message on one screen: its commit time (just before COMMIT) and its arrival; Unix seconds."""
 
     seq: int
     written_at: float
@@ -49,11 +49,11 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What each screen was shown, in the order in which it came in."""
+    """The messages of each screen, in order of arrival."""
 
-    screens: list[list[Shown]]
+    screens: list[list[ReceivedMessage]]
     lost: int
-    """Connections that ended before they were ready; like every client of ours, a screen connects again."""
+    """Connections that ended before they were ready; like all our clients, a screen reconnects."""
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -63,18 +63,18 @@ class _Message(msgspec.Struct, frozen=True):
 
 
 class Screen(asyncio.Protocol):
-    """One socket. Once it is ready it keeps chunks with their time, and reads nothing until `shown`."""
+    """A socket. Once ready, it stores chunks with their time, and parses nothing until `shown`."""
 
     def __init__(self, address: str, token: str) -> None:
         protocols = [Subprotocol("safesignal.v1"), Subprotocol(f"bearer.{token}")]
         self._frames = ClientProtocol(parse_uri(address), subprotocols=protocols)
         self._chunks: list[tuple[float, bytes]] = []
-        self._shown: list[Shown] = []
+        self._received: list[ReceivedMessage] = []
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.last_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but for its name
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class does not inherit from it
         self._frames.send_request(self._frames.connect())
         self._flush()
 
@@ -91,12 +91,12 @@ class Screen(asyncio.Protocol):
         if not self.ready.done():
             self.ready.set_exception(exc or ConnectionResetError("a screen lost its connection"))
 
-    def shown(self) -> list[Shown]:
-        """All messages so far."""
+    def received(self) -> list[ReceivedMessage]:
+        """Return all messages so far."""
         for at, data in self._chunks:
             self._read(at, data)
         self._chunks.clear()
-        return self._shown
+        return self._received
 
     def _read(self, at: float, data: bytes) -> None:
         self._frames.receive_data(data)
@@ -106,11 +106,11 @@ class Screen(asyncio.Protocol):
             elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                 message = msgspec.json.decode(event.data, type=_Message)
                 if message.at is not None:
-                    self._shown.append(Shown(message.seq, message.at.timestamp(), at))
+                    self._received.append(ReceivedMessage(message.seq, message.at.timestamp(), at))
                 elif message.type == "ready" and not self.ready.done():
                     self.ready.set_result(None)
             elif isinstance(event, Frame) and event.opcode is Opcode.CLOSE:
-                self.connection_lost(ConnectionError(f"a screen was shut out: {event}"))
+                self.connection_lost(ConnectionError(f"a screen was disconnected: {event}"))
         self._flush()
 
     def _flush(self) -> None:
@@ -145,13 +145,13 @@ async def _watch(job: Screens) -> Report:
         await asyncio.sleep(QUIET_SECONDS / 4)
         quiet = time.time() - max(began, *(screen.last_at for screen in screens))
         if quiet > GIVE_UP_SECONDS or (quiet > QUIET_SECONDS and _complete(screens, job.messages)):
-            return Report([screen.shown() for screen in screens], lost)
+            return Report([screen.received() for screen in screens], lost)
 
 
 def _complete(screens: Sequence[Screen], messages: int) -> bool:
-    return all(len(screen.shown()) >= messages for screen in screens)
+    return all(len(screen.received()) >= messages for screen in screens)
 
 
 def main() -> None:
-    """Connect, wait for the word, watch, report."""
+    """Connect, wait for the start signal, watch and report."""
     child.say(msgspec.json.encode(uvloop.run(_watch(child.job(Screens)))))

@@ -1,4 +1,4 @@
-"""Engines of this run alone, as the tests have them. Importing it points Django's settings at them."""
+"""Separate engines for this run, as in the tests. Importing this module points Django's settings at them."""
 
 import os
 import subprocess
@@ -30,9 +30,9 @@ django.setup()
 
 @contextmanager
 def running_engines() -> Iterator[None]:
-    """Both engines. When they go, nothing stays connected: the next benchmark starts them again."""
+    """Run both engines; close all connections afterwards, as the next benchmark starts them again."""
     with started_engines():
-        finish_loading()  # alerts are written here as a server writes them
+        finish_loading()  # writes alerts here as in a server
         try:
             yield
         finally:
@@ -45,7 +45,7 @@ def running_engines() -> Iterator[None]:
 
 @contextmanager
 def web() -> Iterator[str]:
-    """The web application as `./dev up` runs it, one process, and the relay beside it; its address."""
+    """Run the web application as in `./dev up`, one process, with the relay; yield its address."""
     (port,) = free_ports(1)
     address = f"http://{HOST}:{port}"
     serve = ["-m", "safesignal.serve", "one", "--host", HOST, "--port", str(port)]

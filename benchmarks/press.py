@@ -1,6 +1,6 @@
-"""From a press to a screen, through the whole of `./dev up`, while many other screens of the school are connected.
+"""Latency from a press to a screen, through the whole of `./dev up`, with many other screens of the school connected.
 
-`./dev press` presses simulated buttons at the broker and measures at a screen of its own; all screens are told.
+`./dev press` presses simulated buttons at the broker and measures at its own screen; all screens are notified.
 """
 
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from benchmarks.live_clients import Report, Screens
 from devstack.cloud import Cloud
 from devstack.testing import running_stack
 
-SHOWN_P50_BAR: Final = Bar(100, at_most=True)
-SHOWN_P99_BAR: Final = Bar(300, at_most=True)
+SCREEN_P50_BAR: Final = Bar(100, at_most=True)
+SCREEN_P99_BAR: Final = Bar(300, at_most=True)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many other screens, and how many presses, one after the other."""
+    """The number of other screens, and of presses, one after another."""
 
     clients: int
     presses: int
 
 
 def run(sizes: Sizes) -> list[Figure]:
-    """The figures. Raises RuntimeError when a press was not shown."""
+    """Return the figures; raise RuntimeError if a press did not reach a screen."""
     with TemporaryDirectory(prefix="safesignal-benchmark-") as folder, running_stack(Path(folder) / "home") as stack:
         demo = stack.demo
         with Cloud(demo.base_url, demo.users["operator"]) as cloud:
@@ -39,14 +39,14 @@ def run(sizes: Sizes) -> list[Figure]:
         results = stack.press("--count", str(sizes.presses))
         everyone = clients.report().screens
     stored = [one.stored_ms for one in results if one.stored_ms is not None]
-    shown = [one.shown_ms for one in results if one.shown_ms is not None]
-    if len(shown) < sizes.presses or any(len(screen) < sizes.presses for screen in everyone):
-        raise RuntimeError(f"{len(shown)} of {sizes.presses} presses were shown; see ./dev press.")
-    told = [1000 * (one.received_at - one.written_at) for screen in everyone for one in screen]
+    arrived = [one.shown_ms for one in results if one.shown_ms is not None]
+    if len(arrived) < sizes.presses or any(len(screen) < sizes.presses for screen in everyone):
+        raise RuntimeError(f"{len(arrived)} of {sizes.presses} presses reached the screen; see ./dev press.")
+    delivered = [1000 * (one.received_at - one.written_at) for screen in everyone for one in screen]
     crowd = f"{sizes.presses} presses, {sizes.clients:,} other screens connected"
     return [
         Figure(f"{crowd}: press -> stored at the gateway, p50", percentile(stored, 50), "ms"),
-        Figure("press -> on a screen, p50", percentile(shown, 50), "ms", SHOWN_P50_BAR),
-        Figure("press -> on a screen, p99", percentile(shown, 99), "ms", SHOWN_P99_BAR),
-        Figure("just before COMMIT -> on any of the other screens, p99", percentile(told, 99), "ms"),
+        Figure("press -> on a screen, p50", percentile(arrived, 50), "ms", SCREEN_P50_BAR),
+        Figure("press -> on a screen, p99", percentile(arrived, 99), "ms", SCREEN_P99_BAR),
+        Figure("just before COMMIT -> on any of the other screens, p99", percentile(delivered, 99), "ms"),
     ]

@@ -1,4 +1,4 @@
-"""Schools that benchmarks work on, and the batches that their gateways send."""
+"""Schools for benchmarks, and the batches of their gateways."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ _PARTITIONED: Final = ("alert_history", "alert_events", "alert_notes")
 
 
 class School(msgspec.Struct, frozen=True):
-    """A school with one gateway; `rooms[n]` is where `devices[n]` hangs."""
+    """A school with one gateway; `devices[n]` is installed in `rooms[n]`."""
 
     organization_id: UUID
     gateway_id: UUID
@@ -29,13 +29,13 @@ class School(msgspec.Struct, frozen=True):
 
     @property
     def gateway(self) -> Principal:
-        """The gateway as the middleware resolves it."""
+        """The gateway's principal, as resolved by the middleware."""
         grant = Grant(self.organization_id, "gateway", frozenset({("edge_events", "create")}))
         return Principal(PrincipalKind.GATEWAY, self.gateway_id, "Gateway", {self.organization_id: grant})
 
 
 def prepare_database() -> None:
-    """The schema, and the partitions of this month."""
+    """Create the schema and this month's partitions."""
     call_command("migrate", database="owner", verbosity=0)
     with connections["system"].cursor() as cursor:
         for parent in _PARTITIONED:
@@ -43,24 +43,25 @@ def prepare_database() -> None:
 
 
 def make_schools(number: int) -> list[School]:
-    """New schools, and statistics of their places for the planner, as autovacuum would gather them."""
+    """Create schools, and analyze their places for the planner, as autovacuum would."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(_SQL, {"schools": number, "rooms": ROOMS})
-        made = [School(*row) for row in cursor.fetchall()]
+        created = [School(*row) for row in cursor.fetchall()]
         cursor.execute("ANALYZE sites, buildings, floors, rooms, devices, gateways, gateway_buildings")
-    return made
+    return created
 
 
 def batches(school: School, size: int, *, inst: str) -> Iterator[bytes]:
-    """Requests of one gateway: presses of its buttons in turn, each a new alert. `inst` must be new for each call."""
+    """Yield requests of one gateway: presses of its buttons in turn, each a new alert. `inst` must be new for each
+    call."""
     epoch, seqs = uuid7(), count(1)
     while True:
         events = [_raised(school, inst, next(seqs)) for _ in range(size)]
         yield msgspec.json.encode({"epoch": epoch, "sent_at": datetime.now(UTC), "events": events})
 
 
-def dealt(schools: Sequence[School], number: int, size: int, *, inst: str) -> list[tuple[School, bytes]]:
-    """That many batches, of each school in turn."""
+def batches_in_turn(schools: Sequence[School], number: int, size: int, *, inst: str) -> list[tuple[School, bytes]]:
+    """Return `number` batches, of each school in turn."""
     sources = [(school, batches(school, size, inst=inst)) for school in schools]
     return [(school, next(source)) for school, source in islice(cycle(sources), number)]
 

@@ -1,7 +1,8 @@
-"""From a press to a screen while something else goes on: each attack beside a calm run just before it, in both forms.
+"""Latency from a press to a screen under attack, compared with an undisturbed run just before, in both deployment
+forms.
 
-The screen signs in before anything is attacked; presses come one after the other, each of another button or key. What
-is compared is a pair of the same minute, so that a busy machine is no excuse and no accusation.
+The screen signs in before the attack; presses are made one after another, each with another button or key. Each pair is
+measured within a minute, so that the load of the machine affects both runs.
 """
 
 import asyncio
@@ -46,12 +47,12 @@ _LOCK_SQL: Final = """
     JOIN alert_keys k ON (k.organization_id, k.id, k.triggered_at) = (a.organization_id, a.id, a.triggered_at)
     WHERE k.alert_id = %s FOR UPDATE OF a
 """
-"""By the name of a press, which may have joined an alert of another name."""
+"""Selects by the name of a press, which may have joined an alert of another name."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One attack in one form, in milliseconds from the press to the screen; `missing` presses were never shown."""
+    """One attack in one form, in milliseconds from press to screen; `missing` presses never arrived."""
 
     form: str
     attack: str
@@ -62,17 +63,17 @@ class Row:
 
     @property
     def bar(self) -> float:
-        """The most that p99 may be."""
+        """The maximum acceptable p99."""
         return RATIO * percentile(self.calm, 99) + ALLOWANCE_MS
 
     @property
     def met(self) -> bool:
-        """Whether every press was shown, and in time."""
+        """Whether every press arrived in time."""
         return not self.missing and percentile(self.attacked, 99) <= self.bar
 
 
 def run(presses: int, console: Console) -> bool:
-    """Measure and print; whether every row met its bar."""
+    """Measure and print; return whether every row met its target."""
     with TemporaryDirectory(prefix="safesignal-benchmark-") as folder, running_stack(Path(folder) / "home") as stack:
         rows = list(_Measured(stack, presses).rows(console))
     console.print(_table(rows, presses))
@@ -82,7 +83,7 @@ def run(presses: int, console: Console) -> bool:
 
 
 class _Measured:
-    """One running SafeSignal."""
+    """Measurements on one running SafeSignal."""
 
     def __init__(self, stack: Stack, presses: int) -> None:
         with patch.dict(os.environ, {"SAFESIGNAL_HOME": str(stack.home)}):
@@ -92,12 +93,12 @@ class _Measured:
         self._ports = Ports(
             http=int(environment["SAFESIGNAL_HTTP_PORT"]), mqtt=int(environment["SAFESIGNAL_MQTT_PORT"])
         )
-        # The first button is a process of its own; the next are attacked, or attack.
+        # The first button runs as its own process; the next ones are attacked, or attack.
         self._stuck, self._flooding, *free = self._demo.devices[1:]
         self._next = itertools.cycle(itertools.product(range(len(LOUD_HANDS)), free))
 
     def rows(self, console: Console) -> Iterator[Row]:
-        """Of every attack, in both forms."""
+        """Yield a row per attack, in both forms."""
         for form in ("one process", "processes apart"):
             with ExitStack() as running:
                 if form == "processes apart":
@@ -112,18 +113,18 @@ class _Measured:
                     yield row
 
     async def _row(self, form: str, attack: str, console: Console) -> Row:
-        async with screen(self._demo, self._demo.users["admin"], console) as shown:
-            await self._press_all(shown, WARM_UP)
-            calm = await self._press_all(shown, self._presses)
+        async with screen(self._demo, self._demo.users["admin"], console) as staff_screen:
+            await self._press_all(staff_screen, WARM_UP)
+            calm = await self._press_all(staff_screen, self._presses)
             tries: Tries | None = None
             if attack == LOCKED_ROW:
-                attacked = await self._with_locked_row(shown)
+                attacked = await self._with_locked_row(staff_screen)
             else:
-                attacked, tries = await self._attacked(attack, shown)
+                attacked, tries = await self._attacked(attack, staff_screen)
         there = [one for one in attacked if one is not None]
         return Row(form, attack, [one for one in calm if one is not None], there, len(attacked) - len(there), tries)
 
-    async def _attacked(self, attack: str, shown: Screen) -> tuple[list[float | None], Tries]:
+    async def _attacked(self, attack: str, staff_screen: Screen) -> tuple[list[float | None], Tries]:
         with Cloud(self._demo.base_url, self._demo.users["admin"]) as cloud:
             job = Attack(
                 kind=attack,
@@ -137,22 +138,22 @@ class _Measured:
             child = Child("attackers", job, Tries)
         child.wait_until_ready()
         child.go()
-        await self._press_all(shown, WARM_UP)
-        found = await self._press_all(shown, self._presses)
-        return found, await asyncio.to_thread(child.stop)
+        await self._press_all(staff_screen, WARM_UP)
+        attacked = await self._press_all(staff_screen, self._presses)
+        return attacked, await asyncio.to_thread(child.stop)
 
-    async def _with_locked_row(self, shown: Screen) -> list[float | None]:
-        """An open alert is locked and its button pressed again: its event can not be stored all the while."""
+    async def _with_locked_row(self, staff_screen: Screen) -> list[float | None]:
+        """Lock an open alert and press its button again, so that the event cannot be stored meanwhile."""
         hand = LOUD_HANDS[0]
         async with self._button(self._stuck) as button:
             waiting = button.press(hand.pattern, hand.key)
             name = f"{self._stuck}:{button.inst}:{waiting.press.seq}"
-            if await shown.wait_for(self._stuck, name, waiting.press.at) is None:
-                raise RuntimeError("the press that makes the alert to be locked was not shown")
+            if await staff_screen.wait_for(self._stuck, name, waiting.press.at) is None:
+                raise RuntimeError("the alert to be locked did not reach the screen")
             with self._locked(name):
                 await asyncio.sleep(1)  # longer than a bounce
                 button.press(hand.pattern, hand.key)
-                return await self._press_all(shown, self._presses)
+                return await self._press_all(staff_screen, self._presses)
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
@@ -160,21 +161,21 @@ class _Measured:
         address = engines.database_url(self._place, "owner", secrets.owner_password)
         with psycopg.connect(address) as connection:
             if connection.execute(_LOCK_SQL, [name]).fetchone() is None:
-                raise RuntimeError("the alert to be locked is not there")
+                raise RuntimeError("the alert to be locked does not exist")
             yield
             connection.rollback()
 
-    async def _press_all(self, shown: Screen, number: int) -> list[float | None]:
-        """Milliseconds from each press to the screen; None for one that was not shown."""
-        return [await self._press(shown) for _ in range(number)]
+    async def _press_all(self, staff_screen: Screen, number: int) -> list[float | None]:
+        """Return the milliseconds from each press to the screen; None for one that did not arrive."""
+        return [await self._press(staff_screen) for _ in range(number)]
 
-    async def _press(self, shown: Screen) -> float | None:
+    async def _press(self, staff_screen: Screen) -> float | None:
         hand_number, device = next(self._next)
         hand = LOUD_HANDS[hand_number]
         async with self._button(device) as button:
             waiting = button.press(hand.pattern, hand.key)
             name = f"{device}:{button.inst}:{waiting.press.seq}"
-            message = await shown.wait_for(device, name, waiting.press.at)
+            message = await staff_screen.wait_for(device, name, waiting.press.at)
             if message is None:
                 button.forget(waiting)
                 return None
@@ -183,7 +184,7 @@ class _Measured:
 
     @asynccontextmanager
     async def _button(self, device: str) -> AsyncIterator[SimulatedButton]:
-        """A button that is connected to the broker."""
+        """Connect a button to the broker."""
         place = self._place
         identity = button_identity(place.pki, device)
         button = SimulatedButton(identity, place.buttons, self._ports.mqtt, place.pki / "root.pem", lambda _: None)

@@ -1,1 +1,1 @@
-"""Everything of SafeSignal on one machine: what `./dev` runs. Nothing here is used in production."""
+"""SafeSignal on one machine, as run by `./dev`. Nothing here is used in production."""

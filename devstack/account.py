@@ -1,4 +1,4 @@
-"""Which system user the processes run as: oneself, or, for root, a user with no rights of its own."""
+"""The system user that processes run as: the current one, or an unprivileged one instead of root."""
 
 import contextlib
 import os
@@ -12,62 +12,62 @@ from pathlib import Path
 from devstack.errors import Refusal
 
 SERVICE_USER = "safesignal"
-# useradd's exit code when the name is in use: another ./dev was quicker.
-SOMEBODY_ELSE_MADE_IT = 9
+# useradd's exit status when the name is in use: another ./dev created it first.
+USER_EXISTS = 9
 
 
 @dataclass(frozen=True)
 class Account:
-    """A system user. `name` is None when it is whoever runs this, so nobody has to be switched to."""
+    """A system user. `name` is None for the current user, where no switch is necessary."""
 
     name: str | None
     uid: int
     gid: int
 
     def may_read(self, path: Path) -> bool:
-        """Whether this user gets to `path` and may read it (by mode bits; what is missing counts as readable)."""
+        """Whether this user can reach and read `path` (by mode bits; a missing path counts as readable)."""
         return self.first_closed_parent(path) is None and self.has_read_bits(path)
 
     def first_closed_parent(self, path: Path) -> Path | None:
-        """The topmost folder above `path` that this user cannot pass through."""
+        """Return the topmost folder above `path` that this user cannot pass through."""
         if self.name is None:
             return None
         above = (folder for folder in reversed(path.parents) if folder.exists())
         return next((folder for folder in above if not self._has(folder.stat(), stat.S_IXOTH)), None)
 
     def has_read_bits(self, path: Path) -> bool:
-        """Whether the mode of `path` lets this user read it, and enter it if it is a folder; not what lies above."""
+        """Whether the mode of `path` lets this user read it (and enter a folder), ignoring the folders above."""
         if self.name is None or not path.exists():
             return True
-        found = path.stat()
-        return self._has(found, stat.S_IROTH) and (not stat.S_ISDIR(found.st_mode) or self._has(found, stat.S_IXOTH))
+        status = path.stat()
+        return self._has(status, stat.S_IROTH) and (not stat.S_ISDIR(status.st_mode) or self._has(status, stat.S_IXOTH))
 
-    def _has(self, found: os.stat_result, other_bit: int) -> bool:
-        if found.st_uid == self.uid:
-            return bool(found.st_mode & (other_bit << 6))
-        if found.st_gid == self.gid:
-            return bool(found.st_mode & (other_bit << 3))
-        return bool(found.st_mode & other_bit)
+    def _has(self, status: os.stat_result, other_bit: int) -> bool:
+        if status.st_uid == self.uid:
+            return bool(status.st_mode & (other_bit << 6))
+        if status.st_gid == self.gid:
+            return bool(status.st_mode & (other_bit << 3))
+        return bool(status.st_mode & other_bit)
 
     def own(self, *tops: Path) -> None:
-        """Give files, and folders with all that is in them, to this user (only root does, and only for another)."""
+        """Give files, and folders with their content, to this user; only for root, and only for another user."""
         if self.name is None:
             return
         for top in tops:
             for path in (top, *top.rglob("*")):
-                with contextlib.suppress(FileNotFoundError):  # programs that run remove files meanwhile
-                    found = path.lstat()
-                    if (found.st_uid, found.st_gid) != (self.uid, self.gid):
+                with contextlib.suppress(FileNotFoundError):  # running programs may remove files meanwhile
+                    status = path.lstat()
+                    if (status.st_uid, status.st_gid) != (self.uid, self.gid):
                         os.lchown(path, self.uid, self.gid)
 
 
 def myself() -> Account:
-    """Whoever runs this."""
+    """Return the current user."""
     return Account(name=None, uid=os.geteuid(), gid=os.getegid())
 
 
 def unprivileged() -> Account:
-    """The user for what need not be root (PostgreSQL refuses to be): made when missing."""
+    """Return the user for processes that must not be root, as PostgreSQL requires; create it if missing."""
     if os.geteuid() != 0:
         return myself()
     try:
@@ -79,7 +79,7 @@ def unprivileged() -> Account:
 
 def _make_user() -> pwd.struct_passwd:
     useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    advice = f"PostgreSQL does not run as root: run this as an ordinary user, or make a system user '{SERVICE_USER}'"
+    advice = f"PostgreSQL does not run as root: run this as an ordinary user, or create a system user '{SERVICE_USER}'"
     if useradd is None:
         raise Refusal(f"{advice} (useradd is not installed).")
     options = [
@@ -91,7 +91,7 @@ def _make_user() -> pwd.struct_passwd:
         "--shell",
         "/usr/sbin/nologin",
     ]
-    made = subprocess.run([useradd, *options, SERVICE_USER], capture_output=True, text=True, check=False)
-    if made.returncode not in (0, SOMEBODY_ELSE_MADE_IT):
-        raise Refusal(f"{advice} (useradd: {made.stderr.strip()}).")
+    done = subprocess.run([useradd, *options, SERVICE_USER], capture_output=True, text=True, check=False)
+    if done.returncode not in (0, USER_EXISTS):
+        raise Refusal(f"{advice} (useradd: {done.stderr.strip()}).")
     return pwd.getpwnam(SERVICE_USER)

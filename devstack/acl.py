@@ -1,4 +1,4 @@
-"""Which MQTT topics a certificate's name may use: a button its own, the gateway all buttons' and the PA's."""
+"""Topic permissions by certificate name: a button for its own topics, the gateway for all buttons and the PA."""
 
 import re
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ _RETAINED = _any_of(one for one in _TOPICS if one.retained)
 
 
 class Use(StrEnum):
-    """What a client wants with a topic."""
+    """The way in which a client uses a topic."""
 
     PUBLISH = "publish"
     SUBSCRIBE = "subscribe"
@@ -35,12 +35,12 @@ class Use(StrEnum):
 
 
 def known(name: str) -> bool:
-    """Whether a certificate's common name is one that this broker serves at all."""
+    """Whether a certificate's common name belongs to a client of this broker."""
     return bool(DEVICE.match(name) or GATEWAY.match(name))
 
 
 def may(name: str, topic: str, use: Use) -> bool:
-    """Whether the client called `name` may use `topic` (for SUBSCRIBE a topic filter)."""
+    """Whether the client `name` may use `topic` (a topic filter for SUBSCRIBE)."""
     if GATEWAY.match(name):
         return bool((_GATEWAY_WRITES if use is Use.PUBLISH else _GATEWAY_READS).match(topic))
     if not DEVICE.match(name):
@@ -59,5 +59,5 @@ def may(name: str, topic: str, use: Use) -> bool:
 
 
 def may_retain(topic: str) -> bool:
-    """Only states are retained: a retained alert would sound again for everyone who reconnects."""
+    """Whether a topic may be retained: only states, as a retained alert would be raised again on every reconnect."""
     return bool(_RETAINED.match(topic))

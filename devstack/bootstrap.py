@@ -1,7 +1,7 @@
-"""Keep `.venv` in step with the lock files, then hand over to `python -m devstack`.
+"""Keep `.venv` in sync with the lock files, then run `python -m devstack`.
 
-Runs under the system's Python before anything is installed, so: standard library only.
-Installs only when the checksum of a lock file differs from the stamp that the last installation left.
+Runs under the system's Python before anything is installed, so it uses the standard library only.
+Installs packages only when the checksum of a lock file differs from the stamp of the last installation.
 """
 
 import fcntl
@@ -16,47 +16,47 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ONE_MACHINE_LOCK = "requirements-one-machine.txt"
 DEVELOPMENT_LOCK = "requirements-dev.txt"
-# These need pytest, ruff and the like; every other command runs on the one-machine set.
+# These commands need pytest, ruff and similar packages; every other command uses the one-machine set.
 DEVELOPMENT_COMMANDS = frozenset({"test", "check", "bench"})
 
 
 class Stop(Exception):
-    """The one line to show before giving up."""
+    """An error message to print before exiting."""
 
 
 def checksum(lock: Path) -> str:
-    """What the stamp of an installation holds: the lock's content and the Python it was installed for."""
+    """Return the stamp of an installation: the lock file's hash and the Python version."""
     return f"{hashlib.sha256(lock.read_bytes()).hexdigest()} {sys.version_info.major}.{sys.version_info.minor}\n"
 
 
 def this_python() -> tuple[str, str]:
-    """Version and resolved path of the Python that runs this; the path tells CPython from PyPy."""
+    """Return version and resolved path of the running Python; the path distinguishes CPython from PyPy."""
     base = getattr(sys, "_base_executable", None) or sys.executable
     return platform.python_version(), os.path.realpath(base)
 
 
 def python_of(venv: Path) -> tuple[str, str]:
-    """The same of the Python that a virtual environment was made with, as `venv` notes it in pyvenv.cfg."""
+    """Return the same for the Python that created a virtual environment, as recorded by `venv` in pyvenv.cfg."""
     try:
         lines = (venv / "pyvenv.cfg").read_text().splitlines()
     except FileNotFoundError:
         return "", ""
-    found = dict(line.partition(" = ")[::2] for line in lines)
-    return found.get("version", ""), found.get("executable", "")
+    config = dict(line.partition(" = ")[::2] for line in lines)
+    return config.get("version", ""), config.get("executable", "")
 
 
 def usable(venv: Path) -> bool:
-    """Whether this virtual environment is there, and is one of the Python that runs this."""
+    """Whether this virtual environment exists and was created by the running Python."""
     return (venv / "bin" / "python").exists() and python_of(venv) == this_python()
 
 
 def stamp(venv: Path, lock: str) -> Path:
-    """The file that tells what was installed from this lock file."""
+    """Return the file that records which version of this lock file was installed."""
     return venv / f".installed-{lock}"
 
 
 def installed(venv: Path, lock: str) -> bool:
-    """Whether exactly this lock file was the last one to be installed completely."""
+    """Whether exactly this lock file was the last one installed completely."""
     try:
         return stamp(venv, lock).read_text() == checksum(ROOT / lock)
     except FileNotFoundError:
@@ -64,10 +64,10 @@ def installed(venv: Path, lock: str) -> bool:
 
 
 def need(command: str | None, venv: Path) -> str | None:
-    """The lock file that must be installed for `command`, or None.
+    """Return the lock file that must be installed for `command`, or None.
 
-    The development set contains the one-machine set (it is compiled with it as a constraint), so a machine
-    that once ran the tests goes on with the development set.
+    The development set contains the one-machine set (which constrains its compilation), so a machine
+    that once ran the tests keeps using the development set.
     """
     if command in DEVELOPMENT_COMMANDS or stamp(venv, DEVELOPMENT_LOCK).exists():
         wanted = DEVELOPMENT_LOCK
@@ -78,30 +78,30 @@ def need(command: str | None, venv: Path) -> str | None:
 
 
 def python_package() -> str:
-    """Debian's and Ubuntu's name of what brings venv and pip for this Python."""
+    """Return the Debian and Ubuntu package that provides venv and pip for this Python."""
     return f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
 
 
 def make_venv(venv: Path) -> None:
-    """A new, empty virtual environment, in place of one that is broken or was made with another Python."""
+    """Create an empty virtual environment, replacing a broken one or one of another Python."""
     missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
     if missing:
         advice = f"install it first (Debian, Ubuntu: apt install {python_package()})"
         raise Stop(f"This Python has no {' and no '.join(missing)}: {advice}.")
     command = [sys.executable, "-m", "venv", "--clear", str(venv)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode != 0:
-        last = (made.stderr or made.stdout).strip().splitlines()[-1:] or ["no message"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
         raise Stop(f"Cannot make {venv}: {last[0]} (Debian, Ubuntu: apt install {python_package()}).")
 
 
 def has_pip(python: Path) -> bool:
-    """Whether this virtual environment works at all."""
+    """Whether this virtual environment works."""
     return subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
 
 
 def install(venv: Path, lock: str) -> None:
-    """Install one lock file; its stamp is written only when everything of it is there."""
+    """Install a lock file; its stamp is written only after a complete installation."""
     python = venv / "bin" / "python"
     if not (usable(venv) and has_pip(python)):
         if python.exists() and python_of(venv) != this_python():
@@ -119,7 +119,7 @@ def install(venv: Path, lock: str) -> None:
 
 
 def ensure(venv: Path, command: str | None) -> None:
-    """Install what `command` needs, one process at a time."""
+    """Install the packages that `command` needs, one process at a time."""
     if need(command, venv) is None:
         return
     with (ROOT / ONE_MACHINE_LOCK).open() as lock_file:
@@ -130,7 +130,7 @@ def ensure(venv: Path, command: str | None) -> None:
 
 
 def main() -> None:
-    """What the script `dev` runs."""
+    """Run the script `dev`."""
     os.umask(0o022)
     venv = ROOT / ".venv"
     try:
@@ -142,9 +142,9 @@ def main() -> None:
         print(f"Cannot keep {venv} in step with the lock files: {error.strerror}: {error.filename}", file=sys.stderr)
         sys.exit(1)
     python = str(venv / "bin" / "python")
-    # -P: whatever lies in the folder where the command was typed is not imported.
+    # -P: modules in the current directory are not imported.
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    os.execve(python, [python, "-P", "-m", "devstack", *sys.argv[1:]], environment)  # noqa: S606  (a shell is what we do not want)
+    os.execve(python, [python, "-P", "-m", "devstack", *sys.argv[1:]], environment)  # noqa: S606  (no shell wanted)
 
 
 if __name__ == "__main__":

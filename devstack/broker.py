@@ -1,10 +1,10 @@
-"""The embedded MQTT broker: amqtt, with the locks that it lacks. Run as `python -m devstack.broker`.
+"""The embedded MQTT broker: amqtt with additional access control. Run as `python -m devstack.broker`.
 
-amqtt 0.12 as it comes lets a client in without a certificate, takes any client id (and with it another client's
-session) before it asks who is there, publishes last wills past every topic rule, hands a new connection the retained
-messages of everybody's subscriptions, never ends a silent connection, and lets one client's flood delay all others. So
-here a connection passes `_admit` first: it has shown a certificate of this organization's CA, its client id is that
-certificate's name, and its will keeps to its own topics; and its packets come through `broker_packets.Reader`.
+Plain amqtt 0.12 accepts clients without a certificate, accepts any client id (and with it another client's session)
+before authentication, publishes last wills regardless of topic rules, sends a new connection the retained messages of
+all subscriptions, never closes silent connections, and lets one client's flood delay all others. Therefore each
+connection passes `_admit` first: it needs a certificate of this organization's CA, a client id equal to the
+certificate's name, and a will within its own topics. Its packets are read by `broker_packets.Reader`.
 """
 
 import asyncio
@@ -34,16 +34,16 @@ from devstack.broker_packets import Rate, Reader
 
 log = logging.getLogger("safesignal.broker")
 
-# From the TCP connection to a complete CONNECT.
+# Maximum time from the TCP connection to a complete CONNECT.
 SECONDS_TO_CONNECT = 10.0
-# What a button may send before its connection is slowed down: far more than any hand, or a backlog of its own flash.
+# Messages of a button before its connection is throttled: far more than a hand makes or its flash stores.
 PRESSES_AT_ONCE = 200
 PRESSES_A_SECOND = 10.0
 
 
 @dataclass(frozen=True)
 class Connection:
-    """The one open connection of a client."""
+    """The open connection of a client."""
 
     task: asyncio.Task[object]
     writer: asyncio.StreamWriter
@@ -55,12 +55,12 @@ class OrganizationBroker(Broker):
     def __init__(self, listener: ListenerConfig) -> None:
         super().__init__(BrokerConfig(listeners={"default": listener}, plugins={}))
         self._open: dict[str, Connection] = {}
-        self._doors: dict[str, asyncio.Lock] = {}
+        self._takeover_locks: dict[str, asyncio.Lock] = {}
 
     @staticmethod
     @override
     def _create_ssl_context(listener: ListenerConfig) -> ssl.SSLContext:
-        """TLS that requires a client certificate of the organization's CA (an intermediate, trusted by itself)."""
+        """Require a client certificate of the organization's CA (an intermediate that is trusted by itself)."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(str(listener.certfile), str(listener.keyfile))
@@ -73,7 +73,7 @@ class OrganizationBroker(Broker):
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
     ) -> None:
-        """Admit, end an older connection of the same client, and only then let amqtt see the new one."""
+        """Admit a client, close its older connection, and only then pass the new one to amqtt."""
         try:
             guarded = Reader(reader)
             name = await self._admit(guarded, writer)
@@ -91,7 +91,7 @@ class OrganizationBroker(Broker):
                 writer.close()
 
     async def _admit(self, reader: Reader, writer: asyncio.StreamWriter) -> str | None:
-        """The client's name, or None when it must go; then it was told so."""
+        """Return the client's name, or None after rejecting it."""
         name = certificate_name(writer.get_extra_info("ssl_object"))
         try:
             async with asyncio.timeout(SECONDS_TO_CONNECT):
@@ -114,19 +114,19 @@ class OrganizationBroker(Broker):
         return None
 
     async def _replace(self, name: str, writer: asyncio.StreamWriter) -> None:
-        """End the client's older connection and wait until amqtt has put it away (MQTT 3.1.4-2).
+        """Close the client's older connection and wait until amqtt has released it (MQTT 3.1.4-2).
 
-        amqtt's own take-over lets the end of the old connection mark the new one as disconnected.
+        amqtt's own takeover lets the end of the old connection mark the new one as disconnected.
         """
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a connection is served outside a task")
-        async with self._doors.setdefault(name, asyncio.Lock()):
+        async with self._takeover_locks.setdefault(name, asyncio.Lock()):
             older = self._open.get(name)
             if older is not None:
                 older.writer.transport.abort()
                 await asyncio.wait({older.task}, timeout=SECONDS_TO_CONNECT)
-            # amqtt would go on with a session that was meant to end with its connection.
+            # amqtt would resume a session that should have ended with its connection.
             left = self._sessions.get(name)
             if left is not None and left[0].clean_session:
                 await self._delete_session(name)
@@ -155,7 +155,7 @@ class OrganizationBroker(Broker):
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session
     ) -> None:
-        """Retained messages for a client's own subscription, and of those only what it may receive."""
+        """Send retained messages for a client's own subscriptions, limited to those that it may receive."""
         topic_filter, qos = subscription
         handler = self._get_handler(session)
         subscribers = self._subscriptions.get(topic_filter, [])
@@ -167,20 +167,20 @@ class OrganizationBroker(Broker):
 
     @override
     async def _publish_session_retained_messages(self, session: Session) -> None:
-        """What waited while the client was away: ordinary messages, so without the retain flag."""
+        """Send messages queued while the client was away, without the retain flag as they are ordinary ones."""
         handler = self._get_handler(session)
         while handler is not None and not session.retained_messages.empty():
             waiting = session.retained_messages.get_nowait()
             self._send(handler, waiting, waiting.qos or 0, retain=False)
 
     def _send(self, handler: BrokerProtocolHandler, message: ApplicationMessage, qos: int, *, retain: bool) -> None:
-        """Start sending; the broadcast loop collects the outcome, as of every other message."""
+        """Start sending; the broadcast loop collects the result, as for every other message."""
         sending = handler.mqtt_publish(message.topic, message.data, qos, retain=retain)
         self._tasks_queue.append(asyncio.ensure_future(sending))
 
     @override
     async def _run_broadcast(self, running_tasks: object) -> None:
-        """Pass one message on; over copies, since amqtt's own loop loses it when somebody subscribes meanwhile."""
+        """Distribute a message; iterates over copies, as amqtt's loop loses it when a client subscribes meanwhile."""
         broadcast = await self._broadcast_queue.get()
         topic: str = broadcast["topic"]
         for topic_filter, subscriptions in list(self._subscriptions.items()):
@@ -200,16 +200,16 @@ class OrganizationBroker(Broker):
 
 
 def certificate_name(connection: ssl.SSLObject | None) -> str | None:
-    """The common name of the certificate that a client has shown."""
-    shown = connection.getpeercert(binary_form=True) if connection is not None else None
-    if shown is None:
+    """Return the common name of a client's certificate."""
+    certificate = connection.getpeercert(binary_form=True) if connection is not None else None
+    if certificate is None:
         return None
-    names = x509.load_der_x509_certificate(shown).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    names = x509.load_der_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if len(names) == 1 else None
 
 
 def listener(*, host: str, port: int, pki: Path) -> ListenerConfig:
-    """Where to listen, with the broker's own certificate and the organization's CA."""
+    """Return the listener with the broker's own certificate and the organization's CA."""
     return ListenerConfig(
         type=ListenerType.TCP,
         bind=f"{host}:{port}",
@@ -238,12 +238,12 @@ async def serve() -> None:
 
 
 def main() -> None:
-    """Log to standard output, which the process manager keeps."""
+    """Run the broker with logs on standard output, which the process manager keeps."""
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     log.setLevel(logging.INFO)
-    # It warns of each puback that comes after its time-out, which is harmless: a press is repeated until it is stored.
+    # It warns about each PUBACK after its timeout, which is harmless: a press is repeated until it is stored.
     logging.getLogger("transitions").setLevel(logging.ERROR)
     asyncio.run(serve())
 

@@ -1,5 +1,5 @@
-"""What a client sends to the embedded broker, a whole packet at a time: amqtt reads field by field from the stream, and
-goes on in the middle of a packet that it could not read, so that its body would be taken for further packets."""
+"""Whole packets for the embedded broker: amqtt reads field by field from the stream and continues inside a packet that
+it could not read, so that its body would be parsed as further packets."""
 
 import asyncio
 import logging
@@ -25,15 +25,15 @@ from typing_extensions import override
 log = logging.getLogger("safesignal.broker")
 
 LARGEST_PACKET = 65_536
-"""The largest of ours is a configuration command of 2 KiB. deploy/mosquitto has the same limit."""
+"""Our largest packet is a configuration command of 2 KiB. deploy/mosquitto has the same limit."""
 LENGTH_BYTES = 4
-"""The remaining length of a packet has at most this many bytes (MQTT 3.1.1, 2.2.3)."""
+"""Maximum size of a packet's remaining length (MQTT 3.1.1, 2.2.3)."""
 MORE_FOLLOWS = 0x80
 CHUNK = 4096
 OF_CLIENTS = frozenset(
     {PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT},
 )
-"""What a connected client may send: no second CONNECT, nothing that only a broker says."""
+"""Packets that a connected client may send: no second CONNECT, and none reserved for the broker."""
 _UNREADABLE = (
     AMQTTError,
     MQTTError,
@@ -48,19 +48,19 @@ _UNREADABLE = (
 
 
 class MalformedPacketError(Exception):
-    """The packet ends its connection; the text says why."""
+    """An invalid packet, which ends its connection; the message is the reason."""
 
 
 class Rate:
-    """Presses are rare. A client may send `burst` messages at once, then `per_second`: what is more stays in its own
-    connection, where it delays nobody else."""
+    """A rate limit for presses: `burst` messages at once, then `per_second`. Excess messages wait in their own
+    connection, where they delay no other client."""
 
     def __init__(self, *, per_second: float, burst: int) -> None:
         self._per_second, self._burst = per_second, float(burst)
         self._left, self._at = self._burst, asyncio.get_running_loop().time()
 
     async def pass_one(self) -> None:
-        """Wait until one more may pass."""
+        """Wait until another message may pass."""
         now = asyncio.get_running_loop().time()
         self._left = min(self._burst, self._left + (now - self._at) * self._per_second) - 1
         self._at = now
@@ -69,7 +69,7 @@ class Rate:
 
 
 class Reader(ReaderAdapter):
-    """A client's packets, each read whole and tried before amqtt sees it; an end for silent connections."""
+    """Reads a client's packets completely and validates them before amqtt does; ends silent connections."""
 
     def __init__(self, stream: asyncio.StreamReader) -> None:
         self._stream = stream
@@ -79,7 +79,7 @@ class Reader(ReaderAdapter):
         self._rate: Rate | None = None
         self._ended = False
         self._silence: float | None = None
-        self._heard_at = asyncio.get_running_loop().time()
+        self._received_at = asyncio.get_running_loop().time()
 
     @override
     async def read(self, n: int = -1) -> bytes:
@@ -96,15 +96,15 @@ class Reader(ReaderAdapter):
         self._stream.feed_eof()
 
     def admit(self, *, keep_alive: int, rate: Rate | None) -> None:
-        """Let CONNECT be read once more; from now on other packets come, PUBLISH no faster than `rate`, and 1.5 times
-        keep alive of silence is the end (MQTT 3.1.1, 3.1.2.10)."""
+        """Replay CONNECT for amqtt. From now on accept other packets, PUBLISH limited by `rate`, and end the connection
+        after 1.5 times keep alive of silence (MQTT 3.1.1, 3.1.2.10)."""
         self._place, self._connected, self._rate = 0, True, rate
         self._silence = keep_alive * 1.5 if keep_alive > 0 else None
 
     async def _next_packet(self) -> None:
         try:
             packet = await self._whole()
-            await self._try_out(packet)
+            await self._validate(packet)
         except MalformedPacketError as error:
             log.warning("Connection closed: %s", error)
             self._ended = True
@@ -116,7 +116,7 @@ class Reader(ReaderAdapter):
                 await self._rate.pass_one()
 
     async def _whole(self) -> bytes:
-        """The next packet. Nothing is lost when this is cancelled: what came is kept."""
+        """Read the next packet. Cancellation loses nothing: received bytes are kept."""
         length, count = 0, 0
         while True:
             await self._fill(2 + count)
@@ -137,16 +137,16 @@ class Reader(ReaderAdapter):
 
     async def _fill(self, count: int) -> None:
         while len(self._received) < count:
-            until = None if self._silence is None else self._heard_at + self._silence
+            until = None if self._silence is None else self._received_at + self._silence
             async with asyncio.timeout_at(until):
                 data = await self._stream.read(CHUNK)
             if not data:
                 raise asyncio.IncompleteReadError(bytes(self._received), count)
             self._received += data
-            self._heard_at = asyncio.get_running_loop().time()
+            self._received_at = asyncio.get_running_loop().time()
 
-    async def _try_out(self, packet: bytes) -> None:
-        """MalformedPacketError for a packet that amqtt would not read to its end, or that no client may send."""
+    async def _validate(self, packet: bytes) -> None:
+        """Raise MalformedPacketError for a packet that amqtt would not read completely or that clients may not send."""
         kind = packet[0] >> 4
         if kind not in (OF_CLIENTS if self._connected else {CONNECT}):
             raise MalformedPacketError(f"a packet of type {kind}")
@@ -157,6 +157,6 @@ class Reader(ReaderAdapter):
         except _UNREADABLE as error:
             raise MalformedPacketError(f"a packet of type {kind} that cannot be read: {error!r}") from error
         if read is None or await reader.read(1):
-            raise MalformedPacketError(f"a packet of type {kind} that is longer than what it says")
-        if kind in (SUBSCRIBE, UNSUBSCRIBE) and read.to_bytes() != packet:  # amqtt takes a topic that is cut short
-            raise MalformedPacketError(f"a packet of type {kind} that is shorter than what it says")
+            raise MalformedPacketError(f"a packet of type {kind} that is longer than its content")
+        if kind in (SUBSCRIBE, UNSUBSCRIBE) and read.to_bytes() != packet:  # amqtt accepts a truncated topic
+            raise MalformedPacketError(f"a packet of type {kind} that is shorter than its content")

@@ -1,6 +1,6 @@
-"""The simulated button of `./dev up`, a process of its own: `python -m devstack.button`.
+"""The simulated button of `./dev up`, run as `python -m devstack.button`.
 
-Its key is a Unix socket: a line `{"pattern":"long","key":null}` presses it, and two lines come back, one for the press
+Its key is a Unix socket: a line `{"pattern":"long","key":null}` presses it, and it returns two lines, one for the press
 and one when the gateway has stored it.
 """
 
@@ -18,14 +18,14 @@ from devstack.simulated import SimulatedButton
 
 
 class Hand(msgspec.Struct, frozen=True):
-    """What the hand does."""
+    """A gesture on a button: its pattern and key."""
 
     pattern: str
     key: int | None = None
 
 
-class Felt(msgspec.Struct, frozen=True):
-    """What the hand sees: `pressed`, then `stored`."""
+class Feedback(msgspec.Struct, frozen=True):
+    """Feedback of the button: `pressed`, then `stored`."""
 
     event: str
     inst: str
@@ -33,15 +33,15 @@ class Felt(msgspec.Struct, frozen=True):
     at: datetime
 
 
-async def _pressed_by_hand(button: SimulatedButton, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _serve_key(button: SimulatedButton, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(ConnectionError, msgspec.DecodeError):
         hand = msgspec.json.decode(await reader.readline(), type=Hand)
         waiting = button.press(hand.pattern, hand.key)
         seq = waiting.press.seq
-        writer.write(msgspec.json.encode(Felt("pressed", button.inst, seq, waiting.press.at)) + b"\n")
+        writer.write(msgspec.json.encode(Feedback("pressed", button.inst, seq, waiting.press.at)) + b"\n")
         await writer.drain()
         stored_at = await waiting.stored
-        writer.write(msgspec.json.encode(Felt("stored", button.inst, seq, stored_at)) + b"\n")
+        writer.write(msgspec.json.encode(Feedback("stored", button.inst, seq, stored_at)) + b"\n")
         await writer.drain()
     writer.close()
 
@@ -50,8 +50,8 @@ def _show(line: str) -> None:
     print(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} LED {line}", flush=True)
 
 
-async def live() -> None:
-    """Be a button until SIGTERM or SIGINT."""
+async def run_button() -> None:
+    """Run a button until SIGTERM or SIGINT."""
     pki = Path(os.environ["SAFESIGNAL_BUTTON_PKI"])
     socket = Path(os.environ["SAFESIGNAL_BUTTON_SOCKET"])
     button = SimulatedButton(
@@ -62,7 +62,7 @@ async def live() -> None:
         _show,
     )
     socket.unlink(missing_ok=True)
-    server = await asyncio.start_unix_server(lambda reader, writer: _pressed_by_hand(button, reader, writer), socket)
+    server = await asyncio.start_unix_server(lambda reader, writer: _serve_key(button, reader, writer), socket)
     running = asyncio.create_task(button.run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
@@ -72,8 +72,8 @@ async def live() -> None:
 
 
 def main() -> None:
-    """Run it."""
-    asyncio.run(live())
+    """Run the button."""
+    asyncio.run(run_button())
 
 
 if __name__ == "__main__":

@@ -33,54 +33,54 @@ app = typer.Typer(
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
 ) -> None:
-    """Start everything, and say where to look and how to log in."""
+    """Start everything, and print the addresses and logins."""
     write_for_owner_only()
     Up(layout()).run(detach=detach)
 
 
 @app.command()
 def down() -> None:
-    """End everything, cleanly and in order."""
+    """Stop everything, cleanly and in order."""
     commands.down(layout())
 
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """What runs."""
+    """Show the state of all processes."""
     commands.status(layout(), as_json=as_json)
 
 
 @app.command()
 def logs(
-    name: Annotated[str | None, typer.Argument(help="A process; all of them when left out.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they are written.")] = False,
+    name: Annotated[str | None, typer.Argument(help="A process; all of them by default.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new lines.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
 ) -> None:
-    """What the processes say."""
+    """Show the logs of the processes."""
     commands.logs(layout(), name, follow=follow, lines=lines)
 
 
 @app.command()
-def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """End everything and remove all state: the demo school, its alerts, keys and certificates."""
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False) -> None:
+    """Stop everything and remove all state: the demo school, its alerts, keys and certificates."""
     place = layout()
     if not yes:
-        typer.confirm(f"Remove {place.home} with everything in it?", abort=True)
+        typer.confirm(f"Remove {place.home} and its content?", abort=True)
     commands.reset(place)
 
 
 @app.command()
 def press(
     alert_type: Annotated[str, typer.Option("--type", help=f"One of {', '.join(TYPES)}.")] = TYPES[0],
-    silent: Annotated[bool, typer.Option("--silent", help="A key that makes no sound.")] = False,
+    silent: Annotated[bool, typer.Option("--silent", help="Use a silent key.")] = False,
     drill: Annotated[bool, typer.Option("--drill", help="Start a drill first.")] = False,
     device: Annotated[
-        str | None, typer.Option("--device", help="This button, and not one without an open alert.")
+        str | None, typer.Option("--device", help="Press this button instead of one without an open alert.")
     ] = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="How many presses.")] = 1,
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of presses.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each press.")] = False,
 ) -> None:
-    """Press simulated buttons, and show every hop of the way to a staff member's screen."""
+    """Press simulated buttons, and show every hop to a staff member's screen."""
     write_for_owner_only()
     place = layout()
     order = Order(alert_type.lower(), silent, drill, device, count, as_json)
@@ -90,7 +90,7 @@ def press(
 
 @app.command(context_settings=PASS_ON_HELP_TOO)
 def manage(context: typer.Context) -> None:
-    """manage.py, with the environment set."""
+    """Run manage.py with the environment set."""
     commands.manage(layout(), context.args)
 
 
@@ -130,7 +130,7 @@ def bench(context: typer.Context) -> None:
 
 
 def main() -> None:
-    """Run a command; what goes wrong in a known way is one line."""
+    """Run a command; report known errors in one line."""
     try:
         app(prog_name="./dev", standalone_mode=True)
     except Refusal as refusal:

@@ -1,4 +1,4 @@
-"""The little of the cloud's API that the commands here use, as a member of staff."""
+"""A client for the part of the cloud's API that these commands use as a staff member."""
 
 from datetime import datetime
 from types import TracebackType
@@ -16,11 +16,11 @@ PAGE = 100
 
 
 class Unreachable(Exception):
-    """The cloud does not answer (a press works all the same)."""
+    """The cloud does not respond; presses work without it."""
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """What a login gives."""
+    """The response to a login."""
 
     access: str
 
@@ -32,7 +32,7 @@ class DeviceReference(msgspec.Struct, frozen=True):
 
 
 class Hops(msgspec.Struct, frozen=True):
-    """When the first press of an alert passed each station."""
+    """Times at which the first press of an alert passed each hop."""
 
     pressed_at: datetime | None = None
     arrived_at: datetime | None = None
@@ -42,7 +42,7 @@ class Hops(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """What `./dev press` shows of an alert; its status is of no interest here."""
+    """The fields of an alert that `./dev press` shows."""
 
     id: str
     alert_id: str
@@ -56,7 +56,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a list; `next` is the address of the one after it."""
+    """A page of a list; `next` is the URL of the following one."""
 
     results: list[Alert]
     next: str | None = None
@@ -87,14 +87,14 @@ class Cloud:
         self._http.close()
 
     def open_alerts(self, organization: str) -> list[Alert]:
-        """Those that this person may see."""
-        found: list[Alert] = []
+        """Return the open alerts visible to this person."""
+        alerts: list[Alert] = []
         address: str | None = f"/api/v1/alerts?status=open&limit={PAGE}&organization={organization}"
         while address is not None:
             page = self._read(self._request("GET", address), Page)
-            found += page.results
+            alerts += page.results
             address = page.next
-        return found
+        return alerts
 
     def start_drill(self, device: str) -> None:
         """Arm one button for a minute: its next press is a drill."""
@@ -110,13 +110,13 @@ class Cloud:
 
     def _read(self, answer: httpx.Response, kind: type[Answer]) -> Answer:
         if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise Unreachable(f"{answer.request.url.path} answers {answer.status_code}")
+            raise Unreachable(f"{answer.request.url.path} returned {answer.status_code}")
         if answer.status_code != httpx.codes.OK:
             raise Refusal(_reason(answer))
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.DecodeError as error:
-            raise Refusal(f"{answer.request.url.path} answers something else than agreed: {error}") from None
+            raise Refusal(f"{answer.request.url.path} returned an unexpected response: {error}") from None
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -125,10 +125,10 @@ class _Problem(msgspec.Struct, frozen=True):
 
 
 def _reason(answer: httpx.Response) -> str:
-    """A refusal in one line (RFC 9457 when it is one)."""
+    """Return the reason of a refusal in one line (from RFC 9457 if it has that form)."""
     try:
         problem = msgspec.json.decode(answer.content, type=_Problem)
     except msgspec.DecodeError:
         problem = _Problem()
-    said = problem.detail or problem.title or answer.reason_phrase
-    return f"{answer.request.url.path} answers {answer.status_code}: {said}"
+    reason = problem.detail or problem.title or answer.reason_phrase
+    return f"{answer.request.url.path} returned {answer.status_code}: {reason}"

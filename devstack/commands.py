@@ -32,7 +32,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 def down(place: Layout) -> None:
-    """End everything, the last started first; also what a killed process manager left behind."""
+    """Stop everything in reverse order, including processes left by a killed process manager."""
     supervisor = Supervisor(place)
     if supervisor.alive():
         supervisor.shut_down()
@@ -43,12 +43,12 @@ def down(place: Layout) -> None:
 
 
 def statuses(place: Layout) -> list[Status]:
-    """Every process, in the order in which they start; `stopped` when nothing runs."""
+    """Return the status of every process, in starting order; `stopped` when nothing runs."""
     urls = _urls(place)
-    found = {one.name: one for one in Supervisor(place).processes()}
+    rows = {one.name: one for one in Supervisor(place).processes()}
     return [
         Status(name, one.state, one.pid, urls.get(name))
-        if (one := found.get(name)) is not None
+        if (one := rows.get(name)) is not None
         else Status(name, "stopped", None, urls.get(name))
         for name in processes.NAMES
     ]
@@ -67,15 +67,15 @@ def _urls(place: Layout) -> dict[str, str]:
 
 
 def status(place: Layout, *, as_json: bool) -> None:
-    """Show them."""
-    found = statuses(place)
+    """Show the status of all processes."""
+    rows = statuses(place)
     if as_json:
-        print(msgspec.json.encode(found).decode())
+        print(msgspec.json.encode(rows).decode())
         return
     table = Table()
     for heading in ("process", "state", "pid", "where"):
         table.add_column(heading)
-    for one in found:
+    for one in rows:
         colour = "green" if one.state == "running" else "red"
         table.add_row(one.name, f"[{colour}]{one.state}[/]", str(one.pid or "-"), one.url or "")
     console.print(table)
@@ -84,7 +84,7 @@ def status(place: Layout, *, as_json: bool) -> None:
 
 
 def logs(place: Layout, name: str | None, *, follow: bool, lines: int) -> None:
-    """What one process said, or all of them."""
+    """Show the log of one process, or all logs."""
     known = sorted(path.stem for path in place.logs.glob("*.log")) if place.logs.exists() else []
     if name is not None and name not in known:
         raise Refusal(f"There is no log of {name!r}; there is: {', '.join(known) or 'none yet'}.")
@@ -102,7 +102,7 @@ def logs(place: Layout, name: str | None, *, follow: bool, lines: int) -> None:
 
 
 def reset(place: Layout) -> None:
-    """Remove all state. A folder that is not one of ours is refused, one of another version is not."""
+    """Remove all state. Refuse a folder that is not a state folder, but accept other versions."""
     if place.home.exists() and not (place.home / "version").exists():
         check_version(place)
     supervisor = Supervisor(place)
@@ -110,18 +110,18 @@ def reset(place: Layout) -> None:
         supervisor.shut_down()
     supervisor.end_leftovers()
     remove(place)
-    console.print(f"Removed {place.home} and all that belonged to it.")
+    console.print(f"Removed {place.home} and everything that belonged to it.")
 
 
 def cloud_environment(place: Layout) -> environments.Environment:
-    """The settings of a SafeSignal that was started before, with the rights of all three roles."""
+    """Return the settings of an earlier started SafeSignal, with the rights of all three roles."""
     school = demo.load(place)
     http = int(school.base_url.rpartition(":")[2])
     return environments.cloud(place, credentials.credentials(place), Ports(http, school.mqtt.port), "system", "owner")
 
 
 def manage(place: Layout, arguments: list[str]) -> None:
-    """Run manage.py with the environment set, and exit with its code. Its help needs no SafeSignal that was started."""
+    """Run manage.py with the environment set, and exit with its status. Its help works before the first start."""
     check_version(place)
     if not place.demo.exists() and (not arguments or HELP & {*arguments}):
         with tempfile.TemporaryDirectory() as folder:
@@ -134,10 +134,10 @@ def manage(place: Layout, arguments: list[str]) -> None:
     if place.programs.name is None:
         os.chdir(ROOT)
         os.execve(command[0], command, environment)  # noqa: S606  (no shell wanted)
-    # Root may read a file that the programs' user cannot, and write into the checkout; what it leaves in the state
-    # folder belongs to the programs all the same.
+    # Root may read a file that the programs' user cannot, and write into the checkout. Files that it leaves in the
+    # state folder still belong to the programs' user.
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for manage.py, which gets it too
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for manage.py, which receives it too
         code = process.wait()
     place.programs.own(place.keys, place.objects, place.mail)
     sys.exit(code if code >= 0 else 128 - code)

@@ -1,4 +1,4 @@
-"""demo.json: how a script finds its way into the demo school."""
+"""demo.json: access to the demo school for scripts."""
 
 import msgspec
 
@@ -7,14 +7,14 @@ from devstack.paths import Layout, write_private
 
 
 class Person(msgspec.Struct, frozen=True):
-    """How one of the demo's people logs in."""
+    """The login of one of the demo's people."""
 
     email: str
     password: str
 
 
 class Mqtt(msgspec.Struct, frozen=True):
-    """The broker; `ca` is the file of the authority that its clients trust. Certificates lie in `buttons` beside it."""
+    """The broker; `ca` is the CA file for clients, with the certificates in the folder `buttons` beside it."""
 
     host: str
     port: int
@@ -22,7 +22,7 @@ class Mqtt(msgspec.Struct, frozen=True):
 
 
 class Demo(msgspec.Struct, frozen=True):
-    """The whole file (mode 0600)."""
+    """The content of demo.json (mode 0600)."""
 
     base_url: str
     organization_id: str
@@ -32,13 +32,13 @@ class Demo(msgspec.Struct, frozen=True):
 
 
 def load(place: Layout) -> Demo:
-    """The demo school of this state folder."""
+    """Read the demo school of this state folder."""
     try:
         return msgspec.json.decode(place.demo.read_bytes(), type=Demo)
     except FileNotFoundError:
-        raise Refusal("There is no demo school yet: ./dev up makes it.") from None
+        raise Refusal("There is no demo school yet: run ./dev up.") from None
 
 
 def save(place: Layout, demo: Demo) -> None:
-    """Write it so that a reader finds either the old file or the new one."""
+    """Write demo.json atomically."""
     write_private(place.demo, msgspec.json.format(msgspec.json.encode(demo), indent=2) + b"\n")

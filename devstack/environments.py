@@ -1,4 +1,4 @@
-"""Which settings each program gets: those that it needs, and no others."""
+"""The environment of each program: the settings that it needs and no others."""
 
 import os
 import secrets
@@ -24,7 +24,7 @@ Environment = dict[str, str]
 
 
 def base(place: Layout) -> Environment:
-    """What any program of ours gets."""
+    """Return the environment common to all programs."""
     kept = {name: os.environ[name] for name in ("PATH", "TZ", "TMPDIR") if name in os.environ}
     return {
         **kept,
@@ -39,7 +39,7 @@ def base(place: Layout) -> Environment:
 
 
 def cloud(place: Layout, secrets: Credentials, ports: Ports, *roles: str) -> Environment:
-    """Settings of Django, with the database only as `app` and the named roles (system, owner)."""
+    """Return Django's settings, with database access as `app` and the given roles (system, owner)."""
     passwords = {"system": secrets.system_password, "owner": secrets.owner_password}
     return {
         **base(place),
@@ -53,7 +53,7 @@ def cloud(place: Layout, secrets: Credentials, ports: Ports, *roles: str) -> Env
         "SAFESIGNAL_ALLOWED_HOSTS": f"{HOST},localhost",
         "SAFESIGNAL_BASE_URL": base_url(ports),
         "SAFESIGNAL_OBJECTS_DIR": str(place.objects),
-        # A development machine sends no e-mail: each becomes a file.
+        # A development machine sends no e-mail but writes each to a file.
         "SAFESIGNAL_EMAIL_URL": f"filemail:///{quote(str(place.mail))}",
         "DATABASE_URL": database_url(place, "app", secrets.app_password),
         "VALKEY_URL": valkey_url(place, secrets, 0),
@@ -64,7 +64,7 @@ def cloud(place: Layout, secrets: Credentials, ports: Ports, *roles: str) -> Env
 
 
 def throwaway(folder: Path, profile: str) -> Environment:
-    """Settings with generated secrets and no engines behind them: enough to load the code under this profile."""
+    """Return settings with generated secrets and no engines: enough to load the code under this profile."""
     tokens = folder / f"{profile}-tokens"
     tokens.mkdir()
     configuration = folder / f"{profile}-config.pem"
@@ -89,7 +89,7 @@ def throwaway(folder: Path, profile: str) -> Environment:
 
 
 def broker(place: Layout, ports: Ports) -> Environment:
-    """The embedded broker: its port and its certificates."""
+    """Return the embedded broker's settings: its port and certificates."""
     return {
         **base(place),
         "SAFESIGNAL_BROKER_HOST": HOST,
@@ -99,7 +99,7 @@ def broker(place: Layout, ports: Ports) -> Environment:
 
 
 def edge(place: Layout, ports: Ports, gateway_id: str, identity: Identity) -> Environment:
-    """The gateway: nothing of the cloud's but its address and the public half of the configuration key."""
+    """Return the gateway's settings: of the cloud only its URL and the public configuration key."""
     return {
         **base(place),
         "SAFESIGNAL_EDGE_CLOUD_URL": base_url(ports),
@@ -116,7 +116,7 @@ def edge(place: Layout, ports: Ports, gateway_id: str, identity: Identity) -> En
 
 
 def button(place: Layout, ports: Ports, device: str) -> Environment:
-    """The simulated button."""
+    """Return the simulated button's settings."""
     return {
         **base(place),
         "SAFESIGNAL_BUTTON_DEVICE": device,
@@ -128,10 +128,10 @@ def button(place: Layout, ports: Ports, device: str) -> Environment:
 
 
 def base_url(ports: Ports) -> str:
-    """Where people and the gateway reach the cloud."""
+    """Return the URL of the cloud for people and the gateway."""
     return f"http://{HOST}:{ports.http}"
 
 
 def python() -> str:
-    """This virtual environment's Python."""
+    """Return the Python of this virtual environment."""
     return str(Path(sys.prefix) / "bin" / "python")

@@ -1,14 +1,14 @@
-"""What a command may fail with: one clear line, and an exit code that is not 0."""
+"""Expected failures of a command: one line and a nonzero exit status."""
 
 import errno
 
 
 class Refusal(Exception):
-    """A reason not to go on, in one line for whoever typed the command."""
+    """A reason for not continuing, in one line for the user."""
 
 
 def explain(error: OSError) -> str:
-    """One line for a failure of the operating system that we meet in practice."""
+    """Describe a common operating system error in one line."""
     where = f": {error.filename}" if error.filename else ""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:

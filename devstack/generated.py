@@ -34,7 +34,7 @@ def gateway_types() -> str:
 
 from enum import StrEnum
 
-from edge_agent.messages.words import Severity
+from edge_agent.messages.severity import Severity
 
 
 class AlertType(StrEnum):

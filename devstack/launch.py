@@ -1,12 +1,12 @@
-"""Become one of the programs: what the process manager starts. Standard library only, so that it costs next to nothing.
+"""Launcher that the process manager runs for each program. Uses the standard library only, so that it costs little.
 
     python -I -S devstack/launch.py <specification>
 
-The specification (JSON, mode 0600) holds the command and the whole environment: a program gets the settings it needs
-and no others, and no secret stands in a list of processes or in the process manager's file. Started by root, it gives
-up root's rights for the specified user before anything of the program runs.
+The specification (JSON, mode 0600) has the command and the whole environment: a program gets only the settings it
+needs, and no secret is visible in the process list or in the process manager's file. Started by root, it drops root's
+rights for the specified user before running any code of the program.
 
-When a program was killed, its children may live on, and hold its port, its lock or its shared memory: they go first.
+Children of a killed program may survive and keep its port, lock or shared memory, so they are ended first.
 """
 
 import json
@@ -16,15 +16,15 @@ import sys
 import time
 from pathlib import Path
 
-# The process manager puts these into the environment of what it starts; children inherit them.
+# Set by the process manager in the environment of its processes and inherited by their children.
 MARKS = ("SUPERVISOR_SERVER_URL", "SUPERVISOR_PROCESS_NAME")
 SECONDS_FOR_ORPHANS = 5.0
 
 
 def orphans(marks: dict[str, str]) -> list[int]:
-    """Processes that an earlier run of this very program left behind."""
+    """Return processes left by an earlier run of this program."""
     wanted = {f"{name}={value}".encode() for name, value in marks.items()}
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():
             continue
@@ -33,12 +33,12 @@ def orphans(marks: dict[str, str]) -> list[int]:
         except OSError:
             continue
         if wanted <= set(environment.split(b"\0")):
-            found.append(int(entry.name))
-    return found
+            pids.append(int(entry.name))
+    return pids
 
 
 def end_orphans(marks: dict[str, str]) -> None:
-    """Kill them and wait until they are gone; their parent is dead, so nobody can ask them to finish."""
+    """Kill these processes and wait for their end; no graceful shutdown is possible without their parent."""
     deadline = time.monotonic() + SECONDS_FOR_ORPHANS
     while (left := orphans(marks)) and time.monotonic() < deadline:
         for pid in left:
@@ -50,7 +50,7 @@ def end_orphans(marks: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Read the specification, tidy up, and become the program."""
+    """Read the specification, end orphans, and become the program."""
     specification = json.loads(Path(sys.argv[1]).read_text())
     marks = {name: os.environ[name] for name in MARKS if name in os.environ}
     if len(marks) == len(MARKS):
@@ -63,7 +63,7 @@ def main() -> None:
         os.setuid(uid)
     os.chdir(specification["directory"])
     command = specification["command"]
-    os.execve(command[0], command, {**specification["environment"], **marks})  # noqa: S606  (a shell is what we do not want)
+    os.execve(command[0], command, {**specification["environment"], **marks})  # noqa: S606  (no shell wanted)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Where everything of one running SafeSignal lies.
+"""Locations of all files of one running SafeSignal.
 
-`home` is the state folder: `var/` in the checkout, or SAFESIGNAL_HOME. Two things may have to lie elsewhere: Unix
-sockets, whose paths hold about 100 bytes; and the engines when root starts them. Root runs everything as a user of its
-own; where that user cannot get at the checkout, the Python or the state folder (under /root, say), only the engines run
-as that user, from copies under /var/lib/safesignal. We never widen the rights of a folder above ours.
+`home` is the state folder: `var/` in the checkout, or SAFESIGNAL_HOME. Two things may need another place: Unix sockets,
+whose paths are limited to about 100 bytes, and the engines when root starts them. Root runs everything as a service
+user. Where that user cannot read the checkout, the Python or the state folder (under /root, for example), only the
+engines run as that user, from copies under /var/lib/safesignal. The rights of parent folders are never widened.
 
-No mode depends on the umask: every folder and file is either private (0700, 0600), or a folder that others must pass
-through (0711), or a program that they must read. What another umask has left is repaired where it is ours, and named
-in a refusal where it is not.
+Modes do not depend on the umask: every folder and file is either private (0700, 0600), a folder that others must pass
+through (0711), or a program that they must read. Wrong modes are repaired on our own files and folders, and reported in
+a refusal on others.
 """
 
 import contextlib
@@ -28,16 +28,16 @@ from devstack.errors import Refusal
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE_PACKAGES = Path(sysconfig.get_paths()["purelib"])
-# Raised when a newer SafeSignal cannot go on with what an older one left in the state folder.
+# Increased when a newer SafeSignal cannot use the state folder of an older one.
 STATE_VERSION = "2"
-# The kernel's limit is 108 bytes with the closing NUL (104 on macOS); the longest that we append is
+# The kernel's limit is 108 bytes with the closing NUL (104 on macOS); the longest suffix is
 # "/postgres/.s.PGSQL.5432".
 LONGEST_RUN_FOLDER = 80
-# A new cluster takes about 100 MB; the rest is room for the write-ahead log and logs to turn over.
+# A new cluster takes about 100 MB; the rest is for the write-ahead log and log rotation.
 ROOM_NEEDED = 500_000_000
-# What the programs are made of, below ROOT.
+# The folders of our programs, below ROOT.
 PACKAGES = ("apps", "contracts", "devstack", "edge_agent", "safesignal", "static", "templates")
-# Others may pass through, and not list.
+# Others may pass through, but not list.
 PASSABLE = 0o711
 READABLE = 0o755
 PRIVATE = 0o700
@@ -45,7 +45,7 @@ PRIVATE = 0o700
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders and sockets of one SafeSignal, and the users its processes run as."""
+    """The folders and sockets of one SafeSignal, and the users of its processes."""
 
     home: Path
     engine_home: Path
@@ -61,7 +61,7 @@ class Layout:
     beat: Path
     objects: Path
     mail: Path
-    """E-mails of a development machine: a file for each connection that sends any."""
+    """E-mails of a development machine: one file per sending connection."""
     demo: Path
     pgdata: Path
     valkey_data: Path
@@ -70,7 +70,7 @@ class Layout:
     supervisor_socket: Path
     button_socket: Path
     root_only: "Needed | None"
-    """What only root can read, if anything: then all but the engines runs as root."""
+    """A path that only root can read, if any: then everything but the engines runs as root."""
 
     @property
     def engines_elsewhere(self) -> bool:
@@ -80,14 +80,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Needed:
-    """Something that every program reads, in words and as a path."""
+    """A path that every program reads, with its description."""
 
     what: str
     path: Path
 
 
 def layout() -> Layout:
-    """Where the SafeSignal of this checkout and environment lies; makes no folder."""
+    """Return the locations for this checkout and environment, without creating folders."""
     home = Path(os.environ.get("SAFESIGNAL_HOME") or ROOT / "var").expanduser().absolute()
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
     service = unprivileged()
@@ -122,7 +122,7 @@ def layout() -> Layout:
 
 
 def needed_by_programs(home: Path) -> list[Needed]:
-    """What every program of ours reads."""
+    """Return the paths that every program reads."""
     return [
         Needed("this checkout", ROOT),
         Needed("the Python of this checkout's .venv", Path(os.path.realpath(sys.executable))),
@@ -132,12 +132,12 @@ def needed_by_programs(home: Path) -> list[Needed]:
 
 
 def first_root_only(service: Account, needed: list[Needed]) -> Needed | None:
-    """What keeps the programs from running as `service`, if anything does."""
+    """Return the first path that `service` cannot read, if any."""
     return next((one for one in needed if not service.may_read(one.path)), None)
 
 
 def run_folder(home: Path, digest: str, service: Account, *, at_home: bool) -> Path:
-    """A folder whose path is short enough for Unix sockets, and one word to PostgreSQL, which reads a list of hosts."""
+    """Return a folder short enough for Unix sockets and without commas, which separate hosts for PostgreSQL."""
     if at_home and len(os.fsencode(home / "run")) <= LONGEST_RUN_FOLDER and "," not in str(home):
         return home / "run"
     if service.name is not None and os.access("/run", os.W_OK):
@@ -146,7 +146,7 @@ def run_folder(home: Path, digest: str, service: Account, *, at_home: bool) -> P
 
 
 def prepare(place: Layout) -> None:
-    """Make the folders, each 0700; refuse a state folder of another version, a full disk, unreadable programs."""
+    """Create the folders with mode 0700; refuse other state versions, a full disk and unreadable programs."""
     check_version(place)
     check_room(place.home)
     check_readable(place.programs)
@@ -175,7 +175,7 @@ def prepare(place: Layout) -> None:
 
 
 def _set_aside(folder: Path) -> None:
-    """Keep, under another name, what the engines of a state folder that was deleted by hand have left.
+    """Keep the engines' folder of a manually deleted state folder under another name.
 
     A new state folder at the same path has other passwords, so it could not open that database anyway.
     """
@@ -187,35 +187,35 @@ def _set_aside(folder: Path) -> None:
 
 
 def remove(place: Layout) -> None:
-    """Remove everything of it, also what lies elsewhere. Nothing of it may run any more."""
+    """Remove everything, including folders in other places. No process may be running."""
     for folder in (place.home, place.engine_home, place.run):
         if folder.exists():
             shutil.rmtree(folder)
 
 
 def check_version(place: Layout) -> None:
-    """Refuse a folder that is no state folder, or one that another version of SafeSignal wrote."""
+    """Refuse a folder that is not a state folder, or one of another version."""
     if not place.home.exists():
         return
     if not place.home.is_dir():
         raise Refusal(f"The state folder {place.home} is a file.")
     try:
-        found = (place.home / "version").read_text().strip()
+        existing = (place.home / "version").read_text().strip()
     except FileNotFoundError:
         if any(place.home.iterdir()):
             raise Refusal(
-                f"{place.home} is not empty and no state folder of SafeSignal: name another in SAFESIGNAL_HOME."
+                f"{place.home} is not empty and not a state folder of SafeSignal: set SAFESIGNAL_HOME to another."
             ) from None
         return
-    if found != STATE_VERSION:
+    if existing != STATE_VERSION:
         raise Refusal(
-            f"The state folder {place.home} is of another version of SafeSignal (state {found}, this one has "
-            f"{STATE_VERSION}): run that version, name another folder in SAFESIGNAL_HOME, or ./dev reset."
+            f"The state folder {place.home} is of another version of SafeSignal (state {existing}, this one has "
+            f"{STATE_VERSION}): run that version, set SAFESIGNAL_HOME to another folder, or run ./dev reset."
         )
 
 
 def check_room(home: Path, needed: int = ROOM_NEEDED) -> None:
-    """Refuse to start on a disk that is about to be full: a database that stops half-way is worse."""
+    """Refuse to start on a nearly full disk: a database that stops half-way is worse."""
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
@@ -225,7 +225,7 @@ def check_room(home: Path, needed: int = ROOM_NEEDED) -> None:
 
 
 def check_readable(account: Account, root: Path = ROOT, site_packages: Path = SITE_PACKAGES) -> None:
-    """Refuse programs that `account` cannot read, as after `git pull` or `pip install` with a umask of 077."""
+    """Refuse programs that `account` cannot read, for example after `git pull` with a umask of 077."""
     if account.name is None:
         return
     ours = (path for name in PACKAGES for path in (root / name).rglob("*") if path.parent.name != "__pycache__")
@@ -238,7 +238,7 @@ def check_readable(account: Account, root: Path = ROOT, site_packages: Path = SI
 
 
 def check_passable(account: Account, folder: Path) -> None:
-    """Refuse a place that `account` cannot reach because of a folder above it, which is not ours to open."""
+    """Refuse a folder that `account` cannot reach because of a parent folder that is not ours to change."""
     closed = account.first_closed_parent(folder)
     if closed is not None:
         raise Refusal(
@@ -247,7 +247,7 @@ def check_passable(account: Account, folder: Path) -> None:
 
 
 def private_folder(folder: Path, owner: Account) -> None:
-    """A folder that only its owner can enter. One that somebody else made beforehand (in /tmp, say) is refused."""
+    """Create a folder that only its owner can enter. Refuse an existing one of another user (in /tmp, for example)."""
     if not folder.parent.exists():
         _make_parents(folder.parent, READABLE if owner.name is not None else PRIVATE)
     try:
@@ -255,19 +255,19 @@ def private_folder(folder: Path, owner: Account) -> None:
         if owner.name is not None:
             os.chown(folder, owner.uid, owner.gid)
     except FileExistsError:
-        found = folder.lstat()
+        existing = folder.lstat()
         mine = {owner.uid, os.geteuid()} if os.geteuid() == 0 else {owner.uid}
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in mine:
+        if not stat.S_ISDIR(existing.st_mode) or existing.st_uid not in mine:
             raise Refusal(
-                f"{folder} belongs to somebody else: it must be a folder of the user who runs SafeSignal."
+                f"{folder} belongs to another user: it must be a folder of the user who runs SafeSignal."
             ) from None
-        if found.st_uid != owner.uid:
+        if existing.st_uid != owner.uid:
             os.chown(folder, owner.uid, owner.gid)
     folder.chmod(PRIVATE)
 
 
 def _make_parents(folder: Path, mode: int) -> None:
-    """Make `folder` and what is missing above it, each with `mode`: mkdir(parents=True) would ask the umask."""
+    """Create `folder` and missing parents with `mode`: mkdir(parents=True) would apply the umask."""
     if folder.exists():
         return
     _make_parents(folder.parent, mode)
@@ -277,20 +277,20 @@ def _make_parents(folder: Path, mode: int) -> None:
 
 
 def shared_parent(folder: Path) -> None:
-    """A folder of root that others may pass through, and not list; one with another mode is repaired."""
+    """Create a folder of root that others may pass through but not list; repair the mode of an existing one."""
     _make_parents(folder.parent, READABLE)
     folder.mkdir(exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise Refusal(f"{folder} belongs to somebody else: it must be a folder of the user who runs SafeSignal.")
-    if stat.S_IMODE(found.st_mode) != PASSABLE:
+    existing = folder.lstat()
+    if not stat.S_ISDIR(existing.st_mode) or existing.st_uid != os.geteuid():
+        raise Refusal(f"{folder} belongs to another user: it must be a folder of the user who runs SafeSignal.")
+    if stat.S_IMODE(existing.st_mode) != PASSABLE:
         folder.chmod(PASSABLE)
 
 
 def write_for_owner_only() -> None:
-    """From here on nothing that is written can be read by others, unless its mode is given.
+    """Make later files unreadable for others, unless their mode is given explicitly.
 
-    Python's cached bytecode lies beside the sources, where other users need it: none is written from here on.
+    Also disable writing of Python's cached bytecode, which is beside the sources, where other users need it.
     """
     os.umask(0o077)
     sys.dont_write_bytecode = True
@@ -298,7 +298,7 @@ def write_for_owner_only() -> None:
 
 @contextlib.contextmanager
 def readable_by_others() -> Iterator[None]:
-    """What is written inside can be read by others, whatever the umask outside is."""
+    """Make files written inside readable for others, whatever the umask outside."""
     outside = os.umask(0o022)
     try:
         yield
@@ -307,7 +307,7 @@ def readable_by_others() -> Iterator[None]:
 
 
 def write_private(path: Path, content: str | bytes) -> None:
-    """Write a file of mode 0600, all of it or nothing."""
+    """Write a file with mode 0600 atomically."""
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,14 +1,14 @@
 """The demo's certificates: root CA -> organization's CA -> buttons, gateway and broker (all P-256).
 
-    pki/root.pem                  what clients trust
-    pki/organization.pem          what the broker trusts, and nothing else
-    pki/organization.anchor.pem   the same authority signed by itself, for brokers that insist on that (Mosquitto)
+    pki/root.pem                  the CA that clients trust
+    pki/organization.pem          the only CA that the broker trusts
+    pki/organization.anchor.pem   the same CA, self-signed, for brokers that require that (Mosquitto)
     pki/broker.pem                the broker's chain
     pki/gateway.pem               the gateway's certificate (CN gateway-<id>)
-    pki/buttons/<device id>.pem   a button's certificate (CN = device id); each beside its .key (mode 0600)
+    pki/buttons/<device id>.pem   a button's certificate (CN = device id), with its .key (mode 0600) beside it
 
-Valid for years on purpose: no button goes out of business over paperwork. A button's `inst` is derived from its
-public key, so that a new key pair is a new instance and its presses are never taken for repeats.
+The certificates are valid for years on purpose: no button stops working because of an expiry. A button's `inst` is
+derived from its public key, so that a new key pair is a new instance whose presses are never repeats.
 """
 
 import hashlib
@@ -34,14 +34,14 @@ from devstack.paths import write_private
 
 BUTTONS = 1000
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
-"""Certificates are valid from here on: a broker, a gateway or a button that lost its clock still lets each other in."""
+"""Start of validity: brokers, gateways and buttons with a lost clock still accept each other."""
 CA_YEARS = 20
 LEAF_YEARS = 10
 
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate and the key that signs with it."""
+    """A certificate and its signing key."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
@@ -49,7 +49,7 @@ class Authority:
 
 @dataclass(frozen=True)
 class Identity:
-    """The files with which one client shows who it is."""
+    """The files with which a client authenticates."""
 
     name: str
     certificate: Path
@@ -57,7 +57,7 @@ class Identity:
 
 
 def make_pki(folder: Path, *, buttons: int = BUTTONS, root: Authority | None = None) -> None:
-    """All certificates that need nothing of the cloud; done once (the list of buttons is written last)."""
+    """Create all certificates that are independent of the cloud, once (the list of buttons is written last)."""
     if (folder / "buttons.txt").exists():
         return
     root = root or _authority("SafeSignal demo root", None, path_length=1)
@@ -76,24 +76,24 @@ def make_pki(folder: Path, *, buttons: int = BUTTONS, root: Authority | None = N
 
 
 def device_ids(folder: Path) -> list[str]:
-    """The buttons that have a certificate, in the order in which they were made."""
+    """Return the buttons with a certificate, in order of creation."""
     return (folder / "buttons.txt").read_text().split()
 
 
 def button_identity(folder: Path, device: str) -> Identity:
-    """The files of one button."""
+    """Return the files of a button."""
     return Identity(device, folder / "buttons" / f"{device}.pem", folder / "buttons" / f"{device}.key")
 
 
 def instance(identity: Identity) -> str:
-    """The button's `inst`: 8 hex digits that belong to its key pair."""
+    """Return the button's `inst`: 8 hex digits derived from its key pair."""
     certificate = x509.load_pem_x509_certificate(identity.certificate.read_bytes())
     public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(public).hexdigest()[:8]
 
 
 def gateway_identity(folder: Path, gateway_id: str) -> Identity:
-    """The gateway's client certificate; made when the cloud has given the gateway its id."""
+    """Return the gateway's client certificate, created once the cloud has assigned the gateway's id."""
     name = f"gateway-{gateway_id}"
     identity = Identity(name, folder / "gateway.pem", folder / "gateway.key")
     if not identity.certificate.exists() or common_name(identity.certificate) != name:
@@ -102,7 +102,7 @@ def gateway_identity(folder: Path, gateway_id: str) -> Identity:
 
 
 def common_name(certificate: Path) -> str:
-    """Whom a certificate names."""
+    """Return the common name of a certificate."""
     subject = x509.load_pem_x509_certificate(certificate.read_bytes()).subject
     return str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
 
@@ -110,7 +110,7 @@ def common_name(certificate: Path) -> str:
 def _authority(
     name: str, issuer: Authority | None, *, path_length: int, key: ec.EllipticCurvePrivateKey | None = None
 ) -> Authority:
-    """A certificate authority; without an issuer it signs itself."""
+    """Create a certificate authority, self-signed without an issuer."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     issuer_name = issuer.certificate.subject if issuer else _name(name)
     issuer_key = issuer.key if issuer else key
@@ -123,7 +123,7 @@ def _authority(
 
 
 def _issue(stem: Path, issuer: Authority, name: str, *, server: bool = False) -> None:
-    """A leaf certificate and its key; a server's file also holds the organization's CA, to complete the chain."""
+    """Create a leaf certificate and its key; a server's file also contains the organization's CA."""
     key = ec.generate_private_key(ec.SECP256R1())
     usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
     builder = (
@@ -181,10 +181,10 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def load_authority(stem: Path) -> Authority:
-    """An authority of ours, from its two files."""
+    """Load an authority from its two files."""
     key = load_pem_private_key(stem.with_name(f"{stem.name}.key").read_bytes(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise TypeError(f"{stem}.key is no elliptic curve key")
+        raise TypeError(f"{stem}.key is not an elliptic curve key")
     return Authority(x509.load_pem_x509_certificate(stem.with_name(f"{stem.name}.pem").read_bytes()), key)
 
 

@@ -1,4 +1,4 @@
-"""The two TCP ports, both on 127.0.0.1: everything else talks over Unix sockets."""
+"""The two TCP ports, both on 127.0.0.1; all other connections use Unix sockets."""
 
 import os
 import socket
@@ -12,14 +12,14 @@ HIGHEST = 65_535
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the web application and the broker listen."""
+    """The ports of the web application and the broker."""
 
     http: int
     mqtt: int
 
 
 def wanted() -> Ports:
-    """The ports asked for by the environment, checked to be free; 0 picks a free one."""
+    """Return the ports set in the environment, checked to be free; 0 picks a free one."""
     return Ports(http=_free("SAFESIGNAL_HTTP_PORT", 8000, "web"), mqtt=_free("SAFESIGNAL_MQTT_PORT", 8883, "MQTT"))
 
 
@@ -28,7 +28,7 @@ def _free(variable: str, default: int, what: str) -> int:
     if not text.isdecimal() or int(text) > HIGHEST:
         raise Refusal(f"{variable} must be a port number from 0 to {HIGHEST}, not {text!r}.")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: without it a port in TIME_WAIT after ./dev down would look taken.
+        # As servers do: otherwise a port in TIME_WAIT after ./dev down would look occupied.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, int(text)))
@@ -37,7 +37,7 @@ def _free(variable: str, default: int, what: str) -> int:
             reason = f"needs rights that this user does not have: set {variable} above 1023"
             raise Refusal(f"Port {text} for {what} {reason}.") from None
         except OSError:
-            reason = f"is taken on {HOST}: stop what uses it, or set {variable} to another"
+            reason = f"is in use on {HOST}: stop the other program, or set {variable} to another"
             raise Refusal(f"Port {text} for {what} {reason}.") from None
         port: int = probe.getsockname()[1]
         return port

@@ -1,4 +1,4 @@
-"""`./dev press`: press simulated buttons through the real broker, and see each press come onto a staff screen."""
+"""`./dev press`: press simulated buttons through the real broker, and watch the presses arrive on a staff screen."""
 
 import asyncio
 import contextlib
@@ -13,12 +13,12 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from devstack.button import Felt
+from devstack.button import Feedback
 from devstack.cloud import Cloud, Unreachable
 from devstack.demo import Demo
 from devstack.errors import Refusal
 from devstack.hands import hand_for
-from devstack.hops import Seen, hops, result_of, summary
+from devstack.hops import PressReport, hops, result_of, summary
 from devstack.paths import Layout
 from devstack.pki import button_identity
 from devstack.screen import Screen, screen
@@ -26,16 +26,16 @@ from devstack.simulated import SimulatedButton
 from devstack.supervisor import Supervisor
 
 STORED_SECONDS = 10.0
-# The gateway takes a second press of one button within 800 ms for a bounce of its contact.
+# The gateway treats a second press of one button within 800 ms as a bounce of its contact.
 LONGER_THAN_A_BOUNCE = 0.9
-# From the cloud to the gateway takes 0.3 s (the relay polls every 100 ms), on a busy machine seconds, and a press
-# counts as a drill only when it was certainly made after that.
+# The way from the cloud to the gateway takes 0.3 s (the relay polls every 100 ms), seconds on a busy machine, and a
+# press counts as a drill only if it was certainly made after that.
 DRILL_TRAVELS = 5.0
 
 
 @dataclass(frozen=True)
 class Order:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     type: str
     silent: bool
@@ -57,37 +57,37 @@ class Press:
         self._console = Console(stderr=order.as_json)
 
     async def run(self) -> bool:
-        """Press; whether every press was stored by the gateway."""
+        """Press the buttons; return whether the gateway stored every press."""
         if not Supervisor(self._place).alive():
             raise Refusal("SafeSignal is not running: ./dev up starts it.")
-        seen: list[Seen] = []
+        reports: list[PressReport] = []
         with claimed(self._place, self._devices(), self._order.count) as devices:
-            async with screen(self._demo, self._admin, self._console) as shown:
+            async with screen(self._demo, self._admin, self._console) as staff_screen:
                 for device in devices:
-                    if seen and seen[-1].result.device == device:
+                    if reports and reports[-1].result.device == device:
                         await asyncio.sleep(LONGER_THAN_A_BOUNCE)
-                    one = await self._one(device, shown)
-                    seen.append(one)
-                    self._tell(one)
-        if not self._order.as_json and len(seen) > 1:
-            self._console.print(summary(seen))
-        return all(one.stored_at is not None for one in seen)
+                    one = await self._press_once(device, staff_screen)
+                    reports.append(one)
+                    self._print(one)
+        if not self._order.as_json and len(reports) > 1:
+            self._console.print(summary(reports))
+        return all(one.stored_at is not None for one in reports)
 
     def _devices(self) -> list[str]:
-        """Buttons to choose from, in random order, so that two commands rarely want the same one."""
+        """Return candidate buttons in random order, so that parallel commands rarely choose the same one."""
         order = self._order
         if order.device is not None:
             if order.device not in self._demo.devices:
                 raise Refusal(f"The demo school has no button {order.device!r}; demo.json lists them.")
             return [order.device] * order.count
-        # The first is the button that runs as a process of its own.
+        # The first button runs as its own process.
         candidates = self._demo.devices[1:]
         try:
             with Cloud(self._demo.base_url, self._admin) as cloud:
                 alerts = cloud.open_alerts(self._demo.organization_id)
             busy = {alert.device.device_id for alert in alerts if alert.device is not None}
         except Unreachable as error:
-            self._console.print(f"[yellow]The cloud does not answer ({error}): pressing all the same.[/]")
+            self._console.print(f"[yellow]The cloud does not respond ({error}): pressing anyway.[/]")
             busy = set()
         free = [device for device in candidates if device not in busy]
         if len(free) < order.count:
@@ -100,27 +100,27 @@ class Press:
             with Cloud(self._demo.base_url, self._admin) as cloud:
                 cloud.start_drill(device)
         except Unreachable as error:
-            raise Refusal(f"The cloud does not answer ({error}): without it no drill can be started.") from None
+            raise Refusal(f"The cloud does not respond ({error}): a drill cannot be started without it.") from None
 
-    async def _one(self, device: str, shown: Screen) -> Seen:
+    async def _press_once(self, device: str, staff_screen: Screen) -> PressReport:
         if self._order.drill:
             await asyncio.to_thread(self._arm, device)
             await asyncio.sleep(DRILL_TRAVELS)
         if device == self._demo.devices[0]:
-            inst, seq, pressed_at, stored_at = await self._press_the_process()
+            inst, seq, pressed_at, stored_at = await self._press_process()
         else:
-            inst, seq, pressed_at, stored_at = await self._press_one_of_ours(device)
+            inst, seq, pressed_at, stored_at = await self._press_simulated(device)
         message = None
         if stored_at is not None:
-            message = await shown.wait_for(device, f"{device}:{inst}:{seq}", pressed_at)
+            message = await staff_screen.wait_for(device, f"{device}:{inst}:{seq}", pressed_at)
         if self._order.drill and message is not None and message.alert is not None and not message.alert.is_drill:
-            raise Refusal(f"The press of {device} was taken for a REAL one: it came before the drill. Close it now.")
-        return Seen(result_of(device, seq, inst, pressed_at, stored_at, message), pressed_at, stored_at, message)
+            raise Refusal(f"The press of {device} raised a REAL alert: it came before the drill. Close it now.")
+        return PressReport(result_of(device, seq, inst, pressed_at, stored_at, message), pressed_at, stored_at, message)
 
-    async def _press_one_of_ours(self, device: str) -> tuple[str, int, datetime, datetime | None]:
+    async def _press_simulated(self, device: str) -> tuple[str, int, datetime, datetime | None]:
         place = self._place
         identity = button_identity(place.pki, device)
-        button = SimulatedButton(identity, place.buttons, self._demo.mqtt.port, Path(self._demo.mqtt.ca), _dark)
+        button = SimulatedButton(identity, place.buttons, self._demo.mqtt.port, Path(self._demo.mqtt.ca), _ignore_led)
         link = asyncio.create_task(button.run())
         try:
             with contextlib.suppress(TimeoutError):
@@ -135,40 +135,40 @@ class Press:
             link.cancel()
             await asyncio.wait({link})
 
-    async def _press_the_process(self) -> tuple[str, int, datetime, datetime | None]:
-        """The button that runs beside the others: its key is a Unix socket."""
+    async def _press_process(self) -> tuple[str, int, datetime, datetime | None]:
+        """Press the button that runs as its own process, through its Unix socket."""
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._place.button_socket))
         except OSError:
-            raise Refusal("The simulated button does not run: see ./dev status.") from None
+            raise Refusal("The simulated button is not running: see ./dev status.") from None
         with contextlib.closing(writer):
             writer.write(msgspec.json.encode(self._hand) + b"\n")
-            pressed = msgspec.json.decode(await reader.readline(), type=Felt)
+            pressed = msgspec.json.decode(await reader.readline(), type=Feedback)
             stored_at: datetime | None = None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STORED_SECONDS):
-                    stored_at = msgspec.json.decode(await reader.readline(), type=Felt).at
+                    stored_at = msgspec.json.decode(await reader.readline(), type=Feedback).at
             return pressed.inst, pressed.seq, pressed.at, stored_at
 
-    def _tell(self, one: Seen) -> None:
+    def _print(self, one: PressReport) -> None:
         if self._order.as_json:
             print(msgspec.json.encode(one.result).decode(), flush=True)
         else:
             self._console.print(hops(one))
 
 
-def _dark(line: str) -> None:
-    """Buttons that are pressed from here have no LED: the command itself shows what happened."""
+def _ignore_led(line: str) -> None:
+    """Show nothing: buttons pressed from here have no LED, as the command itself prints the result."""
 
 
 @contextmanager
 def claimed(place: Layout, devices: list[str], count: int) -> Iterator[list[str]]:
-    """Take `count` buttons that no other command is pressing; a named one is taken once and pressed repeatedly."""
+    """Lock `count` buttons against other commands; a named button is locked once and pressed repeatedly."""
     with contextlib.ExitStack() as held:
         mine: dict[str, bool] = {}
-        taken: list[str] = []
+        locked: list[str] = []
         for device in devices:
-            if len(taken) == count:
+            if len(locked) == count:
                 break
             if device not in mine:
                 file = held.enter_context((place.buttons / f"{device}.lock").open("a"))
@@ -178,9 +178,9 @@ def claimed(place: Layout, devices: list[str], count: int) -> Iterator[list[str]
                 except BlockingIOError:
                     mine[device] = False
             if mine[device]:
-                taken.append(device)
-        if len(taken) < count:
+                locked.append(device)
+        if len(locked) < count:
             raise Refusal(
                 "Another command is pressing that button." if len(set(devices)) == 1 else "No button is free."
             )
-        yield taken
+        yield locked

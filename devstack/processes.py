@@ -1,4 +1,4 @@
-"""The nine processes, and the process manager's file that starts, watches and ends them."""
+"""The nine processes, and the process manager's configuration that starts, restarts and stops them."""
 
 import shlex
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from devstack.paths import ROOT, Layout, write_private
 from devstack.pki import Identity
 from devstack.ports import HOST, Ports
 
-# In the order in which they start; they end in the opposite order, so that each still finds what it leans on.
+# In starting order; they stop in reverse order, so that each still finds the ones it depends on.
 NAMES = ("postgres", "valkey", "broker", "web", "relay", "worker", "beat", "edge", "button")
 ENGINES = ("postgres", "valkey")
-# Supervisor gives up after `startretries` quick deaths. A panic system does not give up.
+# Supervisor gives up after `startretries` quick failures. A panic system must not.
 NEVER_GIVE_UP = 1_000_000
 
 
 @dataclass(frozen=True)
 class Program:
-    """One process: what to run, with which settings, and as whom."""
+    """One process: its command, settings and user."""
 
     name: str
     command: list[str]
@@ -36,7 +36,7 @@ class Program:
 
 
 def engines(place: Layout) -> list[Program]:
-    """PostgreSQL and Valkey: no settings but their own files."""
+    """Return PostgreSQL and Valkey, which have no settings but their own files."""
     bare = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
     return [
         Program(
@@ -47,12 +47,12 @@ def engines(place: Layout) -> list[Program]:
 
 
 def broker(place: Layout, ports: Ports) -> Program:
-    """The embedded MQTT broker."""
+    """Return the embedded MQTT broker."""
     return _python("broker", place, environments.broker(place, ports), "-m", "devstack.broker")
 
 
 def cloud(place: Layout, secrets: Credentials, ports: Ports) -> list[Program]:
-    """The web application (as `app` alone), and what works behind it (as `system` too)."""
+    """Return the web application (as `app` only) and the background processes (also as `system`)."""
     front = environments.cloud(place, secrets, ports)
     behind = environments.cloud(place, secrets, ports, "system")
     celery = ("-m", "celery", "-A", "safesignal")
@@ -68,12 +68,12 @@ def cloud(place: Layout, secrets: Credentials, ports: Ports) -> list[Program]:
 
 
 def edge(place: Layout, ports: Ports, gateway_id: str, identity: Identity) -> Program:
-    """The gateway in the building."""
+    """Return the gateway in the building."""
     return _python("edge", place, environments.edge(place, ports, gateway_id, identity), "-m", "edge_agent")
 
 
 def button(place: Layout, ports: Ports, device: str) -> Program:
-    """One simulated button."""
+    """Return one simulated button."""
     return _python("button", place, environments.button(place, ports, device), "-m", "devstack.button")
 
 
@@ -82,7 +82,7 @@ def _python(name: str, place: Layout, environment: environments.Environment, *ar
 
 
 def write(place: Layout, programs: list[Program]) -> Path:
-    """Write each program's specification and the process manager's file; its path."""
+    """Write each program's specification and the process manager's configuration; return the path of the latter."""
     for program in programs:
         account = program.account
         specification = {
@@ -99,7 +99,8 @@ def write(place: Layout, programs: list[Program]) -> Path:
 
 
 def _manager(place: Layout) -> str:
-    """Paths are relative to the folder that it is started in: Supervisor expands some of them twice."""
+    """Return the manager's section. Paths are relative to its working directory: Supervisor expands some of them
+    twice."""
     return f"""[supervisord]
 nodaemon=true
 silent=true
@@ -132,7 +133,7 @@ def _section(program: Program) -> str:
         "startretries": str(NEVER_GIVE_UP),
         "stopsignal": program.stop_signal,
         "stopwaitsecs": str(program.stop_seconds),
-        # What does not end in time is killed with all its children.
+        # Processes that do not stop in time are killed with all their children.
         "killasgroup": "true",
         "redirect_stderr": "true",
         "stdout_logfile": f"../logs/{program.name}.log",
@@ -144,5 +145,5 @@ def _section(program: Program) -> str:
 
 
 def _plain(text: Path | str) -> str:
-    """Supervisor expands `%(name)s` everywhere, so a percent sign is written twice."""
+    """Escape percent signs: Supervisor expands `%(name)s` everywhere."""
     return str(text).replace("%", "%%")

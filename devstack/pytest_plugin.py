@@ -1,10 +1,10 @@
-"""What `./dev test` adds to pytest.
+"""The pytest plugin of `./dev test`.
 
-- `--fast` leaves out what is marked as slow, and does not even import a module that is marked so as a whole.
-- Tests that run the whole chain stay in one process (pytest-xdist), so that its session is started once and what is
-  measured there is not measured beside another chain.
-- A figure that a test measured (`record_property("figure", text)`) is printed at the end.
-- With CI=true a test that could not run is a failure: nobody reads a list of skips.
+- `--fast` leaves out tests that are marked as slow, and does not import a module whose tests are all marked so.
+- Tests of the whole chain stay in one process (pytest-xdist), so that its session starts once and its measurements
+  do not run beside another chain.
+- Figures measured by tests (`record_property("figure", text)`) are printed at the end.
+- With CI=true a skipped test is a failure, as skips would go unnoticed.
 """
 
 import ast
@@ -65,7 +65,7 @@ def _marks_of_module(path: Path) -> set[str]:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Print the figures, and what CI does not accept."""
+    """Print the figures, and a warning about skips in CI."""
     passed: list[pytest.TestReport] = terminalreporter.getreports("passed")
     figures = [str(text) for report in passed for name, text in report.user_properties if name == "figure"]
     if figures:
@@ -73,12 +73,12 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         for line in figures:
             terminalreporter.write_line(line)
     if _skipped(terminalreporter) and os.environ.get("CI") == "true":
-        terminalreporter.section("CI=true: a test that cannot run is a failure", red=True)
+        terminalreporter.section("CI=true: a skipped test is a failure", red=True)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run of CI in which something was skipped."""
+    """Fail a CI run with skipped tests."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if isinstance(reporter, TerminalReporter) and _skipped(reporter) and os.environ.get("CI") == "true":
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,4 +1,4 @@
-"""Whether what was started can be used."""
+"""Readiness checks for started processes."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ ESTABLISHED = "01"
 
 
 def postgres_answers(place: Layout, secrets: Credentials) -> bool:
-    """Whether the superuser gets an answer."""
+    """Whether the database responds to the superuser."""
     try:
         return engines.psql(place, secrets, "SELECT 1;").strip() == "1"
     except Refusal:
@@ -22,7 +22,7 @@ def postgres_answers(place: Layout, secrets: Credentials) -> bool:
 
 
 def web_answers(chosen: Ports) -> bool:
-    """Whether the web application says that it is ready."""
+    """Whether the web application reports that it is ready."""
     try:
         answer = httpx.get(f"{environments.base_url(chosen)}/health/ready", timeout=5, trust_env=False)
     except httpx.HTTPError:
@@ -31,7 +31,7 @@ def web_answers(chosen: Ports) -> bool:
 
 
 def connected(pid: int | None, port: int) -> bool:
-    """Whether a process holds a TCP connection to a port of this machine (proc_pid_net(5))."""
+    """Whether a process has a TCP connection to a local port (proc_pid_net(5))."""
     if pid is None:
         return False
     try:

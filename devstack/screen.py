@@ -1,4 +1,4 @@
-"""A member of staff's screen beside the presses: the watcher's process, and what it has shown so far."""
+"""A staff member's screen for `./dev press`: the watcher process and the messages it has received."""
 
 import asyncio
 import contextlib
@@ -12,37 +12,37 @@ from rich.console import Console
 
 from devstack.cloud import Alert
 from devstack.demo import Demo, Person
-from devstack.watch import Account, Shown
+from devstack.watch import Account, FeedLine
 
-SHOWN_SECONDS = 10.0
+ARRIVAL_SECONDS = 10.0
 START_SECONDS = 60.0
-"""The watcher starts and signs in; on a busy machine that takes a while, and is no reason to see nothing."""
+"""Time for the watcher to start and sign in, which takes a while on a busy machine."""
 UNREACHABLE_SECONDS = 8.0
-"""A cloud that does not answer gets this long to come back before the press is made without it."""
-# The wire carries milliseconds, cut off.
+"""Time for an unreachable cloud to come back before the press is made without it."""
+# Messages carry truncated milliseconds.
 WIRE_ROUNDING = timedelta(milliseconds=1)
 
 
 class Screen:
-    """What the member of staff has seen so far."""
+    """The messages received so far."""
 
     def __init__(self) -> None:
-        self._shown: list[Shown] = []
+        self._lines: list[FeedLine] = []
         self._news = asyncio.Condition()
         self.ready = asyncio.Event()
         self.unreachable = asyncio.Event()
 
-    async def add(self, shown: Shown) -> None:
-        """A message came in."""
-        if shown.type in ("ready", "unreachable"):
-            (self.ready if shown.type == "ready" else self.unreachable).set()
+    async def add(self, line: FeedLine) -> None:
+        """Add a message."""
+        if line.type in ("ready", "unreachable"):
+            (self.ready if line.type == "ready" else self.unreachable).set()
             return
         async with self._news:
-            self._shown.append(shown)
+            self._lines.append(line)
             self._news.notify_all()
 
     async def connected(self) -> bool:
-        """Wait until what comes in is seen; whether it is."""
+        """Wait for the connection to the live feed; return whether there is one."""
         ready, unreachable = (asyncio.create_task(event.wait()) for event in (self.ready, self.unreachable))
         try:
             await asyncio.wait({ready, unreachable}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -53,23 +53,23 @@ class Screen:
             unreachable.cancel()
         return self.ready.is_set()
 
-    async def wait_for(self, device: str, alert_id: str, pressed_at: datetime) -> Shown | None:
-        """The message with which this press came onto the screen, or None when it did not come."""
+    async def wait_for(self, device: str, alert_id: str, pressed_at: datetime) -> FeedLine | None:
+        """Return the message that reports this press, or None if there is none in time."""
         if not self.ready.is_set():
-            # Dark since the start: waiting for each of many presses would only keep the next one from being pressed.
+            # Disconnected since the start: waiting after each of many presses would only delay the next one.
             return None
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SHOWN_SECONDS), self._news:
+            async with asyncio.timeout(ARRIVAL_SECONDS), self._news:
                 while True:
-                    for shown in self._shown:
-                        if shown.alert is not None and _tells_of(shown.alert, device, alert_id, pressed_at):
-                            return shown
+                    for line in self._lines:
+                        if line.alert is not None and _reports_press(line.alert, device, alert_id, pressed_at):
+                            return line
                     await self._news.wait()
         return None
 
 
-def _tells_of(alert: Alert, device: str, alert_id: str, pressed_at: datetime) -> bool:
-    """Whether it is this press's own alert, or one that this press has joined."""
+def _reports_press(alert: Alert, device: str, alert_id: str, pressed_at: datetime) -> bool:
+    """Whether this is the press's own alert, or one that it has joined."""
     if alert.alert_id == alert_id:
         return True
     same_device = alert.device is not None and alert.device.device_id == device
@@ -78,8 +78,8 @@ def _tells_of(alert: Alert, device: str, alert_id: str, pressed_at: datetime) ->
 
 @asynccontextmanager
 async def screen(demo: Demo, person: Person, console: Console) -> AsyncIterator[Screen]:
-    """A watcher in a process of its own, signed in."""
-    seen = Screen()
+    """Run a signed-in watcher process."""
+    opened = Screen()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "devstack.watch", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL, limit=1 << 20,
@@ -90,15 +90,15 @@ async def screen(demo: Demo, person: Person, console: Console) -> AsyncIterator[
     process.stdin.write(msgspec.json.encode(Account(demo.base_url, person.email, person.password)) + b"\n")
 
     async def read() -> None:
-        async for line in output:
-            await seen.add(msgspec.json.decode(line, type=Shown))
-        seen.unreachable.set()  # the watcher ended: it will not be ready any more
+        async for raw in output:
+            await opened.add(msgspec.json.decode(raw, type=FeedLine))
+        opened.unreachable.set()  # the watcher ended and will not become ready
 
     reading = asyncio.create_task(read())
     try:
-        if not await seen.connected():
-            console.print("[yellow]The live feed does not answer: what is shown there will not be seen here.[/]")
-        yield seen
+        if not await opened.connected():
+            console.print("[yellow]The live feed does not respond: alerts on the screen will not be reported here.[/]")
+        yield opened
     finally:
         reading.cancel()
         with contextlib.suppress(ProcessLookupError):

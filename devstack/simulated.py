@@ -1,7 +1,7 @@
-"""A simulated button: what the firmware does, with a file for its flash and a log line for its LED.
+"""A simulated button: the behaviour of the firmware, with a file as flash and log lines as LED.
 
-It keeps its counter and its unsent presses on disk, repeats a press until the gateway says `stored` (never more than
-5 s apart), and shows "not sent, use another way" when that takes longer than 5 s. A silent key shows nothing at all.
+It keeps its counter and unsent presses on disk, repeats a press until the gateway confirms `stored` (at least every
+5 s), and shows "not sent, use another way" if that takes longer than 5 s. A silent key shows nothing at all.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ HEALTH_SECONDS = 60.0
 FIRST_REPEAT_SECONDS = 0.5
 LONGEST_REPEAT_SECONDS = 5.0
 NOT_SENT_SECONDS = 5.0
-# A bystander must not see that it was pressed.
+# Presses of this key must not be visible to bystanders.
 SILENT_KEY = 5
 
 
 class Press(msgspec.Struct, frozen=True):
-    """A press as it lies in the button's flash until the gateway has it."""
+    """A press in the button's flash, kept until the gateway has stored it."""
 
     seq: int
     pattern: str
@@ -46,7 +46,7 @@ class Press(msgspec.Struct, frozen=True):
 
 
 class Flash(msgspec.Struct):
-    """What survives a restart of the button."""
+    """The state that survives a restart of the button."""
 
     inst: str
     seq: int = 0
@@ -55,7 +55,7 @@ class Flash(msgspec.Struct):
 
 
 class PressMessage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The press on the wire (contracts/press)."""
+    """A press message (contracts/press)."""
 
     v: int
     device: str
@@ -72,7 +72,7 @@ class PressMessage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class HealthMessage(msgspec.Struct, frozen=True):
-    """The button's report of itself (contracts/health)."""
+    """A health report of the button (contracts/health)."""
 
     v: int
     device: str
@@ -85,7 +85,7 @@ class HealthMessage(msgspec.Struct, frozen=True):
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
-    """The gateway's answer to a press (contracts/ack)."""
+    """The gateway's response to a press (contracts/ack)."""
 
     inst: str
     seq: int
@@ -94,14 +94,14 @@ class Acknowledgement(msgspec.Struct, frozen=True):
 
 @dataclass
 class Waiting:
-    """A press in this process: when the gateway's `stored` came is in the future."""
+    """A press of this process; the future completes with the time of its `stored` confirmation."""
 
     press: Press
     stored: asyncio.Future[datetime] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class SimulatedButton:
-    """One button. `connected()` holds its connection; `press()` works with or without one."""
+    """A button. `connected()` holds its connection; `press()` works with or without one."""
 
     def __init__(self, identity: Identity, folder: Path, port: int, ca: Path, show: Callable[[str], None]) -> None:
         self._identity = identity
@@ -123,7 +123,7 @@ class SimulatedButton:
             flash = Flash(inst="")
         inst = instance(self._identity)
         if flash.inst != inst:
-            # Another key pair is another instance: its presses are counted anew, and are nobody's repeats.
+            # Another key pair is another instance, with a new counter; its presses repeat none of the old ones.
             flash = Flash(inst=inst)
         flash.boot += 1
         self._keep(flash)
@@ -134,11 +134,11 @@ class SimulatedButton:
 
     @property
     def inst(self) -> str:
-        """Belongs to the key pair."""
+        """The instance, derived from the key pair."""
         return self._flash.inst
 
     def press(self, pattern: str, key: int | None) -> Waiting:
-        """The hand presses: counted and kept first, then sent."""
+        """Count and store a press, then send it."""
         self._flash.seq += 1
         at = datetime.now(UTC)
         uptime = int((time.monotonic() - self._started) * 1000)
@@ -151,14 +151,14 @@ class SimulatedButton:
         return waiting
 
     def forget(self, waiting: Waiting) -> None:
-        """Give a press up: a person who got no answer has gone another way."""
+        """Give up a press: its person has chosen another way."""
         self._waiting.pop(waiting.press.seq, None)
         waiting.stored.cancel()
         self._flash.unsent = [press for press in self._flash.unsent if press.seq != waiting.press.seq]
         self._keep(self._flash)
 
     def _watch(self, waiting: Waiting) -> None:
-        """The LED of one press."""
+        """Show a press on the LED."""
 
         async def led() -> None:
             done, _ = await asyncio.wait({waiting.stored}, timeout=NOT_SENT_SECONDS)
@@ -174,7 +174,7 @@ class SimulatedButton:
             task.add_done_callback(self._tasks.discard)
 
     async def run(self) -> None:
-        """Connect, and connect again, for as long as there is power."""
+        """Connect, and reconnect for as long as the button has power."""
         pause = FIRST_REPEAT_SECONDS
         while True:
             try:
@@ -184,14 +184,14 @@ class SimulatedButton:
                     await asyncio.Event().wait()
             except* (aiomqtt.MqttError, OSError) as group:
                 self._show(f"no connection: {group.exceptions[0]}")
-            # A task group that is cancelled while one of its tasks fails raises the failure alone.
+            # A task group that is cancelled while one of its tasks fails raises only the failure.
             end_if_cancelled()
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  (spreads reconnects, guards nothing)
             pause = min(pause * 2, LONGEST_REPEAT_SECONDS)
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
-        """A connection with everything that goes on over it; ends with an error when it breaks."""
+        """Hold a connection with its tasks; raise an error when it breaks."""
         state = TOPICS["state"].of(self._identity.name)
         client = aiomqtt.Client(
             "127.0.0.1",
@@ -226,7 +226,7 @@ class SimulatedButton:
         return context
 
     async def _send(self, client: aiomqtt.Client) -> None:
-        """Send what the gateway has not confirmed, and again until it has."""
+        """Send unconfirmed presses, and repeat them until they are confirmed."""
         pause = FIRST_REPEAT_SECONDS
         tried: set[int] = set()
         while True:
@@ -272,7 +272,7 @@ class SimulatedButton:
         try:
             answer = msgspec.json.decode(body, type=Acknowledgement)
         except msgspec.DecodeError:
-            self._show("an answer that is none was ignored")
+            self._show("an invalid response was ignored")
             return
         if answer.inst != self._flash.inst or answer.state != "stored":
             return
@@ -286,7 +286,7 @@ class SimulatedButton:
                 waiting.stored.set_result(now)
 
     async def _report(self, client: aiomqtt.Client) -> None:
-        """Health, each minute: a mains button."""
+        """Report health every minute, as a mains-powered button."""
         while True:
             uptime = int((time.monotonic() - self._started) * 1000)
             name = self._identity.name
@@ -299,12 +299,13 @@ class SimulatedButton:
 
 
 def end_if_cancelled() -> None:
-    """asyncio.wait_for of Python 3.11, which aiomqtt uses, loses a cancellation that comes together with its result."""
+    """Work around asyncio.wait_for of Python 3.11, used by aiomqtt, which loses a cancellation that coincides with its
+    result."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
 
 
 def _wire(moment: datetime) -> str:
-    """RFC 3339, UTC, milliseconds, Z."""
+    """Format a time as RFC 3339 in UTC with milliseconds and Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The process manager (supervisord): start it, and ask it over its Unix socket."""
+"""The process manager (supervisord): start it and control it over its Unix socket."""
 
 import contextlib
 import http.client
@@ -23,7 +23,7 @@ SECONDS_TO_ANSWER = 10.0
 
 
 class ProcessInfo(msgspec.Struct, frozen=True):
-    """What the process manager says of one process; `state` in lower case (running, starting, backoff, stopped ...)."""
+    """The state of a process; `state` in lower case (running, starting, backoff, stopped ...)."""
 
     name: str
     state: str
@@ -71,18 +71,18 @@ class Supervisor:
             return call(*arguments)
 
     def alive(self) -> bool:
-        """Whether it answers."""
+        """Whether the process manager responds."""
         try:
             self._call("supervisor.getState")
         except (OSError, http.client.HTTPException):
             return False
         except xmlrpc.client.Fault:
-            # It is shutting down, and says so instead of answering.
+            # It is shutting down, and reports that instead of responding.
             return True
         return True
 
     def start(self, configuration: Path) -> subprocess.Popen[bytes]:
-        """Start it in a session of its own, so that Ctrl-C reaches only whoever started it; return when it answers."""
+        """Start the process manager in a new session, so that Ctrl-C does not reach it; return once it responds."""
         kept = {name: os.environ[name] for name in ("PATH", "TZ", "TMPDIR") if name in os.environ}
         with (self._place.logs / "supervisord.out").open("ab") as output:
             process = subprocess.Popen(
@@ -102,7 +102,7 @@ class Supervisor:
         return process
 
     def reload(self) -> None:
-        """Read the file again and take up the processes that are new in it; those that run go on."""
+        """Read the configuration again and add new processes; running ones continue."""
         self._call("supervisor.reloadConfig")
         known = {one.name for one in self.processes()}
         for name in NAMES:
@@ -110,7 +110,7 @@ class Supervisor:
                 self._call("supervisor.addProcessGroup", name)
 
     def start_process(self, name: str) -> None:
-        """Start one process, and do not wait for it."""
+        """Start a process without waiting for it."""
         try:
             self._call("supervisor.startProcess", name, False)
         except xmlrpc.client.Fault as fault:
@@ -118,7 +118,7 @@ class Supervisor:
                 raise Refusal(f"{name} does not start: {fault.faultString}.") from None
 
     def stop_process(self, name: str) -> None:
-        """End one process, and leave it ended."""
+        """Stop a process and leave it stopped."""
         try:
             self._call("supervisor.stopProcess", name, True)
         except xmlrpc.client.Fault as fault:
@@ -126,7 +126,7 @@ class Supervisor:
                 raise Refusal(f"{name} does not stop: {fault.faultString}.") from None
 
     def processes(self) -> list[ProcessInfo]:
-        """All processes, or none when it is not running."""
+        """Return all processes; none if the process manager is not running."""
         try:
             answer = self._call("supervisor.getAllProcessInfo")
         except (OSError, http.client.HTTPException, xmlrpc.client.Fault):
@@ -137,7 +137,7 @@ class Supervisor:
         ]
 
     def shut_down(self) -> None:
-        """End all processes, the last started first, and then itself; return when it is gone."""
+        """Stop all processes in reverse order and the process manager itself; return when it is gone."""
         pid = self._pid()
         with contextlib.suppress(xmlrpc.client.Fault):
             self._call("supervisor.shutdown")
@@ -152,7 +152,7 @@ class Supervisor:
         return answer if isinstance(answer, int) else None
 
     def end_leftovers(self) -> None:
-        """End processes whose process manager was killed: as gently as it would have."""
+        """Stop processes of a killed process manager, as gracefully as it would have."""
         mark = f"SUPERVISOR_SERVER_URL=unix://{self._place.supervisor_socket}".encode()
         for number, patience in ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
             deadline = time.monotonic() + patience
@@ -164,18 +164,18 @@ class Supervisor:
 
 
 def _marked(mark: bytes) -> list[int]:
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if mark in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
+                pids.append(int(entry.name))
         except OSError:
             continue
-    return found
+    return pids
 
 
 def _exists(pid: int) -> bool:
-    """Whether a process lives; one that ended and was not fetched by its parent does not."""
+    """Whether a process is alive; a zombie is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A whole SafeSignal for tests: on free ports, in a folder of its own, and gone without a trace afterwards."""
+"""A complete SafeSignal for tests: on free ports, in its own folder, removed completely afterwards."""
 
 import contextlib
 import os
@@ -23,18 +23,18 @@ from devstack.ports import HOST, Ports
 
 SECONDS = 180
 TEST_PORTS: Final = range(10_000, 32_768)
-"""Up to where Linux begins with those of outgoing connections (`ip_local_port_range`)."""
+"""Below Linux's ports for outgoing connections (`ip_local_port_range`)."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One SafeSignal, driven as a user drives it: with the commands of `./dev`."""
+    """A SafeSignal that is controlled by the commands of `./dev`, as by a user."""
 
     home: Path
     environment: dict[str, str] = field(repr=False)
 
     def dev(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end."""
+        """Run a command to completion."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=ROOT,
@@ -45,43 +45,43 @@ class Stack:
             check=False,
         )
         if check and done.returncode != 0:
-            raise AssertionError(f"./dev {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}{self.last_words()}")
+            raise AssertionError(f"./dev {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}{self.log_tails()}")
         return done
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line, for a test that wants to start it itself."""
+        """Return the command line, for tests that start it themselves."""
         return [sys.executable, "-m", "devstack", *arguments]
 
     @property
     def demo(self) -> Demo:
-        """demo.json as it is now."""
+        """The current content of demo.json."""
         return msgspec.json.decode((self.home / "demo.json").read_bytes(), type=Demo)
 
     def status(self) -> dict[str, Status]:
-        """Every process by its name."""
+        """Return the status of every process by name."""
         answer = msgspec.json.decode(self.dev("status", "--json").stdout, type=list[Status])
         return {one.name: one for one in answer}
 
     def ready(self) -> bool:
-        """Whether a press would reach a screen: every process runs, web answers, gateway and button are connected."""
-        found, ports = self.status(), Ports(int(self.demo.base_url.rpartition(":")[2]), self.demo.mqtt.port)
-        connected = all(readiness.connected(found[name].pid, ports.mqtt) for name in ("edge", "button"))
-        return all(one.state == "running" for one in found.values()) and connected and readiness.web_answers(ports)
+        """Whether a press would reach a screen: all processes run, web responds, gateway and button are connected."""
+        states, ports = self.status(), Ports(int(self.demo.base_url.rpartition(":")[2]), self.demo.mqtt.port)
+        connected = all(readiness.connected(states[name].pid, ports.mqtt) for name in ("edge", "button"))
+        return all(one.state == "running" for one in states.values()) and connected and readiness.web_answers(ports)
 
     def press(self, *arguments: str, check: bool = True) -> list[Result]:
-        """Press, and read the lines."""
+        """Press buttons and return the results."""
         lines = self.dev("press", "--json", *arguments, check=check).stdout.splitlines()
         return [msgspec.json.decode(line, type=Result) for line in lines]
 
-    def last_words(self) -> str:
-        """The end of every log, for the report of a failure."""
+    def log_tails(self) -> str:
+        """Return the end of every log, for failure reports."""
         logs = sorted((self.home / "logs").glob("*.log")) if (self.home / "logs").exists() else []
         return "".join(f"\n--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens at; below those that the kernel gives to outgoing connections, so that none of them
-    takes one before the server does.
+    """Return ports without a listener, below those that the kernel uses for outgoing connections, so that none of them
+    occupies one before the server does.
     """
     free: list[int] = []
     for port in random.sample(TEST_PORTS, len(TEST_PORTS)):
@@ -94,7 +94,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def not_started(home: Path, **variables: str) -> Stack:
-    """A SafeSignal that is yet to be started, on free ports unless told otherwise."""
+    """Return a SafeSignal that is not started yet, on free ports by default."""
     http, mqtt = free_ports(2)
     ports = {"SAFESIGNAL_HTTP_PORT": str(http), "SAFESIGNAL_MQTT_PORT": str(mqtt)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAFESIGNAL_", "DJANGO_"))}
@@ -104,7 +104,7 @@ def not_started(home: Path, **variables: str) -> Stack:
 
 @contextmanager
 def running_stack(home: Path, **variables: str) -> Iterator[Stack]:
-    """A started SafeSignal; ended, and its state removed, whatever happens in between."""
+    """Run a SafeSignal; stop it and remove its state in any case."""
     stack = not_started(home, **variables)
     try:
         stack.dev("up", "--detach")

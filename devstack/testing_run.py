@@ -1,4 +1,4 @@
-"""`./dev test` and `./dev bench`: become pytest, or the benchmarks, in this virtual environment."""
+"""`./dev test` and `./dev bench`: run pytest or the benchmarks in this virtual environment."""
 
 import os
 from typing import NoReturn
@@ -6,13 +6,13 @@ from typing import NoReturn
 from devstack import environments
 from devstack.paths import ROOT
 
-# With these somebody wants to see or to stop at what one process does.
+# With these options the output of a single process is wanted.
 ONE_PROCESS = ("-s", "-n", "--pdb", "--trace", "--dist", "--capture=no")
 MOST_PROCESSES = 4
 
 
 def run(arguments: list[str], *, fast: bool, nightly: bool) -> NoReturn:
-    """Become pytest, with `arguments`."""
+    """Replace this process with pytest."""
     options = ["-p", "devstack.pytest_plugin"]
     if fast:
         options.append("--fast")
@@ -22,7 +22,7 @@ def run(arguments: list[str], *, fast: bool, nightly: bool) -> NoReturn:
 
 
 def module(name: str, arguments: list[str], extra: dict[str, str] | None = None) -> NoReturn:
-    """Become a module of Python, in the checkout's root."""
+    """Replace this process with a Python module, run in the checkout's root."""
     python = environments.python()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(extra or {})}
     os.chdir(ROOT)

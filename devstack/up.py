@@ -1,4 +1,4 @@
-"""`./dev up`: make ready what is missing, start everything in order, and say where to look."""
+"""`./dev up`: prepare what is missing, start everything in order, and print the addresses."""
 
 import compileall
 import contextlib
@@ -29,7 +29,7 @@ console = Console(stderr=True)
 
 
 class Seeded(msgspec.Struct, frozen=True):
-    """What seed_demo prints."""
+    """The output of seed_demo."""
 
     organization_id: str
     gateway_id: str
@@ -37,14 +37,14 @@ class Seeded(msgspec.Struct, frozen=True):
 
 
 class Up:
-    """One start."""
+    """One run of `./dev up`."""
 
     def __init__(self, place: Layout) -> None:
         self._place = place
         self._supervisor = Supervisor(place)
 
     def run(self, *, detach: bool) -> None:
-        """Start everything; then return (detached), or stay until Ctrl-C and end everything cleanly."""
+        """Start everything; then return (detached), or wait for Ctrl-C and stop everything cleanly."""
         began = time.monotonic()
         prepare(self._place)
         with self._alone():
@@ -77,7 +77,7 @@ class Up:
             *processes.cloud(place, secrets, chosen),
         ]
         self._own()
-        # The gateway's name is known only once the school is there, so its part of the file may come second.
+        # The gateway's id is known only after the school was created, so its processes may be added later.
         configuration = processes.write(place, [*programs, *self._building(chosen, known)])
         self._supervisor.start(configuration)
         for name in (*processes.ENGINES, "broker"):
@@ -112,12 +112,12 @@ class Up:
         ]
 
     def _known_gateway(self) -> str | None:
-        """The gateway's id, when the school was made by an earlier start."""
+        """Return the gateway's id if an earlier start created the school."""
         path = self._place.keys / "gateway.id"
         return path.read_text().strip() if path.exists() and self._place.demo.exists() else None
 
     def _database(self, secrets: Credentials, chosen: Ports) -> None:
-        """Roles, then migrations; nothing when they are as they were at the last start."""
+        """Create roles and run migrations, unless nothing changed since the last start."""
         stamp = self._place.keys / "migrated"
         wanted = migrations_digest()
         if stamp.exists() and stamp.read_text() == wanted:
@@ -128,7 +128,7 @@ class Up:
         write_private(stamp, wanted)
 
     def _school(self, secrets: Credentials, chosen: Ports) -> str:
-        """The demo school; its passwords are said once, so they are written down at once."""
+        """Create the demo school and save its passwords, which are returned only once."""
         place = self._place
         devices = pki.device_ids(place.pki)
         public_key = (place.keys / credentials.GATEWAY_PUBLIC_KEY).read_text()
@@ -145,7 +145,7 @@ class Up:
         return seeded.gateway_id
 
     def _remember_ports(self, chosen: Ports) -> None:
-        """demo.json names the ports of this start."""
+        """Store the ports of this start in demo.json."""
         school = demo.load(self._place)
         mqtt = demo.Mqtt(HOST, chosen.mqtt, str(self._place.pki / "root.pem"))
         now = msgspec.structs.replace(school, base_url=environments.base_url(chosen), mqtt=mqtt)
@@ -154,7 +154,7 @@ class Up:
             self._place.programs.own(self._place.demo)
 
     def manage(self, secrets: Credentials, chosen: Ports, *arguments: str, standard_input: str = "") -> str:
-        """Run a command of manage.py to its end, with the rights of all three roles."""
+        """Run a manage.py command to completion, with the rights of all three roles."""
         environment = environments.cloud(self._place, secrets, chosen, "system", "owner")
         command = [environments.python(), "manage.py", *arguments]
         return engines.run_as(
@@ -174,7 +174,7 @@ class Up:
         return all(readiness.connected(pids.get(name), chosen.mqtt) for name in ("edge", "button"))
 
     def _own(self) -> None:
-        """Give the programs what root made for them, and compile what they may not write beside the sources."""
+        """Give the programs the files that root created for them, and compile the sources that they cannot write to."""
         place = self._place
         place.programs.own(place.home)
         if place.programs.name is not None:
@@ -186,7 +186,7 @@ class Up:
         deadline = time.monotonic() + seconds
         while not ready():
             if time.monotonic() > deadline:
-                raise Refusal(f"Waited {seconds:.0f} s in vain for {what}: see ./dev logs, {self._place.logs}.")
+                raise Refusal(f"No {what} after {seconds:.0f} s: see ./dev logs, {self._place.logs}.")
             if not self._supervisor.alive():
                 raise Refusal("SafeSignal was stopped while it started.")
             time.sleep(0.03)
@@ -200,7 +200,7 @@ class Up:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Two starts at once: the second waits, and then finds it running."""
+        """Let one start run at a time: a second one waits, and then reports that SafeSignal is running."""
         with (self._place.home / "up.lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -210,8 +210,8 @@ class Up:
         people = "\n".join(f"  {role:<12} {one.email:<28} {one.password}" for role, one in school.users.items())
         text = (
             f"[bold]{school.base_url}/[/]   the live board; log in as one of\n{people}\n\n"
-            "[bold]./dev press[/]    press a button and see it arrive\n"
-            "[bold]./dev status[/]   what runs;  [bold]./dev logs[/]  what it says;  [bold]./dev down[/]  end it\n"
+            "[bold]./dev press[/]    press a button and watch the alert arrive\n"
+            "[bold]./dev status[/]   processes;  [bold]./dev logs[/]  logs;  [bold]./dev down[/]  stop everything\n"
             f"{self._place.demo}   the same for scripts\n"
             f"{self._place.mail}   e-mails: each is a file, none leaves this machine"
         )
@@ -220,10 +220,10 @@ class Up:
         closed = self._place.root_only
         if closed is not None:
             reason = f"Only root can read {closed.what} ({closed.path})"
-            console.print(f"[yellow]{escape(reason)}, so all but the database engines runs as root.[/]")
+            console.print(f"[yellow]{escape(reason)}, so everything but the database engines runs as root.[/]")
 
     def _stay(self) -> None:
-        """Until Ctrl-C, SIGTERM, or ./dev down from elsewhere."""
+        """Wait for Ctrl-C, SIGTERM, or ./dev down from elsewhere."""
         asked: list[int] = []
 
         def ask(number: int, frame: FrameType | None) -> None:
@@ -231,19 +231,19 @@ class Up:
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, ask)
-        console.print("Ctrl-C ends everything.")
+        console.print("Press Ctrl-C to stop everything.")
         while not asked and self._supervisor.alive():
             time.sleep(0.2)
         self._end()
 
     def _end(self) -> None:
         if self._supervisor.alive():
-            console.print("Ending everything, in order ...")
+            console.print("Stopping everything, in order ...")
             self._supervisor.shut_down()
 
 
 def migrations_digest() -> str:
-    """Changes whenever something of what makes the database does."""
+    """Return a digest of the files that define the database."""
     digest = hashlib.sha256()
     for path in sorted([*ROOT.glob("apps/*/migrations/*"), *ROOT.glob("contracts/*.json"), engines.ROLES_SQL]):
         if path.is_file():

@@ -1,9 +1,9 @@
-"""A member of staff in front of a screen: a process of its own, signed in, on the live feed.
+"""A staff member's live feed: a separate, signed-in process.
 
     python -m devstack.watch        with {"base_url","email","password"} as one line on standard input, held open
 
-Each message of an alert becomes a line of JSON with the moment at which it came in. When the connection breaks it
-resumes from where it was, as the board does.
+Each alert message becomes a line of JSON with the time at which it arrived. After a lost connection it resumes from its
+cursor, as the board does.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ PAUSE_SECONDS = 0.2
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Whom to sign in as, and where."""
+    """The account to sign in with."""
 
     base_url: str
     email: str
@@ -31,7 +31,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class LiveMessage(msgspec.Struct, frozen=True):
-    """What of the live feed's messages (contracts/live) is of interest here."""
+    """The fields used of live feed messages (contracts/live)."""
 
     type: str
     organization: str | None = None
@@ -41,8 +41,8 @@ class LiveMessage(msgspec.Struct, frozen=True):
     alert: Alert | None = None
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """One line of output: `ready` when connected, `unreachable` at each try in vain, else a message of the feed."""
+class FeedLine(msgspec.Struct, frozen=True):
+    """A line of output: `ready` when connected, `unreachable` after a failed attempt, else a feed message."""
 
     type: str
     received_at: datetime
@@ -50,13 +50,13 @@ class Shown(msgspec.Struct, frozen=True):
     alert: Alert | None = None
 
 
-def _tell(shown: Shown) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(shown) + b"\n")
+def _write(line: FeedLine) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
     sys.stdout.buffer.flush()
 
 
 async def watch(account: Account) -> None:
-    """Sign in, listen, and do both again when the connection ends."""
+    """Sign in and listen, again after each lost connection."""
     cursors: dict[str, int] = {}
     address = account.base_url.replace("http", "ws", 1) + "/ws/alerts"
     decode = msgspec.json.Decoder(LiveMessage).decode
@@ -74,21 +74,21 @@ async def watch(account: Account) -> None:
                         cursors[message.organization] = message.seq
                     cursors |= message.organizations if message.type == "ready" else {}
                     if message.alert is not None or message.type == "ready":
-                        _tell(Shown(message.type, received_at, message.at, message.alert))
+                        _write(FeedLine(message.type, received_at, message.at, message.alert))
         except (Unreachable, OSError, websockets.WebSocketException) as error:
             print(f"not connected: {error}", file=sys.stderr, flush=True)
-            _tell(Shown("unreachable", datetime.now(UTC)))
+            _write(FeedLine("unreachable", datetime.now(UTC)))
         await asyncio.sleep(PAUSE_SECONDS)
 
 
 def _end_with_parent() -> None:
-    """Standard input ends when whoever started this is gone, also when they were killed."""
+    """Exit when standard input ends, as it does when the parent exits or is killed."""
     sys.stdin.buffer.read()
     os._exit(0)
 
 
 def main() -> None:
-    """Until it is ended, or whoever started it is gone."""
+    """Watch until terminated, or until the parent exits."""
     account = msgspec.json.decode(sys.stdin.buffer.readline(), type=Account)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

@@ -1,13 +1,13 @@
-"""The gateway in the building: decides on every press, stores it, acts on it here, and forwards it.
+"""The gateway in the building: decide on every press, store it, act on it locally and forward it.
 
-A process of its own. It needs the broker of the building and a disk; it works on with the cloud, or the disk, gone.
+It runs as its own process. It needs the building's broker and a disk, and keeps working without the cloud or the disk.
 
-    button_side   MQTT: presses in, `stored` and PA messages out
-    decision/     the rules, pure: no input or output, no clock
+    button_side   MQTT: presses in, `stored` confirmations and PA messages out
+    decision/     the rules: pure functions without I/O or a clock
     gateway       one press from arrival to its effects, within 50 ms
-    store/        SQLite: what was pressed, what it became, what the cloud has yet to hear
+    store/        SQLite: presses, their alerts, and events waiting for the cloud
     uplink/       to the cloud: fresh alerts first, then the backlog
-    downlink      from the cloud: what people closed, commands, changes of configuration
+    downlink      from the cloud: closed alerts, commands, configuration changes
 """
 
 __version__ = "0.1.0"

@@ -19,24 +19,24 @@ environment, all required:
   {PREFIX}GATEWAY_ID              this gateway's UUID
   {PREFIX}KEY_FILE                PEM, P-256: signs this gateway's requests for tokens
   {PREFIX}CONFIG_PUBLIC_KEY_FILE  PEM, P-256: proves the configuration
-  {PREFIX}STATE_DIR               folder for presses, events and the configuration
-  {PREFIX}MQTT_HOST _MQTT_PORT    the broker of the building
-  {PREFIX}MQTT_CA _MQTT_CERT _MQTT_KEY   PEM files: its authority, and this gateway's certificate and key
+  {PREFIX}STATE_DIR               directory for presses, events and the configuration
+  {PREFIX}MQTT_HOST _MQTT_PORT    the building's broker
+  {PREFIX}MQTT_CA _MQTT_CERT _MQTT_KEY   PEM files: the broker's CA, and this gateway's certificate and key
 
-exit: 0 stopped as asked, 1 already running here, 2 wrong settings
+exit status: 0 stopped by a signal, 1 already running in STATE_DIR, 2 invalid settings
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read the settings, run until SIGTERM or SIGINT."""
+    """Read the settings and run until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(
         prog="edge_agent",
         description=str(__doc__),
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--check", action="store_true", help="say whether the settings are right, and stop")
-    parser.add_argument("--verbose", action="store_true", help="log more")
+    parser.add_argument("--check", action="store_true", help="validate the settings and exit")
+    parser.add_argument("--verbose", action="store_true", help="log debug messages")
     parser.add_argument("--version", action="version", version=__version__)
     options = parser.parse_args(arguments)
     try:
@@ -45,14 +45,14 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"edge_agent: {error}\n")
         return 2
     if options.check:
-        sys.stdout.write("edge_agent: the settings are right\n")
+        sys.stdout.write("edge_agent: the settings are valid\n")
         return 0
     logs.set_up(logging.DEBUG if options.verbose else logging.INFO)
     lock = _lock(settings.state_dir)
     if lock is None:
-        sys.stderr.write(f"edge_agent: another one runs in {settings.state_dir}\n")
+        sys.stderr.write(f"edge_agent: another instance is running in {settings.state_dir}\n")
         return 1
-    gc.freeze()  # what is loaded lives as long as the gateway: no pass over it while somebody presses
+    gc.freeze()  # loaded objects live as long as the process, so later collections need not visit them
     asyncio.run(_run(settings))
     return 0
 
@@ -66,12 +66,13 @@ async def _run(settings: Settings) -> None:
 
 
 def _lock(folder: Path) -> int | None:
-    """Held until the process ends. A disk that cannot be written must not keep the gateway from starting: -1."""
+    """Lock the state directory until the process ends: the descriptor, None if another process holds the lock, or -1 if
+    the directory cannot be written, which must not keep the gateway from starting."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as error:
-        logging.getLogger("edge_agent").error("the state folder cannot be written", extra={"reason": str(error)})
+        logging.getLogger("edge_agent").error("the state directory cannot be written", extra={"reason": str(error)})
         return -1
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

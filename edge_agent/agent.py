@@ -1,4 +1,4 @@
-"""The parts put together: what runs, who tells whom, and how it starts and stops."""
+"""Composition of the gateway: its services, how they are wired, and how they start and stop."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ from edge_agent.uplink.uplink import Uplink
 log = logging.getLogger(__name__)
 
 LOAD_SECONDS = 5.0
-"""How long the start waits for the disk. Then presses are taken without it."""
+"""How long startup waits for the disk before presses are accepted without it."""
 FINISH_SECONDS = 3.0
 TICK_SECONDS = 10.0
 STATUS_EVERY_TICKS = 30
@@ -34,7 +34,7 @@ SWEEP_EVERY_TICKS = 360
 
 
 class Agent:
-    """The gateway as a running program. Make it inside the event loop."""
+    """The running gateway. Create it inside the event loop."""
 
     def __init__(self, settings: Settings, line: CloudLine, http: httpx.AsyncClient, tasks: asyncio.TaskGroup) -> None:
         self._tasks, self._clock = tasks, line.clock
@@ -53,13 +53,13 @@ class Agent:
         self._downlink = DownlinkClient(settings, credentials, self, line.tls)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; what was taken by then is carried out, and what was stored is kept for the next start."""
+        """Run until `stop`. Accepted presses are completed; stored events are kept for the next start."""
         self._store.start()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOAD_SECONDS):
                 await self._loaded.wait()
         if not self._configuration.load():
-            self._gateway.trouble("no_configuration", detail="every press is taken for the gravest type")
+            self._gateway.trouble("no_configuration", detail="every press raises an alert of the gravest type")
         services = [
             self._tasks.create_task(service)
             for service in (
@@ -67,11 +67,11 @@ class Agent:
                 self._uplink.run(self._gateway),
                 self._configuration.run(),
                 self._downlink.run(),
-                self._beat(),
+                self._heartbeat(),
             )
         ]
         self._gateway.resume()
-        log.info("the gateway runs", extra={"configuration": self._configuration.version})
+        log.info("the gateway is running", extra={"configuration": self._configuration.version})
         await stop.wait()
         await self._gateway.finish(FINISH_SECONDS)
         for service in services:
@@ -80,11 +80,11 @@ class Agent:
         await self._store.close()
         log.info("the gateway has stopped")
 
-    def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged, then: Cursor) -> None:
-        """The cloud tells something (downlink)."""
+    def handle(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged, then: Cursor) -> None:
+        """Handle a message from the cloud (downlink)."""
         match message:
             case AlertCreated() | AlertUpdated():
-                self._gateway.learn(message.alert, self._cursor(then))
+                self._gateway.apply_document(message.alert, self._cursor(then))
                 return
             case ConfigChanged():
                 self._configuration.changed(message.gateway)
@@ -95,20 +95,20 @@ class Agent:
         self.keep_cursor(then)
 
     def lost(self) -> None:
-        """The cloud may be another one when it is back (downlink)."""
+        """Verify the cloud's state after the next reconnection, as it may have been restored meanwhile (downlink)."""
         self._uplink.cloud_went_away()
 
     def caught_up(self) -> None:
-        """Look what is missing, here or there (downlink)."""
+        """Check for missing events and a newer configuration (downlink)."""
         self._uplink.cloud_came_back()
         self._configuration.changed()
 
     def keep_cursor(self, cursor: Cursor) -> None:
-        """Where to go on after a restart (downlink)."""
+        """Store the position to resume from after a restart (downlink)."""
         self._store.submit(*self._cursor(cursor))
 
     def _cursor(self, cursor: Cursor) -> Sequence[Statement]:
-        """Nothing before the kept one was read: it must not be overwritten."""
+        """Return no statement before the stored cursor was loaded, so that it is not overwritten."""
         if not self._loaded.is_set():
             return ()
         return [statements.meta("downlink", msgspec.json.encode(cursor).decode())]
@@ -131,14 +131,14 @@ class Agent:
             self.keep_cursor(self._downlink.cursor)
 
     def _health(self, reason: str | None) -> None:
-        self._stand("store_failing", reason)
+        self._set_trouble("store_failing", reason)
 
     def _linked(self, there: bool) -> None:
         if there:
-            log.info("the broker is there")
+            log.info("connected to the broker")
         self._gateway.link(there)
 
-    async def _beat(self) -> None:
+    async def _heartbeat(self) -> None:
         tick = 0
         while True:
             if tick % STATUS_EVERY_TICKS == 0:
@@ -146,24 +146,24 @@ class Agent:
             if tick % SWEEP_EVERY_TICKS == SWEEP_EVERY_TICKS - 1 and self._clock.confirmed:
                 self._gateway.sweep()
             await asyncio.sleep(TICK_SECONDS)
-            await self._look_at_clock()
+            await self._check_clock()
             self._gateway.tick()
             tick += 1
 
-    async def _look_at_clock(self) -> None:
-        self._stand("gateway_clock", self._clock.fault)
+    async def _check_clock(self) -> None:
+        self._set_trouble("gateway_clock", self._clock.fault)
         ends = self._buttons.certificate_ends
         ended = ends is not None and self._clock.confirmed and ends < self._clock.now()
-        self._stand("broker_certificate", f"it ended at {ends}" if ended else None)
+        self._set_trouble("broker_certificate", f"it ended at {ends}" if ended else None)
         if self._clock.confirmed:
             await asyncio.to_thread(self._clock.keep_floor)
 
-    def _stand(self, word: str, detail: str | None) -> None:
-        """A trouble of the gateway that stands while there is something to say of it."""
+    def _set_trouble(self, kind: str, detail: str | None) -> None:
+        """Begin a trouble of the gateway, or end it when there is no detail to report."""
         if detail is None:
-            self._gateway.recovered(word)
+            self._gateway.recovered(kind)
         else:
-            self._gateway.trouble(word, detail=detail)
+            self._gateway.trouble(kind, detail=detail)
 
     async def _status(self) -> None:
         try:
@@ -175,7 +175,7 @@ class Agent:
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """The gateway, from start to a clean stop."""
+    """Run the gateway from start to a clean stop."""
     line = CloudLine(settings, Clock(settings.state_dir, floor=certificate_begin(settings.mqtt_cert)))
     async with line.client() as http, asyncio.TaskGroup() as tasks:
         await Agent(settings, line, http, tasks).run(stop)

@@ -1,11 +1,12 @@
-"""How long to wait before trying again: doubling, half of it chance, so that many gateways do not come back at once."""
+"""Retry delays: exponential with 50 % jitter, so that many gateways do not reconnect at the same moment."""
 
 import random
 from collections.abc import Callable
 
 
 class Backoff:
-    """Seconds to wait. `reset` after a success; `slow_down` when trying sooner cannot help (wrong credentials)."""
+    """Seconds to wait. Call `reset` after a success, `slow_down` when an early retry cannot help (wrong
+    credentials)."""
 
     def __init__(
         self, *, first: float = 0.25, greatest: float = 15.0, rand: Callable[[], float] = random.random
@@ -14,14 +15,14 @@ class Backoff:
         self._next = first
 
     def reset(self) -> None:
-        """It worked."""
+        """Start again with the first delay."""
         self._next = self._first
 
     def slow_down(self) -> None:
-        """The next wait is the greatest."""
+        """Use the greatest delay next."""
         self._next = self._greatest
 
     def wait(self) -> float:
-        """Seconds until the next try."""
+        """Return the seconds until the next attempt."""
         limit, self._next = self._next, min(self._next * 2, self._greatest)
         return limit / 2 + self._rand() * limit / 2

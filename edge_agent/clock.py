@@ -1,8 +1,8 @@
-"""The time, as well as this gateway can know it.
+"""The current time, as accurately as this gateway can know it.
 
-The system clock may be wrong by decades: no battery, no network at start, a wrong setting. The gateway never waits for
-a right one. It knows two things: a floor (the last time that the cloud confirmed, kept on disk; the beginning of its
-own certificate), and what the cloud last said, carried on by the monotonic clock.
+The system clock may be wrong by decades: no battery, no network at startup, a wrong setting. The gateway never waits
+for it to be corrected. Two references are available: a floor (the last time confirmed by the cloud, kept on disk, or
+the start of the gateway's own certificate), and the last time reported by the cloud, advanced by the monotonic clock.
 """
 
 import logging
@@ -22,20 +22,20 @@ log = logging.getLogger(__name__)
 
 FILE = "last-good-time"
 AGREES = timedelta(seconds=5)
-"""A system clock this near to the cloud's is as good: an answer's date has whole seconds, and took time to travel."""
+"""A system clock within this of the cloud's is trusted: a Date header has whole seconds and takes time to arrive."""
 DRIFT = 1e-3
-"""A monotonic clock that nothing disciplines may be wrong by this part of what has passed."""
+"""Maximum error of an undisciplined monotonic clock, as a fraction of the elapsed time."""
 SERVER_KEEPS_DATE = timedelta(seconds=1)
-"""Web servers make the text of the date once a second, so it may be that old."""
+"""Web servers refresh the Date header once a second, so it may be that old."""
 SLOWEST_ANSWER_SECONDS = 5.0
-"""A date that took longer says too little."""
+"""Dates of slower responses are too inaccurate to use."""
 FLOOR_EVERY = timedelta(minutes=10)
-"""How much newer than the kept floor a time must be to be worth a write."""
+"""Minimum advance over the stored floor that is worth a write."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A moment and the monotonic clock, in seconds, when it was that time, give or take `error`."""
+    """A time and the monotonic clock at that time, in seconds, accurate to `error`."""
 
     at: datetime
     monotonic: float
@@ -43,7 +43,7 @@ class _Reading:
 
 
 class Clock:
-    """`floor` is a time that is certainly past. `wall` and `monotonic` are the system's two clocks."""
+    """`floor` is a time that has certainly passed. `wall` and `monotonic` are the system's two clocks."""
 
     def __init__(
         self,
@@ -61,52 +61,52 @@ class Clock:
         self._confirmed: _Reading | None = None
 
     def now(self) -> datetime:
-        """The system's time while nothing speaks against it; else the cloud's, or the floor, carried on."""
+        """Return the system time while it is plausible, otherwise the cloud's time or the floor, advanced to now."""
         wall = self._wall()
         return wall if self._plausible(wall) else times.cut(self._carried(self._confirmed or self._start)[0])
 
     def instant(self) -> Instant:
-        """Now, by all clocks: that of `now`, the monotonic one, and the cloud's as far as it is known."""
+        """Return the current moment by all clocks: `now`, the monotonic clock, and the cloud's where known."""
         return Instant(self.now(), self._monotonic(), self._cloud())
 
     @property
     def confirmed(self) -> bool:
-        """The cloud has said what time it is since the start."""
+        """Whether the cloud has reported its time since startup."""
         return self._confirmed is not None
 
     @property
     def offset(self) -> timedelta | None:
-        """How far the system clock is ahead of the cloud's; None before the cloud was heard."""
+        """How far the system clock is ahead of the cloud's; None before the first response."""
         return None if self._confirmed is None else self._wall() - self._carried(self._confirmed)[0]
 
     @property
     def fault(self) -> str | None:
-        """What is wrong with the system clock, for people."""
+        """A readable description of the system clock's error, if any."""
         wall = self._wall()
         if self._plausible(wall):
             return None
         known = self._carried(self._confirmed or self._start)[0]
-        return f"the system clock says {times.text(wall)}, where it is {times.text(known)} or later"
+        return f"the system clock shows {times.text(wall)}, but it is {times.text(known)} or later"
 
     def elapsed(self) -> float:
-        """Seconds of the monotonic clock: for durations."""
+        """Return the monotonic clock in seconds, for measuring durations."""
         return self._monotonic()
 
-    def confirm(self, told: datetime, asked_at: float, *, proved: bool) -> bool:
-        """The cloud dated an answer to a question of `asked_at` (monotonic). False when the date is not believed:
-        the answer took too long, or the date is before the floor and was not `proved` by a certificate whose dates
-        the system clock agrees with."""
-        heard_at = self._monotonic()
-        if heard_at - asked_at > SLOWEST_ANSWER_SECONDS or (told + AGREES < self.floor and not proved):
+    def confirm(self, reported: datetime, asked_at: float, *, proved: bool) -> bool:
+        """Set the clock from the date of a response to a request made at `asked_at` (monotonic). Return False if the
+        date is rejected: the response was too slow, or the date is before the floor and was not `proved` by a
+        certificate whose dates agree with the system clock."""
+        received_at = self._monotonic()
+        if received_at - asked_at > SLOWEST_ANSWER_SECONDS or (reported + AGREES < self.floor and not proved):
             return False
-        # Dates are cut to the second, and the answer was dated at some time between question and arrival.
-        half = timedelta(seconds=0.5 + (heard_at - asked_at) / 2)
-        self._confirmed = _Reading(told + half, heard_at, half + SERVER_KEEPS_DATE)
-        self.floor = told if proved else max(self.floor, told)
+        # The date is truncated to seconds, and was generated at some time between request and response.
+        half = timedelta(seconds=0.5 + (received_at - asked_at) / 2)
+        self._confirmed = _Reading(reported + half, received_at, half + SERVER_KEEPS_DATE)
+        self.floor = reported if proved else max(self.floor, reported)
         return True
 
     def keep_floor(self) -> None:
-        """Write the floor down, when it has moved. Blocks for the disk; one that fails costs only the copy."""
+        """Store the floor if it has moved. Blocks on the disk; a failed write only loses the copy."""
         if self._kept is not None and abs(self.floor - self._kept) < FLOOR_EVERY:
             return
         part = self._file.with_suffix(".part")
@@ -117,7 +117,7 @@ class Clock:
                 os.fsync(file.fileno())
             part.replace(self._file)
         except OSError as error:
-            log.warning("the last good time could not be kept", extra={"reason": str(error)})
+            log.warning("the last confirmed time could not be stored", extra={"reason": str(error)})
             return
         self._kept = self.floor
 
@@ -135,13 +135,13 @@ class Clock:
         return abs(wall - carried) <= AGREES + doubt
 
     def _carried(self, reading: _Reading) -> tuple[datetime, timedelta]:
-        """That time now, and by how much it may be wrong."""
+        """Return the reading advanced to now, and its maximum error."""
         passed = max(0.0, self._monotonic() - reading.monotonic)
         return reading.at + timedelta(seconds=passed), timedelta(seconds=passed * DRIFT)
 
 
 def certificate_begin(path: Path) -> datetime:
-    """When a PEM certificate was made valid: a time that is past for whoever holds it. The epoch if unreadable."""
+    """Return the start of a PEM certificate's validity, which has passed for its owner; the epoch if unreadable."""
     try:
         return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_before_utc
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the gateway knows of its buildings: fetched, proved by signature, kept on disk, never older than before."""
+"""The gateway's configuration: fetched, verified by signature, kept on disk, never replaced by an older version."""
 
 import asyncio
 import contextlib
@@ -26,11 +26,11 @@ _decoder = msgspec.json.Decoder(Configuration)
 
 
 class ConfigurationRefusedError(Exception):
-    """Not signed by the pinned key, not for this gateway, unreadable, or older than what is known."""
+    """A configuration with an invalid signature, for another gateway, unreadable, or older than the current one."""
 
 
 class ConfigurationKeeper:
-    """`on_change` hears each configuration that takes effect, the kept copy at start included."""
+    """`on_change` is called with each configuration that takes effect, including the stored copy at startup."""
 
     def __init__(
         self,
@@ -46,33 +46,33 @@ class ConfigurationKeeper:
         self.version = 0
 
     def load(self) -> bool:
-        """The last good copy, proved again; False when there is none."""
+        """Apply the stored copy after verifying it again; False if there is none."""
         try:
-            self._take(self._file.read_bytes())
+            self._apply(self._file.read_bytes())
         except FileNotFoundError:
             return False
         except (OSError, ConfigurationRefusedError) as error:
-            log.error("the kept configuration is not used", extra={"reason": str(error)})
+            log.error("the stored configuration was rejected", extra={"reason": str(error)})
             return False
         return True
 
     def changed(self, gateway: str | None = None) -> None:
-        """The cloud says that there is a newer one for `gateway`; None: for this one."""
+        """Fetch again because the cloud has a newer configuration for `gateway` (None: for this one)."""
         if gateway in (None, self._settings.gateway_id):
             self._changed.set()
 
     async def run(self) -> None:
-        """Fetch now, whenever told, and every five minutes."""
+        """Fetch at startup, on every notification, and every five minutes."""
         backoff = Backoff(first=0.5, greatest=30.0)
         while True:
             self._changed.clear()
             try:
                 await self._fetch()
             except ConfigurationRefusedError as error:
-                log.error("a configuration was refused", extra={"reason": str(error)})
+                log.error("a configuration was rejected", extra={"reason": str(error)})
                 wait = LOOK_AGAIN_SECONDS
             except (httpx.HTTPError, CredentialsRefusedError) as error:
-                log.info("no configuration fetched", extra={"reason": str(error) or type(error).__name__})
+                log.info("the configuration could not be fetched", extra={"reason": str(error) or type(error).__name__})
                 wait = backoff.wait()
             else:
                 backoff.reset()
@@ -92,11 +92,11 @@ class ConfigurationKeeper:
         if answer.status_code == httpx.codes.NOT_MODIFIED:
             return
         answer.raise_for_status()
-        if self._take(answer.content):
+        if self._apply(answer.content):
             await asyncio.to_thread(_keep, self._file, answer.content)
 
-    def _take(self, signed: bytes) -> bool:
-        """Make it take effect; False when it is the one that already does."""
+    def _apply(self, signed: bytes) -> bool:
+        """Verify and apply a configuration; False if it is already in effect."""
         configuration = self._proved(signed)
         if configuration.version < self.version:
             raise ConfigurationRefusedError(f"version {configuration.version} after {self.version}")
@@ -111,17 +111,17 @@ class ConfigurationKeeper:
         try:
             whole = jwt.PyJWS().decode_complete(signed.strip(), self._settings.config_public_key, algorithms=["ES256"])
             if whole["header"].get("typ") != TYPE:
-                raise ConfigurationRefusedError("signed, but no configuration")
+                raise ConfigurationRefusedError("signed, but not a configuration")
             configuration = _decoder.decode(whole["payload"])
         except (jwt.InvalidTokenError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ConfigurationRefusedError(str(error)) from error
         if configuration.gateway != self._settings.gateway_id:
-            raise ConfigurationRefusedError("it is another gateway's")
+            raise ConfigurationRefusedError("issued for another gateway")
         return configuration
 
 
 def _keep(path: Path, signed: bytes) -> None:
-    """In place of the last one, whole or not at all. A disk that does not take it costs only the copy."""
+    """Replace the stored copy atomically. A failed write only loses the copy."""
     part = path.with_suffix(".part")
     try:
         with part.open("wb") as file:
@@ -130,4 +130,4 @@ def _keep(path: Path, signed: bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        log.error("the configuration could not be kept", extra={"reason": str(error)})
+        log.error("the configuration could not be stored", extra={"reason": str(error)})

@@ -1,4 +1,4 @@
-"""What the cloud tells: a WebSocket that resumes where it stopped, and one visible loop that reconnects."""
+"""Messages from the cloud: a WebSocket that resumes at its cursor, and one reconnect loop."""
 
 import asyncio
 import logging
@@ -32,32 +32,32 @@ log = logging.getLogger(__name__)
 DOWNLINK_PATH = "/ws/edge"
 SUBPROTOCOL = "safesignal.v1"
 SILENCE_SECONDS = 30.0
-"""The cloud says something every 10 s; after three times that it is gone."""
+"""The cloud sends a message every 10 s; the connection is considered dead after three are missing."""
 TOKEN_ENDED = 4401
 PONG = '{"type":"pong"}'
-"""Says that this gateway is there: one that says nothing for a minute is a trouble on every board."""
+"""Keeps this gateway online: after a minute without a message the cloud reports a trouble."""
 
 _decoder = msgspec.json.Decoder(Downlink)
 
 
 class Listener(Protocol):
-    """Who acts on what the cloud tells."""
+    """Receiver of messages from the cloud."""
 
-    def hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged, then: Cursor) -> None:
-        """One message, each once, in order. What it leads to is stored together with the cursor behind it."""
+    def handle(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged, then: Cursor) -> None:
+        """Handle one message; each is delivered once, in order. Store its effects together with the cursor `then`."""
 
     def lost(self) -> None:
-        """The line has broken."""
+        """Handle a lost connection."""
 
     def caught_up(self) -> None:
-        """The line is there, and all that was missed has been told."""
+        """Handle the end of a catch-up: the connection is live and all missed messages were delivered."""
 
     def keep_cursor(self, cursor: Cursor) -> None:
-        """Everything up to this place has been heard."""
+        """Store the cursor: all messages up to it were handled."""
 
 
 class DownlinkClient:
-    """`cursor` is the last place that was heard; without one: from now on."""
+    """`cursor` is the position of the last handled message; without one, messages start from now."""
 
     def __init__(self, settings: Settings, credentials: Credentials, listener: Listener, tls: ssl.SSLContext) -> None:
         scheme, _, rest = settings.cloud_url.partition("://")
@@ -69,37 +69,37 @@ class DownlinkClient:
         self._socket: ClientConnection | None = None
 
     async def resume_from(self, cursor: Cursor) -> None:
-        """Hear again what came after this place: it was read late from the disk."""
+        """Reconnect from this cursor, which was loaded from the disk after the connection was opened."""
         self.cursor = cursor
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
 
     async def run(self) -> None:
-        """Connect, listen, and connect again for as long as the gateway runs."""
-        backoff, told = Backoff(greatest=15.0), False
+        """Connect, listen and reconnect for as long as the gateway runs."""
+        backoff, logged = Backoff(greatest=15.0), False
 
-        def heard() -> None:
-            nonlocal told
+        def on_message() -> None:
+            nonlocal logged
             backoff.reset()
-            told = False
+            logged = False
 
         while True:
             try:
-                await self._listen(heard)
+                await self._listen(on_message)
             except CredentialsRefusedError as error:
-                log.error("the cloud does not take this gateway's key", extra={"reason": str(error)})
+                log.error("the cloud rejects this gateway's key", extra={"reason": str(error)})
                 backoff.slow_down()
             except (WebSocketException, httpx.HTTPError, OSError, TimeoutError) as error:
-                if not told:
-                    log.warning("no downlink", extra={"reason": str(error) or type(error).__name__})
-                told = True
+                if not logged:
+                    log.warning("the downlink is not connected", extra={"reason": str(error) or type(error).__name__})
+                logged = True
             except Exception:
                 log.exception("the downlink failed")
             self._listener.lost()
             await asyncio.sleep(backoff.wait())
 
-    async def _listen(self, heard: Callable[[], None]) -> None:
+    async def _listen(self, on_message: Callable[[], None]) -> None:
         token = await self._credentials.token()
         protocols = [Subprotocol(SUBPROTOCOL), Subprotocol(f"bearer.{token}")]
         try:
@@ -108,7 +108,7 @@ class DownlinkClient:
             ) as socket:
                 self._socket = socket
                 await socket.send(_resume(self.cursor))
-                await self._hear(socket, heard)
+                await self._receive(socket, on_message)
         except ConnectionClosed as error:
             if error.rcvd is not None and error.rcvd.code == TOKEN_ENDED:
                 self._credentials.forget(token)
@@ -120,23 +120,23 @@ class DownlinkClient:
         finally:
             self._socket = None
 
-    async def _hear(self, socket: ClientConnection, heard: Callable[[], None]) -> None:
+    async def _receive(self, socket: ClientConnection, on_message: Callable[[], None]) -> None:
         while True:
             async with asyncio.timeout(SILENCE_SECONDS):
                 raw = await socket.recv()
             if self._socket is not socket:
-                raise ConnectionResetError("the line goes on from another place")
+                raise ConnectionResetError("the downlink resumes from another cursor")
             try:
                 message = _decoder.decode(raw)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                log.error("a message of the cloud cannot be read", extra={"reason": str(error)})
+                log.error("a message from the cloud cannot be read", extra={"reason": str(error)})
                 continue
-            heard()
-            self._take(message)
+            on_message()
+            self._process(message)
             if isinstance(message, Ping):
                 await socket.send(PONG)
 
-    def _take(self, message: Downlink) -> None:
+    def _process(self, message: Downlink) -> None:
         match message:
             case Ping() if None in (message.epoch, self.cursor.epoch) or message.epoch == self.cursor.epoch:
                 return
@@ -150,14 +150,14 @@ class DownlinkClient:
                 return
             case _:
                 self.cursor = Cursor(message.seq, self.cursor.epoch)
-                self._let_hear(message, self.cursor)
+                self._handle(message, self.cursor)
 
-    def _let_hear(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged, after: Cursor) -> None:
-        """A message that cannot be acted on is passed over: it must not end the line for those behind it."""
+    def _handle(self, message: AlertCreated | AlertUpdated | Command | ConfigChanged, after: Cursor) -> None:
+        """Pass a message on; one that fails is logged and skipped, so that it does not block those after it."""
         try:
-            self._listener.hear(message, after)
+            self._listener.handle(message, after)
         except Exception:
-            log.exception("a message of the cloud could not be taken", extra={"seq": message.seq})
+            log.exception("a message from the cloud could not be processed", extra={"seq": message.seq})
 
 
 def _resume(cursor: Cursor) -> str:

@@ -1,7 +1,7 @@
-"""One press from its arrival to its effects, and all else that changes what the gateway knows.
+"""The path of a press from arrival to its effects, and every other change of the gateway's state.
 
-The order is: decide, then commit, then act, then say `stored`, then forward. The commit races a deadline: when the
-disk is full, read-only or stalled, the gateway acts all the same, does not say `stored`, and forwards from memory.
+The order is: decide, commit, act, confirm `stored`, forward. The commit has a deadline: when the disk is full,
+read-only or stalled, the gateway acts anyway, does not confirm `stored`, and forwards from memory.
 """
 
 import asyncio
@@ -16,16 +16,17 @@ from typing import Protocol
 import msgspec
 
 from edge_agent import __version__, recognition, times
+from edge_agent.accepted_press import AcceptedPress
 from edge_agent.decision import closing
+from edge_agent.decision.announcements import ANNOUNCEMENT_LIFETIME, Announcements, announce
 from edge_agent.decision.floods import COLLAPSED, FLOOD_DETAIL, Floods
 from edge_agent.decision.lifecycle import Stage, advance, may
 from edge_agent.decision.policy import Policy
 from edge_agent.decision.presses import decide
-from edge_agent.decision.sounding import PLAY_LIFETIME, Plays, sound
 from edge_agent.decision.state import Alert, Decision, State
 from edge_agent.ids import EventIds
 from edge_agent.messages.actions import pa_action
-from edge_agent.messages.building import Ack, Play
+from edge_agent.messages.building import Ack, Announcement
 from edge_agent.messages.cloud import AlertDocument, Configuration
 from edge_agent.messages.events import Event, PressEvent, Status
 from edge_agent.messages.press import Press, PressId, press_of_topic, read_press
@@ -35,53 +36,52 @@ from edge_agent.standing import Troubles
 from edge_agent.store import statements
 from edge_agent.store.statements import Statement
 from edge_agent.store.store import Kept
-from edge_agent.taken import Taken
 from edge_agent.times import Instant
 
 log = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 0.05
-"""Decision and local action, from arrival; the commit gets what is left of it."""
+"""Maximum time from arrival to local action; the commit gets the rest after the decision."""
 
-BOOKS_WAIT_SECONDS = 0.03
+FOLLOW_UP_WAIT_SECONDS = 0.03
 STALLED_SECONDS = 1.0
-"""A commit that takes longer is a trouble that people are told of."""
+"""A commit that takes longer is reported as a trouble."""
 
 ACT_AFTER_RESTART = timedelta(minutes=10)
-"""An open alert that was stored but had not sounded when the gateway stopped sounds when it starts again within."""
+"""An open alert that was stored but not announced when the gateway stopped is announced after a restart within this."""
 
 QUEUE_SECONDS = 10.0
-"""For so long after the broker is there, a message may be one that waited at it."""
+"""For this long after connecting to the broker, a message may be one that had been queued there."""
 
 
 class Building(Protocol):
-    """The buttons and speakers of the building."""
+    """The building's buttons and speakers."""
 
-    async def acknowledge(self, ack: Ack) -> None:
-        """Tell a button; it asks again when this is lost."""
+    async def confirm_stored(self, ack: Ack) -> None:
+        """Confirm a press to its button, which sends it again when this is lost."""
 
-    async def say(self, room: str, play: Play, within: float) -> bool:
-        """Hand a message to the speaker in `room`; False when that could not be done `within` seconds."""
+    async def announce(self, room: str, announcement: Announcement, within: float) -> bool:
+        """Send an announcement to the speaker in `room`; False if that fails for `within` seconds."""
 
 
 class Cloud(Protocol):
-    """The way to the cloud."""
+    """The connection to the cloud."""
 
     def offer(self, events: Sequence[Outgoing]) -> None:
-        """Send these before anything older."""
+        """Send these before older events."""
 
 
 class Disk(recognition.Disk, Protocol):
-    """Where the gateway writes."""
+    """The gateway's storage."""
 
     def submit(self, *writes: Statement) -> asyncio.Future[None]:
-        """All of these at once; done when they are on the disk."""
+        """Write all of these in one transaction; the future completes when they are on the disk."""
 
 
 @dataclass(slots=True)
 class Gateway:
-    """The only one that changes the state. Runs in the event loop; nothing in it waits for disk or network but
-    the press whose own effects depend on it."""
+    """The only writer of the state. It runs in the event loop and never waits for disk or network, except for the
+    effects of a press that depend on them."""
 
     disk: Disk
     building: Building
@@ -91,44 +91,44 @@ class Gateway:
     state: State = field(default_factory=lambda: State(boot=times.boot()))
     ids: EventIds = field(default_factory=EventIds)
     _unstored: dict[PressId, asyncio.Future[None]] = field(default_factory=dict)
-    _acted: list[Taken] = field(default_factory=list)
+    _acted: list[AcceptedPress] = field(default_factory=list)
     _order: InOrder = field(default_factory=InOrder)
     _effects: set[asyncio.Task[None]] = field(default_factory=set)
     floods: Floods = field(default_factory=Floods)
     _recognition: Recognition = field(init=False)
     _troubles: Troubles = field(init=False)
     _linked_at: float | None = None
-    """`Instant.elapsed` since when the broker is there; None while it is not."""
+    """`Instant.elapsed` of the connection to the broker; None while disconnected."""
 
     def __post_init__(self) -> None:
         self._recognition = Recognition(self.disk, self._spawn)
-        self._troubles = Troubles(self.state, self._now, self.tell)
+        self._troubles = Troubles(self.state, self._now, self.publish)
 
     def receive(self, device: str, body: bytes) -> None:
-        """A message on a button's alert topic has arrived. Raises nothing: a message that is not confirmed to the
-        broker comes again and again, and blocks those behind it."""
+        """Process a message on a button's alert topic, without raising: a message without a PUBACK is redelivered
+        forever and blocks those after it."""
         now, deadline = self.clock(), asyncio.get_running_loop().time() + DEADLINE_SECONDS
         for read in (read_press, press_of_topic):
             try:
                 press = read(device, body)
-                self._recognition.then(self.state.seen, press, partial(self._take, press, body, now, deadline))
+                self._recognition.then(self.state.seen, press, partial(self._accept, press, body, now, deadline))
             except Exception:
-                log.exception("a press could not be taken", extra={"device": device})
+                log.exception("a press could not be processed", extra={"device": device})
             else:
                 return
 
     def flooded(self, device: str) -> None:
-        """A message was let go of, since more of this button wait than can be taken."""
+        """Record a message that was dropped because too many of this button wait."""
         now = self.clock()
         if self.floods.dropped(device, now.elapsed):
             self._troubles.began(device, "press_flood", FLOOD_DETAIL)
 
-    def _take(self, press: Press, body: bytes, now: Instant, deadline: float) -> None:
+    def _accept(self, press: Press, body: bytes, now: Instant, deadline: float) -> None:
         decision = self._decide(press, now)
         if not decision.repeat:
             if self.floods.count(press.device, now.elapsed):
                 self._troubles.began(press.device, "press_flood", FLOOD_DETAIL)
-            decision = self.floods.thin(self.state, decision, now.elapsed)
+            decision = self.floods.collapse(self.state, decision, now.elapsed)
         self.state.apply(decision)
         ack = Ack(device=press.device, inst=press.inst, seq=press.seq)
         if decision.repeat:
@@ -137,26 +137,28 @@ class Gateway:
             self._carry_out(decision, ack, body, now, deadline)
 
     def _decide(self, press: Press, now: Instant) -> Decision:
-        """By what is known; should that itself be broken, as if nothing were known: a press never goes unheard."""
+        """Decide by the known state; if that fails, by the configuration, and last by the defaults: no press is
+        ignored."""
         queued = self._linked_at is None or now.elapsed - self._linked_at < QUEUE_SECONDS
         try:
             return decide(self.state, press, now, queued=queued)
         except Exception:
-            log.exception("a press could not be decided by what is known", extra={"device": press.device})
-            self.trouble("undecided_press", detail=f"the press of {press.device} was taken by itself")
+            log.exception("a press could not be decided by the state", extra={"device": press.device})
+            self.trouble("undecided_press", detail=f"the press of {press.device} was decided without the state")
         try:
             return decide(State(policy=self.state.policy, boot=self.state.boot), press, now)
         except Exception:
-            log.exception("nor by the configuration", extra={"device": press.device})
+            log.exception("a press could not be decided by the configuration", extra={"device": press.device})
             return decide(State(boot=self.state.boot), press, now)
 
     def _repeat(self, press: Press, ack: Ack) -> None:
-        """Say `stored` again, unless it is not yet: then the one that waits for the disk will say it."""
+        """Confirm `stored` again, unless the first write is still pending: its completion confirms it."""
         if press.id not in self._unstored:
-            self._spawn(self.building.acknowledge(ack))
+            self._spawn(self.building.confirm_stored(ack))
 
     def _carry_out(self, decision: Decision, ack: Ack, body: bytes, now: Instant, deadline: float) -> None:
-        """Commit, and act when that is done or the deadline has come. Callbacks, no task: 200 may press at once."""
+        """Commit, and act when that is done or the deadline passes. Uses callbacks, not a task: 200 may press at
+        once."""
         press, events = decision.press, self._stamped(decision.events)
         self._order.expect(events)
         alert_id = None if decision.last is None else decision.last.alert_id
@@ -165,86 +167,86 @@ class Gateway:
         if decision.alert is not None:
             writes.append(statements.alert(decision.alert))
         stored = self._unstored[press.id] = self.disk.submit(*writes)
-        taken = Taken(decision, events, ack, stored)
-        timer = asyncio.get_running_loop().call_at(deadline, self._late, taken)
-        stored.add_done_callback(partial(self._settled, taken, timer))
+        accepted = AcceptedPress(decision, events, ack, stored)
+        timer = asyncio.get_running_loop().call_at(deadline, self._late, accepted)
+        stored.add_done_callback(partial(self._settled, accepted, timer))
 
-    def _settled(self, taken: Taken, timer: asyncio.TimerHandle, stored: asyncio.Future[None]) -> None:
-        """On the disk; or it never will be, and then no button is ever told that it is."""
+    def _settled(self, accepted: AcceptedPress, timer: asyncio.TimerHandle, stored: asyncio.Future[None]) -> None:
+        """Handle the end of a commit; a failed one is never confirmed to the button."""
         timer.cancel()
         good = not stored.cancelled() and stored.exception() is None
         if good:
-            self._unstored.pop(taken.decision.press.id, None)
-            self._spawn(self.building.acknowledge(taken.ack))
-        if not taken.acted:
-            self._act_on(taken, stored_at=self.clock().wall if good else None)
+            self._unstored.pop(accepted.decision.press.id, None)
+            self._spawn(self.building.confirm_stored(accepted.ack))
+        if not accepted.acted:
+            self._act_on(accepted, stored_at=self.clock().wall if good else None)
         elif good:
             self.recovered("store_failing")
 
-    def _late(self, taken: Taken) -> None:
-        """The disk was not in time: act all the same, and say so when it takes much longer."""
-        self._act_on(taken, stored_at=None)
-        asyncio.get_running_loop().call_later(STALLED_SECONDS, self._stalled, taken)
+    def _late(self, accepted: AcceptedPress) -> None:
+        """Act without the disk at the deadline, and report a trouble if the commit takes much longer."""
+        self._act_on(accepted, stored_at=None)
+        asyncio.get_running_loop().call_later(STALLED_SECONDS, self._stalled, accepted)
 
-    def _stalled(self, taken: Taken) -> None:
-        if not taken.stored.done():
+    def _stalled(self, accepted: AcceptedPress) -> None:
+        if not accepted.stored.done():
             self.trouble("store_failing", detail="presses are acted on and forwarded, but not stored here")
 
-    def _act_on(self, taken: Taken, *, stored_at: datetime | None) -> None:
-        taken.acted, taken.stored_at = True, stored_at
-        if taken.decision.plays:
-            self._act(taken.decision.plays)
-            taken.acted_at = self.clock().wall
-        self._afterwards(taken)
+    def _act_on(self, accepted: AcceptedPress, *, stored_at: datetime | None) -> None:
+        accepted.acted, accepted.stored_at = True, stored_at
+        if accepted.decision.announcements:
+            self._act(accepted.decision.announcements)
+            accepted.acted_at = self.clock().wall
+        self._follow_up(accepted)
 
-    def _afterwards(self, taken: Taken) -> None:
-        """Forward, and keep the books, when no other press waits to be told `stored`, or 30 ms later."""
-        self._acted.append(taken)
+    def _follow_up(self, accepted: AcceptedPress) -> None:
+        """Forward and record hops once no press waits for its confirmation, at most 30 ms later."""
+        self._acted.append(accepted)
         if len(self._acted) == 1:
-            self._spawn(self._keep_books())
+            self._spawn(self._run_follow_up())
 
-    async def _keep_books(self) -> None:
+    async def _run_follow_up(self) -> None:
         loop = asyncio.get_running_loop()
-        latest = loop.time() + BOOKS_WAIT_SECONDS
+        latest = loop.time() + FOLLOW_UP_WAIT_SECONDS
         await asyncio.sleep(0)
         while self._unstored and loop.time() < latest:
             await asyncio.sleep(0.001)
         batch, self._acted = self._acted, []
-        writes = [write for taken in batch for write in self._passed(taken)]
-        self._offer([Outgoing(event, taken.stored) for taken in batch for event in taken.events])
+        writes = [write for accepted in batch for write in self._hop_writes(accepted)]
+        self._offer([Outgoing(event, accepted.stored) for accepted in batch for event in accepted.events])
         if writes:
             self.disk.submit(*writes)
-        for taken in batch:
-            press = ":".join(map(str, taken.decision.press.id))
-            level = logging.DEBUG if taken.decision.outcome == COLLAPSED else logging.INFO
-            stored = taken.stored_at is not None
-            log.log(level, "press %s", taken.decision.outcome, extra={"press": press, "stored": stored})
+        for accepted in batch:
+            press = ":".join(map(str, accepted.decision.press.id))
+            level = logging.DEBUG if accepted.decision.outcome == COLLAPSED else logging.INFO
+            stored = accepted.stored_at is not None
+            log.log(level, "press %s", accepted.decision.outcome, extra={"press": press, "stored": stored})
 
-    def _passed(self, taken: Taken) -> Iterable[Statement]:
-        """Write down which hops were passed."""
-        for event in taken.events:
+    def _hop_writes(self, accepted: AcceptedPress) -> Iterable[Statement]:
+        """Return the writes that record the hops passed."""
+        for event in accepted.events:
             if isinstance(event, PressEvent):
-                event.hops.stored_at = None if taken.stored_at is None else times.text(taken.stored_at)
-                event.hops.acted_at = None if taken.acted_at is None else times.text(taken.acted_at)
+                event.hops.stored_at = None if accepted.stored_at is None else times.text(accepted.stored_at)
+                event.hops.acted_at = None if accepted.acted_at is None else times.text(accepted.acted_at)
                 yield statements.amended(event)
-        last = taken.decision.last
+        last = accepted.decision.last
         alert = None if last is None else self.state.alerts.get(last.alert_id)
         if alert is not None and may(alert.stage, Stage.ACTED):
             yield self._put(msgspec.structs.replace(alert, stage=advance(alert.stage, Stage.ACTED)))
 
-    def _act(self, plays: Plays) -> None:
-        for room, play in plays:
-            self._spawn(self._play(room, play))
+    def _act(self, announcements: Announcements) -> None:
+        for room, announcement in announcements:
+            self._spawn(self._announce(room, announcement))
 
-    async def _play(self, room: str, play: Play) -> None:
-        done = await self.building.say(room, play, PLAY_LIFETIME.total_seconds())
+    async def _announce(self, room: str, announcement: Announcement) -> None:
+        done = await self.building.announce(room, announcement, ANNOUNCEMENT_LIFETIME.total_seconds())
         if not done:
-            log.error("a speaker could not be told", extra={"room": room, "alert": play.alert_id})
-            self.state.sounding.pop(room, None)
-        self.tell([pa_action(room, play, self.clock().wall, done=done)])
+            log.error("an announcement could not be delivered", extra={"room": room, "alert": announcement.alert_id})
+            self.state.speakers.pop(room, None)
+        self.publish([pa_action(room, announcement, self.clock().wall, done=done)])
 
-    def tell(self, events: Iterable[Event]) -> None:
-        """Store these events, and send them to the cloud."""
+    def publish(self, events: Iterable[Event]) -> None:
+        """Store these events and send them to the cloud."""
         stamped = self._stamped(events)
         if stamped:
             stored = self.disk.submit(*statements.events(stamped))
@@ -254,24 +256,24 @@ class Gateway:
         if ready := self._order.ready(outgoing):
             self.cloud.offer(ready)
 
-    def trouble(self, word: str, *, detail: str | None = None) -> None:
-        """Something is wrong with the gateway itself."""
-        self._troubles.began(None, word, detail)
+    def trouble(self, kind: str, *, detail: str | None = None) -> None:
+        """Begin a trouble of the gateway itself."""
+        self._troubles.began(None, kind, detail)
 
-    def recovered(self, word: str) -> None:
-        """It is right again."""
-        self._troubles.ended(None, word)
+    def recovered(self, kind: str) -> None:
+        """End a trouble of the gateway itself."""
+        self._troubles.ended(None, kind)
 
     def link(self, there: bool) -> None:
-        """The broker of the building came, or went away."""
+        """Handle a change of the connection to the building's broker."""
         self._linked_at = self.clock().elapsed if there else None
         if there:
             self.recovered("broker")
         else:
-            self.trouble("broker", detail="no connection to the broker of the building")
+            self.trouble("broker", detail="no connection to the building's broker")
 
     def load(self, kept: Kept) -> None:
-        """What the store remembers."""
+        """Restore the stored state."""
         if kept.greatest is not None:
             self.ids.raise_floor(kept.greatest)
         self.state.seen.load(kept.seen.greatest, kept.seen.latest, complete=kept.seen.complete)
@@ -279,31 +281,31 @@ class Gateway:
         self._troubles.load(kept.troubles, refused=kept.refused > 0)
 
     def configure(self, configuration: Configuration) -> None:
-        """From now on decide by this."""
+        """Apply a new configuration."""
         self.state.policy = Policy.of(configuration)
         self._troubles.configured()
 
-    def learn(self, document: AlertDocument, also: Sequence[Statement] = ()) -> None:
-        """The cloud says how an alert stands. `also` is written in the same transaction as what this leads to."""
-        learned = closing.learn(self.state, document, self.clock())
-        if learned is None:
+    def apply_document(self, document: AlertDocument, also: Sequence[Statement] = ()) -> None:
+        """Apply an alert document of the cloud. `also` is written in the same transaction as the result."""
+        update = closing.apply_document(self.state, document, self.clock())
+        if update is None:
             self.disk.submit(*also)
             return
-        if not learned.alert.open:
-            log.info("an alert was closed in the cloud", extra={"alert": learned.alert.alert_id})
-        self.disk.submit(self._put(learned.alert), *also)
-        self.state.sounding.update(learned.sounding)
-        self._act(learned.plays)
+        if not update.alert.open:
+            log.info("an alert was closed in the cloud", extra={"alert": update.alert.alert_id})
+        self.disk.submit(self._put(update.alert), *also)
+        self.state.speakers.update(update.speakers)
+        self._act(update.announcements)
 
     def arm(self, device: str, expires_at: datetime) -> None:
-        """The next press of this device is a drill."""
+        """Make the next press of this device a drill."""
         if closing.arm(self.state, device, expires_at, self.clock()):
             log.info("armed for a drill", extra={"device": device})
         else:
-            log.warning("not armed for a drill: it came too late", extra={"device": device})
+            log.warning("not armed for a drill: the command arrived too late", extra={"device": device})
 
     def forwarded(self, alert_ids: Iterable[str]) -> None:
-        """The cloud has these alerts."""
+        """Mark these alerts as forwarded to the cloud."""
         writes = []
         for alert_id in dict.fromkeys(alert_ids):
             alert = self.state.alerts.get(alert_id)
@@ -313,39 +315,39 @@ class Gateway:
             self.disk.submit(*writes)
 
     def resume(self) -> None:
-        """After a start: sound what was stored and had not sounded yet."""
+        """Announce, at startup, alerts that were stored but not announced before the gateway stopped."""
         now = self.clock()
         for alert in list(self.state.alerts.values()):
             if alert.open and alert.stage is Stage.DECIDED:
-                plays: Plays = ()
+                announcements: Announcements = ()
                 if self._since(alert, now) <= ACT_AFTER_RESTART:
-                    alert, plays, sounding = sound(self.state, alert, now)  # noqa: PLW2901
-                    self.state.sounding.update(sounding)
-                self._act(plays)
+                    alert, announcements, speakers = announce(self.state, alert, now)  # noqa: PLW2901
+                    self.state.speakers.update(speakers)
+                self._act(announcements)
                 self.disk.submit(self._put(msgspec.structs.replace(alert, stage=Stage.ACTED)))
 
     def _since(self, alert: Alert, now: Instant) -> timedelta:
-        """How long ago an alert was raised; by the wall clock only over a restart of the machine."""
+        """Return the age of an alert, by the wall clock only if the machine restarted since."""
         if alert.boot == self.state.boot:
             return timedelta(seconds=now.elapsed - alert.arrived)
         return now.wall - alert.raised_at
 
     def tick(self) -> None:
-        """Every few seconds: let go of what is over."""
+        """Drop expired state; runs every few seconds."""
         now = self.clock()
         self.state.forget(now)
         self.state.seen.forget(self._unstored)
         for device, collapsed in self.floods.over(now.elapsed):
             log.info("a flood is over", extra={"device": device, "collapsed": collapsed})
             self._troubles.ended(device, "press_flood", f"{collapsed} presses were only counted")
-        self._troubles.look()
+        self._troubles.end_quiet()
 
     def sweep(self) -> None:
-        """Now and then: let the disk go of what the cloud has had for long."""
+        """Delete events from the disk that the cloud has had for 30 days; runs hourly."""
         self.disk.submit(*statements.swept(self.clock().wall))
 
     async def finish(self, seconds: float) -> None:
-        """Carry out what was taken, for as long as given; then leave it: a button that was not told asks again."""
+        """Complete accepted presses, for at most `seconds`; buttons without a confirmation send theirs again."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while waiting := [one for one in (*self._unstored.values(), *self._effects) if not one.done()]:
@@ -354,8 +356,8 @@ class Gateway:
             effect.cancel()
 
     def status(self, depth: int, clock_offset: timedelta | None = None) -> None:
-        """Tell how the gateway is."""
-        self.tell(
+        """Publish the gateway's status."""
+        self.publish(
             [
                 Status(
                     at=times.text(self.clock().wall),
@@ -388,7 +390,7 @@ class Gateway:
 
 
 async def _guarded(work: Awaitable[None]) -> None:
-    """One press that goes wrong must not stop the gateway for the others."""
+    """Log a failing effect: it must not stop the gateway for other presses."""
     try:
         await work
     except Exception:

@@ -1,7 +1,7 @@
-"""Event ids: UUIDv7 (RFC 9562) that only go up.
+"""Event ids: monotonic UUIDv7 (RFC 9562).
 
-The cloud compares ids to say how far it has heard (its watermark), so an id must be greater than every earlier one,
-also when the clock is set back and after a restart.
+The cloud compares ids to track its progress (the watermark), so each id must be greater than all earlier ones, also
+after the clock was set back and after a restart.
 """
 
 import secrets
@@ -14,7 +14,7 @@ _RAND_B_BITS = 62
 
 
 class EventIds:
-    """`floor` is the greatest id that this store has ever given out."""
+    """`floor` is the greatest id that this store has ever issued."""
 
     def __init__(self, floor: str | None = None, randbits: Callable[[int], int] = secrets.randbits) -> None:
         self._randbits = randbits
@@ -26,11 +26,11 @@ class EventIds:
         return _uuid(self._ms, self._tail)
 
     def raise_floor(self, floor: str) -> None:
-        """Every later id is greater than this one too."""
+        """Make every later id greater than this one too."""
         self._ms, self._tail = max((self._ms, self._tail), _parts(UUID(floor)))
 
     def next(self, at: datetime) -> str:
-        """An id for what happens now."""
+        """Return an id for an event that happens now."""
         ms = int(at.timestamp() * 1000)
         if ms > self._ms:
             self._ms, self._tail = ms, self._randbits(_TAIL_BITS - 1)

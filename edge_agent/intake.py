@@ -1,4 +1,4 @@
-"""Messages of the buttons, taken one of each button in turn: a button that floods waits behind itself alone."""
+"""Fair intake of button messages: one per button in turn, so that a flooding button delays only itself."""
 
 import asyncio
 import time
@@ -7,26 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 AT_MOST = 200
-"""Messages of one button that are taken at once: more than a hand makes, or a button's flash keeps."""
+"""Burst size: messages of one button accepted at once, more than a hand makes or a button's flash stores."""
 PER_SECOND = 10.0
-"""And in each second after that. What is more is let go of unread and counted: no button is told `stored` for it, so
-what was a press comes again."""
+"""Refill rate after a burst. Messages above it are counted and dropped unread, without a `stored` confirmation, so that
+a button sends a real press again."""
 AT_ONCE = 10
-"""Messages taken before whatever else waits in the event loop has its turn."""
+"""Messages processed before other work in the event loop gets its turn."""
 FORGET_AT = 10_000
-"""So many buttons are remembered before those that are quiet are forgotten."""
+"""The number of buttons from which quiet ones are forgotten."""
 
 
 @dataclass(slots=True)
 class _Button:
-    """How many more messages may be taken of a button, as of a moment of the monotonic clock; and which wait."""
+    """Token bucket and pending messages of one button; `at` is the monotonic time of the last refill."""
 
     left: float
     at: float
     waiting: deque[bytes] = field(default_factory=deque)
 
-    def may_take(self, now: float) -> bool:
-        """Whether one more may be taken now; then it is counted."""
+    def may_accept(self, now: float) -> bool:
+        """Take a token for a message; False if there is none."""
         self.left = min(float(AT_MOST), self.left + (now - self.at) * PER_SECOND)
         self.at = now
         if self.left < 1:
@@ -35,33 +35,33 @@ class _Button:
         return True
 
     def quiet(self, now: float) -> bool:
-        """Whether forgetting it changes nothing."""
+        """Whether forgetting this button would change nothing."""
         return not self.waiting and self.left + (now - self.at) * PER_SECOND >= AT_MOST
 
 
 class Intake:
-    """`take` handles a message and raises nothing; `on_flood` hears of each message that was let go of."""
+    """`take` handles a message without raising; `on_flood` is called for each dropped message."""
 
     def __init__(
         self,
-        take: Callable[[str, bytes], None],
+        accept: Callable[[str, bytes], None],
         on_flood: Callable[[str], None],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._take, self._on_flood, self._monotonic = take, on_flood, monotonic
+        self._accept, self._on_flood, self._monotonic = accept, on_flood, monotonic
         self._buttons: dict[str, _Button] = {}
         self._turns: deque[str] = deque()
 
     def put(self, device: str, body: bytes) -> None:
-        """A message has arrived."""
+        """Queue a message that arrived."""
         now = self._monotonic()
         button = self._buttons.get(device)
         if button is None:
             if len(self._buttons) >= FORGET_AT:
                 self._buttons = {name: one for name, one in self._buttons.items() if not one.quiet(now)}
             button = self._buttons[device] = _Button(float(AT_MOST), now)
-        if not button.may_take(now):
+        if not button.may_accept(now):
             self._on_flood(device)
             return
         if not button.waiting:
@@ -79,6 +79,6 @@ class Intake:
             body = waiting.popleft()
             if waiting:
                 self._turns.append(device)
-            self._take(device, body)
+            self._accept(device, body)
         if self._turns:
             asyncio.get_running_loop().call_soon(self._drain)

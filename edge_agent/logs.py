@@ -1,4 +1,4 @@
-"""Logs as JSON, a line each, on standard error: what happened, to which press or alert; never who."""
+"""Logs as JSON lines on standard error: events with their press or alert, never with a person."""
 
 import json
 import logging
@@ -10,10 +10,10 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 
 class JsonLines(logging.Formatter):
-    """`extra` fields of a record become fields of the line."""
+    """Formatter that adds the `extra` fields of a record to the line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Format a record as one line."""
         line: dict[str, object] = {
             "at": times.text(times.now()),
             "level": record.levelname.lower(),
@@ -27,9 +27,9 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(level: int = logging.INFO) -> None:
-    """Once, at start. The libraries speak only of what is wrong."""
+    """Configure logging at startup. Libraries log warnings and errors only."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("mqtt").setLevel(logging.ERROR)  # aiomqtt counts its pending calls aloud
+    logging.getLogger("mqtt").setLevel(logging.ERROR)  # aiomqtt warns about its number of pending calls
     logging.getLogger("edge_agent").setLevel(level)

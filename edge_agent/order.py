@@ -1,4 +1,4 @@
-"""Events of one alert leave in the order of their ids, though some wait until their press has been acted on."""
+"""Ordering of events: those of one alert leave in the order of their ids, though some wait for their press's action."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from edge_agent.messages.events import Event
 
 @dataclass(slots=True)
 class Outgoing:
-    """An event on its way to the cloud. Until `stored` is done it exists in memory only."""
+    """An event to be sent to the cloud. Until `stored` completes it exists in memory only."""
 
     event: Event
     stored: asyncio.Future[None]
@@ -17,19 +17,19 @@ class Outgoing:
 
 @dataclass(slots=True)
 class InOrder:
-    """Holds back an event while an earlier one of the same alert has yet to come."""
+    """Holds events back while earlier ones of the same alert are pending."""
 
     _awaited: dict[str, set[str]] = field(default_factory=dict)
     _held: dict[str, list[Outgoing]] = field(default_factory=dict)
 
     def expect(self, events: Iterable[Event]) -> None:
-        """These have their ids, and will come."""
+        """Register events that have their ids and will be passed to `ready`."""
         for event in events:
             if event.about is not None:
                 self._awaited.setdefault(event.about, set()).add(event.event_id)
 
     def ready(self, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
-        """These have come: what may leave now, in order."""
+        """Accept these events and return those that may be sent now, in order."""
         free = [out for out in outgoing if out.event.about is None]
         for out in outgoing:
             if out.event.about is not None:

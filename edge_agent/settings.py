@@ -1,4 +1,4 @@
-"""What the gateway is told by its environment: read once, checked, frozen."""
+"""Settings from the environment: read once, validated, immutable."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -17,12 +17,12 @@ Read = TypeVar("Read")
 
 
 class SettingsError(Exception):
-    """One line that says which setting is wrong, and how."""
+    """An invalid setting: one line with its name and the error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything is required. Keys are P-256: one signs this gateway's requests, one proves its configuration."""
+    """The gateway's settings, all required. Both keys are P-256: one signs requests, one verifies the configuration."""
 
     cloud_url: str
     gateway_id: str
@@ -37,12 +37,12 @@ class Settings:
 
     @property
     def cloud_is_here(self) -> bool:
-        """The cloud runs on this machine: no proxy stands between."""
+        """Whether the cloud runs on this machine, without a proxy in between."""
         return urlsplit(self.cloud_url).hostname in LOOPBACK
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """The settings in `SAFESIGNAL_EDGE_…`; SettingsError names the first that is missing or wrong."""
+        """Read the `SAFESIGNAL_EDGE_…` variables; SettingsError names the first missing or invalid one."""
 
         def get(name: str, parse: Callable[[str], Read]) -> Read:
             text = environment.get(PREFIX + name, "").strip()
@@ -70,9 +70,9 @@ class Settings:
 def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("not a web address")
+        raise ValueError("not an http(s) URL")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("http is for this machine only; use https")
+        raise ValueError("http is allowed for this machine only; use https")
     return text.rstrip("/")
 
 

@@ -1,4 +1,4 @@
-"""Time as text: RFC 3339, UTC, always milliseconds, always Z (contracts/common)."""
+"""Times as text: RFC 3339, UTC, always milliseconds, always Z (contracts/common)."""
 
 import time
 import uuid
@@ -11,7 +11,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A time that is known within bounds only."""
+    """An interval that contains a time."""
 
     earliest: datetime
     latest: datetime
@@ -19,11 +19,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """A moment by each clock that the gateway has.
+    """A moment by each of the gateway's clocks.
 
-    `wall` is for telling people. `elapsed` counts seconds, is never set, and goes on over a restart of the program:
-    every duration is measured by it. `cloud` is the cloud's time as the gateway measured it; None before the first
-    answer of the cloud since the start.
+    `wall` is for display. `elapsed` counts seconds, is never set, and continues across restarts of the program: use it
+    for durations. `cloud` is the cloud's time as measured by the gateway; None before the cloud's first response since
+    startup.
     """
 
     wall: datetime
@@ -32,17 +32,17 @@ class Instant:
 
 
 def now() -> datetime:
-    """The wall clock, cut to the milliseconds that the messages carry."""
+    """Return the wall clock, truncated to the milliseconds of the messages."""
     return cut(datetime.now(UTC))
 
 
 def instant() -> Instant:
-    """Now, by the two clocks of this machine."""
+    """Return the current moment by the two clocks of this machine."""
     return Instant(now(), time.monotonic())
 
 
 def boot() -> str:
-    """Names this boot of the machine; where the kernel does not say, every start of the program counts as one."""
+    """Return an id of this boot of the machine; a random one if the kernel has none."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:
@@ -50,10 +50,10 @@ def boot() -> str:
 
 
 def cut(moment: datetime) -> datetime:
-    """Without what is less than a millisecond."""
+    """Truncate to milliseconds."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def text(moment: datetime) -> str:
-    """As the messages carry it."""
+    """Format a time for messages."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

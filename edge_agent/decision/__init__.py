@@ -1,4 +1,4 @@
-"""The gateway's rules. Pure: no input or output, no clock of their own; what they need is given.
+"""The gateway's rules: pure functions without I/O or a clock. All input is passed in.
 
-`presses.decide` looks at the state and says what should happen; `state.State.apply` is how the state then changes.
+`presses.decide` reads the state and returns a decision; `state.State.apply` changes the state accordingly.
 """

@@ -1,6 +1,6 @@
-"""When was it pressed? Each press is dated once, here: a time to tell, and an interval to decide by.
+"""Dating of presses: each gets, once, a time to report and an interval to decide by.
 
-In doubt a press is a new alert and it is real (safety rule 36), so every bound is taken as wide as it can be.
+In doubt a press is real and raises a new alert (safety rule 36), so every bound is as wide as it can be.
 """
 
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from edge_agent.messages.press import Press
 from edge_agent.times import Bounds, Instant
 
 CLOCK_TOLERANCE = timedelta(seconds=30)
-"""A button's time that is further than this from arrival less age is not told as the time of the press."""
+"""A button time that differs more than this from arrival minus age is not reported as the time of the press."""
 GREATEST_AGE = timedelta(hours=24)
-"""An age above this is not believed: it would put a real press before a close that it came after."""
+"""A greater age is rejected: it could date a real press before a close that preceded it."""
 CLOCK_ERROR = timedelta(milliseconds=500)
-"""By how much a button's synchronized clock, or a message's way to the gateway, may be off without a sign of it."""
+"""Undetectable error of a button's synchronized clock, or undetectable delay of a message on its way."""
 DRIFT = 0.001
-"""By what part of its age a press may be younger than its button counted."""
+"""Maximum error of a button's age counter, as a fraction of the age."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""The earliest time that a message can carry."""
+"""The earliest time that a message can contain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """`pressed_at` is what is told, by the gateway's clock; `claimed_at` is what a suspect clock said.
+    """`pressed_at` is the time to report, by the gateway's clock; `claimed_at` is the time from a suspect button clock.
 
-    The press was made at `earliest` at the earliest and `latest` at the latest, in seconds of `Instant.elapsed`;
-    `earliest` is None where there is no such bound. `counted` is the likeliest moment by the button's own count.
-    `cloud` is the interval by the cloud's clock; None where the gateway has not measured that.
+    The press happened between `earliest` and `latest`, in seconds of `Instant.elapsed`; `earliest` is None if there is
+    no such bound. `counted` is the most likely moment by the button's own age counter. `cloud` is the interval by the
+    cloud's clock, None if the gateway has not measured it.
     """
 
     pressed_at: datetime
@@ -40,7 +40,7 @@ class Dated:
 
 
 def date(press: Press, arrived: Instant, *, queued: bool = False) -> Dated:
-    """The button's own time when it is near arrival less age, and synchronized; else arrival less age.
+    """Date a press by the button's time if it is synchronized and near arrival minus age, otherwise by its age.
 
     `queued`: the message may have waited at the broker.
     """
@@ -62,7 +62,7 @@ def date(press: Press, arrived: Instant, *, queued: bool = False) -> Dated:
 
 
 def _oldest(press: Press, arrived: Instant, age: timedelta, *, queued: bool) -> timedelta | None:
-    """How long before its arrival the press was made at the most; None: nobody knows."""
+    """The maximum time between press and arrival; None if unknown."""
     if press.at is not None and _synchronized(press) and abs(arrived.wall - press.at) <= GREATEST_AGE:
         return max(age, arrived.wall - press.at) + CLOCK_ERROR
     return None if queued else age + CLOCK_ERROR

@@ -1,10 +1,10 @@
-"""How far a press has come: the transition table, and the one function that goes by it."""
+"""The stages of a press: the transition table and the function that applies it."""
 
 from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """How far."""
+    """A stage of processing."""
 
     RECEIVED = "received"
     VALIDATED = "validated"
@@ -26,20 +26,20 @@ FOLLOWS: dict[Stage, frozenset[Stage]] = {
     Stage.CLEARED: frozenset(),
     Stage.REJECTED: frozenset(),
 }
-"""A press ends at `deduplicated` when it is a repeat; a press that joins an alert ends at `decided`."""
+"""A repeat ends at `deduplicated`; a press that joins an alert ends at `decided`."""
 
 
 class IllegalStage(ValueError):
-    """The table has no such step."""
+    """A transition that is not in the table."""
 
 
 def advance(stage: Stage, to: Stage) -> Stage:
-    """The next stage; the same one again is no step."""
+    """Return the next stage; repeating the current one is allowed."""
     if to is not stage and to not in FOLLOWS[stage]:
         raise IllegalStage(f"{stage} -> {to}")
     return to
 
 
 def may(stage: Stage, to: Stage) -> bool:
-    """Whether the table has this step."""
+    """Whether the table allows this transition."""
     return to in FOLLOWS[stage]

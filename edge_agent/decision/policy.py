@@ -1,16 +1,16 @@
-"""What a press means: the school's rules over a floor in code that no configuration can go below."""
+"""The meaning of a press: the school's rules, with built-in minimums that no configuration can lower."""
 
 from dataclasses import dataclass, field
 
 from edge_agent.messages.alert_types import DEFAULT_PATTERNS, GRAVEST, SEVERITY, AlertType
 from edge_agent.messages.cloud import Configuration, Rule, Speaker
 from edge_agent.messages.press import ONLY_KEY, Press
-from edge_agent.messages.words import Severity
+from edge_agent.messages.severity import Severity
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a press asks for, and what the gateway found wrong while it looked (words for troubles)."""
+    """The alert that a press asks for, and the kinds of trouble detected on the way."""
 
     type: AlertType
     severity: Severity
@@ -21,7 +21,7 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A speaker and the rooms in which it is heard."""
+    """A speaker and the rooms in which it can be heard."""
 
     room: str
     covers: frozenset[str]
@@ -35,7 +35,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A configuration made ready to be asked. Without one every device is unknown, so every press the gravest."""
+    """A configuration indexed for lookups. Without one every device is unknown and every press of the gravest type."""
 
     version: int = 0
     zones: tuple[Zone, ...] = ()
@@ -45,7 +45,7 @@ class Policy:
 
     @classmethod
     def of(cls, configuration: Configuration) -> "Policy":
-        """Ready to be asked."""
+        """Index a configuration."""
         rules: dict[str, list[Rule]] = {}
         for rule in configuration.rules:
             rules.setdefault(rule.pattern, []).append(rule)
@@ -58,7 +58,8 @@ class Policy:
         )
 
     def meaning(self, press: Press) -> Meaning:
-        """Unknown device, room or pattern: the gravest type, and a trouble. No administrative state is a no."""
+        """Return the meaning of a press. An unknown device, room or pattern gives the gravest type and a trouble; no
+        lifecycle blocks a press."""
         entry = self._devices.get(press.device)
         troubles = self.troubles_of(press.device) if self.version else ()
         if entry is None:
@@ -74,15 +75,15 @@ class Policy:
         return Meaning(kind, SEVERITY[kind], silent=False, room=entry.room, troubles=troubles)
 
     def troubles_of(self, device: str) -> tuple[str, ...]:
-        """What is wrong with the entry of a device, whatever it presses."""
+        """Return the kinds of trouble with a device's entry, whatever it presses."""
         entry = self._devices.get(device)
         if entry is None:
             return ("unknown_device",)
-        troubles = () if entry.lifecycle == "active" else (f"pressed_while_{_word(entry.lifecycle)}",)
+        troubles = () if entry.lifecycle == "active" else (f"pressed_while_{_lifecycle_name(entry.lifecycle)}",)
         return troubles if entry.room is not None and entry.room in self._rooms else (*troubles, "unknown_room")
 
     def known(self, pattern: str | None) -> str | None:
-        """The pattern, if it means something; all others are one, so that inventing patterns is no way to flood."""
+        """Return a known pattern; all others are None, so that inventing patterns cannot evade the bounce rule."""
         return pattern if pattern in DEFAULT_PATTERNS or pattern in self._rules else None
 
     def _rule(self, press: Press, room: str) -> Rule | None:
@@ -97,11 +98,11 @@ class Policy:
 
 
 def _severity(rule: Rule) -> Severity:
-    """A lockdown is critical whatever a rule says."""
+    """A lockdown is always critical, whatever the rule says."""
     return SEVERITY[rule.type] if rule.type is GRAVEST else rule.severity or SEVERITY[rule.type]
 
 
-def _word(lifecycle: str) -> str:
+def _lifecycle_name(lifecycle: str) -> str:
     return lifecycle if lifecycle in ("inactive", "maintenance", "decommissioned") else "not_active"
 
 

@@ -1,4 +1,4 @@
-"""One press: is it new, when was it, what does it mean, does it join an alert or become one?"""
+"""The decision on one press: whether it is new, its time and meaning, and whether it joins or raises an alert."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -8,15 +8,15 @@ import msgspec
 from msgspec import UNSET
 
 from edge_agent import times
+from edge_agent.decision.announcements import announce
 from edge_agent.decision.dating import Dated, date
 from edge_agent.decision.lifecycle import Stage, advance
 from edge_agent.decision.policy import Meaning
-from edge_agent.decision.sounding import sound
 from edge_agent.decision.state import SAME_MESSAGE, Alert, Decision, LastPress, State, Unidentified
 from edge_agent.decision.troubles import began, ended_by_press, standing
 from edge_agent.messages.alert_types import GRAVITY
 from edge_agent.messages.events import EndedBy, Hops, PressedAgain, PressEvent, Raised, Resolved
-from edge_agent.messages.press import UNIDENTIFIED, Press, PressId, made_identity
+from edge_agent.messages.press import UNIDENTIFIED, Press, PressId, derived_identity
 from edge_agent.times import Instant
 
 BOUNCE = timedelta(milliseconds=800)
@@ -24,7 +24,7 @@ BOUNCE = timedelta(milliseconds=800)
 
 @dataclass(frozen=True, slots=True)
 class _Fact:
-    """What is known of a press before it is decided."""
+    """The facts about a press before the decision."""
 
     press: Press
     dated: Dated
@@ -33,9 +33,9 @@ class _Fact:
 
 
 def decide(state: State, press: Press, now: Instant, *, queued: bool = False) -> Decision:
-    """What a press that arrived `now` leads to. The state is only looked at; `State.apply` takes the decision in.
+    """Decide on a press that arrived `now`. The state is only read; `State.apply` applies the decision.
 
-    `queued`: the message may have waited at the broker, so that nobody knows for how long.
+    `queued`: the message may have waited at the broker for an unknown time.
     """
     stage = advance(advance(Stage.RECEIVED, Stage.VALIDATED), Stage.DEDUPLICATED)
     path: tuple[Stage, ...] = (Stage.RECEIVED, Stage.VALIDATED, stage)
@@ -47,15 +47,17 @@ def decide(state: State, press: Press, now: Instant, *, queued: bool = False) ->
     path = (*path, advance(stage, Stage.DECIDED))
     dated, meaning = date(press, now, queued=queued), state.policy.meaning(press)
     fact = _Fact(press, dated, meaning, _is_drill(state, press, dated, now))
-    found = _found_wrong(fact)
-    told = [(word, event) for word, detail in found.items() for event in began(state, press.device, word, now, detail)]
-    recovered = ended_by_press(state, press.device, found, now)
+    detected = _detected_troubles(fact)
+    reports = [
+        (kind, event) for kind, detail in detected.items() for event in began(state, press.device, kind, now, detail)
+    ]
+    recovered = ended_by_press(state, press.device, detected, now)
     basis = Decision(
         press=press,
         path=path,
         unidentified=unidentified,
-        events=(*(event for _, event in told), *recovered.values()),
-        troubles=tuple(((press.device, word), standing(state, press.device, word, now)) for word, _ in told),
+        events=(*(event for _, event in reports), *recovered.values()),
+        troubles=tuple(((press.device, kind), standing(state, press.device, kind, now)) for kind, _ in reports),
         recovered=tuple(recovered),
     )
     bounced = _bounce(state, fact)
@@ -65,7 +67,7 @@ def decide(state: State, press: Press, now: Instant, *, queued: bool = False) ->
 
 
 def _decide_new(state: State, fact: _Fact, basis: Decision, now: Instant) -> Decision:
-    """What a press leads to that is neither a repeat nor a bounce."""
+    """Decide on a press that is neither a repeat nor a bounce."""
     joined = _joined(state, fact)
     if joined is None:
         outcome, alert = "raised", _new_alert(state, fact, now)
@@ -77,7 +79,7 @@ def _decide_new(state: State, fact: _Fact, basis: Decision, now: Instant) -> Dec
         outcome, alert = ("pressed_again" if joined.open else "late"), joined
         event = _event(PressedAgain, state, fact, alert, now)
     before = alert
-    alert, plays, sounding = sound(state, alert, now) if alert.open else (alert, (), ())
+    alert, announcements, speakers = announce(state, alert, now) if alert.open else (alert, (), ())
     ended = _ended(state, alert, now)
     return replace(
         basis,
@@ -86,38 +88,38 @@ def _decide_new(state: State, fact: _Fact, basis: Decision, now: Instant) -> Dec
         last=LastPress(fact.dated.counted, alert.alert_id),
         disarms=fact.drill,
         events=(event, *(_end(drill, now) for drill in ended), *basis.events),
-        plays=plays,
-        sounding=sounding,
+        announcements=announcements,
+        speakers=speakers,
         outcome=outcome,
     )
 
 
 def _identify(state: State, press: Press, now: Instant) -> tuple[Press, bool]:
-    """Seen before? The same id with another body is a real press: it gets an installation of its own, made from
-    its body, so that it is told apart for ever and its own repeats are known."""
+    """Detect a repeat. The same id with another body is a real press: it gets an installation id derived from its body,
+    so that it stays distinct and its own repeats are recognized."""
     if UNIDENTIFIED in press.doubts:
         return _identify_by_body(state, press, now)
     known = state.seen.get(press.id)
     if known is None or known == press.fingerprint:
         return press, known is not None
-    renamed = as_another(press)
+    renamed = with_derived_identity(press)
     return renamed, _seen(state, renamed.id, press.fingerprint)
 
 
-def as_another(press: Press) -> Press:
-    """A press whose identity another one had first."""
+def with_derived_identity(press: Press) -> Press:
+    """Give a press whose id is already in use an identity derived from its body."""
     inst = hashlib.sha256(f"{press.inst}:{press.fingerprint}".encode()).hexdigest()[:8]
     return msgspec.structs.replace(press, inst=inst, doubts=(*press.doubts, "identity_reused"))
 
 
 def _identify_by_body(state: State, press: Press, now: Instant) -> tuple[Press, bool]:
-    """The same body within seconds is the same message, delivered again; later somebody may have pressed again."""
+    """Treat the same body within seconds as a redelivery, later as another press."""
     before = state.unidentified.get(press.id)
     if before is not None and now.elapsed - before.at < SAME_MESSAGE.total_seconds():
         return _renamed(press, before.press_id), True
     if press.id not in state.seen:
         return press, False
-    inst, seq = made_identity(f"{press.inst}:{press.seq}:{now.elapsed}:{now.wall}".encode())
+    inst, seq = derived_identity(f"{press.inst}:{press.seq}:{now.elapsed}:{now.wall}".encode())
     return _renamed(press, (press.device, inst, seq)), False
 
 
@@ -131,8 +133,8 @@ def _seen(state: State, press_id: PressId, fingerprint: str) -> bool:
 
 
 def _bounce(state: State, fact: _Fact) -> Alert | None:
-    """The alert of the same device's same pattern and key, less than 800 ms apart. A bounce of a bounce counts from the
-    first, so that hammering is heard again."""
+    """The alert of the previous press with the same device, pattern and key less than 800 ms ago. Bounces are measured
+    from the first press, so that continuous hammering is still reported."""
     last = state.last.get(state.gesture(fact.press))
     if last is None or abs(fact.dated.counted - last.counted) >= BOUNCE.total_seconds():
         return None
@@ -143,7 +145,7 @@ def _bounce(state: State, fact: _Fact) -> Alert | None:
 
 
 def _is_drill(state: State, press: Press, dated: Dated, now: Instant) -> bool:
-    """Every press is real, but one that was certainly made while its device was armed."""
+    """Every press is real, unless it was certainly made while its device was armed."""
     armed = state.armed.get(press.device)
     return (
         armed is not None
@@ -154,8 +156,8 @@ def _is_drill(state: State, press: Press, dated: Dated, now: Instant) -> bool:
 
 
 def _joined(state: State, fact: _Fact) -> Alert | None:
-    """An alert of the same device or room and kind: an open one first, else a closed one that was certainly open when
-    this press was made."""
+    """An alert of the same kind and the same device or room: preferably an open one, otherwise a closed one that was
+    certainly open at the time of this press."""
     late: Alert | None = None
     for alert in state.near(fact.press.device, fact.meaning.room):
         if not _same_kind(alert, fact):
@@ -172,17 +174,18 @@ def _same_kind(alert: Alert, fact: _Fact) -> bool:
 
 
 def _means(alert: Alert, meaning: Meaning) -> bool:
-    """Silent and loud are never one: it would change who hears of it."""
+    """Silent and audible alerts are never merged, as they notify different people."""
     return alert.type is meaning.type and alert.silent is meaning.silent
 
 
 def _of_a_button(alert: Alert) -> bool:
-    """Raised by a press; an alert of a phone or the web is never joined, for a press says more."""
+    """Whether a press raised the alert; presses never join alerts of a phone or the web, as they carry more
+    information."""
     return alert.device is not None and alert.alert_id.startswith(f"{alert.device}:")
 
 
 def _while_open(alert: Alert, dated: Dated) -> bool:
-    """Whether a closed alert was open for the whole interval in which the press was made; no, where nobody knows."""
+    """Whether a closed alert was certainly open during the whole interval in which the press was made."""
     if dated.cloud is None or alert.opened_at is None or alert.closed_at is None:
         return False
     return alert.opened_at <= dated.cloud.earliest and dated.cloud.latest <= alert.closed_at
@@ -206,7 +209,7 @@ def _new_alert(state: State, fact: _Fact, now: Instant) -> Alert:
 
 
 def _ended(state: State, alert: Alert, now: Instant) -> tuple[Alert, ...]:
-    """Every drill that is open, when somebody presses in earnest. A silent press ends none: that would be noticed."""
+    """The open drills that a real press ends. A silent press ends none, as that would reveal it."""
     if alert.drill or alert.silent or not alert.open:
         return ()
     closed_at = now.wall if now.cloud is None else now.cloud.latest
@@ -221,7 +224,7 @@ def _end(drill: Alert, now: Instant) -> Resolved:
 
 
 def _upgraded(state: State, alert: Alert) -> str | None:
-    """The gravest open alert of the same place that this one is graver than."""
+    """The gravest open alert at the same place that is less grave than this one."""
     lesser = [
         other
         for other in state.near(alert.device, alert.room)
@@ -267,11 +270,11 @@ def _hops(dated: Dated, now: Instant) -> Hops:
     )
 
 
-def _found_wrong(fact: _Fact) -> dict[str, str | None]:
-    """Words for troubles, each with what is to be said of it."""
+def _detected_troubles(fact: _Fact) -> dict[str, str | None]:
+    """Kinds of trouble, each with the detail to report."""
     press, dated = fact.press, fact.dated
-    found: dict[str, str | None] = dict.fromkeys((*press.doubts, *fact.meaning.troubles))
+    detected: dict[str, str | None] = dict.fromkeys((*press.doubts, *fact.meaning.troubles))
     if dated.clock_suspect:
-        said = "what is no time" if dated.claimed_at is None else times.text(dated.claimed_at)
-        found["clock_suspect"] = f"the button said {said}"
-    return found
+        claimed = "an invalid time" if dated.claimed_at is None else times.text(dated.claimed_at)
+        detected["clock_suspect"] = f"the button reported {claimed}"
+    return detected

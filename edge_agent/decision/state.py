@@ -1,4 +1,4 @@
-"""What the gateway knows while it decides: a value in memory, made again from the store at start."""
+"""The state that decisions are based on: a value in memory, rebuilt from the store at startup."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,20 +11,20 @@ from edge_agent.decision.lifecycle import Stage
 from edge_agent.decision.policy import Policy
 from edge_agent.decision.seen import Seen
 from edge_agent.messages.alert_types import AlertType
-from edge_agent.messages.building import Play
+from edge_agent.messages.building import Announcement
 from edge_agent.messages.events import Event
 from edge_agent.messages.press import ONLY_KEY, Press, PressId
-from edge_agent.messages.words import Severity
+from edge_agent.messages.severity import Severity
 from edge_agent.times import Instant
 
 FORGOTTEN_AFTER = GREATEST_AGE + timedelta(minutes=1)
-"""No press is older than that, so none can belong to what closed before."""
+"""No press is older than this, so none can belong to an alert that closed before."""
 SAME_MESSAGE = timedelta(seconds=10)
-"""A broker that was not confirmed delivers a message again within that."""
+"""A broker without a PUBACK redelivers a message within this time."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert as the gateway knows it. Only the cloud, or a person in the building, closes one."""
+    """An alert as known by the gateway. Only the cloud, or a person in the building, closes one."""
 
     alert_id: str
     type: AlertType
@@ -37,26 +37,26 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None = None
     stage: Stage = Stage.DECIDED
     generation: int = 0
-    """How often it has sounded; 0: not yet."""
+    """The number of times that it was announced; 0: not yet."""
     opened_at: datetime | None = None
-    """The earliest time of its first press by the cloud's clock, as `closed_at` is; None where that is not known."""
+    """The earliest time of its first press, by the cloud's clock like `closed_at`; None if unknown."""
     arrived: float = 0.0
-    """`Instant.elapsed` of its first press, in the boot of the machine named by `boot`."""
+    """`Instant.elapsed` of its first press, valid in the machine boot named by `boot`."""
     boot: str = ""
 
     @property
     def open(self) -> bool:
-        """Nobody has ended it, as far as is known here."""
+        """Whether the alert is still open, as far as the gateway knows."""
         return self.closed_at is None
 
 
 Gesture = tuple[str, str | None, int]
-"""Device, pattern (None: one that means nothing) and key."""
+"""Device, pattern (None: an unknown one) and key."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastPress:
-    """The latest press of one gesture, which the bounce rule compares with; `counted` as in `Dated`."""
+    """The latest press of one gesture, for the bounce rule; `counted` as in `Dated`."""
 
     counted: float
     alert_id: str
@@ -64,8 +64,8 @@ class LastPress:
 
 @dataclass(frozen=True, slots=True)
 class Unidentified:
-    """A body without a readable identity that was taken `at` (`Instant.elapsed`), under the name that was made for it.
-    The same body again within seconds is the same message; later it is another press."""
+    """A body without a readable identity, accepted `at` (`Instant.elapsed`) under a derived one. The same body within
+    seconds is the same message; later it is another press."""
 
     at: float
     press_id: PressId
@@ -73,17 +73,17 @@ class Unidentified:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """A technician made the next press of one device a drill: of that time only (`Instant.elapsed`), and of that one
-    press."""
+    """A device that a technician armed: its next press in this interval (`Instant.elapsed`) is a drill, and only
+    that."""
 
     since: float
     until: float
 
 
 @dataclass(frozen=True, slots=True)
-class Sounding:
-    """What a speaker was last told, and until when (`Instant.elapsed`) nothing of the same or less weight is said
-    there."""
+class SpeakerState:
+    """The latest announcement of a speaker, and until when (`Instant.elapsed`) it makes none of the same or a lower
+    weight."""
 
     weight: tuple[bool, int]
     until: float
@@ -91,15 +91,15 @@ class Sounding:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A trouble that stands: since when, and when (`Instant.elapsed`) that was last said."""
+    """An ongoing trouble: its beginning, and the time of its last report (`Instant.elapsed`)."""
 
     since: datetime
-    told: float
+    reported: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What a press leads to. `path` is how far the press itself went through the transition table."""
+    """The result of deciding on a press. `path` lists the stages that the press passed."""
 
     press: Press
     path: tuple[Stage, ...]
@@ -111,18 +111,18 @@ class Decision:
     unidentified: tuple[PressId, Unidentified] | None = None
     disarms: bool = False
     events: tuple[Event, ...] = ()
-    plays: tuple[tuple[str, Play], ...] = ()
+    announcements: tuple[tuple[str, Announcement], ...] = ()
     """(room of the speaker, message)."""
-    sounding: tuple[tuple[str, Sounding], ...] = ()
+    speakers: tuple[tuple[str, SpeakerState], ...] = ()
     troubles: tuple[tuple[tuple[str | None, str], Standing], ...] = ()
     recovered: tuple[tuple[str | None, str], ...] = ()
-    """Troubles that this press shows no more."""
+    """Troubles that this press no longer has."""
     outcome: str = ""
 
 
 @dataclass(slots=True)
 class State:
-    """A value: what the disk remembers besides has to be asked before a decision (`Seen.uncertain`)."""
+    """The decision state. Query the disk first for presses that memory does not have (`Seen.uncertain`)."""
 
     policy: Policy = field(default_factory=Policy)
     seen: Seen = field(default_factory=Seen)
@@ -130,17 +130,17 @@ class State:
     last: dict[Gesture, LastPress] = field(default_factory=dict)
     unidentified: dict[PressId, Unidentified] = field(default_factory=dict)
     boot: str = ""
-    """Names this boot of the machine: `Instant.elapsed` of another says nothing here."""
+    """The current boot of the machine: `Instant.elapsed` values of another boot cannot be compared."""
     armed: dict[str, Armed] = field(default_factory=dict)
-    sounding: dict[str, Sounding] = field(default_factory=dict)
+    speakers: dict[str, SpeakerState] = field(default_factory=dict)
     troubles: dict[tuple[str | None, str], Standing] = field(default_factory=dict)
     _near: dict[str, dict[str, None]] = field(default_factory=dict)
     _drills: dict[str, None] = field(default_factory=dict)
     _closed: dict[str, float | None] = field(default_factory=dict)
-    """Since when (`Instant.elapsed`) each closed alert is seen to be closed; None: not seen by `forget` yet."""
+    """When (`Instant.elapsed`) `forget` first found each closed alert; None: not yet."""
 
     def put(self, alert: Alert) -> None:
-        """Know this alert, as it is now."""
+        """Add or replace an alert."""
         before = self.alerts.get(alert.alert_id)
         if before is not None and (before.device, before.room) != (alert.device, alert.room):
             self._drop(before)
@@ -154,7 +154,7 @@ class State:
             self._near.setdefault(place, {})[alert.alert_id] = None
 
     def near(self, *places: str | None) -> Iterator[Alert]:
-        """The alerts of a device or a room, open ones and those closed of late, the latest first."""
+        """Yield the alerts of a device or a room, open and recently closed, the latest first."""
         for place in places:
             if place is not None:
                 for alert_id in reversed(self._near.get(place, {})):
@@ -162,15 +162,15 @@ class State:
 
     @property
     def drills(self) -> Iterator[Alert]:
-        """The drills that are open."""
+        """The open drills."""
         return (self.alerts[alert_id] for alert_id in self._drills)
 
     def gesture(self, press: Press) -> Gesture:
-        """What the hand did, as far as it means something: another key or pattern is no bounce."""
+        """Return device, pattern and key; a press that differs in one of them is not a bounce."""
         return press.device, self.policy.known(press.pattern), press.key or ONLY_KEY
 
     def apply(self, decision: Decision) -> None:
-        """Take a decision in."""
+        """Apply a decision."""
         press = decision.press
         self.seen.add(press.id, press.fingerprint)
         for alert in (*decision.ended, *(() if decision.alert is None else (decision.alert,))):
@@ -181,26 +181,26 @@ class State:
             self.last[self.gesture(press)] = decision.last
         if decision.disarms:
             self.armed.pop(press.device, None)
-        self.sounding.update(decision.sounding)
+        self.speakers.update(decision.speakers)
         self.troubles.update(decision.troubles)
         for key in decision.recovered:
             self.troubles.pop(key, None)
 
     def load(self, alerts: Iterable[Alert]) -> None:
-        """What the store remembers; what was decided since (while it could not be read) stays."""
+        """Add the stored alerts; decisions made before the store could be read take precedence."""
         for alert in alerts:
             if alert.alert_id not in self.alerts:
                 self.put(alert)
 
     def forget(self, now: Instant) -> None:
-        """Let go of alerts that closed so long ago that no press can belong to them any more, and of what is over."""
+        """Drop alerts that closed too long ago for any press to belong to them, and expired entries."""
         limit = now.elapsed - FORGOTTEN_AFTER.total_seconds()
         for alert_id, since in list(self._closed.items()):
             if since is None:
                 self._closed[alert_id] = now.elapsed
             elif since < limit:
                 self._drop(self.alerts[alert_id])
-        self.sounding = {room: said for room, said in self.sounding.items() if said.until > now.elapsed}
+        self.speakers = {room: speaker for room, speaker in self.speakers.items() if speaker.until > now.elapsed}
         self.armed = {device: armed for device, armed in self.armed.items() if armed.until > now.elapsed}
         limit = now.elapsed - SAME_MESSAGE.total_seconds()
         self.unidentified = {press_id: one for press_id, one in self.unidentified.items() if one.at > limit}

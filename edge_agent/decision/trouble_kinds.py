@@ -1,23 +1,23 @@
-"""Every kind of trouble that a gateway reports, and what ends it (contracts/gateway_troubles.json)."""
+"""The kinds of trouble that a gateway reports, and what ends each (contracts/gateway_troubles.json)."""
 
 from datetime import timedelta
 from enum import StrEnum
 
 QUIET = timedelta(hours=24)
-"""A trouble of single messages is over when there was none for so long."""
+"""A trouble of single messages ends after this time without a new one."""
 
 
 class End(StrEnum):
-    """What ends a trouble."""
+    """A condition that ends a trouble."""
 
     STATE = "state"
-    """What is wrong is looked at all the time, after a restart too: it ends when it is right."""
+    """The condition is checked continuously, also after a restart: the trouble ends with it."""
     PRESS = "press"
-    """The next press of the same button that shows it no more."""
+    """The next press of the same button without this trouble."""
     CONFIGURATION = "configuration"
-    """A configuration by which it is right."""
+    """A configuration that corrects it."""
     QUIET = "quiet"
-    """Nothing of the kind for 24 hours."""
+    """24 hours without another report."""
 
 
 _OF_A_MESSAGE = frozenset({End.PRESS, End.QUIET})
@@ -52,7 +52,7 @@ OF_A_DEVICE: dict[str, frozenset[End]] = {
 }
 
 
-def ends_by(device: str | None, word: str, end: End) -> bool:
-    """Whether this ends a trouble of that kind. A kind of another version of this program ends when it is quiet."""
+def ends_by(device: str | None, kind: str, end: End) -> bool:
+    """Whether this ends a trouble of that kind. Kinds of other program versions end after quiet."""
     kinds = OF_THE_GATEWAY if device is None else OF_A_DEVICE
-    return end in kinds.get(word, frozenset({End.QUIET}))
+    return end in kinds.get(kind, frozenset({End.QUIET}))

@@ -1,1 +1,1 @@
-"""Everything that crosses the gateway's borders, parsed once; `contracts/` is the authority."""
+"""Messages that cross the gateway's borders, each parsed once; `contracts/` is the authority."""

@@ -1,31 +1,31 @@
-"""What the cloud is told of an action in the building."""
+"""Events that report an action in the building to the cloud."""
 
 from datetime import datetime
 
 from edge_agent import times
-from edge_agent.messages.building import Play
+from edge_agent.messages.building import Announcement
 from edge_agent.messages.events import ActionFailed, ActionStarted
 
 
-def pa_action(room: str, play: Play, now: datetime, *, done: bool) -> ActionStarted | ActionFailed:
-    """What became of handing a message to the speaker in `room`."""
+def pa_action(room: str, announcement: Announcement, now: datetime, *, done: bool) -> ActionStarted | ActionFailed:
+    """Return the result of sending an announcement to the speaker in `room`."""
     if done:
         return ActionStarted(
             at=times.text(now),
-            alert_id=play.alert_id,
+            alert_id=announcement.alert_id,
             action="pa",
             target=f"pa/{room}",
             room=room,
-            generation=play.generation,
+            generation=announcement.generation,
             confirmed=False,
         )
     return ActionFailed(
         at=times.text(now),
-        alert_id=play.alert_id,
+        alert_id=announcement.alert_id,
         action="pa",
         target=f"pa/{room}",
         room=room,
-        generation=play.generation,
+        generation=announcement.generation,
         confirmed=False,
         reason="not_delivered",
     )

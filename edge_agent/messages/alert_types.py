@@ -5,7 +5,7 @@ Written by `./dev generate` from contracts/alert_types.json and patterns.json.
 
 from enum import StrEnum
 
-from edge_agent.messages.words import Severity
+from edge_agent.messages.severity import Severity
 
 
 class AlertType(StrEnum):

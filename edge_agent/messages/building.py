@@ -1,4 +1,4 @@
-"""What the gateway says inside the building, over MQTT: to a button, and to a PA endpoint."""
+"""MQTT messages from the gateway inside the building, to buttons and PA endpoints."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from edge_agent.messages.alert_types import AlertType
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):
-    """`stored`: the press is on the gateway's disk, the button may stop sending."""
+    """Confirms `stored`: the press is on the gateway's disk, and the button may stop sending it."""
 
     v: int = 1
     device: str
@@ -16,17 +16,17 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def topic(self) -> str:
-        """Where its button listens."""
+        """The topic that its button subscribes to."""
         return f"ss/v1/d/{self.device}/ack"
 
 
-def play_topic(room: str) -> str:
-    """Where the speaker in `room` listens."""
+def announcement_topic(room: str) -> str:
+    """The topic of the speaker in `room`."""
     return f"ss/v1/pa/{room}/play"
 
 
-class Play(msgspec.Struct, frozen=True, kw_only=True):
-    """What the speaker in `room` should say now; read after `expires_at` it is dropped."""
+class Announcement(msgspec.Struct, frozen=True, kw_only=True):
+    """An announcement for the speaker in `room`, to be dropped after `expires_at`."""
 
     v: int = 1
     alert_id: str

@@ -1,4 +1,4 @@
-"""What the cloud says: the answer to events, tokens, the signed configuration, the downlink."""
+"""Messages from the cloud: event responses, tokens, the signed configuration, the downlink."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge_agent.messages.alert_types import AlertType
-from edge_agent.messages.words import Severity
+from edge_agent.messages.severity import Severity
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 FeedSeq = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
@@ -14,7 +14,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What became of one event; any result but `retry` lets the gateway drop it."""
+    """The result for one event; after any other than `retry` the gateway may drop the event."""
 
     event_id: str | None
     result: Literal["stored", "repeat", "quarantined", "retry"]
@@ -23,7 +23,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`watermark`: the greatest event id that the cloud has of this epoch."""
+    """The response to a request of events; `watermark` is the greatest event id stored of this epoch."""
 
     watermark: str | None
     results: list[Result]
@@ -38,13 +38,13 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """A room, by its id."""
+    """A room by its id."""
 
     id: str
 
 
 class Device(msgspec.Struct, frozen=True):
-    """No `lifecycle` ever blocks a press, not even one that this program does not know."""
+    """A device of the configuration. No `lifecycle` blocks a press, not even an unknown one."""
 
     device: str
     room: str | None
@@ -52,7 +52,7 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pattern means; fields that are absent match everything."""
+    """The meaning of a pattern; absent fields match everything."""
 
     pattern: str
     type: AlertType
@@ -64,14 +64,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Speaker(msgspec.Struct, frozen=True):
-    """A PA endpoint in `room`, heard in the rooms it `covers`."""
+    """A PA endpoint in `room`, audible in the rooms that it `covers`."""
 
     room: str
     covers: list[str]
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway knows of its buildings. Rules stand most specific first."""
+    """The configuration of a gateway's buildings. Rules are ordered from the most specific."""
 
     v: Literal[1]
     gateway: str
@@ -83,19 +83,19 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertDevice(msgspec.Struct, frozen=True):
-    """The button that raised it."""
+    """The button that raised the alert."""
 
     device_id: str
 
 
 class AlertPlace(msgspec.Struct, frozen=True):
-    """Where it was raised."""
+    """The place where the alert was raised."""
 
     room: Room
 
 
 class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of the alert document that the gateway decides with."""
+    """The fields of an alert document that the gateway uses."""
 
     alert_id: str
     alert_type: AlertType
@@ -112,21 +112,21 @@ class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertCreated(msgspec.Struct, frozen=True, tag="alert.created"):
-    """An alert that is new to the cloud."""
+    """An alert that is new in the cloud."""
 
     seq: FeedSeq
     alert: AlertDocument
 
 
 class AlertUpdated(msgspec.Struct, frozen=True, tag="alert.updated"):
-    """An alert whose state changed in the cloud."""
+    """An alert that changed in the cloud."""
 
     seq: FeedSeq
     alert: AlertDocument
 
 
 class Command(msgspec.Struct, frozen=True, tag="command"):
-    """`arm_drill`: the next press of that device until `expires_at` is a drill."""
+    """A command; `arm_drill` makes the device's next press until `expires_at` a drill."""
 
     seq: FeedSeq
     command: str
@@ -135,7 +135,7 @@ class Command(msgspec.Struct, frozen=True, tag="command"):
 
 
 class ConfigChanged(msgspec.Struct, frozen=True, tag="config.changed"):
-    """A newer configuration can be fetched, by `gateway`; without one, by whoever reads this."""
+    """A newer configuration is available for `gateway`, or for the receiver if absent."""
 
     seq: FeedSeq
     version: int
@@ -143,28 +143,28 @@ class ConfigChanged(msgspec.Struct, frozen=True, tag="config.changed"):
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """How far the cloud was heard: a place in its order, and the history that this counts in (None: not known)."""
+    """A position in the cloud's feed, and the history (epoch) that it belongs to (None: unknown)."""
 
     cursor: int | None = None
     epoch: str | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """All that was missed has been told; live from here. `epoch` names the history that `seq` counts in."""
+    """All missed messages were sent; live messages follow. `epoch` names the history that `seq` belongs to."""
 
     seq: FeedSeq
     epoch: str | None = None
 
 
 class Ping(msgspec.Struct, frozen=True, tag="ping"):
-    """Nothing happened, and the line is good."""
+    """Keep-alive without a change."""
 
     seq: FeedSeq
     epoch: str | None = None
 
 
 class Resync(msgspec.Struct, frozen=True, tag="resync"):
-    """The cursor was ahead of the cloud, too old, or of another history: go on from `seq`."""
+    """The cursor was ahead of the cloud, too old, or of another history: continue from `seq`."""
 
     seq: FeedSeq
     epoch: str | None = None

@@ -1,27 +1,27 @@
-"""Gateway events: what the cloud is told. Each kind is one struct, its `kind` the tag."""
+"""Gateway events for the cloud. Each kind is a struct with its `kind` as the tag."""
 
 import msgspec
 
 from edge_agent.messages.alert_types import AlertType
-from edge_agent.messages.words import Severity
+from edge_agent.messages.severity import Severity
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="kind"):
-    """`event_id` is given when the event is handed to the store, in the order of the alert's story."""
+    """Base of all events. `event_id` is assigned when the event is stored, in the order of the alert's timeline."""
 
     event_id: str = ""
     at: str
 
     @property
     def about(self) -> str | None:
-        """The alert whose story this belongs to: within one story the order is kept."""
+        """The alert whose timeline this belongs to; events of one timeline stay in order."""
         return None
 
 
 class Hops(msgspec.Struct, kw_only=True):
-    """When the press passed each hop, by the gateway's clock; null while it has not.
+    """Times of a press at each hop, by the gateway's clock; null until it passed the hop.
 
-    The press was made between `earliest_at` and `latest_at` by the cloud's clock; null where that is not known.
+    The press was made between `earliest_at` and `latest_at` by the cloud's clock; null if unknown.
     """
 
     pressed_at: str
@@ -33,7 +33,7 @@ class Hops(msgspec.Struct, kw_only=True):
 
 
 class PressEvent(Event, kw_only=True):
-    """All facts of a press: the cloud may make an alert of any (an earlier close may be unknown here)."""
+    """All facts of a press, so that the cloud can raise an alert from any of them (the gateway may miss a close)."""
 
     alert_id: str
     device: str
@@ -55,16 +55,16 @@ class PressEvent(Event, kw_only=True):
 
     @property
     def about(self) -> str | None:
-        """Its alert."""
+        """The alert of the press."""
         return self.alert_id
 
 
 class Raised(PressEvent, tag="alert.raised"):
-    """A press became an alert, named after it."""
+    """A press raised an alert, which is named after it."""
 
 
 class PressedAgain(PressEvent, tag="alert.pressed_again"):
-    """A later press joined `alert_id`; device, inst and seq are its own."""
+    """A later press joined `alert_id`; device, inst and seq are those of that press."""
 
 
 class _Action(Event, kw_only=True):
@@ -78,20 +78,20 @@ class _Action(Event, kw_only=True):
 
     @property
     def about(self) -> str | None:
-        """Its alert."""
+        """The alert of the action."""
         return self.alert_id
 
 
 class ActionStarted(_Action, tag="action.started"):
-    """The broker of the building has the message; the speaker has not confirmed it."""
+    """The building's broker accepted the message; the speaker has not confirmed it."""
 
 
 class ActionFailed(_Action, tag="action.failed"):
-    """The message could not be handed over before it expired."""
+    """The message expired before it could be delivered."""
 
 
 class _Trouble(Event, kw_only=True):
-    """`device` null: the gateway itself."""
+    """`device` is null for a trouble of the gateway itself."""
 
     device: str | None
     trouble: str
@@ -100,15 +100,15 @@ class _Trouble(Event, kw_only=True):
 
 
 class TroubleBegan(_Trouble, tag="device.trouble"):
-    """Something is wrong since then."""
+    """A trouble began."""
 
 
 class TroubleEnded(_Trouble, tag="device.recovered"):
-    """It is right again."""
+    """A trouble ended."""
 
 
 class EndedBy(msgspec.Struct, kw_only=True):
-    """Whose act ended an alert. The gateway itself ends drills only, and those because of a real press."""
+    """The actor who ended an alert. The gateway itself only ends drills, when a real press arrives."""
 
     via: str = "real_press"
     person: str | None = None
@@ -116,7 +116,7 @@ class EndedBy(msgspec.Struct, kw_only=True):
 
 
 class Resolved(Event, tag="alert.resolved", kw_only=True):
-    """A drill ended because somebody pressed in earnest."""
+    """A real press ended a drill."""
 
     alert_id: str
     by: EndedBy
@@ -124,12 +124,12 @@ class Resolved(Event, tag="alert.resolved", kw_only=True):
 
     @property
     def about(self) -> str | None:
-        """Its alert."""
+        """The alert that ended."""
         return self.alert_id
 
 
 class OpenTrouble(msgspec.Struct, frozen=True, kw_only=True):
-    """A trouble that stands; `device` null: of the gateway itself."""
+    """An ongoing trouble; `device` is null for the gateway itself."""
 
     device: str | None
     trouble: str
@@ -137,7 +137,7 @@ class OpenTrouble(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(Event, tag="gateway.status", kw_only=True):
-    """`configuration` 0: none was ever applied. `troubles`: all that stand; absent when they are not known."""
+    """`configuration` is 0 if none was applied. `troubles` lists all ongoing ones; absent if unknown."""
 
     versions: dict[str, str]
     queue_depth: int

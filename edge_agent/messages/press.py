@@ -1,9 +1,9 @@
-"""A press as the button sends it, read so that nothing in, before or after it can cost the alarm.
+"""Reading of presses as sent by buttons, so that no damage to a message can cost the alarm.
 
-The broker has proved who published on a button's alert topic, so every message there is a press by somebody. Reading
-goes down these stages and cannot fail: the whole message; its frozen core; the same in the text between the outermost
-braces, with what is no JSON mended; single fields found in the text; and at last the topic alone. From the second stage
-on the press carries a doubt, which becomes a trouble that people see.
+The broker has authenticated the publisher of a button's alert topic, so every message there is a press. Reading cannot
+fail. It tries in turn: the whole message; its frozen core; both again in the text between the outermost braces after
+repairing invalid JSON; single fields in the text; and finally the topic alone. From the second stage on the press
+carries a doubt, which is reported as a trouble.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ from typing import Annotated
 import msgspec
 
 MAX_BYTES = 512
-"""A longer body is read all the same, and doubted."""
+"""Maximum size of a valid body; a longer one is read with a doubt."""
 DEVICE = re.compile(r"ss-[0-9a-z]{4,60}")
-"""What a device may be called: the common name of its certificate, which the broker has proved."""
+"""A valid device name: the common name of its certificate, authenticated by the broker."""
 
 Inst = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{8}\Z")]
 Seq = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
@@ -25,23 +25,23 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[^\x00]*\Z")]
 Key = Annotated[int, msgspec.Meta(ge=1, le=8)]
 PressId = tuple[str, str, int]
-"""(device, inst, seq): names a press for ever."""
+"""(device, inst, seq): the permanent name of a press."""
 
 ONLY_KEY = 1
-"""The key of a button that has one and names none."""
+"""The key of a button that has one and does not name it."""
 
 VERSION = 1
-"""Of another version only the frozen core and what names the press are taken: its age may be counted otherwise."""
+"""Messages of other versions are read for the frozen core and identity only: their age may be counted differently."""
 
 UNIDENTIFIED = "unidentified_press"
-"""The doubt about a press whose `inst` and `seq` could not be read: they were made from its body."""
+"""Doubt about a press whose `inst` and `seq` were unreadable and are derived from its body."""
 
 FIRST_YEAR, LAST_YEAR = 1970, 2999
-"""The years that a message can carry (contracts/common)."""
+"""The years that a message can contain (contracts/common)."""
 
 
 class _Identity(msgspec.Struct):
-    """Tells presses apart. The topic names the device."""
+    """Identity of a press within its device, which is named by the topic."""
 
     inst: Inst
     seq: Seq
@@ -53,7 +53,7 @@ class _Core(_Identity, kw_only=True):
 
 
 class _Body(_Core, kw_only=True):
-    """Version 1 in full."""
+    """A complete message of version 1."""
 
     v: int
     boot: Count
@@ -64,9 +64,9 @@ class _Body(_Core, kw_only=True):
     clock: str | None = None
 
 
-class _Found(msgspec.Struct):
-    """Single fields as they stood in a text that is no message. No age and no time: a damaged one could put a press
-    before a close that it came after."""
+class _LooseFields(msgspec.Struct):
+    """Single fields from the text of an unreadable message. Age and time are left out: a damaged one could date a press
+    before a close that preceded it."""
 
     inst: Inst | None = None
     seq: Seq | None = None
@@ -77,9 +77,9 @@ class _Found(msgspec.Struct):
 
 
 class Press(msgspec.Struct, frozen=True, kw_only=True):
-    """One press, as far as it could be read. `pattern` is None when it could not; `doubts` say what was wrong.
+    """One press, as far as it was readable. An unreadable `pattern` is None; `doubts` say what was wrong.
 
-    `at` is in UTC. `clock_broken`: the button gave a time that no calendar has, or no message can carry.
+    `at` is in UTC. `clock_broken`: the button sent a time that is invalid or out of range.
     """
 
     device: str
@@ -97,12 +97,12 @@ class Press(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> PressId:
-        """Its name for ever."""
+        """The permanent name of the press."""
         return self.device, self.inst, self.seq
 
     @property
     def fingerprint(self) -> str:
-        """What stays the same each time that a button sends one press; age, battery and clock do not."""
+        """Hash of the fields that stay the same each time a button sends one press, unlike age, battery and clock."""
         facts = (self.pattern, self.key, self.boot, self.uptime_ms)
         return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:16]
 
@@ -116,15 +116,16 @@ _NUMBER = rb'"%b"\s*:\s*(0|[1-9][0-9]{0,15})(?=\s*[,}\]])'
 _TEXT = rb'"%b"\s*:\s*("[^"\\\x00-\x1f\x7f-\xff]{1,64}")'
 _FIELDS = {
     field.name: re.compile((_TEXT if field.name in ("inst", "pattern") else _NUMBER) % field.name.encode())
-    for field in msgspec.structs.fields(_Found)
+    for field in msgspec.structs.fields(_LooseFields)
 }
 _NO_JSON_NUMBER = re.compile(rb"(?<=[:\[,])\s*[-+]?(?:nan|inf|infinity)(?=\s*[,}\]])", re.IGNORECASE)
 
 
 def read_press(device: str, body: bytes) -> Press:
-    """The press that `body` is, for `device` of the topic: the broker has proved that name, the body only claims one.
+    """Read the press in `body`, sent on the topic of `device`. The broker authenticated that name, the body only claims
+    one.
 
-    Raises nothing. A pattern that cannot be read is as an unknown one.
+    Never raises. An unreadable pattern is treated as an unknown one.
     """
     name, doubts = _named(device)
     if len(body) > MAX_BYTES:
@@ -137,20 +138,20 @@ def read_press(device: str, body: bytes) -> Press:
 
 
 def press_of_topic(device: str, body: bytes) -> Press:
-    """A press of which nothing is known but that `device` sent something."""
+    """Return a press of which only the device is known."""
     name, doubts = _named(device)
-    inst, seq = made_identity(body)
+    inst, seq = derived_identity(body)
     return Press(device=name, inst=inst, seq=seq, pattern=None, doubts=(*doubts, "unreadable_press", UNIDENTIFIED))
 
 
-def made_identity(source: bytes) -> tuple[str, int]:
-    """`inst` and `seq` for a press that has none: the same for the same source."""
+def derived_identity(source: bytes) -> tuple[str, int]:
+    """Derive `inst` and `seq` for a press without them: the same for the same source."""
     digest = hashlib.sha256(source).hexdigest()
     return digest[:8], int(digest[8:16], 16) % (2**32 - 1) + 1
 
 
 def _named(device: str) -> tuple[str, tuple[str, ...]]:
-    """The device's name, or one made from it when no message can carry it."""
+    """Return the device's name, or a derived one if it is not valid in messages."""
     if DEVICE.fullmatch(device) is not None:
         return device, ()
     return f"ss-{hashlib.sha256(device.encode(errors='replace')).hexdigest()[:16]}", ("device_name",)
@@ -180,7 +181,7 @@ def _read_whole(device: str, body: bytes) -> Press | None:
 
 
 def _read_core(device: str, body: bytes) -> Press | None:
-    """The frozen core, or its identity alone, and of the rest what can be read."""
+    """Read the frozen core, or its identity alone, and the remaining fields where readable."""
     try:
         named = _identity.decode(body)
     except _UNREADABLE:
@@ -191,7 +192,7 @@ def _read_core(device: str, body: bytes) -> Press | None:
     except _UNREADABLE:
         pattern = None
     doubts = ("unreadable_press", *_doubt_device(device, named))
-    rest = _found(body)
+    rest = _search_fields(body)
     return Press(
         device=device,
         inst=named.inst,
@@ -205,7 +206,7 @@ def _read_core(device: str, body: bytes) -> Press | None:
 
 
 def _read_mended(device: str, body: bytes) -> Press | None:
-    """The message in the text between the outermost braces, without NULs and numbers that JSON does not have."""
+    """Read the text between the outermost braces, without NULs and numbers that are invalid JSON."""
     for text in _mended(body):
         press = _read_whole(device, text) or _read_core(device, text)
         if press is not None:
@@ -224,40 +225,40 @@ def _mended(body: bytes) -> Iterator[bytes]:
 
 
 def _read_fields(device: str, body: bytes) -> Press:
-    """What single fields say, wherever they stand; an identity made from the body where none can be read."""
-    found = _found(body.replace(b"\0", b""))
+    """Read single fields wherever they are in the text, with a derived identity if none is readable."""
+    fields = _search_fields(body.replace(b"\0", b""))
     doubts: tuple[str, ...] = ()
-    inst, seq = found.inst, found.seq
+    inst, seq = fields.inst, fields.seq
     if inst is None or seq is None:
-        inst, seq = made_identity(body)
+        inst, seq = derived_identity(body)
         doubts = (UNIDENTIFIED,)
     return Press(
         device=device,
         inst=inst,
         seq=seq,
-        pattern=found.pattern,
-        boot=found.boot,
-        uptime_ms=found.uptime_ms,
-        key=found.key,
+        pattern=fields.pattern,
+        boot=fields.boot,
+        uptime_ms=fields.uptime_ms,
+        key=fields.key,
         doubts=doubts,
     )
 
 
-def _found(text: bytes) -> _Found:
-    """Each field by itself: the first that stands there and that a press may have."""
-    found = _Found()
-    for field in msgspec.structs.fields(_Found):
+def _search_fields(text: bytes) -> _LooseFields:
+    """Search the text for each field, and use its first valid occurrence."""
+    fields = _LooseFields()
+    for field in msgspec.structs.fields(_LooseFields):
         match = _FIELDS[field.name].search(text)
         if match is not None:
             try:
-                setattr(found, field.name, msgspec.json.decode(match[1], type=field.type))  # noqa: TID251 -- plain types
+                setattr(fields, field.name, msgspec.json.decode(match[1], type=field.type))  # noqa: TID251 -- plain types
             except _UNREADABLE:
                 continue
-    return found
+    return fields
 
 
 def _in_utc(at: datetime) -> datetime | None:
-    """None at the edge of the calendar, where a zone leads out of it."""
+    """Convert to UTC; None at the edge of the calendar, where the conversion overflows."""
     try:
         moved = at.astimezone(UTC)
     except OverflowError:

@@ -1,1 +1,1 @@
-"""The gateway's memory on disk: SQLite, WAL, synchronous=FULL. A commit that returned is on the disk."""
+"""The gateway's storage: SQLite, WAL, synchronous=FULL. A commit that returned is on the disk."""

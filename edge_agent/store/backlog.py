@@ -1,4 +1,4 @@
-"""What the cloud has yet to hear, read so that every device has its turn."""
+"""Events waiting for the cloud, read so that every device gets its turn."""
 
 import sqlite3
 from collections.abc import Set
@@ -9,14 +9,14 @@ from edge_agent import times
 from edge_agent.store.statements import REFUSED_RETRY
 
 _AFTER_DEVICE = ";"
-"""The character after the colon that ends a device's name: alerts that are named from here on are of later devices."""
+"""The character after the colon that ends a device name: alert ids from here on are of later devices."""
 _DUE = "forwarded_at IS NULL AND (retry_at IS NULL OR retry_at <= ? OR retry_at > ?)"
-"""An event that was refused waits; but for no longer than it may, whatever the clock said then."""
+"""A refused event waits for its retry, but never longer than the retry interval, even if the clock was wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An event of the outbox, ready to be sent."""
+    """An outbox event, ready to be sent."""
 
     event_id: str
     alert_id: str | None
@@ -24,18 +24,18 @@ class Row:
 
     @property
     def device(self) -> str:
-        """Whose alert it belongs to; empty: none's. Alerts are named after the press that raised them."""
+        """The device of the alert, which is named after the press that raised it; empty for events without an alert."""
         return (self.alert_id or "").partition(":")[0]
 
     @property
-    def tells_of_press(self) -> bool:
-        """The cloud can make an alert of it alone."""
+    def is_press_event(self) -> bool:
+        """Whether the cloud can raise an alert from this event alone."""
         return self.payload.startswith(b'{"kind":"alert.')
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Events that are being sent or wait in memory, and the alerts whose order they would break."""
+    """Events being sent or held in memory, and the alerts whose order further events would break."""
 
     events: Set[str]
     alerts: Set[str]
@@ -43,15 +43,15 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The next events of the backlog. `skipped`: there is more, of alerts that are busy."""
+    """The next events of the backlog. `skipped`: more events exist, of busy alerts."""
 
     rows: list[Row]
     skipped: bool
 
 
 def due(connection: sqlite3.Connection, limit: int, each: int, busy: Busy, now: datetime, turn: str) -> tuple[Due, str]:
-    """At most `limit` events, `each` of a device, beginning with the first alert after the name `turn`; and where the
-    next turn begins. Events that belong to no alert come when there is nothing else."""
+    """Return at most `limit` events, `each` per device, starting at the first alert after `turn`, and the start of the
+    next turn. Events without an alert come last."""
     rows: list[Row] = []
     skipped, wrapped, place = False, False, turn
     while len(rows) < limit:
@@ -64,9 +64,9 @@ def due(connection: sqlite3.Connection, limit: int, each: int, busy: Busy, now: 
         if alert_id in busy.alerts:
             skipped, place = True, alert_id
             continue
-        found = [row for row in of_alert(connection, alert_id, each, now) if row.event_id not in busy.events]
-        rows += found[: limit - len(rows)]
-        place = alert_id.partition(":")[0] + _AFTER_DEVICE if found else alert_id
+        due_rows = [row for row in of_alert(connection, alert_id, each, now) if row.event_id not in busy.events]
+        rows += due_rows[: limit - len(rows)]
+        place = alert_id.partition(":")[0] + _AFTER_DEVICE if due_rows else alert_id
     if not rows:
         rows = _of_no_alert(connection, limit, busy, now)
     return Due(rows, skipped), place
@@ -75,7 +75,7 @@ def due(connection: sqlite3.Connection, limit: int, each: int, busy: Busy, now: 
 def of_alert(
     connection: sqlite3.Connection, alert_id: str, limit: int, now: datetime, *, before: str | None = None
 ) -> list[Row]:
-    """The first events of an alert that are due, in order."""
+    """Return the first due events of an alert, in order."""
     rows = connection.execute(
         f"SELECT event_id, alert_id, payload FROM outbox WHERE alert_id = ? AND {_DUE}"
         " AND (? IS NULL OR event_id < ?) ORDER BY event_id LIMIT ?",

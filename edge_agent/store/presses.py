@@ -1,4 +1,4 @@
-"""Presses of any age, found without reading them all: each is known for ever (a repeat must be known as one)."""
+"""Lookup of presses of any age without a scan: each is stored forever, so that its repeats are recognized."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from edge_agent.messages.press import PressId
 LATEST_OF_EACH = 5
 LATEST_AT_MOST = 10_000
 BUTTONS_AT_MOST = 20_000
-"""Of how many buttons (each with each of its installations) the greatest press is read at start."""
+"""The number of buttons (per installation) whose greatest press is read at startup."""
 
 Button = tuple[str, str]
-"""Device and installation: what counts its own presses."""
+"""Device and installation, which together count their own presses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Buttons:
-    """The greatest press number of each button, `complete` when there are no others; and the latest presses of each,
-    since a button that was not told `stored` sends those again."""
+    """The greatest press seq of each button, `complete` if these are all, and each button's latest presses, since a
+    button without a confirmation sends those again."""
 
     greatest: dict[Button, int]
     latest: dict[PressId, str]
@@ -25,23 +25,23 @@ class Buttons:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A press as it was taken (None: never), and the greatest number of its button (None: it has none)."""
+class PressLookup:
+    """The fingerprint of a press (None: unknown), and the greatest seq of its button (None: no press)."""
 
     fingerprint: str | None
     greatest: int | None
 
 
 def known_buttons(connection: sqlite3.Connection) -> Buttons:
-    """One step down the index for each button, however many presses there are."""
+    """Read one index entry per button, independent of the number of presses."""
     greatest: dict[Button, int] = {}
     latest: dict[PressId, str] = {}
     place: Button = ("", "")
     while len(greatest) < BUTTONS_AT_MOST:
-        found = _next_button(connection, place)
-        if found is None:
+        button = _next_button(connection, place)
+        if button is None:
             return Buttons(greatest, latest, complete=True)
-        place = found
+        place = button
         rows = connection.execute(
             "SELECT seq, fingerprint FROM presses WHERE device = ? AND inst = ? ORDER BY seq DESC LIMIT ?",
             (*place, LATEST_OF_EACH),
@@ -53,7 +53,7 @@ def known_buttons(connection: sqlite3.Connection) -> Buttons:
 
 
 def _next_button(connection: sqlite3.Connection, after: Button) -> Button | None:
-    """In two questions: one for both columns would read every press of a button to find the next."""
+    """Find the next button with two queries: a single one over both columns would scan all presses of a button."""
     row = (
         connection.execute(
             "SELECT device, inst FROM presses WHERE device = ? AND inst > ? ORDER BY inst LIMIT 1", after
@@ -65,12 +65,12 @@ def _next_button(connection: sqlite3.Connection, after: Button) -> Button | None
     return None if row is None else (str(row[0]), str(row[1]))
 
 
-def find(connection: sqlite3.Connection, press_id: PressId) -> Found:
-    """By the primary key."""
+def find(connection: sqlite3.Connection, press_id: PressId) -> PressLookup:
+    """Look a press up by its primary key."""
     row = connection.execute(
         "SELECT fingerprint FROM presses WHERE device = ? AND inst = ? AND seq = ?", press_id
     ).fetchone()
-    return Found(None if row is None else str(row[0]), _greatest(connection, press_id[:2]))
+    return PressLookup(None if row is None else str(row[0]), _greatest(connection, press_id[:2]))
 
 
 def _greatest(connection: sqlite3.Connection, button: Button) -> int | None:

@@ -1,4 +1,4 @@
-"""The tables, their version, and how the file is opened: validated, or said to be unusable."""
+"""The tables, their version, and opening of the file, which validates the version."""
 
 import sqlite3
 import uuid
@@ -10,7 +10,7 @@ BUSY_SECONDS = 1.0
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
--- Every press that was ever taken, for ever: this is how a repeat is known.
+-- Every accepted press, kept forever to recognize repeats.
 CREATE TABLE presses (
     device TEXT NOT NULL,
     inst TEXT NOT NULL,
@@ -25,9 +25,9 @@ CREATE TABLE presses (
 
 CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, closed_at TEXT, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
--- What the cloud has yet to hear, and for 30 days what it has heard, should it be restored from a backup.
--- urgency 0: belongs to an alert; 1: all else. result: stored, repeat, quarantined by the cloud, or refused:
--- the cloud would not take a request with it, so it waits until retry_at and holds up nothing.
+-- Events waiting for the cloud, and for 30 days those that it has, in case it is restored from a backup.
+-- urgency 0: belongs to an alert; 1: all others. result: stored, repeat, quarantined by the cloud, or refused:
+-- the cloud rejects requests with this event, so it waits until retry_at without blocking others.
 CREATE TABLE outbox (
     event_id TEXT PRIMARY KEY,
     alert_id TEXT,
@@ -47,7 +47,7 @@ CREATE INDEX alerts_open ON alerts (alert_id) WHERE closed_at IS NULL;
 CREATE INDEX alerts_closed ON alerts (closed_at) WHERE closed_at IS NOT NULL;
 CREATE INDEX outbox_refused ON outbox (event_id) WHERE result = 'refused' AND forwarded_at IS NULL;
 
--- Troubles that stand. device '': the gateway itself.
+-- Ongoing troubles. device '': the gateway itself.
 CREATE TABLE troubles (
     device TEXT NOT NULL,
     trouble TEXT NOT NULL,
@@ -55,15 +55,15 @@ CREATE TABLE troubles (
     PRIMARY KEY (device, trouble)
 ) STRICT, WITHOUT ROWID;
 """
-"""What version 2 added; a file of version 1 gets it when it is opened."""
+"""Additions of version 2, applied to a version 1 file when it is opened."""
 
 
 class StoreUnusableError(Exception):
-    """The file is there, but it is not one that this program may write to."""
+    """The file exists, but this program must not write to it."""
 
 
 def open_store(path: Path) -> sqlite3.Connection:
-    """A connection to the store, made anew when there is none. The file's version must be this program's."""
+    """Open a connection to the store, creating or upgrading the file. Newer versions are rejected."""
     connection = _connect(path)
     try:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -72,7 +72,7 @@ def open_store(path: Path) -> sqlite3.Connection:
         elif version == 1:
             connection.executescript(f"BEGIN IMMEDIATE; {SINCE_2} PRAGMA user_version = {VERSION}; COMMIT;")
         elif version != VERSION:
-            raise StoreUnusableError(f"{path.name} is of version {version}; this program knows version {VERSION}")
+            raise StoreUnusableError(f"{path.name} has version {version}; this program supports version {VERSION}")
     except BaseException:
         connection.close()
         raise
@@ -80,7 +80,7 @@ def open_store(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A second connection, that never writes."""
+    """Open a second, read-only connection."""
     connection = _connect(path)
     connection.execute("PRAGMA query_only = ON")
     return connection

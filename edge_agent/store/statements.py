@@ -1,4 +1,4 @@
-"""Every write that the gateway makes, each a statement with its values."""
+"""Every write of the gateway, as a statement with its values."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -20,34 +20,34 @@ ROWS_AT_ONCE = 100
 
 REFUSED_RETRY = timedelta(hours=1)
 KEPT = timedelta(days=30)
-"""How long a forwarded event is kept, to be sent again should the cloud be restored from a backup."""
+"""How long forwarded events are kept, to be sent again if the cloud is restored from a backup."""
 
 
-def press(taken: Press, outcome: str, alert_id: str | None, arrived_at: datetime, body: bytes) -> Statement:
-    """A press that was taken. One that is there already (the file could not be read at start) stays as it is."""
+def press(accepted: Press, outcome: str, alert_id: str | None, arrived_at: datetime, body: bytes) -> Statement:
+    """Insert an accepted press. An existing row (the file may have been unreadable at startup) is left unchanged."""
     return (
         PRESS,
-        (*taken.id, taken.fingerprint, outcome, alert_id, times.text(arrived_at), body),
+        (*accepted.id, accepted.fingerprint, outcome, alert_id, times.text(arrived_at), body),
     )
 
 
 def alert(known: Alert) -> Statement:
-    """An alert as it is known now."""
+    """Insert or replace an alert."""
     closed = None if known.closed_at is None else times.text(known.closed_at)
     return ALERT, (known.alert_id, closed, msgspec.json.encode(known))
 
 
-def event(said: Event) -> Statement:
-    """An event that the cloud has yet to hear."""
+def event(outgoing: Event) -> Statement:
+    """Insert an event to be sent to the cloud."""
     return (
         EVENT,
-        (said.event_id, said.about, 0 if said.about else 1, msgspec.json.encode(said)),
+        (outgoing.event_id, outgoing.about, 0 if outgoing.about else 1, msgspec.json.encode(outgoing)),
     )
 
 
-def events(said: Iterable[Event]) -> Iterator[Statement]:
-    """Events that the cloud has yet to hear; and which troubles stand by them."""
-    for one in said:
+def events(outgoing: Iterable[Event]) -> Iterator[Statement]:
+    """Insert events to be sent to the cloud, and update the ongoing troubles accordingly."""
+    for one in outgoing:
         yield event(one)
         if isinstance(one, TroubleBegan):
             body = msgspec.json.encode({"since": one.since, "detail": one.detail})
@@ -56,13 +56,13 @@ def events(said: Iterable[Event]) -> Iterator[Statement]:
             yield "DELETE FROM troubles WHERE device = ? AND trouble = ?", (one.device or "", one.trouble)
 
 
-def amended(said: Event) -> Statement:
-    """The same event, with hops that have been passed meanwhile."""
-    return "UPDATE outbox SET payload = ? WHERE event_id = ?", (msgspec.json.encode(said), said.event_id)
+def amended(outgoing: Event) -> Statement:
+    """Update an event with the hops passed meanwhile."""
+    return "UPDATE outbox SET payload = ? WHERE event_id = ?", (msgspec.json.encode(outgoing), outgoing.event_id)
 
 
 def forwarded(event_id: str, result: str, now: datetime) -> Statement:
-    """The cloud has it."""
+    """Mark an event as forwarded."""
     return (
         "UPDATE outbox SET forwarded_at = ?, result = ?, retry_at = NULL WHERE event_id = ?",
         (times.text(now), result, event_id),
@@ -70,7 +70,7 @@ def forwarded(event_id: str, result: str, now: datetime) -> Statement:
 
 
 def refused(event_id: str, now: datetime) -> Statement:
-    """The cloud refuses any request with this event in it: it waits, out of the others' way."""
+    """Mark an event that the cloud refuses in any request; it waits without blocking others."""
     return (
         "UPDATE outbox SET result = 'refused', retry_at = ? WHERE event_id = ?",
         (times.text(now + REFUSED_RETRY), event_id),
@@ -78,7 +78,7 @@ def refused(event_id: str, now: datetime) -> Statement:
 
 
 def due_again(after: str | None) -> Statement:
-    """Everything that the cloud lost: what it had heard after this event id (None: all)."""
+    """Make everything due that the cloud lost: all events after this id (None: all)."""
     return (
         "UPDATE outbox SET forwarded_at = NULL, result = NULL WHERE forwarded_at IS NOT NULL AND event_id > ?",
         (after or "",),
@@ -86,13 +86,13 @@ def due_again(after: str | None) -> Statement:
 
 
 def meta(key: str, value: str) -> Statement:
-    """A single fact: epoch, cursor."""
+    """Store a single value: epoch or cursor."""
     return "INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value)
 
 
 def joined(writes: Iterable[Statement]) -> Iterator[Statement]:
-    """The same writes in fewer statements: inserts into one table become one, up to 100 rows of it. Inserts into
-    different tables may change places; nothing changes places with an update."""
+    """Merge writes into fewer statements: inserts into one table are combined, up to 100 rows. Inserts into different
+    tables may be reordered; no insert moves across an update."""
     waiting: dict[str, list[tuple[Value, ...]]] = {PRESS: [], ALERT: [], EVENT: []}
     for sql, values in writes:
         rows = waiting.get(sql)
@@ -114,7 +114,7 @@ def _rows(waiting: dict[str, list[tuple[Value, ...]]]) -> Iterator[Statement]:
 
 
 def swept(now: datetime) -> Iterable[Statement]:
-    """What may go: events that the cloud has had for 30 days, alerts closed as long ago. Presses stay for ever."""
+    """Delete events that the cloud has had for 30 days and alerts closed as long ago. Presses are kept forever."""
     limit = times.text(now - KEPT)
     yield "DELETE FROM outbox WHERE forwarded_at < ?", (limit,)
     yield "DELETE FROM alerts WHERE closed_at < ?", (limit,)

@@ -1,4 +1,4 @@
-"""The store as the rest of the gateway sees it: one writer, one reader, neither in the event loop."""
+"""The store's interface: one writer and one reader, both outside the event loop."""
 
 import asyncio
 import sqlite3
@@ -17,14 +17,14 @@ from edge_agent.messages.cloud import Cursor
 from edge_agent.messages.press import PressId
 from edge_agent.store import backlog, presses
 from edge_agent.store.backlog import Busy, Due, Row
-from edge_agent.store.presses import Buttons, Found
+from edge_agent.store.presses import Buttons, PressLookup
 from edge_agent.store.schema import open_reader
 from edge_agent.store.statements import Statement
 from edge_agent.store.writer import Writer
 
 Read = TypeVar("Read")
 CLOSED_AT_MOST = 5000
-"""How many closed alerts are read at start: those that a press which comes late could still belong to."""
+"""How many closed alerts are read at startup: those that a late press could still belong to."""
 
 
 class _Since(msgspec.Struct):
@@ -38,7 +38,7 @@ _since_decoder = msgspec.json.Decoder(_Since)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the store remembers at start. `greatest` is the last event id ever given out."""
+    """The stored state at startup. `greatest` is the last event id ever issued."""
 
     epoch: str
     cursor: Cursor
@@ -48,13 +48,13 @@ class Kept:
     alerts: list[Alert]
     troubles: list[standing.Kept]
     refused: int
-    """How many events the cloud would not take, for which it is asked again."""
+    """The number of refused events, which are retried."""
     waiting: frozenset[str]
-    """The alerts with events that the cloud has yet to hear."""
+    """The alerts with events waiting for the cloud."""
 
 
 class Store:
-    """`on_open` runs, in the loop, whenever the file could be opened."""
+    """`on_open` is called in the loop whenever the file was opened."""
 
     def __init__(self, folder: Path, *, on_open: Callable[[], None], on_health: Callable[[str | None], None]) -> None:
         self._path = folder / "gateway.sqlite3"
@@ -63,36 +63,37 @@ class Store:
         self._reader = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-reader")
 
     def start(self) -> None:
-        """Begin to write; `on_open` tells when reading makes sense."""
+        """Start the writer; wait for `on_open` before reading."""
         self._writer.start()
 
     def submit(self, *writes: Statement) -> asyncio.Future[None]:
-        """All of these at once; done when they are on the disk, however long that takes."""
+        """Write all of these in one transaction; the future completes when they are on the disk, however long that
+        takes."""
         return self._writer.submit(writes)
 
     async def close(self, seconds: float = 5.0) -> None:
-        """Write what waits and stop."""
+        """Write pending statements and stop."""
         await self._writer.close(seconds)
         self._reader.shutdown(wait=False)
 
     async def load(self) -> Kept:
-        """What was known when the gateway stopped."""
+        """Read the stored state."""
         return await self._read(_load)
 
     async def due(self, limit: int, each: int, busy: Busy, now: datetime) -> Due:
-        """The next events for the cloud: of alerts before all else, in order for each alert, a few of each device in
-        turn, so that none waits for another's flood."""
+        """Return the next events for the cloud: those of alerts first, in order per alert, a few per device in turn, so
+        that a flood of one device does not delay the others."""
         due, self._turn = await self._read(
             lambda connection: backlog.due(connection, limit, each, busy, now, self._turn)
         )
         return due
 
     async def before(self, alert_id: str, event_id: str, limit: int, now: datetime) -> list[Row]:
-        """The first events of an alert that the cloud has yet to hear, older than `event_id`."""
+        """Return the first events of an alert that wait for the cloud and are older than `event_id`."""
         return await self._read(lambda connection: backlog.of_alert(connection, alert_id, limit, now, before=event_id))
 
     async def row(self, event_id: str) -> Row | None:
-        """One event, forwarded or not."""
+        """Return one event, forwarded or not."""
 
         def read(connection: sqlite3.Connection) -> Row | None:
             row = connection.execute(
@@ -102,16 +103,16 @@ class Store:
 
         return await self._read(read)
 
-    async def find_press(self, press_id: PressId) -> Found:
-        """What the disk knows of a press, and of others of its button."""
+    async def find_press(self, press_id: PressId) -> PressLookup:
+        """Look up a press and the greatest seq of its button."""
         return await self._read(lambda connection: presses.find(connection, press_id))
 
     async def waiting(self) -> frozenset[str]:
-        """The alerts with events that the cloud has yet to hear."""
+        """Return the alerts with events waiting for the cloud."""
         return await self._read(_waiting)
 
     async def depth(self) -> int:
-        """How many events the cloud has yet to hear."""
+        """Return the number of events waiting for the cloud."""
 
         def read(connection: sqlite3.Connection) -> int:
             return int(connection.execute("SELECT count(*) FROM outbox WHERE forwarded_at IS NULL").fetchone()[0])
@@ -158,7 +159,7 @@ def _cursor(facts: dict[str, str]) -> Cursor:
 
 
 def _alerts(connection: sqlite3.Connection) -> list[Alert]:
-    """Those that are open, and the latest of those that closed."""
+    """Read the open alerts and the most recently closed ones."""
     still_open = connection.execute("SELECT body FROM alerts WHERE closed_at IS NULL")
     closed = connection.execute(
         "SELECT body FROM alerts WHERE closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT ?", (CLOSED_AT_MOST,)
@@ -168,8 +169,8 @@ def _alerts(connection: sqlite3.Connection) -> list[Alert]:
 
 def _troubles(connection: sqlite3.Connection) -> list[standing.Kept]:
     return [
-        standing.Kept(device or None, word, _since_decoder.decode(body).since)
-        for device, word, body in connection.execute("SELECT device, trouble, body FROM troubles")
+        standing.Kept(device or None, kind, _since_decoder.decode(body).since)
+        for device, kind, body in connection.execute("SELECT device, trouble, body FROM troubles")
     ]
 
 

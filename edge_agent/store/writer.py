@@ -1,7 +1,7 @@
-"""One thread writes. Whatever waits goes into one transaction (group commit), and each waiter hears after its commit.
+"""The writer thread. All pending jobs go into one transaction (group commit), and each future completes after it.
 
-A disk that is full, read-only, or stalled keeps the waiters waiting, never fails them: what they hold stays here, in
-memory, and is written when the disk takes it again. Acting is not their business; `gateway` does that in time.
+A full, read-only or stalled disk delays jobs but never fails them: they stay in memory and are written when the disk
+recovers. Acting in time does not depend on this; see `gateway`.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 0.25
 JOBS_AT_ONCE = 2000
 GATHER_SECONDS = 0.003
-"""While many press at once, a commit waits this long for more to join it; a press alone does not wait."""
+"""While many people press at once, a commit waits this long for more jobs; a single press does not wait."""
 _NOT_THE_DISK = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
@@ -42,8 +42,8 @@ class _Job:
 
 
 class Writer:
-    """`on_open` is called, in the loop, each time that the file was opened; `on_health` when writing begins to fail
-    (with the reason) and when it works again (None)."""
+    """`on_open` is called in the loop each time the file was opened; `on_health` when writing starts to fail (with the
+    reason) and when it works again (None)."""
 
     def __init__(self, path: Path, *, on_open: Callable[[], None], on_health: Callable[[str | None], None]) -> None:
         self._path = path
@@ -56,17 +56,17 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
     def start(self) -> None:
-        """Open the file and begin."""
+        """Start the thread, which opens the file."""
         self._thread.start()
 
     def submit(self, statements: Iterable[Statement]) -> asyncio.Future[None]:
-        """All of these in one transaction; the future is done when they are on the disk."""
+        """Write all of these in one transaction; the future completes when they are on the disk."""
         job = _Job(tuple(statements), self._loop.create_future())
         self._queue.put(job)
         return job.done
 
     async def close(self, seconds: float) -> None:
-        """Write what waits, for as long as given, and end the thread."""
+        """Write pending jobs for at most `seconds`, then end the thread."""
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join, seconds)
         self._stop.set()
@@ -77,21 +77,21 @@ class Writer:
             pass
         last, many = False, False
         while not last:
-            jobs, last = self._take()
+            jobs, last = self._next_jobs()
             if many and not last:
                 self._stop.wait(GATHER_SECONDS)
-                more, last = self._take(wait=False)
+                more, last = self._next_jobs(wait=False)
                 jobs += more
             many = len(jobs) > 1
             while jobs and not self._written(jobs):
                 if self._stop.wait(RETRY_SECONDS):
                     return
-                more, ends = self._take(wait=False)
+                more, ends = self._next_jobs(wait=False)
                 jobs, last = jobs + more, last or ends
         self._disconnect()
 
-    def _take(self, *, wait: bool = True) -> tuple[list[_Job], bool]:
-        """What waits, and whether the end was asked for."""
+    def _next_jobs(self, *, wait: bool = True) -> tuple[list[_Job], bool]:
+        """Return pending jobs, and whether the writer should stop."""
         jobs: list[_Job] = []
         try:
             while len(jobs) < JOBS_AT_ONCE:
@@ -104,20 +104,20 @@ class Writer:
         return jobs, False
 
     def _written(self, jobs: list[_Job]) -> bool:
-        """True when every job is settled."""
+        """Commit the jobs; True when all are settled."""
         try:
             self._commit(jobs)
         except _NOT_THE_DISK as error:
             if len(jobs) == 1:
                 log.error("a write was refused", extra={"reason": str(error)})
-                self._tell(self._fail, jobs[0], error)
+                self._call_in_loop(self._fail, jobs[0], error)
                 return True
             return all(self._written([job]) for job in jobs)
         except (sqlite3.Error, OSError, StoreUnusableError) as error:
-            self._unwell(error)
+            self._report_failure(error)
             return False
-        self._well()
-        self._tell(self._settle, jobs)
+        self._report_recovery()
+        self._call_in_loop(self._settle, jobs)
         return True
 
     def _commit(self, jobs: list[_Job]) -> None:
@@ -136,13 +136,13 @@ class Writer:
         try:
             self._connect()
         except (sqlite3.Error, OSError, StoreUnusableError) as error:
-            self._unwell(error)
+            self._report_failure(error)
             return False
         return True
 
     def _connect(self) -> sqlite3.Connection:
         self._connection = open_store(self._path)
-        self._tell(self._on_open)
+        self._call_in_loop(self._on_open)
         return self._connection
 
     def _disconnect(self) -> None:
@@ -150,7 +150,7 @@ class Writer:
             connection, self._connection = self._connection, None
             connection.close()
 
-    def _unwell(self, error: Exception) -> None:
+    def _report_failure(self, error: Exception) -> None:
         reason = getattr(error, "sqlite_errorname", None) or type(error).__name__
         self._disconnect()
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT:
@@ -158,16 +158,16 @@ class Writer:
         if self._failing is None:
             log.error("the store cannot be written", extra={"reason": reason, "detail": str(error)})
             self._failing = reason
-            self._tell(self._on_health, reason)
+            self._call_in_loop(self._on_health, reason)
 
-    def _well(self) -> None:
+    def _report_recovery(self) -> None:
         if self._failing is not None:
             log.info("the store can be written again")
             self._failing = None
-            self._tell(self._on_health, None)
+            self._call_in_loop(self._on_health, None)
 
     def _set_aside(self) -> None:
-        """A damaged file is kept beside, for people to look at; a new one (with a new epoch) takes its place."""
+        """Keep a damaged file for inspection, under another name; a new one (with a new epoch) replaces it."""
         number = 1
         while (aside := self._path.with_suffix(f".damaged-{number}")).exists():
             number += 1
@@ -176,8 +176,8 @@ class Writer:
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
 
-    def _tell(self, call: Callable[[Unpack[Args]], object], *args: *Args) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+    def _call_in_loop(self, call: Callable[[Unpack[Args]], object], *args: *Args) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: there are no listeners left
             self._loop.call_soon_threadsafe(call, *args)
 
     @staticmethod

@@ -1,1 +1,1 @@
-"""To the cloud: stored first, sent until answered, what is fresh ahead of what waited."""
+"""The uplink to the cloud: store first, send until answered, fresh events ahead of the backlog."""

@@ -1,4 +1,4 @@
-"""The way to the cloud: TLS that a wrong system clock does not close for ever, and the time that answers bring."""
+"""Connections to the cloud: TLS that survives a wrong system clock, and the time from response dates."""
 
 import logging
 import ssl
@@ -21,16 +21,16 @@ _ASKED_AT = "safesignal.asked_at"
 
 
 class CertificateDateError(ssl.SSLError):
-    """The cloud's certificate is not of this time."""
+    """The cloud's certificate is not valid at this time."""
 
 
 class CloudLine:
-    """What every connection to the cloud has in common.
+    """Shared parts of all connections to the cloud.
 
-    TLS checks chain, name and dates. Only when the dates are what fails, the next connections leave OpenSSL's check of
-    dates out, because it goes by the system clock: then the certificate must not have ended before the floor, and the
-    time that an answer brings must lie within the certificate's dates. With that time the dates are checked here, and
-    once the system clock is right, by OpenSSL again.
+    TLS checks chain, name and dates. If only the dates fail, later connections skip OpenSSL's date check, because it
+    relies on the system clock. Then the certificate must not have expired before the floor, and the date of a response
+    must lie within its validity. With that time the dates are checked here, and by OpenSSL again once the system clock
+    is right.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -40,7 +40,7 @@ class CloudLine:
         self._settings = settings
 
     def client(self) -> httpx.AsyncClient:
-        """For requests; each answer sets the clock right."""
+        """Return an HTTP client; each response sets the clock."""
         return httpx.AsyncClient(
             base_url=self._settings.cloud_url,
             timeout=TIMEOUT,
@@ -50,39 +50,39 @@ class CloudLine:
         )
 
     def doubt_dates(self) -> None:
-        """A certificate failed by its dates alone: the system clock may be what is wrong."""
+        """Skip OpenSSL's date check after only the dates failed: the system clock may be wrong."""
         if not dates_left_out(self.tls):
-            log.warning("the dates of the cloud's certificate do not fit the system clock")
+            log.warning("the dates of the cloud's certificate do not match the system clock")
             leave_dates_out(self.tls, out=True)
 
     def check_dates(self, certificate: Mapping[str, object]) -> None:
-        """By what is known of the time, where OpenSSL did not. CertificateDateError."""
+        """Check the dates by the known time if OpenSSL did not; raise CertificateDateError."""
         if not dates_left_out(self.tls):
             return
         begin, end = dates(certificate)
         now = self.clock.now() if self.clock.confirmed else None
         if end < self.clock.floor or (now is not None and not begin <= now <= end):
-            raise CertificateDateError(f"the cloud's certificate is good from {begin} to {end}")
+            raise CertificateDateError(f"the cloud's certificate is valid from {begin} to {end}")
 
     async def _ask(self, request: httpx.Request) -> None:
         request.extensions[_ASKED_AT] = self.clock.elapsed()
 
     async def _learn(self, response: httpx.Response) -> None:
-        told = _date(response.headers.get("Date"))
+        reported = _date(response.headers.get("Date"))
         connection = response.extensions["network_stream"].get_extra_info("ssl_object")
-        if told is None:
+        if reported is None:
             return
         unproved = connection is not None and dates_left_out(self.tls)
         if unproved:
             begin, end = dates(connection.getpeercert())
-            if not begin <= told <= end:
-                raise httpx.ConnectError("the cloud's certificate is not of the time that the cloud says")
+            if not begin <= reported <= end:
+                raise httpx.ConnectError("the cloud's certificate was not valid at the time that the cloud reports")
         before = self.clock.fault
-        if self.clock.confirm(told, response.request.extensions[_ASKED_AT], proved=not unproved):
+        if self.clock.confirm(reported, response.request.extensions[_ASKED_AT], proved=not unproved):
             if self.clock.fault is None:
                 leave_dates_out(self.tls, out=False)
             elif before != self.clock.fault:
-                log.warning("the clock is corrected by the cloud's", extra={"reason": self.clock.fault})
+                log.warning("the clock follows the cloud's time", extra={"reason": self.clock.fault})
 
 
 def _checked_by(line: CloudLine) -> type[ssl.SSLObject]:

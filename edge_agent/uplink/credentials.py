@@ -1,4 +1,4 @@
-"""Who the gateway is to the cloud: OAuth client_credentials with private_key_jwt (RFC 7523, ES256)."""
+"""Authentication of the gateway: OAuth client_credentials with private_key_jwt (RFC 7523, ES256)."""
 
 import asyncio
 import time
@@ -18,19 +18,19 @@ TOKEN_PATH = "/api/v1/oauth/token"  # noqa: S105
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 60
 CLOCK_MOVED = timedelta(seconds=ASSERTION_SECONDS / 2)
-"""A step of the clock from question to answer that no slow answer explains."""
+"""A clock step during a request that a slow response does not explain."""
 RENEW_AT = 0.8
-"""Part of a token's life after which the next one is asked for."""
+"""Fraction of a token's lifetime after which it is renewed."""
 
 _decoder = msgspec.json.Decoder(Token)
 
 
 class CredentialsRefusedError(Exception):
-    """The cloud does not take this gateway's key: asking again soon cannot help."""
+    """The cloud rejects this gateway's key: an early retry cannot help."""
 
 
 class Credentials:
-    """One access token for all that speak to the cloud, renewed before it ends."""
+    """One access token for all connections to the cloud, renewed before it expires."""
 
     def __init__(
         self, settings: Settings, http: httpx.AsyncClient, *, clock: Callable[[], datetime] = times.now
@@ -41,7 +41,8 @@ class Credentials:
         self._renew_at = 0.0
 
     async def token(self) -> str:
-        """A token that is good now. httpx.HTTPError: no cloud; CredentialsRefusedError: not for us."""
+        """Return a valid token; raise httpx.HTTPError without a cloud, CredentialsRefusedError if it rejects the
+        key."""
         async with self._lock:
             if not self._token or time.monotonic() >= self._renew_at:
                 asked = time.monotonic()
@@ -50,7 +51,7 @@ class Credentials:
             return self._token
 
     def forget(self, token: str) -> None:
-        """The cloud did not take this one."""
+        """Drop a token that the cloud rejected."""
         if token == self._token:
             self._token = ""
 
@@ -58,15 +59,15 @@ class Credentials:
         issued = self._clock()
         answer = await self._present(issued)
         if answer.is_client_error and abs(self._clock() - issued) > CLOCK_MOVED:
-            # The refusal brought the time: the clock that dated the assertion was wrong.
+            # The rejection set the clock: the assertion had been dated by a wrong one.
             answer = await self._present(self._clock())
         if answer.is_client_error and answer.status_code not in (408, 425, 429):
-            raise CredentialsRefusedError(f"the token endpoint answered {answer.status_code}")
+            raise CredentialsRefusedError(f"the token endpoint returned {answer.status_code}")
         answer.raise_for_status()
         try:
             return _decoder.decode(answer.content)
         except msgspec.MsgspecError as error:
-            raise httpx.DecodingError(f"no token in the answer: {error}") from error
+            raise httpx.DecodingError(f"no token in the response: {error}") from error
 
     async def _present(self, issued_at: datetime) -> httpx.Response:
         form = {

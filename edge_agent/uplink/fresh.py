@@ -1,4 +1,4 @@
-"""What has just happened and is not yet answered: held in memory, sent ahead of everything that waited longer."""
+"""Fresh events: recent and not yet answered, held in memory, sent ahead of the backlog."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
@@ -8,15 +8,13 @@ from edge_agent.store.backlog import Row
 from edge_agent.uplink.sender import EVENTS_AT_ONCE
 
 FRESH_AT_ONCE = 20
-"""What is pressed while such a request is under way waits for its answer, so requests of this lane are small."""
+"""Maximum events of a request in this lane; small, as new presses wait for its response."""
 EACH_AT_ONCE = 5
-"""How many events of one device go into such a request: however much a device says, others have their turn."""
+"""Maximum events of one device in such a request, so that a busy device leaves room for others."""
 HELD_AT_MOST = 500
-"""More than these wait in the store's backlog; what is not stored yet never leaves memory."""
+"""Events above this number wait in the store's backlog; unstored ones never leave memory."""
 ROOM_AT_ONCE = 100
-"""How many move at a time: finding them takes as long as holding a hundred."""
-NOBODY = ""
-"""Whose events those are that belong to no alert."""
+"""How many events move at a time: finding them costs as much as holding a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +24,35 @@ class _Held:
 
     @property
     def on_disk(self) -> bool:
-        """A write that failed for good is done, too, but the event exists in memory only."""
+        """Whether the write succeeded; after a permanent failure the event exists in memory only."""
         return self.stored.done() and not self.stored.cancelled() and self.stored.exception() is None
 
 
 @dataclass(slots=True)
 class Fresh:
-    """`lagging`: the alerts with events in the backlog. Those have to be sent first, so that no event of an alert
-    overtakes its raise: of each alert, what is in the backlog is older than what is held."""
+    """Fresh events by alert. `lagging`: alerts with events in the backlog, which are older than the held ones and have
+    to be sent first, so that no event overtakes the one that raised the alert."""
 
     lagging: set[str] = field(default_factory=set)
     moved: int = 0
-    """How many events have gone to the backlog since the start."""
+    """The number of events moved to the backlog since startup."""
     _held: dict[str, _Held] = field(default_factory=dict)
     _turns: dict[str, int] = field(default_factory=dict)
-    """When a device of which something is held was last chosen, in requests."""
+    """The request number in which each device with held events was last chosen."""
     _requests: int = 0
     _room: int = HELD_AT_MOST
-    """How many may be held before room is made; more than that while the disk takes nothing."""
+    """How many events may be held before some are moved; grows while the disk accepts no writes."""
 
     def hold(self, row: Row, stored: asyncio.Future[None]) -> None:
-        """Take one more; when there are too many, the device with the most gives way."""
+        """Add an event; when there are too many, move events of the device with the most."""
         self._held[row.event_id] = _Held(row, stored)
         if len(self._held) > self._room:
             self._make_room(ROOM_AT_ONCE)
             self._room = max(HELD_AT_MOST, len(self._held) + ROOM_AT_ONCE)
 
     def cloud_is_away(self) -> None:
-        """Keep a few events; what else is stored waits in the backlog, out of the way of what happens when the cloud
-        is back."""
+        """Keep a few events and leave other stored ones to the backlog, so that they do not delay what happens when the
+        cloud is back."""
         if len(self._held) > FRESH_AT_ONCE:
             self._make_room(len(self._held) - FRESH_AT_ONCE)
         for alert_id, held in self._by_alert().items():
@@ -62,13 +60,13 @@ class Fresh:
                 self._move(_stored_first(held))
 
     def settle(self, event_ids: Iterable[str]) -> None:
-        """These are answered."""
+        """Drop answered events."""
         for event_id in event_ids:
             self._held.pop(event_id, None)
 
     def next(self, not_now: Collection[str] = ()) -> list[Row]:
-        """What goes into the next request: events of alerts alone, if there are any, but none of an event, alert or
-        device in `not_now`. Devices take turns; of those that wait as long, the one with the latest news is first."""
+        """Return the events of the next request: those of alerts if there are any, except events, alerts and devices in
+        `not_now`. Devices take turns; among those that waited equally long, the one with the latest event is first."""
         rows = sorted((held.row for held in self._held.values()), key=lambda row: row.event_id)
         free = [row for row in rows if not {row.event_id, row.alert_id, row.device} & set(not_now)]
         urgent = [row for row in free if row.alert_id is not None]
@@ -82,27 +80,27 @@ class Fresh:
 
     @property
     def ids(self) -> frozenset[str]:
-        """What is held."""
+        """The ids of held events."""
         return frozenset(self._held)
 
     @property
     def alerts(self) -> frozenset[str]:
-        """The alerts of which something is held."""
+        """The alerts with held events."""
         return frozenset(held.row.alert_id for held in self._held.values() if held.row.alert_id is not None)
 
     def __len__(self) -> int:
         return len(self._held)
 
     def _by_alert(self) -> dict[str | None, list[_Held]]:
-        """What is held, alert by alert, in order."""
-        found: dict[str | None, list[_Held]] = {}
+        """Group held events by alert, in order."""
+        groups: dict[str | None, list[_Held]] = {}
         for held in sorted(self._held.values(), key=lambda held: held.row.event_id):
-            found.setdefault(held.row.alert_id, []).append(held)
-        return found
+            groups.setdefault(held.row.alert_id, []).append(held)
+        return groups
 
     def _make_room(self, count: int) -> bool:
-        """Move so many events to the backlog: those that belong to no alert first, then, one by one, the oldest of
-        the device with the most. False when none may go."""
+        """Move `count` events to the backlog: those without an alert first, then, one by one, the oldest of the device
+        with the most. Return False if none can be moved."""
         by_alert = self._by_alert()
         chosen = _stored_first(by_alert.pop(None, []))[:count]
         counts: dict[str, int] = {}
@@ -129,15 +127,15 @@ class Fresh:
 
 
 def _stored_first(held: Sequence[_Held]) -> list[_Held]:
-    """The events at the beginning that are on the disk: only these may go there before the rest."""
+    """Return the leading events that are on the disk: only these may be left to the backlog before the rest."""
     end = next((number for number, one in enumerate(held) if not one.on_disk), len(held))
     return list(held[:end])
 
 
 def fair_share(rows: Sequence[Row], turns: dict[str, int]) -> list[Row]:
-    """Of these events, in their order, as many as fit into a small request: the first few of each device, those first
-    that waited longest for a turn, then those with the latest news, so that what has just happened does not wait
-    behind what piled up. Of each alert a beginning is taken, in order."""
+    """Choose as many of these events as fit into a small request, in order: the first few of each device,
+    longest-waiting devices first, then those with the latest event, so that recent events do not wait behind a backlog.
+    Events of an alert are chosen from its beginning."""
     devices: dict[str, list[Row]] = {}
     for row in rows:
         devices.setdefault(row.device, []).append(row)

@@ -1,4 +1,4 @@
-"""One request of events, down to the one that the cloud will not take."""
+"""Sending of events in requests, split to isolate an event that the cloud refuses."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ _decoder = msgspec.json.Decoder(Answer)
 
 
 class UnavailableError(Exception):
-    """Not now: nothing is known of these events. `hopeless`: trying soon cannot help (credentials)."""
+    """The state of these events at the cloud is unknown. `hopeless`: an early retry cannot help (credentials)."""
 
     def __init__(self, reason: str, *, hopeless: bool = False) -> None:
         super().__init__(reason)
@@ -27,24 +27,24 @@ class UnavailableError(Exception):
 
 
 class Ledger(Protocol):
-    """Who writes down what became of each event."""
+    """Recorder of the result of each event."""
 
     epoch: str
 
     @property
     def confirmed(self) -> str | None:
-        """The greatest event id that the cloud has said it keeps."""
+        """The greatest event id that the cloud has confirmed."""
 
     def answered(self, rows: Sequence[Row], answer: Answer, confirmed_before: str | None) -> None:
-        """The cloud has spoken of these; `confirmed_before` they were sent."""
+        """Record the response for these events; `confirmed_before` is `confirmed` when they were sent."""
 
     def refused(self, row: Row, status: int) -> None:
-        """The cloud refuses any request with this event in it."""
+        """Record an event that the cloud refuses in any request."""
 
 
 class Sender:
-    """Sends at most 500 at once. A request that is refused for its body is split until the bad event is alone, so
-    that it holds up nothing."""
+    """Sends at most 500 events per request. A request refused for its body is split until the bad event is isolated, so
+    that it blocks no others."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Sender:
         self._http, self._credentials, self._ledger, self._clock = http, credentials, ledger, clock
 
     async def send(self, rows: Sequence[Row]) -> None:
-        """Every event is answered, refused or asked for again when this returns; UnavailableError: some are not."""
+        """Send events until each is answered, refused or to be retried; raise UnavailableError if some are not."""
         for start in range(0, len(rows), EVENTS_AT_ONCE):
             await self._send(rows[start : start + EVENTS_AT_ONCE])
 
@@ -73,11 +73,11 @@ class Sender:
             return
         if answer.status_code != httpx.codes.OK:
             hopeless = answer.status_code in (401, 403)
-            raise UnavailableError(f"the cloud answered {answer.status_code}", hopeless=hopeless)
+            raise UnavailableError(f"the cloud returned {answer.status_code}", hopeless=hopeless)
         self._ledger.answered(rows, _read(answer.content, len(rows)), confirmed)
 
     async def _post(self, rows: Sequence[Row]) -> httpx.Response:
-        """Once more with a new token when the first is not taken."""
+        """Post the events, once more with a new token if the first is rejected."""
         head = f'{{"epoch":"{self._ledger.epoch}","sent_at":"{times.text(self._clock())}","events":['
         body = head.encode() + b",".join(row.payload for row in rows) + b"]}"
         try:
@@ -101,7 +101,7 @@ def _read(body: bytes, count: int) -> Answer:
     try:
         answer = _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UnavailableError(f"the cloud's answer cannot be read: {error}") from error
+        raise UnavailableError(f"the cloud's response cannot be read: {error}") from error
     if len(answer.results) != count:
         raise UnavailableError(f"{len(answer.results)} results for {count} events")
     return answer

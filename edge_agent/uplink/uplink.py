@@ -1,4 +1,4 @@
-"""Two lanes to the cloud, side by side: what is fresh, and what waited; in both, devices take turns."""
+"""The uplink's two lanes to the cloud, for fresh events and for the backlog; devices take turns in both."""
 
 import asyncio
 import contextlib
@@ -27,21 +27,21 @@ from edge_agent.uplink.sender import Sender, UnavailableError
 log = logging.getLogger(__name__)
 
 BACKLOG_AT_ONCE = 25
-"""Few enough that the cloud answers well within the time-out, and that nothing fresh waits long for its locks."""
+"""Small enough that the cloud answers well within the timeout and fresh events wait little for its locks."""
 LOOK_AGAIN_SECONDS = 30.0
 TRIES_APART_SECONDS = 0.2
 RETRY_SECONDS = 0.5
-"""How long an event rests that the cloud asks for again: its alert is locked there, and the others go on."""
+"""Delay before an event with the result `retry` is sent again: its alert is locked in the cloud."""
 FRESH_REQUESTS = 3
-"""Requests of fresh events under way at once, each for other devices: a slow answer delays only those in it."""
+"""Concurrent requests of fresh events, each for other devices: a slow response delays only its own."""
 OLDER_AT_ONCE = 20
-"""How many events of an alert that wait in the backlog are sent ahead of its fresh ones in a request."""
+"""Maximum backlog events of an alert that are sent ahead of its fresh ones in a request."""
 OLDER_SECONDS = 1.0
-"""How long a fresh alert waits for the disk to say what of it waits in the backlog."""
+"""How long a fresh alert waits for the disk to return its events in the backlog."""
 
 
 class Uplink:
-    """An event is dropped only when the cloud has said what became of it. `epoch` names this store to the cloud."""
+    """Drops an event only after the cloud has returned its result. `epoch` identifies this store to the cloud."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class Uplink:
         self._store, self._clock = store, clock
         self._fresh = Fresh()
         self._busy: set[str] = set()
-        """The devices of whose alerts a request under way speaks."""
+        """The devices whose alerts are in a request under way."""
         self._resting: dict[str, str | None] = {}
-        """Event and alert of what the cloud asked for again, until it is sent again."""
+        """Event and alert of events to be retried, until they are sent again."""
         self._offered, self._due = asyncio.Event(), asyncio.Event()
         self._confirmed: str | None = None
         self._answered: set[str] = set()
@@ -68,14 +68,14 @@ class Uplink:
         self._gateway: Gateway | None = None
 
     def load(self, kept: Kept) -> None:
-        """What the store remembers of the cloud."""
+        """Restore the stored state of the uplink."""
         self.epoch = kept.epoch
         self._confirmed = self._to_check = kept.confirmed
         self._fresh.lagging |= kept.waiting
         self._due.set()
 
     def offer(self, events: Sequence[Outgoing]) -> None:
-        """Send these before anything older."""
+        """Send these before older events."""
         for out in events:
             row = Row(out.event.event_id, out.event.about, msgspec.json.encode(out.event))
             self._fresh.hold(row, out.stored)
@@ -90,25 +90,25 @@ class Uplink:
             lanes.create_task(self._lane(self._send_backlog, asyncio.sleep, greatest=15.0))
 
     def cloud_went_away(self) -> None:
-        """When it is back it may have been restored from a backup: what it has confirmed by now will be asked for."""
+        """Check confirmed events after the next reconnection: the cloud may have been restored from a backup."""
         self._to_check = self._to_check or self._confirmed
 
     def cloud_came_back(self) -> None:
-        """Look whether it still has what it confirmed."""
+        """Check whether the cloud still has what it confirmed."""
         self.cloud_went_away()
         self._due.set()
 
     async def _lane(
         self, step: Callable[[], Awaitable[None]], pause: Callable[[float], Awaitable[None]], *, greatest: float
     ) -> None:
-        backoff, told = Backoff(greatest=greatest), False
+        backoff, logged = Backoff(greatest=greatest), False
         while True:
             try:
                 await step()
             except (UnavailableError, sqlite3.Error) as error:
-                if not told:
-                    log.warning("not forwarding", extra={"reason": str(error)})
-                told = True
+                if not logged:
+                    log.warning("forwarding has stopped", extra={"reason": str(error)})
+                logged = True
                 self.cloud_went_away()
                 if isinstance(error, UnavailableError) and error.hopeless:
                     backoff.slow_down()
@@ -117,14 +117,14 @@ class Uplink:
                 log.exception("a lane failed")
                 await asyncio.sleep(backoff.wait())
             else:
-                if told:
-                    log.info("forwarding again")
+                if logged:
+                    log.info("forwarding has resumed")
                     self.cloud_came_back()
-                told = False
+                logged = False
                 backoff.reset()
 
     async def _pause_until_pressed(self, seconds: float) -> None:
-        """What has just happened tries at once, whatever the last try came to."""
+        """Wait, but retry as soon as there is a new event."""
         await asyncio.sleep(TRIES_APART_SECONDS)
         self._offered.clear()
         with contextlib.suppress(TimeoutError):
@@ -147,8 +147,8 @@ class Uplink:
 
     @contextlib.contextmanager
     def _speaking_for(self, rows: Sequence[Row]) -> Iterator[None]:
-        """One request at a time speaks for a device: so the order of its alerts is kept, and the other requests are
-        for others."""
+        """Reserve the devices of these rows for one request, which keeps the order of their alerts; other requests
+        serve other devices."""
         devices = {row.device for row in rows}
         self._busy |= devices
         try:
@@ -159,8 +159,8 @@ class Uplink:
             self._due.set()
 
     async def _with_older(self, rows: Sequence[Row]) -> list[Row]:
-        """These, and before them what the cloud has yet to hear of the same alerts; where that is much, a part of it
-        alone."""
+        """Return these events and, ahead of them, the waiting ones of the same alerts; if there are many, only a part
+        of those."""
         chosen: list[Row] = []
         alerts: dict[str | None, list[Row]] = {}
         for row in rows:
@@ -168,17 +168,18 @@ class Uplink:
         for alert_id, held in alerts.items():
             older = await self._older(alert_id, held[0].event_id) if alert_id in self._fresh.lagging else []
             if older is None:
-                chosen += [row for row in held if row.tells_of_press]
+                chosen += [row for row in held if row.is_press_event]
                 continue
             chosen += older[:OLDER_AT_ONCE]
             if len(older) <= OLDER_AT_ONCE:
                 chosen += held
         if not chosen:
-            raise UnavailableError("the disk does not say what goes before these events")
+            raise UnavailableError("the disk did not return the events that precede these")
         return sorted(chosen, key=lambda row: row.event_id)
 
     async def _older(self, alert_id: str | None, event_id: str) -> list[Row] | None:
-        """None when the disk does not say: then only a press may go, of which the cloud can make an alert by itself."""
+        """Return older waiting events, or None if the disk does not answer: then only press events may be sent, from
+        which the cloud can raise an alert."""
         if alert_id is None:
             return []
         try:
@@ -212,8 +213,8 @@ class Uplink:
                 await self._due.wait()
 
     async def _check_memory_of_cloud(self, event_id: str) -> None:
-        """Send a confirmed event once more: when it is new to the cloud, the cloud has been restored. Its watermark
-        alone does not tell, once something fresh has been stored there."""
+        """Send a confirmed event again: if it is new to the cloud, the cloud was restored. Its watermark does not show
+        that once a fresh event has been stored there."""
         row = await self._store.row(event_id)
         if row is not None:
             self._canary = event_id
@@ -222,11 +223,11 @@ class Uplink:
 
     @property
     def confirmed(self) -> str | None:
-        """The greatest event id that the cloud has said it keeps."""
+        """The greatest event id that the cloud has confirmed."""
         return self._confirmed
 
     def answered(self, rows: Sequence[Row], answer: Answer, confirmed_before: str | None) -> None:
-        """Write down what became of each; see whether the cloud has forgotten what it had."""
+        """Record the result of each event, and detect whether the cloud lost events."""
         now, everything = self._clock(), list(zip(rows, answer.results, strict=True))
         self._rest([row for row, result in everything if result.result == "retry"])
         results = [(row, result) for row, result in everything if result.result != "retry"]
@@ -249,10 +250,10 @@ class Uplink:
         return {alert for alert in self._resting.values() if alert is not None}
 
     def _rest(self, rows: Sequence[Row]) -> None:
-        """Send these again a little later; until then they hold up nothing but their own alerts."""
+        """Retry these events a little later; until then they delay only their own alerts."""
         if not rows:
             return
-        log.info("the cloud asks for events again", extra={"count": len(rows)})
+        log.info("the cloud requests a retry of events", extra={"count": len(rows)})
         self._resting |= {row.event_id: row.alert_id for row in rows}
 
         def wake() -> None:
@@ -264,14 +265,14 @@ class Uplink:
         asyncio.get_running_loop().call_later(RETRY_SECONDS, wake)
 
     def refused(self, row: Row, status: int) -> None:
-        """Put it aside for an hour, and tell people."""
+        """Put an event aside for an hour, and report a trouble."""
         log.error("the cloud refuses an event", extra={"id": row.event_id, "status": status})
         self._write_down([row], statements.refused(row.event_id, self._clock()))
         if self._gateway is not None:
-            self._gateway.trouble("event_refused", detail=f"the cloud answers {status} to event {row.event_id}")
+            self._gateway.trouble("event_refused", detail=f"the cloud returns {status} for event {row.event_id}")
 
     def _write_down(self, rows: Sequence[Row], *writes: Statement) -> None:
-        """Until it is on the disk, memory says that these are not to be sent again."""
+        """Record results; until they are on the disk, memory keeps these events from being sent again."""
         ids = {row.event_id for row in rows}
         self._fresh.settle(ids)
         self._answered |= ids
@@ -280,17 +281,17 @@ class Uplink:
     def _follow_watermark(
         self, results: Sequence[tuple[Row, Result]], watermark: str | None, confirmed_before: str | None
     ) -> None:
-        """Gateway or cloud restored from a backup: one of them lacks what the other knows; all is sent again."""
+        """Send events again if the gateway or the cloud was restored from a backup and lacks what the other has."""
         if self._gateway is not None and watermark is not None and watermark > self._gateway.ids.last:
-            log.warning("this store is older than what the cloud has heard: a new epoch")
+            log.warning("this store is older than the events known to the cloud: starting a new epoch")
             self.epoch = str(uuid.uuid4())
             self._store.submit(statements.meta("epoch", self.epoch))
             self._send_again(None)
         elif any(row.event_id == self._canary and result.result == "stored" for row, result in results):
-            log.warning("the cloud has forgotten what it confirmed")
+            log.warning("the cloud has lost events that it confirmed")
             self._send_again(None)
         elif (watermark or "") < min(confirmed_before or "", self._confirmed or ""):
-            log.warning("the cloud's watermark went back", extra={"watermark": watermark})
+            log.warning("the cloud's watermark moved back", extra={"watermark": watermark})
             self._send_again(watermark)
 
     def _send_again(self, after: str | None) -> None:

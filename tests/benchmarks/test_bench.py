@@ -1,4 +1,4 @@
-"""The benchmarks run, at sizes that take no time. What they measure is for people to read: no time is asserted here."""
+"""Runs of the benchmarks at minimal sizes. Their measurements are for people: no time is asserted here."""
 
 import os
 import subprocess
@@ -26,17 +26,21 @@ def bench(*arguments: str) -> str:
 
 
 def rows(printed: str) -> list[list[str]]:
-    """The cells of every row but the heads."""
+    """Return the cells of every row except the headings."""
     return [
         [cell.strip() for cell in line.strip("│").split("│")] for line in printed.splitlines() if line.startswith("│")
     ]
 
 
-def test_ingest_and_live_one_after_the_other() -> None:
-    """Ingest: the service, a COPY and their ratio. Live: it fails itself when a screen missed an alert."""
+def test_ingest_and_live_run_in_one_process() -> None:
+    """Ingest prints service, COPY and their ratio. Live fails by itself when a screen misses an alert."""
     sizes = ("--alerts", "40", "--batch", "10", "--schools", "3", "--rounds", "1", "--processes", "2")
     table = rows(bench("ingest", "live", *sizes, "--clients", "5", "--messages", "3"))
-    case = ["ingest, {}, 2 senders, batches of 10", "raw COPY of the same rows, as many senders", "ingest of COPY"]
+    case = [
+        "ingest, {}, 2 senders, batches of 10",
+        "raw COPY of the same rows, same number of senders",
+        "ingest relative to COPY",
+    ]
     assert [row[0] for row in table[:6]] == [line.format(name) for name in ("one school", "3 schools") for line in case]
     assert [row[2] for row in table[:6]] == ["≥ 10,000 alerts/s", "", "≥ 20.0 %"] * 2
     before = "5 screens of one school, 3 alerts: just before COMMIT -> on a screen"
@@ -45,7 +49,7 @@ def test_ingest_and_live_one_after_the_other() -> None:
 
 
 @pytest.mark.stack
-def test_press_is_shown_while_other_screens_are_connected() -> None:
+def test_press_benchmark_runs_with_other_screens_connected() -> None:
     table = rows(bench("press", "--clients", "5", "--messages", "2"))
     assert table[0][0] == "2 presses, 5 other screens connected: press -> stored at the gateway, p50"
     assert [row[2] for row in table[1:3]] == ["≤ 100.0 ms", "≤ 300.0 ms"]

@@ -1,4 +1,4 @@
-"""The gateway as a program, between real buttons' connections, a real broker and a cloud on a port."""
+"""The gateway process with a real broker, real button connections and a cloud on a port."""
 
 import asyncio
 import random
@@ -34,9 +34,9 @@ class Site:
     agent: AgentProcess
 
     async def run(self) -> None:
-        there = self.agent.said("the broker is there")
+        there = self.agent.logged("connected to the broker")
         self.agent.start()
-        await until(lambda: self.agent.said("the broker is there") > there)
+        await until(lambda: self.agent.logged("connected to the broker") > there)
 
     def raised(self) -> list[object]:
         return [event["alert_id"] for event in self.cloud.of_kind("alert.raised")]
@@ -53,21 +53,21 @@ async def site(
     agent = AgentProcess(tmp_path / "gateway", authority, cloud, keys.gateway, broker.port)
     site = Site(authority, broker, cloud, agent)
     await site.run()
-    await until(lambda: agent.said("configuration applied"))
+    await until(lambda: agent.logged("configuration applied"))
     yield site
     await asyncio.to_thread(agent.stop)
     broker.stop()
 
 
-async def test_from_the_hand_to_the_cloud(site: Site) -> None:
-    """Pressed, stored, told, spoken in the other rooms, in the cloud, with every hop."""
+async def test_press_is_stored_announced_and_forwarded(site: Site) -> None:
+    """The press is stored, confirmed, announced in the other rooms and forwarded with all hops."""
     async with (
-        speakers(site.authority, site.broker.port) as said,
+        speakers(site.authority, site.broker.port) as announced,
         hand(site.authority, site.broker.port, DEVICES[0]) as one,
     ):
         await one.press(1)
         await until(lambda: one.stored() == [1])
-        await until(lambda: {room for room, _ in said} == {*ROOMS[1:], HALL})
+        await until(lambda: {room for room, _ in announced} == {*ROOMS[1:], HALL})
         await until(lambda: site.raised() == [f"{DEVICES[0]}:a1b2c3d4:1"])
         await until(lambda: len(site.cloud.of_kind("action.started")) == 3)
         assert site.cloud.of_kind("gateway.status")[0]["versions"]
@@ -75,8 +75,8 @@ async def test_from_the_hand_to_the_cloud(site: Site) -> None:
         assert site.agent.log()[-1]["event"] == "the gateway has stopped"
 
 
-async def test_bad_input_alarms_with_a_trouble_and_costs_others_nothing(site: Site) -> None:
-    """The press behind it is stored as ever."""
+async def test_invalid_messages_raise_alerts_and_troubles_without_blocking_others(site: Site) -> None:
+    """Presses after the invalid messages are stored as usual."""
     async with (
         hand(site.authority, site.broker.port, DEVICES[0]) as one,
         hand(site.authority, site.broker.port, DEVICES[1]) as other,
@@ -98,14 +98,14 @@ async def test_bad_input_alarms_with_a_trouble_and_costs_others_nothing(site: Si
     await until(lambda: expected <= {event["trouble"] for event in site.cloud.of_kind("device.trouble")})
 
 
-async def test_what_the_cloud_closed_is_not_joined(site: Site) -> None:
-    """A minimal downlink: the gateway learns of the close, and what is pressed after it is a new alert."""
+async def test_press_after_close_in_cloud_raises_new_alert(site: Site) -> None:
+    """The downlink reports the close, so the next press raises a new alert."""
     async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
         await until(lambda: site.cloud.sockets)
         await one.press(1)
         await until(site.raised)
-        await site.cloud.tell({"type": "alert.updated", "seq": 5, "alert": closed(f"{DEVICES[0]}:a1b2c3d4:1")})
-        await until(lambda: site.agent.said("an alert was closed in the cloud"))
+        await site.cloud.send_message({"type": "alert.updated", "seq": 5, "alert": closed(f"{DEVICES[0]}:a1b2c3d4:1")})
+        await until(lambda: site.agent.logged("an alert was closed in the cloud"))
         await asyncio.sleep(BOUNCE.total_seconds())
         await one.press(2)
         await until(lambda: len(site.raised()) == 2)
@@ -114,20 +114,20 @@ async def test_what_the_cloud_closed_is_not_joined(site: Site) -> None:
         await until(lambda: 5 in site.cloud.resumed)
 
 
-async def test_configuration_that_the_cloud_announces_is_fetched_at_once(site: Site) -> None:
+async def test_announced_configuration_is_fetched_at_once(site: Site) -> None:
     await until(lambda: site.cloud.sockets)
     site.cloud.configuration = configuration(version=8)
-    await site.cloud.tell({"type": "config.changed", "seq": 4, "gateway": GATEWAY, "version": 8})
-    await until(lambda: site.agent.said("configuration applied") == 2)
+    await site.cloud.send_message({"type": "config.changed", "seq": 4, "gateway": GATEWAY, "version": 8})
+    await until(lambda: site.agent.logged("configuration applied") == 2)
 
 
-async def test_an_armed_button_makes_one_drill(site: Site) -> None:
+async def test_armed_button_raises_one_drill(site: Site) -> None:
     async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
         await until(lambda: site.cloud.sockets)
         until_then = rfc3339(datetime.now(UTC) + timedelta(seconds=50))
         command: Json = {"type": "command", "seq": 3, "command": "arm_drill", "device": DEVICES[0]}
-        await site.cloud.tell({**command, "expires_at": until_then})
-        await until(lambda: site.agent.said("armed for a drill"))
+        await site.cloud.send_message({**command, "expires_at": until_then})
+        await until(lambda: site.agent.logged("armed for a drill"))
         await asyncio.sleep(CLOCK_ERROR.total_seconds())
         await one.press(1, at=rfc3339(datetime.now(UTC)), clock="ntp")
         await until(site.raised)
@@ -137,8 +137,8 @@ async def test_an_armed_button_makes_one_drill(site: Site) -> None:
         assert [event["drill"] for event in site.cloud.of_kind("alert.raised")] == [True, False]
 
 
-async def test_the_broker_goes_away_for_a_while(site: Site) -> None:
-    """The gateway connects again by itself, says what was wrong, and takes what the buttons send again."""
+async def test_gateway_reconnects_after_broker_outage(site: Site) -> None:
+    """The gateway reconnects, reports the trouble, and accepts presses again."""
     site.broker.stop()
     await until(lambda: any(event["trouble"] == "broker" for event in site.cloud.of_kind("device.trouble")))
     site.broker.start()
@@ -148,8 +148,8 @@ async def test_the_broker_goes_away_for_a_while(site: Site) -> None:
         await until(lambda: one.stored() == [1])
 
 
-async def test_a_start_with_the_cloud_gone(site: Site) -> None:
-    """The kept configuration decides; the cloud hears of it later."""
+async def test_gateway_starts_without_cloud(site: Site) -> None:
+    """The stored configuration decides; the alert reaches the cloud later."""
     await until((site.agent.state / "configuration.jws").exists)
     await asyncio.to_thread(site.agent.stop)
     await site.cloud.stop()
@@ -162,13 +162,13 @@ async def test_a_start_with_the_cloud_gone(site: Site) -> None:
     assert site.cloud.of_kind("alert.raised")[0]["type"] == "medical"
 
 
-async def test_only_one_runs_in_a_folder(site: Site) -> None:
+async def test_second_instance_exits_with_same_state_directory(site: Site) -> None:
     second = await asyncio.to_thread(site.agent.second)
-    assert (second.returncode, second.stderr.count("\n")) == (1, 1) and "another one runs" in second.stderr
+    assert (second.returncode, second.stderr.count("\n")) == (1, 1) and "another instance is running" in second.stderr
 
 
-async def test_killed_at_any_moment_nothing_stored_is_lost_or_doubled(site: Site) -> None:
-    """300 presses of 60 buttons that send until they are told, while the gateway is killed again and again."""
+async def test_confirmed_presses_are_neither_lost_nor_duplicated_after_kills(site: Site) -> None:
+    """60 buttons repeat 300 presses until confirmed, while the gateway is killed again and again."""
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -178,7 +178,7 @@ async def test_killed_at_any_moment_nothing_stored_is_lost_or_doubled(site: Site
     done = asyncio.Event()
 
     async def stubborn(one: Hand) -> None:
-        """As the firmware does: send, wait for `stored`, send again."""
+        """Press like the firmware: send, wait for `stored`, send again."""
         for seq in range(1, 6):
             await asyncio.sleep(chance.uniform(0, 0.4))
             while seq not in one.stored():
@@ -214,13 +214,13 @@ async def test_killed_at_any_moment_nothing_stored_is_lost_or_doubled(site: Site
     print(f"{kills} kills, {len(bounced)} bounces")
     assert kills > 0
     assert len(pressed()) == len(set(pressed())), "one press, one event"
-    assert len(site.raised()) == len(set(site.raised())) == 60, "one alert of each button"
+    assert len(site.raised()) == len(set(site.raised())) == 60, "one alert per button"
     assert not set(pressed()) - expected
 
 
 def bounces(agent: AgentProcess) -> set[tuple[str, int]]:
-    found = rows(agent.state, "SELECT device, seq FROM presses WHERE outcome = 'bounce'")
-    return {(str(device), int(str(seq))) for device, seq in found}
+    bounced_rows = rows(agent.state, "SELECT device, seq FROM presses WHERE outcome = 'bounce'")
+    return {(str(device), int(str(seq))) for device, seq in bounced_rows}
 
 
 def rfc3339(moment: datetime) -> str:

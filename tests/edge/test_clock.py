@@ -1,4 +1,4 @@
-"""What the gateway takes for the time, whatever its system clock says; and what it believes of an answer's date."""
+"""The gateway's clock under any system clock, and which response dates it accepts."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ NEAR = 2 * AGREES
 
 
 class World:
-    """A true time, a system clock that is wrong by `error`, and a monotonic clock."""
+    """The true time, a system clock that is wrong by `error`, and a monotonic clock."""
 
     def __init__(self, error: timedelta = timedelta(0)) -> None:
         self.true, self.error = TRUE, error
@@ -34,8 +34,8 @@ class World:
 
 
 @given(ERRORS, ERRORS, PASSED)
-def test_clock_keeps_the_confirmed_time_through_any_step(first: timedelta, then: timedelta, passed: timedelta) -> None:
-    """The system clock is wrong, the cloud says the time, the system clock steps."""
+def test_clock_keeps_confirmed_time_across_steps(first: timedelta, then: timedelta, passed: timedelta) -> None:
+    """The system clock is wrong, the cloud reports the time, and the system clock steps."""
     world = World(first)
     known = world.clock(Path("/nowhere"))
     assert known.confirm(world.true, known.elapsed(), proved=False)
@@ -46,16 +46,16 @@ def test_clock_keeps_the_confirmed_time_through_any_step(first: timedelta, then:
 
 
 @given(ERRORS, PASSED)
-def test_clock_is_never_before_its_floor(error: timedelta, passed: timedelta) -> None:
+def test_clock_never_precedes_floor(error: timedelta, passed: timedelta) -> None:
     world = World(error)
     known = world.clock(Path("/nowhere"))
     world.true += passed
     assert known.now() >= FLOOR
-    assert world.wall() < FLOOR or known.now() == world.wall(), "nothing speaks against it"
+    assert world.wall() < FLOOR or known.now() == world.wall(), "a plausible system time is used"
 
 
-def test_date_before_the_floor_is_believed_only_when_proved() -> None:
-    """An old certificate sets no gateway back, and a cloud that was once ahead does no lasting harm."""
+def test_date_before_floor_is_rejected_unless_proved() -> None:
+    """An old certificate cannot set the clock back, and a cloud that was once ahead does no lasting harm."""
     known = World(timedelta(days=-9000)).clock(Path("/nowhere"))
     old = FLOOR - timedelta(days=1)
     assert not known.confirm(old, known.elapsed(), proved=False)
@@ -64,7 +64,7 @@ def test_date_before_the_floor_is_believed_only_when_proved() -> None:
     assert known.floor == old
 
 
-def test_date_of_a_slow_answer_is_not_believed() -> None:
+def test_date_of_slow_response_is_rejected() -> None:
     world = World(timedelta(days=-9000))
     known = world.clock(Path("/nowhere"))
     asked = known.elapsed()
@@ -72,8 +72,8 @@ def test_date_of_a_slow_answer_is_not_believed() -> None:
     assert not known.confirm(world.true, asked, proved=True)
 
 
-def test_floor_survives_a_restart(tmp_path: Path) -> None:
-    """The confirmed time is kept; the next start knows that it cannot be earlier."""
+def test_floor_survives_restart(tmp_path: Path) -> None:
+    """The confirmed time is stored, so the next start cannot be earlier."""
     world = World()
     known = world.clock(tmp_path)
     known.confirm(world.true, known.elapsed(), proved=True)
@@ -81,7 +81,7 @@ def test_floor_survives_a_restart(tmp_path: Path) -> None:
     assert World(timedelta(days=-20000)).clock(tmp_path).now() >= TRUE
 
 
-def test_floor_that_cannot_be_read_or_written_stops_nothing(tmp_path: Path) -> None:
+def test_clock_works_without_readable_floor(tmp_path: Path) -> None:
     (tmp_path / clock.FILE).mkdir()
     known = World().clock(tmp_path)
     known.confirm(TRUE, known.elapsed(), proved=True)
@@ -90,6 +90,6 @@ def test_floor_that_cannot_be_read_or_written_stops_nothing(tmp_path: Path) -> N
     assert certificate_begin(tmp_path / "none") == datetime.fromtimestamp(0, UTC)
 
 
-def test_own_certificate_gives_a_floor(tmp_path: Path) -> None:
+def test_certificate_begin_returns_start_of_validity(tmp_path: Path) -> None:
     begin = certificate_begin(Authority(tmp_path).issue("gateway").cert)
     assert timedelta(hours=20) < datetime.now(UTC) - begin < timedelta(hours=30)

@@ -1,4 +1,4 @@
-"""TLS to the cloud when dates do not fit: the cloud sets the clock right, and an old certificate proves nothing."""
+"""TLS to the cloud with mismatched dates: the cloud corrects the clock, and an old certificate proves nothing."""
 
 import asyncio
 import ssl
@@ -17,21 +17,21 @@ from edge_agent.uplink.cloud import CloudLine
 from tests.edge.support.authority import Authority
 
 LONG_AGO = datetime(2020, 5, 1, tzinfo=UTC)
-"""The system clock of these tests is years off: it says today, where the cloud's certificate is of that day."""
+"""The system clock of these tests is years off: it shows today, while the cloud's certificate is of that day."""
 YEAR = timedelta(days=365)
 
 
 @asynccontextmanager
-async def cloud_of(authority: Authority, certificate_at: datetime, *, says: datetime) -> AsyncIterator[int]:
-    """An HTTPS server with a certificate of one time, whose answers carry another; its port."""
+async def cloud_of(authority: Authority, certificate_at: datetime, *, date: datetime) -> AsyncIterator[int]:
+    """Run an HTTPS server with a certificate of one date whose responses carry another; yield its port."""
     pair = authority.issue(f"cloud-{certificate_at:%Y%m%d}", at=certificate_at)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.cert, pair.key)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        date = format_datetime(says, usegmt=True)
-        writer.write(f"HTTP/1.1 204 No Content\r\nDate: {date}\r\nConnection: close\r\n\r\n".encode())
+        header = format_datetime(date, usegmt=True)
+        writer.write(f"HTTP/1.1 204 No Content\r\nDate: {header}\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
         writer.close()
 
@@ -53,9 +53,9 @@ async def get(line: CloudLine, port: int) -> httpx.Response:
         return await http.get(f"https://127.0.0.1:{port}/")
 
 
-async def test_clock_is_learned_from_the_cloud_when_only_dates_fail(line: CloudLine, authority: Authority) -> None:
-    """The first connection fails by its dates, the next one brings the time."""
-    async with cloud_of(authority, LONG_AGO, says=LONG_AGO) as port:
+async def test_cloud_sets_clock_when_only_dates_fail(line: CloudLine, authority: Authority) -> None:
+    """The first connection fails on dates; the response to the next one sets the clock."""
+    async with cloud_of(authority, LONG_AGO, date=LONG_AGO) as port:
         with pytest.raises(httpx.ConnectError):
             await get(line, port)
         assert (await get(line, port)).status_code == httpx.codes.NO_CONTENT
@@ -64,43 +64,39 @@ async def test_clock_is_learned_from_the_cloud_when_only_dates_fail(line: CloudL
         assert (await get(line, port)).status_code == httpx.codes.NO_CONTENT
 
 
-async def test_expired_certificate_is_refused_when_the_cloud_itself_says_so(
-    line: CloudLine, authority: Authority
-) -> None:
-    async with cloud_of(authority, LONG_AGO, says=datetime.now(UTC)) as port:
+async def test_expired_certificate_is_refused_by_date_of_response(line: CloudLine, authority: Authority) -> None:
+    async with cloud_of(authority, LONG_AGO, date=datetime.now(UTC)) as port:
         for _ in range(3):
             with pytest.raises(httpx.ConnectError):
                 await get(line, port)
     assert not line.clock.confirmed
 
 
-async def test_certificate_that_ended_before_the_floor_is_refused(line: CloudLine, authority: Authority) -> None:
-    """A key that leaked years ago: its certificate and a date that fits it set no gateway back."""
+async def test_certificate_expired_before_floor_is_refused(line: CloudLine, authority: Authority) -> None:
+    """A leaked old key cannot set the clock back with its certificate and a matching date."""
     before = LONG_AGO - 2 * YEAR
-    async with cloud_of(authority, before, says=before) as port:
+    async with cloud_of(authority, before, date=before) as port:
         for _ in range(3):
             with pytest.raises(httpx.ConnectError):
                 await get(line, port)
     assert not line.clock.confirmed
 
 
-async def test_another_authority_is_refused_with_dates_left_out(
+async def test_unknown_authority_is_refused_without_date_check(
     line: CloudLine, authority: Authority, tmp_path: Path
 ) -> None:
     line.doubt_dates()
-    async with cloud_of(Authority(tmp_path / "other"), LONG_AGO, says=LONG_AGO) as port:
+    async with cloud_of(Authority(tmp_path / "other"), LONG_AGO, date=LONG_AGO) as port:
         with pytest.raises(httpx.ConnectError):
             await get(line, port)
 
 
-async def test_dates_are_checked_by_openssl_again_once_the_system_clock_is_right(
-    line: CloudLine, authority: Authority
-) -> None:
+async def test_date_check_is_restored_once_system_clock_is_correct(line: CloudLine, authority: Authority) -> None:
     line.doubt_dates()
     now = datetime.now(UTC)
-    async with cloud_of(authority, now, says=now) as port:
+    async with cloud_of(authority, now, date=now) as port:
         await get(line, port)
-    async with cloud_of(authority, LONG_AGO, says=now) as port:
+    async with cloud_of(authority, LONG_AGO, date=now) as port:
         with pytest.raises(httpx.ConnectError):
             await get(line, port)
     assert line.clock.confirmed and line.clock.fault is None

@@ -1,4 +1,4 @@
-"""What the gateway knows of its buildings: proved, kept, never older than before."""
+"""The gateway's configuration: verified, stored, never replaced by an older version."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def keeping(
         await running
 
 
-async def test_it_is_fetched_kept_and_used_with_the_cloud_gone(
+async def test_configuration_is_stored_and_used_without_cloud(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
     async with keeping(gateway_settings, http) as (_, applied):
@@ -43,7 +43,7 @@ async def test_it_is_fetched_kept_and_used_with_the_cloud_gone(
         assert [one.version for one in applied] == [7] and keeper.version == 7
 
 
-async def test_a_newer_one_takes_effect_when_the_cloud_says_so(
+async def test_newer_configuration_is_applied_after_notification(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
     async with keeping(gateway_settings, http) as (keeper, applied):
@@ -73,17 +73,17 @@ def _not_signed_by_the_pinned_key(cloud: Cloud) -> Json:
 
 
 @pytest.mark.parametrize("bad", [_older, _another_gateways, _of_another_shape, _not_signed_by_the_pinned_key])
-async def test_what_is_not_right_is_refused_and_the_last_good_one_stays(
+async def test_invalid_configuration_is_rejected_and_last_valid_one_kept(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud, bad: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Versions only go up; the signature, the kind and the gateway are looked at before anything in it."""
+    """Versions only increase; signature, type and gateway are checked before the content."""
     assert callable(bad)
     async with keeping(gateway_settings, http) as (keeper, applied):
         await until(lambda: applied and (gateway_settings.state_dir / FILE).exists())
         kept = (gateway_settings.state_dir / FILE).read_bytes()
         cloud.configuration = bad(cloud)
         keeper.changed()
-        await until(lambda: "a configuration was refused" in caplog.text)
+        await until(lambda: "a configuration was rejected" in caplog.text)
         assert keeper.version == 7 and len(applied) == 1
     assert (gateway_settings.state_dir / FILE).read_bytes() == kept
 
@@ -96,9 +96,9 @@ async def test_what_is_not_right_is_refused_and_the_last_good_one_stays(
         lambda payload, _: jwt.PyJWS().encode(payload, "x" * 32, algorithm="HS256", headers={"typ": "ss-config+jwt"}),
         lambda _payload, _key: "nonsense",
     ],
-    ids=["another kind of message", "no signature", "another algorithm", "nonsense"],
+    ids=["another message type", "no signature", "another algorithm", "nonsense"],
 )
-async def test_a_forged_copy_on_the_disk_is_not_used(
+async def test_forged_copy_on_disk_is_rejected(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud, forged: object
 ) -> None:
     assert callable(forged)
@@ -109,7 +109,7 @@ async def test_a_forged_copy_on_the_disk_is_not_used(
     assert not keeper.load()
 
 
-async def test_a_disk_that_does_not_keep_it_costs_only_the_copy(
+async def test_configuration_is_applied_when_disk_is_not_writable(
     gateway_settings: Settings, http: httpx.AsyncClient
 ) -> None:
     nowhere = replace(gateway_settings, state_dir=gateway_settings.state_dir / "not there")

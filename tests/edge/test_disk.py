@@ -1,5 +1,5 @@
-"""The disk stalls, is full, is read-only: the building acts all the same, no button is told what is not so, and what
-was pressed reaches cloud and disk when they are there."""
+"""A stalled, full or read-only disk: the building acts anyway, no press is confirmed falsely, and all presses reach the
+cloud and the disk once those are available."""
 
 import asyncio
 import os
@@ -24,15 +24,16 @@ SHARED_COMMITS_SECONDS = 2.0
 
 
 @pytest.mark.slow
-async def test_press_to_action_meets_its_deadline_with_the_disk_stalled(tmp_path: Path) -> None:
-    """Another program holds the file: acted within 50 ms, forwarded from memory, not told `stored`."""
+async def test_press_is_announced_within_deadline_with_stalled_disk(tmp_path: Path) -> None:
+    """With the file locked by another program, the gateway acts within 50 ms, forwards from memory and does not
+    confirm."""
     async with rig(tmp_path) as one:
         with closing(sqlite3.connect(tmp_path / "gateway.sqlite3", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             promise, pressed = Promise(DEADLINE_SECONDS + MARGIN_SECONDS), time.perf_counter()
             one.press(1)
-            await until(lambda: one.building.plays)
-            assert one.building.played_at[0] - pressed < promise.seconds
+            await until(lambda: one.building.announcements)
+            assert one.building.announced_at[0] - pressed < promise.seconds
             await until(lambda: "alert.raised" in one.cloud.kinds())
             one.press(1)
             one.press(1)
@@ -43,12 +44,12 @@ async def test_press_to_action_meets_its_deadline_with_the_disk_stalled(tmp_path
         await until(lambda: "device.recovered" in one.cloud.kinds())
         one.press(1)
         await until(lambda: len(one.building.acks) == 2)
-        assert one.cloud.kinds().count("alert.raised") == 1, "the repeats made no second alert"
+        assert one.cloud.kinds().count("alert.raised") == 1, "the repeats raised no second alert"
         assert {ack.seq for ack in one.building.acks} == {1}
 
 
-async def test_nothing_of_an_alert_leaves_before_it_with_the_disk_stalled(tmp_path: Path) -> None:
-    """The speakers are told first, and the cloud hears first of the alert."""
+async def test_alert_precedes_its_actions_with_stalled_disk(tmp_path: Path) -> None:
+    """Announcements precede the alert, but the cloud receives the alert first."""
     async with rig(tmp_path) as one:
         with closing(sqlite3.connect(tmp_path / "gateway.sqlite3", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -59,13 +60,13 @@ async def test_nothing_of_an_alert_leaves_before_it_with_the_disk_stalled(tmp_pa
         assert kinds == ["alert.raised", *["action.started"] * 3]
 
 
-async def test_a_write_that_is_refused_for_good_is_never_told_stored(tmp_path: Path) -> None:
-    """Not the disk's fault, but the same to a button: it is not there, so it is not said to be."""
+async def test_press_is_not_confirmed_when_write_is_rejected(tmp_path: Path) -> None:
+    """A write that fails for another reason than the disk must not be confirmed either."""
     async with rig(tmp_path) as one:
         with closing(sqlite3.connect(tmp_path / "gateway.sqlite3")) as other:
             other.execute("CREATE TRIGGER no BEFORE INSERT ON presses BEGIN SELECT RAISE(ABORT, 'no'); END")
         one.press(1)
-        await until(lambda: one.building.plays and "alert.raised" in one.cloud.kinds())
+        await until(lambda: one.building.announcements and "alert.raised" in one.cloud.kinds())
         one.press(1)
         one.press(1)
         await one.store.submit()
@@ -87,7 +88,7 @@ async def main():
         one.press(2, "ss-000001", "triple")
         await until(lambda: "device.trouble" in one.cloud.kinds())
         await until(lambda: one.cloud.kinds().count("alert.raised") == 2)
-        assert len(one.building.plays) == 3 + 1, "the medical message sounds where the lockdown does not"
+        assert len(one.building.announcements) == 3 + 1, "the medical announcement includes the room of the lockdown"
         assert [ack.seq for ack in one.building.acks] == [1], one.building.acks
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         await until(lambda: len(one.building.acks) == 2)
@@ -98,8 +99,8 @@ asyncio.run(main())
 
 
 @pytest.mark.slow
-def test_a_full_disk(tmp_path: Path) -> None:
-    """No byte more may be written (RLIMIT_FSIZE): acted, forwarded, a trouble; stored and told when there is room."""
+def test_gateway_acts_and_forwards_with_full_disk(tmp_path: Path) -> None:
+    """With no byte left (RLIMIT_FSIZE): act, forward, report a trouble; store and confirm once there is space."""
     done = subprocess.run(
         [sys.executable, "-c", FULL, str(tmp_path)],
         capture_output=True,
@@ -116,7 +117,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 
 class ReadOnly:
-    """A folder that cannot be written: a file system mounted so for root, who may write to any other."""
+    """A read-only directory: for root, who ignores permissions, a file system mounted read-only."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -141,11 +142,11 @@ class ReadOnly:
     def _mount(self, *options: str) -> None:
         done = subprocess.run(["mount", *options, str(self.folder)], capture_output=True, text=True, check=False)
         if done.returncode:
-            pytest.skip(f"no right to mount a read-only file system: {done.stderr.strip()}")
+            pytest.skip(f"not permitted to mount a read-only file system: {done.stderr.strip()}")
 
 
 @pytest.mark.skipif(shutil.which("mount") is None, reason="no mount")
-async def test_a_disk_that_is_read_only_from_the_start(tmp_path: Path) -> None:
+async def test_gateway_starts_with_read_only_disk(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     folder.mkdir()
     read_only = ReadOnly(folder)
@@ -154,7 +155,7 @@ async def test_a_disk_that_is_read_only_from_the_start(tmp_path: Path) -> None:
         async with rig(folder, opens=False) as one:
             await until(lambda: one.health)
             one.press(1)
-            await until(lambda: one.building.plays and "alert.raised" in one.cloud.kinds())
+            await until(lambda: one.building.announcements and "alert.raised" in one.cloud.kinds())
             assert one.building.acks == []
             read_only.end()
             await until(lambda: one.building.acks)
@@ -162,8 +163,8 @@ async def test_a_disk_that_is_read_only_from_the_start(tmp_path: Path) -> None:
         read_only.leave()
 
 
-async def test_two_hundred_presses_at_once_share_their_commits(tmp_path: Path) -> None:
-    """Without broker and network: a school that presses at once shares a few commits."""
+async def test_simultaneous_presses_share_commits(tmp_path: Path) -> None:
+    """Simultaneous presses share a few commits, measured without broker and network."""
     async with rig(tmp_path) as one:
         await warm_up(one)
         promise, pressed = Promise(SHARED_COMMITS_SECONDS), time.perf_counter()
@@ -173,7 +174,7 @@ async def test_two_hundred_presses_at_once_share_their_commits(tmp_path: Path) -
             await asyncio.sleep(0.001)
         took = time.perf_counter() - pressed
     print(f"{took * 1000:.0f} ms for all")
-    assert took < promise.seconds, "as long as 200 commits of their own would take on a slow disk"
+    assert took < promise.seconds, "as slow as 200 separate commits on a slow disk"
 
 
 async def warm_up(one: Rig) -> None:

@@ -1,4 +1,4 @@
-"""One button floods: the others are confirmed and forwarded as ever, through real brokers and the real gateway."""
+"""Floods of one button: the others are confirmed and forwarded as usual, through real brokers and the real gateway."""
 
 import asyncio
 import statistics
@@ -26,8 +26,8 @@ OTHERS = 12
 ANSWER_SECONDS = 1.0
 AS_FAST = 1.5
 MARGIN_SECONDS = 1.0
-"""For all that share a machine here; longer by what the machine made processes wait (`Promise`).
-Without the rule these waits are ten times as long, and grow with the flood."""
+"""Allowance for processes sharing this machine, extended by measured scheduling delays (`Promise`). Without flood
+protection these waits are ten times as long and grow with the flood."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Waits:
 
 
 @pytest.mark.parametrize("kind", [Mosquitto, Embedded], ids=["mosquitto", "embedded"])
-async def test_flood_of_one_button_delays_no_other_button(
+async def test_flood_of_one_button_delays_no_other(
     kind: type[Mosquitto | Embedded], tmp_path: Path, authority: Authority, cloud: Cloud, keys: Keys
 ) -> None:
-    """The cloud takes a second to answer. What was collapsed is counted and shown."""
+    """The cloud takes a second per response. Collapsed presses are counted and reported."""
     if kind is Mosquitto and not Path(MOSQUITTO).exists():
         pytest.skip("Mosquitto is not installed")
     names = [f"ss-{number:08x}" for number in range(2 * OTHERS)]
@@ -58,7 +58,7 @@ async def test_flood_of_one_button_delays_no_other_button(
     agent = AgentProcess(tmp_path / "gateway", authority, cloud, keys.gateway, broker.port)
     agent.start()
     try:
-        await until(lambda: agent.said("the broker is there") and agent.said("configuration applied"), 60)
+        await until(lambda: agent.logged("connected to the broker") and agent.logged("configuration applied"), 60)
         cloud.misbehave = slow
         calm = await press_one_by_one(authority, broker.port, cloud, names[:OTHERS])
         async with flooding(authority, broker.port, flooder):
@@ -80,7 +80,7 @@ def troubles(cloud: Cloud, kind: str, device: str) -> list[Json]:
 
 
 async def press_one_by_one(authority: Authority, port: int, cloud: Cloud, names: Sequence[str]) -> Waits:
-    """Each button once, a little apart."""
+    """Press each button once, shortly after each other."""
     async with AsyncExitStack() as stack:
         hands = [await stack.enter_async_context(hand(authority, port, name)) for name in names]
         waits = []

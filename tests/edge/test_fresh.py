@@ -1,4 +1,4 @@
-"""What goes first when much has piled up: every device in turn, each alert in order, in small requests."""
+"""Priorities of a backlog of fresh events: every device in turn, each alert in order, in small requests."""
 
 import asyncio
 
@@ -22,13 +22,13 @@ def stored() -> asyncio.Future[None]:
     return done
 
 
-def test_latest_alert_does_not_wait_for_the_many_events_of_an_older_one() -> None:
+def test_latest_alert_does_not_wait_for_many_older_events() -> None:
     old = [row(number, "old") for number in range(MANY)]
     new = row(MANY, "new")
     assert fair_share([*old, new], {}) == [*old[:EACH_AT_ONCE], new]
 
 
-def test_events_of_an_alert_are_taken_from_the_beginning_and_in_order() -> None:
+def test_events_of_alert_are_chosen_from_beginning_in_order() -> None:
     rows = [row(number, f"ss-{number % 7}:1:1") for number in range(MANY)]
     chosen = fair_share(rows, {})
     assert chosen == sorted(chosen, key=lambda one: one.event_id)
@@ -38,8 +38,8 @@ def test_events_of_an_alert_are_taken_from_the_beginning_and_in_order() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 3)), min_size=1, max_size=200), st.integers(0, 6))
-def test_device_waits_for_no_more_turns_than_there_are_devices(presses: list[tuple[int, int]], watched: int) -> None:
-    """However much the others have: the events of one go out at least every second request, a few at a time."""
+def test_device_gets_turn_in_every_second_request(presses: list[tuple[int, int]], watched: int) -> None:
+    """However many events others have, those of one device leave at least every second request."""
     fresh = Fresh()
     for number, (device, alert) in enumerate(presses):
         fresh.hold(row(number, f"ss-{device}:a1b2c3d4:{alert}"), asyncio.Future(loop=LOOP))
@@ -49,10 +49,10 @@ def test_device_waits_for_no_more_turns_than_there_are_devices(presses: list[tup
         assert len(requested) <= FRESH_AT_ONCE
         since = 0 if f"ss-{watched}" in {one.device for one in requested} else since + 1
         waits = any(one.startswith(f"ss-{watched}:") for one in fresh.alerts)
-        assert not waits or since <= 1, "seven devices, four or more in a request"
+        assert not waits or since <= 1, "seven devices, at least four per request"
 
 
-async def test_device_of_which_a_request_speaks_waits_and_others_do_not() -> None:
+async def test_only_devices_of_current_request_wait() -> None:
     fresh = Fresh()
     fresh.hold(row(1, "ss-a:1:1"), stored())
     fresh.hold(row(2, "ss-b:1:1"), stored())
@@ -60,7 +60,7 @@ async def test_device_of_which_a_request_speaks_waits_and_others_do_not() -> Non
     assert fresh.next({"ss-a", "ss-b"}) == []
 
 
-async def test_flood_of_one_device_moves_no_event_of_another_to_the_backlog() -> None:
+async def test_flood_of_one_device_moves_only_its_events_to_backlog() -> None:
     fresh = Fresh()
     fresh.hold(row(0, "ss-quiet:1:1"), stored())
     for number in range(1, 3 * HELD_AT_MOST):
@@ -70,8 +70,8 @@ async def test_flood_of_one_device_moves_no_event_of_another_to_the_backlog() ->
     assert "ss-quiet:1:1" in fresh.alerts
 
 
-async def test_event_that_could_not_be_written_keeps_later_ones_of_its_alert_in_memory() -> None:
-    """The backlog is what is on the disk: were the later ones there, they would overtake it."""
+async def test_unwritten_event_keeps_later_ones_of_alert_in_memory() -> None:
+    """The backlog holds what is on the disk: later events there would overtake the unwritten one."""
     fresh = Fresh()
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     failed.set_exception(OSError("refused"))
@@ -82,7 +82,7 @@ async def test_event_that_could_not_be_written_keeps_later_ones_of_its_alert_in_
     assert len(fresh) == MANY and not fresh.lagging
 
 
-async def test_with_the_cloud_away_only_the_latest_whole_alerts_stay_in_memory() -> None:
+async def test_only_latest_complete_alerts_stay_in_memory_without_cloud() -> None:
     fresh = Fresh()
     for number in range(MANY):
         fresh.hold(row(number, f"alert {number % 30}"), stored())
@@ -93,7 +93,7 @@ async def test_with_the_cloud_away_only_the_latest_whole_alerts_stay_in_memory()
     assert fresh.moved == MANY
 
 
-async def test_what_is_not_stored_never_leaves_memory() -> None:
+async def test_unstored_events_never_leave_memory() -> None:
     fresh = Fresh()
     for number in range(MANY):
         fresh.hold(row(number, "alert"), asyncio.get_running_loop().create_future())

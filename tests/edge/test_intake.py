@@ -1,4 +1,4 @@
-"""Messages are taken one of each button in turn; a flood is counted and shown, and delays nobody."""
+"""Fair intake of messages, one per button in turn; floods are counted, reported, and delay no other button."""
 
 import asyncio
 from pathlib import Path
@@ -15,31 +15,31 @@ from tests.edge.support.school import DEVICES, at
 FLOOD = 10 * AT_MOST
 
 
-async def test_message_of_one_button_waits_for_at_most_one_of_each_other() -> None:
-    taken: list[str] = []
+async def test_message_waits_for_at_most_one_of_each_other_button() -> None:
+    accepted: list[str] = []
     dropped: list[str] = []
-    intake = Intake(lambda device, _: taken.append(device), dropped.append, monotonic=lambda: 0.0)
+    intake = Intake(lambda device, _: accepted.append(device), dropped.append, monotonic=lambda: 0.0)
     for _ in range(FLOOD):
         intake.put("loud", b"")
     intake.put("quiet", b"")
     intake.put("other", b"")
-    while len(taken) < AT_MOST + 2:
+    while len(accepted) < AT_MOST + 2:
         await asyncio.sleep(0)
-    assert set(taken[:3]) == {"loud", "quiet", "other"}
+    assert set(accepted[:3]) == {"loud", "quiet", "other"}
     assert len(dropped) == FLOOD - AT_MOST and set(dropped) == {"loud"}
 
 
 async def test_messages_of_one_button_keep_their_order() -> None:
-    taken: list[bytes] = []
-    intake = Intake(lambda _, body: taken.append(body), lambda _: None)
+    accepted: list[bytes] = []
+    intake = Intake(lambda _, body: accepted.append(body), lambda _: None)
     for number in range(AT_MOST):
         intake.put("a", str(number).encode())
-    while len(taken) < AT_MOST:
+    while len(accepted) < AT_MOST:
         await asyncio.sleep(0)
-    assert taken == [str(number).encode() for number in range(AT_MOST)]
+    assert accepted == [str(number).encode() for number in range(AT_MOST)]
 
 
-async def test_button_that_flooded_is_heard_again_when_it_stops() -> None:
+async def test_button_is_accepted_again_after_flood() -> None:
     seconds = 0.0
     dropped: list[str] = []
     intake = Intake(lambda _, __: None, dropped.append, monotonic=lambda: seconds)
@@ -53,13 +53,13 @@ async def test_button_that_flooded_is_heard_again_when_it_stops() -> None:
 
 
 def press(one: Rig, seq: int, pattern: str) -> None:
-    """Made long before, by its own account, so that it is no bounce."""
+    """Send a press with an age that excludes a bounce."""
     body = {"v": 1, "device": DEVICES[0], "inst": "a1b2c3d4", "seq": seq, "boot": 1, "uptime_ms": 1000 * seq}
     one.gateway.receive(DEVICES[0], msgspec.json.encode({**body, "age_ms": 2000 * seq, "pattern": pattern}))
 
 
-async def test_flood_is_told_together_counted_and_shown_until_it_is_over(tmp_path: Path) -> None:
-    """Every press is stored and confirmed, a new kind of alert is told at once, and more of the same once a second."""
+async def test_flood_is_collapsed_counted_and_reported_until_it_ends(tmp_path: Path) -> None:
+    """Every press is stored and confirmed; a new kind of alert is reported at once, repetitions once a second."""
     elapsed = 1000.0
     async with rig(tmp_path) as one:
         one.gateway.clock = lambda: Instant(at(elapsed), elapsed)
@@ -77,4 +77,4 @@ async def test_flood_is_told_together_counted_and_shown_until_it_is_over(tmp_pat
         one.gateway.tick()
         ended = [event for event in one.cloud.offered if isinstance(event, TroubleEnded)]
         assert [event.trouble for event in ended] == ["press_flood"]
-        assert str(count - 1 - kept) in str(ended[0].detail), "how many were only counted"
+        assert str(count - 1 - kept) in str(ended[0].detail), "the number of collapsed presses"

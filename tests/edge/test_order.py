@@ -1,4 +1,4 @@
-"""Events of one alert leave in the order of their ids, in whatever order they come."""
+"""Events of one alert leave in the order of their ids, whatever the order of arrival."""
 
 import asyncio
 from random import Random
@@ -28,7 +28,7 @@ def event(number: int, alert_id: str | None) -> Event:
 
 
 @given(st.lists(st.sampled_from([None, "a", "b"]), max_size=12), st.randoms(use_true_random=False))
-def test_events_leave_in_order_and_none_is_kept(alerts: list[str | None], chance: Random) -> None:
+def test_events_leave_in_order_and_completely(alerts: list[str | None], chance: Random) -> None:
     events = [event(number, alert_id) for number, alert_id in enumerate(alerts)]
     order = InOrder()
     order.expect(events)

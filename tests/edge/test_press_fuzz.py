@@ -1,6 +1,6 @@
-"""Bodies around valid presses, by the hundred thousand: not one is lost, and none raises anything.
+"""Fuzzing with a hundred thousand bodies around valid presses: none is lost, and none raises an exception.
 
-The generator is seeded; SAFESIGNAL_FUZZ_SEED and SAFESIGNAL_FUZZ_BODIES choose another run.
+The generator is seeded; set SAFESIGNAL_FUZZ_SEED and SAFESIGNAL_FUZZ_BODIES for another run.
 """
 
 import os
@@ -43,7 +43,7 @@ Fields = list[tuple[str, str]]
 
 
 def usual(chance: random.Random, seq: int) -> Fields:
-    """A valid press, each value as JSON."""
+    """Return the fields of a valid press, each value as JSON."""
     fields = [
         ("v", "1"), ("device", f'"{DEVICE}"'), ("inst", f'"{INST}"'), ("seq", str(seq)),
         ("boot", "17"), ("uptime_ms", str(1000 * seq)), ("age_ms", "0"), ("pattern", f'"{chance.choice(PATTERNS)}"'),
@@ -54,7 +54,7 @@ def usual(chance: random.Random, seq: int) -> Fields:
 
 
 def value(chance: random.Random) -> str:
-    """What stands where a number or a time should."""
+    """Return a value in place of a number or a time."""
     kind = chance.randrange(4)
     if kind == 0:
         return f'"{chance.choice(TIMES)}"'
@@ -66,11 +66,11 @@ def value(chance: random.Random) -> str:
 
 
 def text(fields: Fields) -> bytes:
-    return ("{" + ",".join(f'"{name}":{found}' for name, found in fields) + "}").encode()
+    return ("{" + ",".join(f'"{name}":{json_value}' for name, json_value in fields) + "}").encode()
 
 
 def noise(chance: random.Random) -> bytes:
-    """Nothing that names a field."""
+    """Return bytes without a field name."""
     if chance.random() < 0.5:
         return b"".join(chance.choices(AROUND, k=chance.randint(1, 4)))
     return chance.randbytes(chance.randint(1, 40)).replace(b'"', b"").replace(b"{", b"").replace(b"\\", b"")
@@ -92,7 +92,7 @@ def surrounded(chance: random.Random, fields: Fields) -> bytes:
 
 
 def between(chance: random.Random, fields: Fields) -> bytes:
-    """Noise between two fields."""
+    """Insert noise between two fields."""
     place = chance.randrange(1, len(fields))
     return text(fields[:place])[:-1] + b"," + noise(chance) + b"," + text(fields[place:])[1:]
 
@@ -105,7 +105,7 @@ def cut_after_the_core(chance: random.Random, fields: Fields) -> bytes:
 
 
 def wide(chance: random.Random, fields: Fields) -> bytes:
-    """In UTF-16, or with a NUL after each byte, as some libraries keep text."""
+    """Encode as UTF-16, which adds a NUL to each byte."""
     order = chance.choice(["utf-16", "utf-16-le", "utf-16-be"])
     return text(fields).decode().encode(order)
 
@@ -120,8 +120,8 @@ KEEPS_THE_CORE: tuple[Callable[[random.Random, Fields], bytes], ...] = (
 
 
 @pytest.mark.slow
-def test_no_press_is_lost_whatever_surrounds_its_core() -> None:
-    """The press that was made is the one that is taken, with a trouble where the body is no valid press."""
+def test_no_press_is_lost_with_damage_around_core() -> None:
+    """The press is read exactly, and a trouble reported if the body is not a valid press."""
     chance = random.Random(SEED)
     state = State(policy=policy())
     for number in range(BODIES // 2):
@@ -138,8 +138,9 @@ def test_no_press_is_lost_whatever_surrounds_its_core() -> None:
 
 
 @pytest.mark.slow
-def test_every_body_is_an_alarm_however_broken() -> None:
-    """Bytes changed, left out, doubled and put in anywhere. What cannot be identified is a trouble."""
+def test_every_damaged_body_raises_alarm() -> None:
+    """Bytes are changed, removed, duplicated and inserted anywhere. An unidentifiable press is reported as a
+    trouble."""
     chance = random.Random(SEED + 1)
     empty = State(policy=policy())
     for number in range(BODIES // 2):

@@ -1,4 +1,4 @@
-"""What holds for every press, whatever comes in whichever order: shown by search, not by examples."""
+"""Properties of all presses in any order, found by search instead of examples."""
 
 import json
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ patterns = st.sampled_from(["long", "short", "triple", "double", "sos", None])
 
 
 class Building(RuleBasedStateMachine):
-    """A day in the school: presses, repeats of them, closes in the cloud that are heard of late, drills."""
+    """A day in a school: presses, repeats, late closes from the cloud, drills."""
 
     @initialize()
     def open(self) -> None:
@@ -38,7 +38,7 @@ class Building(RuleBasedStateMachine):
         self.raised: set[str] = set()
         self.closed: dict[str, datetime] = {}
         self.armed: dict[str, datetime] = {}
-        self.said: dict[str, tuple[datetime, tuple[bool, int]]] = {}
+        self.announced: dict[str, tuple[datetime, tuple[bool, int]]] = {}
         self.pressed: set[tuple[str, str | None]] = set()
 
     @rule(seconds=st.floats(0.001, 30))
@@ -49,7 +49,7 @@ class Building(RuleBasedStateMachine):
         device=devices, pattern=patterns, age=st.integers(0, 60_000) | st.none(), clock=st.floats(-29, 29) | st.none()
     )
     def press(self, device: str, pattern: str | None, age: int | None, clock: float | None) -> None:
-        """A new press: it raises an alert, joins one that was not over when it was made, or is a bounce."""
+        """Make a new press, which raises an alert, joins one that was open at the time, or is a bounce."""
         self.seq += 1
         pressed = self.now - timedelta(milliseconds=age or 0)
         facts: dict[str, object] = {"age_ms": age}
@@ -57,7 +57,7 @@ class Building(RuleBasedStateMachine):
             facts |= {"at": (pressed + timedelta(seconds=clock)).isoformat(), "clock": "ntp"}
         body = press(self.seq, device, pattern, **facts)
         self.sent.append(body)
-        decision = self.take(body)
+        decision = self.accept(body)
         assert not decision.repeat
         if decision.outcome == "bounce":
             assert (device, self.known(pattern)) in self.pressed, "a bounce is of the same button and pattern"
@@ -77,42 +77,42 @@ class Building(RuleBasedStateMachine):
             self.raised.add(event.alert_id)
         closed = self.closed.get(event.alert_id)
         if closed is not None:
-            assert isinstance(event, PressedAgain) and pressed <= closed, "never merged into what was over before it"
+            assert isinstance(event, PressedAgain) and pressed <= closed, "never joins an alert closed before the press"
         assert event.live is (closed is None)
 
     def check_drill(self, event: PressEvent, device: str, pressed: datetime) -> None:
         if event.drill:
-            assert self.now <= self.armed.pop(device), "a drill only while armed, and once"
+            assert self.now <= self.armed.pop(device), "a drill only once and only while armed"
 
     def check_speakers(self, decision: Decision, event: PressEvent) -> None:
         zones: dict[str, Zone] = {zone.room: zone for zone in self.state.policy.zones}
-        assert not (event.silent and decision.plays), "silent makes no sound"
-        for room, play in decision.plays:
-            if play.type in (AlertType.LOCKDOWN, AlertType.ASSIST):
-                assert zones[room].covers - {event.room}, "never where it came from"
-            weight = (not play.drill, play.priority)
-            until, before = self.said.get(room, (self.now, (False, 0)))
-            assert until <= self.now or weight > before, "one message at a time, the graver first"
-            self.said[room] = (self.now + timedelta(seconds=10), weight)
+        assert not (event.silent and decision.announcements), "silent alerts are not announced"
+        for room, announcement in decision.announcements:
+            if announcement.type in (AlertType.LOCKDOWN, AlertType.ASSIST):
+                assert zones[room].covers - {event.room}, "never in the room that raised it"
+            weight = (not announcement.drill, announcement.priority)
+            until, before = self.announced.get(room, (self.now, (False, 0)))
+            assert until <= self.now or weight > before, "one announcement at a time, the graver first"
+            self.announced[room] = (self.now + timedelta(seconds=10), weight)
 
     @rule(data=st.data())
     def repeat(self, data: st.DataObject) -> None:
-        """A button sends again until it was told: nothing happens, however often."""
+        """Repeat a press, as a button does until it is confirmed; nothing happens, however often."""
         if self.sent:
             body = data.draw(st.sampled_from(self.sent))
-            assert self.take(msgspec.structs.replace(body, age_ms=data.draw(st.integers(0, 10**9)))).repeat
+            assert self.accept(msgspec.structs.replace(body, age_ms=data.draw(st.integers(0, 10**9)))).repeat
 
     @rule(data=st.data(), ago=st.floats(0, 20))
     def close(self, data: st.DataObject, ago: float) -> None:
-        """Somebody closed an alert some time ago, and the gateway hears of it now."""
+        """Close an alert some time in the past, and notify the gateway now."""
         still = sorted(one for one in self.raised - set(self.closed) if self.state.alerts[one].open)
         if still:
             alert_id = data.draw(st.sampled_from(still))
             when = max(self.state.alerts[alert_id].raised_at, self.now - timedelta(seconds=ago))
-            learned = closing.learn(self.state, document(alert_id, resolved_at=when.isoformat()), self.moment())
-            assert learned is not None and learned.alert.closed_at is not None
-            self.state.put(learned.alert)
-            self.closed[alert_id] = learned.alert.closed_at
+            update = closing.apply_document(self.state, document(alert_id, resolved_at=when.isoformat()), self.moment())
+            assert update is not None and update.alert.closed_at is not None
+            self.state.put(update.alert)
+            self.closed[alert_id] = update.alert.closed_at
 
     @rule(device=devices, seconds=st.floats(1, 600))
     def arm(self, device: str, seconds: float) -> None:
@@ -126,14 +126,14 @@ class Building(RuleBasedStateMachine):
     def moment(self) -> Instant:
         return instant((self.now - START).total_seconds())
 
-    def take(self, body: Press) -> Decision:
+    def accept(self, body: Press) -> Decision:
         decision = decide(self.state, body, self.moment())
         self.state.apply(decision)
         for event in decision.events:
             event.event_id = self.ids.next(self.now)
-            assert not problems("edge_event", msgspec.json.encode(event)), "the contract holds"
-        for _, play in decision.plays:
-            assert not problems("pa_play", msgspec.json.encode(play))
+            assert not problems("edge_event", msgspec.json.encode(event)), "valid by the contract"
+        for _, announcement in decision.announcements:
+            assert not problems("pa_play", msgspec.json.encode(announcement))
         return decision
 
     @invariant()
@@ -147,8 +147,8 @@ TestBuilding = pytest.mark.slow(Building.TestCase)
 
 @given(order=st.permutations([(device, seq) for device in range(20) for seq in range(3)]), again=st.integers(1, 3))
 @settings(max_examples=30, deadline=None)
-def test_shuffled_and_doubled_presses_are_as_many_alerts(order: list[tuple[int, int]], again: int) -> None:
-    """Each button with a room of its own: as many alerts as buttons, each press counted once, in any order."""
+def test_shuffled_and_repeated_presses_raise_one_alert_per_button(order: list[tuple[int, int]], again: int) -> None:
+    """One alert per button in its own room, each press counted once, in any order."""
     names = [f"ss-{number:08x}" for number in range(20)]
     rooms = [f"00000000-0000-0000-0000-{number:012x}" for number in range(20)]
     entries = [{"device": name, "room": room, "lifecycle": "active"} for name, room in zip(names, rooms, strict=True)]
@@ -165,8 +165,8 @@ def test_shuffled_and_doubled_presses_are_as_many_alerts(order: list[tuple[int, 
 
 
 @given(st.binary(max_size=600))
-def test_no_bytes_can_stop_the_gateway(body: bytes) -> None:
-    """Whatever a button sends is a press."""
+def test_read_press_accepts_any_bytes(body: bytes) -> None:
+    """Any message of a button is a press."""
     assert read_press("ss-7c9ebd12f0a4", body).device == "ss-7c9ebd12f0a4"
 
 
@@ -180,22 +180,22 @@ beside = st.sampled_from(["v", "boot", "uptime_ms", "age_ms", "at", "clock", "ke
 
 @pytest.mark.slow
 @given(st.dictionaries(beside, json_values))
-def test_a_readable_core_is_an_alarm_whatever_stands_beside(others: dict[str, object]) -> None:
-    """The frozen core is read whatever the version and whatever else is broken."""
+def test_readable_core_raises_alarm_with_any_other_fields(others: dict[str, object]) -> None:
+    """The frozen core is read whatever the version and the other fields."""
     core = {"device": DEVICES[0], "inst": "a1b2c3d4", "seq": 7, "pattern": "long"}
     body = json.dumps({**others, **core}).encode()
     if len(body) > 512:
         return
-    found = read_press(DEVICES[0], body)
-    assert isinstance(found, Press)
-    assert (found.id, found.pattern) == ((DEVICES[0], "a1b2c3d4", 7), "long")
-    decision = decide(State(policy=policy()), found, instant(0))
+    parsed = read_press(DEVICES[0], body)
+    assert isinstance(parsed, Press)
+    assert (parsed.id, parsed.pattern) == ((DEVICES[0], "a1b2c3d4", 7), "long")
+    decision = decide(State(policy=policy()), parsed, instant(0))
     assert isinstance(decision.events[0], Raised)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=50))
-def test_event_ids_only_go_up(steps: list[float]) -> None:
-    """Whatever the clock does, and after a restart: the cloud compares ids to say how far it has heard."""
+def test_event_ids_only_increase(steps: list[float]) -> None:
+    """Ids increase whatever the clock does and across restarts, as the cloud compares them to track its progress."""
     ids, now, before = EventIds(), at(0), ""
     for seconds in steps:
         now += timedelta(seconds=seconds)

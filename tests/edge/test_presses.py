@@ -1,4 +1,4 @@
-"""What becomes of a press: the gateway's rules one by one, each with the case that it is for."""
+"""The gateway's rules for presses, one by one, each with an example."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -16,12 +16,12 @@ from tests.edge.support.school import (
     ROOMS,
     START,
     STRANGER,
+    accept,
     at,
     document,
     instant,
     policy,
     press,
-    take,
 )
 
 
@@ -30,8 +30,8 @@ def state() -> State:
     return State(policy=policy())
 
 
-def told(decision: Decision) -> PressEvent:
-    """The one event of the press itself."""
+def press_event(decision: Decision) -> PressEvent:
+    """Return the single event of the press itself."""
     (event,) = [event for event in decision.events if isinstance(event, PressEvent)]
     return event
 
@@ -41,61 +41,61 @@ def troubles_of(decision: Decision) -> set[str]:
 
 
 def close(state: State, decision: Decision, seconds: float) -> None:
-    closed = document(told(decision).alert_id, resolved_at=at(seconds).isoformat())
-    learned = closing.learn(state, closed, instant(seconds))
-    assert learned is not None
-    state.put(learned.alert)
+    closed = document(press_event(decision).alert_id, resolved_at=at(seconds).isoformat())
+    update = closing.apply_document(state, closed, instant(seconds))
+    assert update is not None
+    state.put(update.alert)
 
 
-def test_a_press_is_an_alert_named_after_it(state: State) -> None:
-    event = told(take(state, press(7), 0))
+def test_press_raises_alert_named_after_it(state: State) -> None:
+    event = press_event(accept(state, press(7), 0))
     assert isinstance(event, Raised)
     assert (event.alert_id, event.type, event.room) == (f"{DEVICES[0]}:a1b2c3d4:7", AlertType.LOCKDOWN, ROOMS[0])
     assert event.live and not event.drill and not event.silent and event.policy == 7
 
 
 @pytest.mark.parametrize("pattern", ["sos", "LONG", None])
-def test_a_pattern_that_is_not_known_is_the_gravest(state: State, pattern: str | None) -> None:
-    decision = take(state, press(pattern=pattern), 0)
-    assert told(decision).type is AlertType.LOCKDOWN
+def test_unknown_pattern_raises_gravest_type(state: State, pattern: str | None) -> None:
+    decision = accept(state, press(pattern=pattern), 0)
+    assert press_event(decision).type is AlertType.LOCKDOWN
     assert troubles_of(decision) == {"unknown_pattern"}
 
 
-def test_an_unknown_device_is_the_gravest_and_its_place_unknown(state: State) -> None:
-    """A device that the configuration does not list was let in by the broker: its press is as real as any."""
-    decision = take(state, press(device=STRANGER, pattern="short"), 0)
-    assert (told(decision).type, told(decision).room) == (AlertType.LOCKDOWN, None)
+def test_unknown_device_raises_gravest_type_without_place(state: State) -> None:
+    """The broker authenticated a device that the configuration does not list: its press is as real as any."""
+    decision = accept(state, press(device=STRANGER, pattern="short"), 0)
+    assert (press_event(decision).type, press_event(decision).room) == (AlertType.LOCKDOWN, None)
     assert troubles_of(decision) == {"unknown_device"}
-    assert {room for room, _ in decision.plays} == {*ROOMS, HALL}
+    assert {room for room, _ in decision.announcements} == {*ROOMS, HALL}
 
 
-def test_two_unknown_devices_are_two_alerts(state: State) -> None:
-    """They have no known room in common."""
-    take(state, press(device=STRANGER), 0)
-    assert isinstance(told(take(state, press(device="ss-888888"), 1)), Raised)
+def test_two_unknown_devices_raise_two_alerts(state: State) -> None:
+    """They share no known room."""
+    accept(state, press(device=STRANGER), 0)
+    assert isinstance(press_event(accept(state, press(device="ss-888888"), 1)), Raised)
 
 
 @pytest.mark.parametrize("room", [None, "00000000-0000-0000-0000-00000000dead"])
-def test_an_unknown_room_is_the_gravest(room: str | None) -> None:
+def test_unknown_room_raises_gravest_type(room: str | None) -> None:
     devices = [{"device": DEVICES[0], "room": room, "lifecycle": "active", "power": "mains"}]
-    decision = take(State(policy=policy(devices=devices)), press(pattern="short"), 0)
-    assert told(decision).type is AlertType.LOCKDOWN
+    decision = accept(State(policy=policy(devices=devices)), press(pattern="short"), 0)
+    assert press_event(decision).type is AlertType.LOCKDOWN
     assert troubles_of(decision) == {"unknown_room"}
 
 
-@pytest.mark.parametrize("lifecycle", ["inactive", "maintenance", "decommissioned", "a word of tomorrow"])
-def test_no_administrative_state_stops_a_press(lifecycle: str) -> None:
+@pytest.mark.parametrize("lifecycle", ["inactive", "maintenance", "decommissioned", "a future lifecycle"])
+def test_no_lifecycle_blocks_press(lifecycle: str) -> None:
     devices = [{"device": DEVICES[0], "room": ROOMS[0], "lifecycle": lifecycle, "power": "mains"}]
-    decision = take(State(policy=policy(devices=devices)), press(), 0)
-    assert told(decision).type is AlertType.LOCKDOWN and decision.plays
+    decision = accept(State(policy=policy(devices=devices)), press(), 0)
+    assert press_event(decision).type is AlertType.LOCKDOWN and decision.announcements
     assert len(troubles_of(decision)) == 1
 
 
-def test_without_any_configuration_every_press_is_the_gravest() -> None:
-    assert told(take(State(), press(pattern="short"), 0)).type is AlertType.LOCKDOWN
+def test_press_raises_gravest_type_without_configuration() -> None:
+    assert press_event(accept(State(), press(pattern="short"), 0)).type is AlertType.LOCKDOWN
 
 
-def test_rules_decide_in_their_order() -> None:
+def test_rules_apply_in_order() -> None:
     rules = [
         {"pattern": "short", "device": DEVICES[0], "type": "hold"},
         {"pattern": "short", "room": ROOMS[1], "type": "medical", "severity": "low"},
@@ -103,276 +103,291 @@ def test_rules_decide_in_their_order() -> None:
         {"pattern": "long", "type": "lockdown", "severity": "low"},
     ]
     state = State(policy=policy(rules=rules))
-    seen = [told(take(state, press(pattern="short", device=device), 0)) for device in DEVICES]
+    seen = [press_event(accept(state, press(pattern="short", device=device), 0)) for device in DEVICES]
     assert [event.type for event in seen] == [AlertType.HOLD, AlertType.MEDICAL, AlertType.ASSIST]
     assert seen[1].severity == "low"
-    assert told(take(state, press(2, device=DEVICES[2], pattern="short", key=2), 9)).type is AlertType.FIRE
-    assert told(take(state, press(3), 9)).severity == "critical", "a lockdown is critical whatever a rule says"
+    assert press_event(accept(state, press(2, device=DEVICES[2], pattern="short", key=2), 9)).type is AlertType.FIRE
+    assert press_event(accept(state, press(3), 9)).severity == "critical", (
+        "a lockdown is critical whatever the rule says"
+    )
 
 
-def test_a_repeat_is_no_press(state: State) -> None:
-    """A button sends until it was told; age, battery and clock differ each time, the press does not."""
-    take(state, press(age_ms=0), 0)
-    repeat = take(state, press(age_ms=4000, clock="ntp", at=at(0).isoformat()), 4)
-    assert repeat.repeat and not repeat.events and not repeat.plays
+def test_repeat_has_no_effect(state: State) -> None:
+    """A button sends until confirmed; age, battery and clock differ each time, the press does not."""
+    accept(state, press(age_ms=0), 0)
+    repeat = accept(state, press(age_ms=4000, clock="ntp", at=at(0).isoformat()), 4)
+    assert repeat.repeat and not repeat.events and not repeat.announcements
 
 
-def test_a_lower_number_that_comes_later_is_new(state: State) -> None:
-    take(state, press(9), 0)
-    assert isinstance(told(take(state, press(3), 5)), PressedAgain)
+def test_lower_seq_arriving_later_is_new(state: State) -> None:
+    accept(state, press(9), 0)
+    assert isinstance(press_event(accept(state, press(3), 5)), PressedAgain)
 
 
-def test_the_same_number_with_another_body_is_a_real_press(state: State) -> None:
-    """Flash that was rolled back counts again from where it was: a person still pressed."""
-    take(state, press(1, pattern="short"), 0)
+def test_same_seq_with_different_body_is_new_press(state: State) -> None:
+    """A rolled-back flash restarts an old count, but a person still pressed."""
+    accept(state, press(1, pattern="short"), 0)
     other = press(1, pattern="long", boot=2)
-    decision = take(state, other, 5)
-    assert isinstance(told(decision), Raised) and told(decision).seq == 1 and told(decision).inst != other.inst
+    decision = accept(state, other, 5)
+    assert (
+        isinstance(press_event(decision), Raised)
+        and press_event(decision).seq == 1
+        and press_event(decision).inst != other.inst
+    )
     assert "identity_reused" in troubles_of(decision)
-    assert take(state, other, 6).repeat, "its own repeat is known"
-    assert take(state, press(1, pattern="short"), 6).repeat, "and so is the first one's"
+    assert accept(state, other, 6).repeat, "its own repeat is recognized"
+    assert accept(state, press(1, pattern="short"), 6).repeat, "so is that of the first"
 
 
-def test_another_installation_counts_for_itself(state: State) -> None:
-    """Flash wiped, board swapped under the same name: the first press alarms."""
-    take(state, press(1), 0)
-    close(state, take(state, press(2), 5), 10)
-    assert isinstance(told(take(state, press(1, inst="ffffffff"), 20)), Raised)
+def test_new_installation_has_its_own_seq(state: State) -> None:
+    """After erased flash or a replaced board under the same name, the first press raises an alarm."""
+    accept(state, press(1), 0)
+    close(state, accept(state, press(2), 5), 10)
+    assert isinstance(press_event(accept(state, press(1, inst="ffffffff"), 20)), Raised)
 
 
-def test_a_bounce_joins_silently(state: State) -> None:
-    take(state, press(1), 0)
-    bounce = take(state, press(2), 0.799)
-    assert (bounce.outcome, bounce.events, bounce.plays) == ("bounce", (), ())
-    assert isinstance(told(take(state, press(3), 0.8)), PressedAgain)
+def test_bounce_joins_without_event(state: State) -> None:
+    accept(state, press(1), 0)
+    bounce = accept(state, press(2), 0.799)
+    assert (bounce.outcome, bounce.events, bounce.announcements) == ("bounce", (), ())
+    assert isinstance(press_event(accept(state, press(3), 0.8)), PressedAgain)
 
 
-def test_hammering_is_heard(state: State) -> None:
-    """Each press is less than 800 ms after the one before; a bounce counts from the first."""
-    outcomes = [take(state, press(number + 1), number * 0.5).outcome for number in range(6)]
+def test_continuous_hammering_is_reported(state: State) -> None:
+    """Presses less than 800 ms apart; bounces are measured from the first one."""
+    outcomes = [accept(state, press(number + 1), number * 0.5).outcome for number in range(6)]
     assert outcomes == ["raised", "bounce", "pressed_again", "bounce", "pressed_again", "bounce"]
 
 
-def test_a_flood_is_collapsed_whatever_patterns_it_invents(state: State) -> None:
-    """A broken button, 1,000 presses in a second: each is kept, a few are told."""
+def test_flood_with_invented_patterns_is_collapsed(state: State) -> None:
+    """A broken button with 1,000 presses in a second: all are recorded, a few are reported."""
     patterns = ["long", "short", "triple", "double", "x", "y", "z", None]
-    outcomes = [take(state, press(n + 1, pattern=patterns[n % 8]), n / 1000).outcome for n in range(1000)]
+    outcomes = [accept(state, press(n + 1, pattern=patterns[n % 8]), n / 1000).outcome for n in range(1000)]
     assert len(outcomes) - outcomes.count("bounce") <= 2 * 5
     assert len(state.seen) == 1000
 
 
-def test_the_same_pattern_on_another_key_is_no_bounce(state: State) -> None:
-    """Another key is another meaning: within 800 ms of the first press it is a press of its own all the same."""
-    take(state, press(1, pattern="short"), 0)
-    assert take(state, press(2, pattern="short", key=2), 0.4).outcome != "bounce"
-    assert take(state, press(3, pattern="short", key=1), 0.5).outcome == "bounce"
+def test_same_pattern_on_other_key_is_not_a_bounce(state: State) -> None:
+    """Another key has another meaning, so within 800 ms it is still a press of its own."""
+    accept(state, press(1, pattern="short"), 0)
+    assert accept(state, press(2, pattern="short", key=2), 0.4).outcome != "bounce"
+    assert accept(state, press(3, pattern="short", key=1), 0.5).outcome == "bounce"
 
 
-def test_another_pattern_is_no_bounce(state: State) -> None:
-    take(state, press(1, pattern="short"), 0)
-    graver = told(take(state, press(2, pattern="long"), 0.3))
+def test_other_pattern_is_not_a_bounce(state: State) -> None:
+    accept(state, press(1, pattern="short"), 0)
+    graver = press_event(accept(state, press(2, pattern="long"), 0.3))
     assert isinstance(graver, Raised) and graver.upgrades == f"{DEVICES[0]}:a1b2c3d4:1"
 
 
-def test_a_lesser_type_is_an_alert_of_its_own_without_a_link(state: State) -> None:
-    take(state, press(1, pattern="long"), 0)
-    lesser = told(take(state, press(2, pattern="short"), 5))
+def test_less_grave_type_raises_separate_alert_without_link(state: State) -> None:
+    accept(state, press(1, pattern="long"), 0)
+    lesser = press_event(accept(state, press(2, pattern="short"), 5))
     assert isinstance(lesser, Raised) and not lesser.upgrades
 
 
-def test_the_same_room_joins(state: State) -> None:
+def test_press_in_same_room_joins_alert(state: State) -> None:
     devices = [{"device": device, "room": ROOMS[0], "lifecycle": "active", "power": "mains"} for device in DEVICES]
     state = State(policy=policy(devices=devices))
-    first = told(take(state, press(1), 0))
-    again = told(take(state, press(1, device=DEVICES[1]), 0.1))
+    first = press_event(accept(state, press(1), 0))
+    again = press_event(accept(state, press(1, device=DEVICES[1]), 0.1))
     assert isinstance(again, PressedAgain) and again.alert_id == first.alert_id
     assert again.device == DEVICES[1]
 
 
-def test_silent_and_loud_are_never_one(state: State) -> None:
-    """A loud press that joined a silent alert would be muted by it."""
-    silent = take(state, press(1, pattern="double"), 0)
-    assert told(silent).silent and silent.plays == ()
-    loud = take(state, press(2, pattern="long"), 5)
-    assert isinstance(told(loud), Raised) and loud.plays
+def test_silent_and_audible_presses_never_share_alert(state: State) -> None:
+    """A loud press that joined a silent alert would be muted."""
+    silent = accept(state, press(1, pattern="double"), 0)
+    assert press_event(silent).silent and silent.announcements == ()
+    loud = accept(state, press(2, pattern="long"), 5)
+    assert isinstance(press_event(loud), Raised) and loud.announcements
 
 
 @pytest.mark.parametrize(("first", "then"), [("double", "long"), ("long", "double")], ids=["silent", "loud"])
-def test_late_press_joins_no_closed_alert_that_others_hear_of(state: State, first: str, then: str) -> None:
-    """Though it was made while that one was open."""
-    close(state, take(state, press(1, pattern=first), 0), 60)
-    late = take(state, press(2, pattern=then, age_ms=50_000), 100)
-    assert isinstance(told(late), Raised) and told(late).live
+def test_late_press_does_not_join_closed_alert_with_other_audience(state: State, first: str, then: str) -> None:
+    """Even if the press was made while that alert was open."""
+    close(state, accept(state, press(1, pattern=first), 0), 60)
+    late = accept(state, press(2, pattern=then, age_ms=50_000), 100)
+    assert isinstance(press_event(late), Raised) and press_event(late).live
 
 
 @pytest.mark.parametrize("silent", [True, False])
-def test_press_that_became_silent_or_loud_is_no_bounce(state: State, silent: bool) -> None:
-    """The rule was changed between two presses of the same button and pattern."""
+def test_press_with_changed_silence_is_not_a_bounce(state: State, silent: bool) -> None:
+    """The rule changed between two presses of the same button and pattern."""
     state.policy = policy(rules=[{"pattern": "double", "type": "lockdown", "silent": silent}])
-    take(state, press(1, pattern="double"), 0)
+    accept(state, press(1, pattern="double"), 0)
     state.policy = policy(rules=[{"pattern": "double", "type": "lockdown", "silent": not silent}])
-    again = take(state, press(2, pattern="double"), 0.5)
-    assert isinstance(told(again), Raised) and told(again).silent is not silent
+    again = accept(state, press(2, pattern="double"), 0.5)
+    assert isinstance(press_event(again), Raised) and press_event(again).silent is not silent
 
 
-def test_pressed_after_the_close_is_a_new_alert(state: State) -> None:
-    first = take(state, press(1), 0)
+def test_press_after_close_raises_new_alert(state: State) -> None:
+    first = accept(state, press(1), 0)
     close(state, first, 60)
-    assert isinstance(told(take(state, press(2), 60.5)), Raised)
+    assert isinstance(press_event(accept(state, press(2), 60.5)), Raised)
 
 
-def test_pressed_before_the_close_and_late_is_recorded(state: State) -> None:
-    """Late and closed: recorded, told to nobody, no sound."""
-    first = take(state, press(1), 0)
+def test_late_press_before_close_is_recorded_silently(state: State) -> None:
+    """The press is recorded without an announcement or notification."""
+    first = accept(state, press(1), 0)
     close(state, first, 60)
-    late = take(state, press(2, age_ms=50_000), 100)
-    assert isinstance(told(late), PressedAgain) and told(late).alert_id == told(first).alert_id
-    assert not told(late).live and late.plays == ()
+    late = accept(state, press(2, age_ms=50_000), 100)
+    assert isinstance(press_event(late), PressedAgain) and press_event(late).alert_id == press_event(first).alert_id
+    assert not press_event(late).live and late.announcements == ()
 
 
-def test_late_and_still_open_is_live(state: State) -> None:
-    take(state, press(1), 0)
-    assert told(take(state, press(2, age_ms=50_000), 100)).live
+def test_late_press_on_open_alert_is_live(state: State) -> None:
+    accept(state, press(1), 0)
+    assert press_event(accept(state, press(2, age_ms=50_000), 100)).live
 
 
-def test_a_slow_clock_never_hides_a_press_behind_a_close(state: State) -> None:
-    """The button says 25 s ago, within what its clock may be off; its own count says now: it was after the close."""
-    close(state, take(state, press(1), 0), 60)
-    decision = take(state, press(2, age_ms=0, at=at(50).isoformat(), clock="ntp"), 75)
-    assert isinstance(told(decision), Raised) and told(decision).live
+def test_slow_clock_never_dates_press_before_close(state: State) -> None:
+    """The button's clock shows 25 s ago, within its tolerance, but its age counter shows now: after the close."""
+    close(state, accept(state, press(1), 0), 60)
+    decision = accept(state, press(2, age_ms=0, at=at(50).isoformat(), clock="ntp"), 75)
+    assert isinstance(press_event(decision), Raised) and press_event(decision).live
 
 
-def test_an_absurd_age_never_hides_a_press_behind_a_close(state: State) -> None:
-    close(state, take(state, press(1), 0), 60)
-    decision = take(state, press(2, age_ms=2**40), 75)
-    assert isinstance(told(decision), Raised)
+def test_excessive_age_never_dates_press_before_close(state: State) -> None:
+    close(state, accept(state, press(1), 0), 60)
+    decision = accept(state, press(2, age_ms=2**40), 75)
+    assert isinstance(press_event(decision), Raised)
     assert "clock_suspect" in troubles_of(decision)
 
 
-def test_a_close_that_the_cloud_dates_ahead_is_dated_by_arrival(state: State) -> None:
-    """The cloud's clock is 5 minutes ahead: what is pressed after we heard of the close is still after it."""
-    alert_id = told(take(state, press(1), 0)).alert_id
-    learned = closing.learn(state, document(alert_id, resolved_at=at(400).isoformat()), instant(100))
-    assert learned is not None and learned.alert.closed_at == at(100)
-    state.put(learned.alert)
-    assert isinstance(told(take(state, press(2), 101)), Raised)
+def test_close_dated_in_future_is_dated_by_arrival(state: State) -> None:
+    """The cloud's clock is 5 minutes ahead; presses after the close arrived are still after it."""
+    alert_id = press_event(accept(state, press(1), 0)).alert_id
+    update = closing.apply_document(state, document(alert_id, resolved_at=at(400).isoformat()), instant(100))
+    assert update is not None and update.alert.closed_at == at(100)
+    state.put(update.alert)
+    assert isinstance(press_event(accept(state, press(2), 101)), Raised)
 
 
-def test_what_is_closed_stays_closed(state: State) -> None:
-    """An older document that comes later opens nothing."""
-    first = take(state, press(1), 0)
+def test_closed_alert_stays_closed(state: State) -> None:
+    """An older document that arrives later does not reopen the alert."""
+    first = accept(state, press(1), 0)
     close(state, first, 60)
-    assert closing.learn(state, document(told(first).alert_id, status="new", resolved_at=None), instant(70)) is None
+    assert (
+        closing.apply_document(
+            state, document(press_event(first).alert_id, status="new", resolved_at=None), instant(70)
+        )
+        is None
+    )
 
 
-def test_an_alert_that_the_cloud_made_is_joined(state: State) -> None:
-    """The cloud made an alert of a press that had been joined here to one closed there."""
-    learned = closing.learn(state, document(f"{DEVICES[0]}:a1b2c3d4:5", status="new", resolved_at=None), instant(5))
-    assert learned is not None and learned.plays == ()
-    state.put(learned.alert)
-    assert told(take(state, press(6), 10)).alert_id == f"{DEVICES[0]}:a1b2c3d4:5"
+def test_alert_raised_by_cloud_is_joined(state: State) -> None:
+    """The cloud raised an alert from a press that had joined, here, an alert closed there."""
+    update = closing.apply_document(
+        state, document(f"{DEVICES[0]}:a1b2c3d4:5", status="new", resolved_at=None), instant(5)
+    )
+    assert update is not None and update.announcements == ()
+    state.put(update.alert)
+    assert press_event(accept(state, press(6), 10)).alert_id == f"{DEVICES[0]}:a1b2c3d4:5"
 
 
 @pytest.mark.parametrize(("is_silent", "pattern"), [(True, "long"), (False, "double")], ids=["silent", "loud"])
-def test_alert_that_the_cloud_made_is_joined_by_no_press_that_others_hear_of(
+def test_alert_raised_by_cloud_is_not_joined_by_press_with_other_audience(
     state: State, is_silent: bool, pattern: str
 ) -> None:
-    """Cut off, a press was joined here to an alert that had been closed there."""
-    made = document(f"{DEVICES[0]}:a1b2c3d4:5", status="new", resolved_at=None, is_silent=is_silent)
-    learned = closing.learn(state, made, instant(5))
-    assert learned is not None
-    state.put(learned.alert)
-    assert isinstance(told(take(state, press(6, pattern=pattern), 10)), Raised)
+    """While offline, a press joined an alert here that had been closed in the cloud."""
+    cloud_alert = document(f"{DEVICES[0]}:a1b2c3d4:5", status="new", resolved_at=None, is_silent=is_silent)
+    update = closing.apply_document(state, cloud_alert, instant(5))
+    assert update is not None
+    state.put(update.alert)
+    assert isinstance(press_event(accept(state, press(6, pattern=pattern), 10)), Raised)
 
 
-def test_an_alert_of_a_phone_is_spoken_but_never_joined(state: State) -> None:
+def test_alert_of_phone_is_announced_but_never_joined(state: State) -> None:
     phone = document("mobile-1", source="mobile", device=None, status="new", resolved_at=None)
-    learned = closing.learn(state, phone, instant(3))
-    assert learned is not None and {room for room, _ in learned.plays} == {*ROOMS[1:], HALL}
-    state.put(learned.alert)
-    assert isinstance(told(take(state, press(1), 20)), Raised)
+    update = closing.apply_document(state, phone, instant(3))
+    assert update is not None and {room for room, _ in update.announcements} == {*ROOMS[1:], HALL}
+    state.put(update.alert)
+    assert isinstance(press_event(accept(state, press(1), 20)), Raised)
 
 
-def test_an_old_alert_of_a_phone_is_not_spoken(state: State) -> None:
+def test_old_alert_of_phone_is_not_announced(state: State) -> None:
     phone = document("mobile-1", source="mobile", device=None, status="new", resolved_at=None)
-    learned = closing.learn(state, phone, instant(121))
-    assert learned is not None and learned.plays == ()
+    update = closing.apply_document(state, phone, instant(121))
+    assert update is not None and update.announcements == ()
 
 
 @pytest.mark.parametrize("pattern", ["long", "short"])
-def test_lockdown_and_assist_never_sound_where_they_came_from(state: State, pattern: str) -> None:
-    """A speaker that is heard in other rooms too is not muted by it."""
-    assert {room for room, _ in take(state, press(pattern=pattern), 0).plays} == {*ROOMS[1:], HALL}
+def test_lockdown_and_assist_are_not_announced_in_room_of_origin(state: State, pattern: str) -> None:
+    """A speaker that is also audible in other rooms is not muted."""
+    assert {room for room, _ in accept(state, press(pattern=pattern), 0).announcements} == {*ROOMS[1:], HALL}
 
 
-def test_a_room_that_pressed_is_not_betrayed_by_another(state: State) -> None:
-    take(state, press(1, device=DEVICES[0]), 0)
-    second = take(state, press(1, device=DEVICES[1]), 20)
-    assert {room for room, _ in second.plays} == {ROOMS[2], HALL}
+def test_room_of_open_alert_stays_muted_for_other_rooms(state: State) -> None:
+    accept(state, press(1, device=DEVICES[0]), 0)
+    second = accept(state, press(1, device=DEVICES[1]), 20)
+    assert {room for room, _ in second.announcements} == {ROOMS[2], HALL}
 
 
-def test_other_types_sound_everywhere(state: State) -> None:
-    assert {room for room, _ in take(state, press(pattern="triple"), 0).plays} == {*ROOMS, HALL}
+def test_other_types_are_announced_everywhere(state: State) -> None:
+    assert {room for room, _ in accept(state, press(pattern="triple"), 0).announcements} == {*ROOMS, HALL}
 
 
-def test_alerted_again_at_most_every_ten_seconds(state: State) -> None:
-    first = take(state, press(1), 0)
-    assert {play.generation for _, play in first.plays} == {1}
-    assert take(state, press(2), 9).plays == ()
-    again = take(state, press(3), 10)
-    assert {(play.generation, play.alert_id) for _, play in again.plays} == {(2, told(first).alert_id)}
+def test_announcement_is_repeated_after_ten_seconds(state: State) -> None:
+    first = accept(state, press(1), 0)
+    assert {announcement.generation for _, announcement in first.announcements} == {1}
+    assert accept(state, press(2), 9).announcements == ()
+    again = accept(state, press(3), 10)
+    assert {(announcement.generation, announcement.alert_id) for _, announcement in again.announcements} == {
+        (2, press_event(first).alert_id)
+    }
 
 
-def test_the_graver_message_pre_empts(state: State) -> None:
-    """One message at a time per speaker."""
-    medical = take(state, press(1, pattern="triple"), 0)
-    graver = take(state, press(1, device=DEVICES[1]), 1)
-    lesser = take(state, press(2, device=DEVICES[2], pattern="triple"), 2)
-    assert len(medical.plays) == 4 and {room for room, _ in graver.plays} == {ROOMS[0], ROOMS[2], HALL}
-    assert {room for room, _ in lesser.plays} == set()
-    assert graver.plays[0][1].priority > medical.plays[0][1].priority
+def test_graver_announcement_preempts(state: State) -> None:
+    """Each speaker makes one announcement at a time."""
+    medical = accept(state, press(1, pattern="triple"), 0)
+    graver = accept(state, press(1, device=DEVICES[1]), 1)
+    lesser = accept(state, press(2, device=DEVICES[2], pattern="triple"), 2)
+    assert len(medical.announcements) == 4 and {room for room, _ in graver.announcements} == {ROOMS[0], ROOMS[2], HALL}
+    assert {room for room, _ in lesser.announcements} == set()
+    assert graver.announcements[0][1].priority > medical.announcements[0][1].priority
 
 
-def test_a_message_expires_after_ten_seconds(state: State) -> None:
-    assert take(state, press(), 0).plays[0][1].expires_at == "2026-09-01T08:00:10.000Z"
+def test_announcement_expires_after_ten_seconds(state: State) -> None:
+    assert accept(state, press(), 0).announcements[0][1].expires_at == "2026-09-01T08:00:10.000Z"
 
 
-def test_only_an_armed_device_makes_one_drill(state: State) -> None:
-    """Every press is real, but the one that a technician armed: of that device, once, for 60 s at most."""
+def test_armed_device_raises_one_drill(state: State) -> None:
+    """Every press is real except that of an armed device: once, for at most 60 s."""
     closing.arm(state, DEVICES[0], at(600), instant(0))
-    assert not told(take(state, press(1, device=DEVICES[1]), 1)).drill
-    assert told(take(state, press(1), 59)).drill
-    real = told(take(state, press(2), 60))
-    assert not real.drill and isinstance(real, Raised), "and what follows is real, and no part of the drill"
+    assert not press_event(accept(state, press(1, device=DEVICES[1]), 1)).drill
+    assert press_event(accept(state, press(1), 59)).drill
+    real = press_event(accept(state, press(2), 60))
+    assert not real.drill and isinstance(real, Raised), "the next press is real, and not part of the drill"
 
 
-def test_arming_ends(state: State) -> None:
+def test_arming_expires(state: State) -> None:
     closing.arm(state, DEVICES[0], at(600), instant(0))
-    assert not told(take(state, press(1), 60.001)).drill
+    assert not press_event(accept(state, press(1), 60.001)).drill
 
 
-def test_arming_that_came_too_late_arms_nothing(state: State) -> None:
+def test_expired_arming_is_ignored(state: State) -> None:
     closing.arm(state, DEVICES[0], at(-1), instant(0))
-    assert not told(take(state, press(1), 0)).drill
+    assert not press_event(accept(state, press(1), 0)).drill
 
 
-def test_a_press_from_before_the_arming_is_real(state: State) -> None:
+def test_press_before_arming_is_real(state: State) -> None:
     closing.arm(state, DEVICES[0], at(60), instant(0))
-    assert not told(take(state, press(1, age_ms=5000), 2)).drill
+    assert not press_event(accept(state, press(1, age_ms=5000), 2)).drill
 
 
-def test_the_bounce_of_a_drill_is_no_real_alarm(state: State) -> None:
+def test_bounce_of_drill_raises_no_real_alert(state: State) -> None:
     closing.arm(state, DEVICES[0], at(60), instant(0))
-    take(state, press(1), 1)
-    assert take(state, press(2), 1.3).outcome == "bounce"
+    accept(state, press(1), 1)
+    assert accept(state, press(2), 1.3).outcome == "bounce"
 
 
-def test_a_real_press_is_heard_over_a_drill(state: State) -> None:
+def test_real_press_preempts_drill(state: State) -> None:
     closing.arm(state, DEVICES[0], at(60), instant(0))
-    drill = take(state, press(1), 1)
-    real = take(state, press(1, device=DEVICES[1], pattern="triple"), 2)
-    assert drill.plays[0][1].drill and drill.plays[0][1].priority < real.plays[0][1].priority
-    assert {room for room, _ in real.plays} == {*ROOMS, HALL}
+    drill = accept(state, press(1), 1)
+    real = accept(state, press(1, device=DEVICES[1], pattern="triple"), 2)
+    assert drill.announcements[0][1].drill and drill.announcements[0][1].priority < real.announcements[0][1].priority
+    assert {room for room, _ in real.announcements} == {*ROOMS, HALL}
 
 
 @pytest.mark.parametrize(
@@ -400,9 +415,9 @@ def test_a_real_press_is_heard_over_a_drill(state: State) -> None:
         "old",
     ],
 )
-def test_a_press_is_dated_once(state: State, facts: dict[str, object], pressed: float, suspect: bool) -> None:
-    """By its own clock when that is near arrival less age; else by arrival less age, what it said being kept."""
-    event = told(take(state, press(1, DEVICES[0], "long", **facts), 100))
+def test_press_is_dated_by_clock_or_age(state: State, facts: dict[str, object], pressed: float, suspect: bool) -> None:
+    """By the button's clock when that is near arrival minus age, otherwise by age; the rejected time is kept."""
+    event = press_event(accept(state, press(1, DEVICES[0], "long", **facts), 100))
     assert event.hops.pressed_at == (START + timedelta(seconds=pressed)).isoformat(timespec="milliseconds").replace(
         "+00:00", "Z"
     )
@@ -410,13 +425,13 @@ def test_a_press_is_dated_once(state: State, facts: dict[str, object], pressed: 
     assert bool(event.claimed_at) is (suspect and "at" in facts)
 
 
-def test_a_trouble_is_told_once_an_hour(state: State) -> None:
-    seen = [bool(troubles_of(take(state, press(number + 1, device=STRANGER), number * 1000))) for number in range(5)]
+def test_trouble_is_reported_once_an_hour(state: State) -> None:
+    seen = [bool(troubles_of(accept(state, press(number + 1, device=STRANGER), number * 1000))) for number in range(5)]
     assert seen == [True, False, False, False, True]
 
 
-def test_the_stages_go_by_the_table() -> None:
-    """received -> validated -> deduplicated -> decided -> acted -> forwarded -> cleared, or rejected."""
+def test_stages_follow_transition_table() -> None:
+    """The stages follow received, validated, deduplicated, decided, acted, forwarded, cleared; or rejected."""
     way = list(Stage)[:7]
     for stage, following in pairwise(way):
         assert advance(stage, following) is following
@@ -428,10 +443,10 @@ def test_the_stages_go_by_the_table() -> None:
         advance(Stage.DEDUPLICATED, Stage.ACTED)
 
 
-def test_what_was_closed_long_ago_is_let_go(state: State) -> None:
-    close(state, take(state, press(1), 0), 60)
+def test_alert_closed_long_ago_is_forgotten(state: State) -> None:
+    close(state, accept(state, press(1), 0), 60)
     state.forget(instant(3600))
     assert state.alerts
     state.forget(instant(26 * 3600))
     assert not state.alerts and not list(state.near(DEVICES[0], ROOMS[0]))
-    assert take(state, press(1), 26 * 3600).repeat, "but no press is ever forgotten"
+    assert accept(state, press(1), 26 * 3600).repeat, "presses are never forgotten"

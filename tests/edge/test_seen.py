@@ -1,4 +1,4 @@
-"""Old presses are known for ever, and cost neither memory nor time at start."""
+"""Old presses: recognized forever, without cost in memory or startup time."""
 
 import sqlite3
 from collections import Counter
@@ -26,7 +26,7 @@ IDS = st.tuples(st.sampled_from(["ss-aaaa", "ss-bbbb"]), st.sampled_from(["00000
 
 
 def fill(folder: Path, count: int) -> None:
-    """A store that has taken so many presses, of a few hundred buttons, long ago. Every tenth number is missing."""
+    """Create a store with this many old presses of a few hundred buttons. Every tenth seq is missing."""
     with closing(open_store(folder / "gateway.sqlite3")) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
@@ -43,10 +43,10 @@ def fill(folder: Path, count: int) -> None:
 
 @given(st.lists(IDS, max_size=30), st.lists(IDS, max_size=30), st.booleans(), st.data())
 @settings(deadline=None)
-def test_press_is_known_if_and_only_if_it_was_taken(
+def test_press_is_known_if_and_only_if_accepted(
     before: list[tuple[str, str, int]], later: list[tuple[str, str, int]], opened: bool, data: st.DataObject
 ) -> None:
-    """Before a restart or after it, forgotten by memory or not, with a start that reads the disk or that cannot."""
+    """Across restarts, with or without the press in memory, with a readable or unreadable disk at startup."""
     disk = dict.fromkeys(before, "x")
 
     def greatest(button: tuple[str, str]) -> int | None:
@@ -70,8 +70,8 @@ def forget_all(seen: Seen) -> None:
     seen._recent.clear()
 
 
-def test_memory_lets_go_of_what_the_disk_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But never of a press that is not there yet."""
+def test_memory_drops_presses_stored_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Presses that are not on the disk yet stay in memory."""
     monkeypatch.setattr(seen_module, "RECENT", 10)
     seen = Seen()
     for seq in range(1, 101):
@@ -83,28 +83,28 @@ def test_memory_lets_go_of_what_the_disk_has(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
-async def test_start_reads_what_is_open_and_recent_of_a_store_of_many_presses(tmp_path: Path) -> None:
-    """One entry for each button; and still every old press is a repeat, every missing number a new press."""
+async def test_startup_reads_one_entry_per_button(tmp_path: Path) -> None:
+    """It reads one entry per button; every old press is still a repeat, every missing seq a new press."""
     fill(tmp_path, MANY)
     async with rig(tmp_path) as one:
         assert len(one.loads[0].seen.greatest) == BUTTONS
         assert one.loads[0].alerts == [] and len(one.gateway.state.seen) == BUTTONS * on_disk.LATEST_OF_EACH
         device = f"ss-{7:08x}"
         last = MANY // BUTTONS
-        found = await one.store.find_press((device, INST, 5))
-        assert (found.fingerprint, found.greatest) == ("old", last - 1)
+        lookup = await one.store.find_press((device, INST, 5))
+        assert (lookup.fingerprint, lookup.greatest) == ("old", last - 1)
         one.press(10, device)
         await until(lambda: "alert.raised" in one.cloud.kinds())
-        assert one.cloud.offered[0].about == f"{device}:{INST}:10", "this number was never taken"
+        assert one.cloud.offered[0].about == f"{device}:{INST}:10", "this seq was never used"
         one.press(last, device)
         await until(lambda: len(one.building.acks) == 2)
 
 
 @pytest.mark.slow
-async def test_start_takes_no_longer_with_a_store_of_more_presses(
+async def test_startup_cost_is_independent_of_number_of_presses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted in steps of SQLite's machine: ten times the presses of as many buttons."""
+    """Measured in SQLite VM steps, with ten times the presses of the same buttons."""
     counts = Counter[Path]()
 
     def counted(path: Path) -> sqlite3.Connection:
@@ -122,9 +122,9 @@ async def test_start_takes_no_longer_with_a_store_of_more_presses(
     assert counts[few] > 0 and counts[many] < 2 * counts[few]
 
 
-async def test_repeat_of_before_a_restart_is_known_by_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one whose identity had been used by another press."""
-    monkeypatch.setattr(recognition, "ASK_SECONDS", 30)  # a busy disk is not what this is about
+async def test_repeat_after_restart_is_recognized_from_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a press whose identity had been reused."""
+    monkeypatch.setattr(recognition, "ASK_SECONDS", 30)  # this test is not about a busy disk
     async with rig(tmp_path) as before:
         before.press(1)
         before.press(1, pattern="triple")
@@ -140,10 +140,8 @@ async def test_repeat_of_before_a_restart_is_known_by_the_disk(tmp_path: Path, m
         await until(lambda: "alert.raised" in after.cloud.kinds())
 
 
-async def test_press_is_taken_for_new_when_the_disk_does_not_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In doubt it is an alarm: the cloud knows its name, should it be a repeat."""
+async def test_press_is_new_when_disk_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In doubt it is an alarm; the cloud recognizes a repeat by its id."""
     async with rig(tmp_path) as before:
         for seq in range(1, 2 + on_disk.LATEST_OF_EACH):
             before.press(seq)

@@ -1,4 +1,4 @@
-"""The environment is read once; what is wrong with it is said in one line."""
+"""The environment is read once; each invalid setting is reported in one line."""
 
 import os
 import subprocess
@@ -38,12 +38,12 @@ def environment(tmp_path: Path, authority: Authority) -> dict[str, str]:
     }
 
 
-def test_all_of_it(environment: dict[str, str]) -> None:
+def test_settings_are_read_from_environment(environment: dict[str, str]) -> None:
     settings = Settings.read(environment)
     assert settings.cloud_url == "https://cloud.example" and settings.gateway_id == GATEWAY
 
 
-def test_each_is_required(environment: dict[str, str]) -> None:
+def test_each_setting_is_required(environment: dict[str, str]) -> None:
     for name in environment:
         with pytest.raises(SettingsError, match=f"^{name} is not set$"):
             Settings.read({**environment, name: " "})
@@ -63,13 +63,13 @@ def test_each_is_required(environment: dict[str, str]) -> None:
         ("MQTT_CA", "/nowhere"),
     ],
 )
-def test_what_is_wrong_is_named(environment: dict[str, str], name: str, value: str) -> None:
+def test_error_names_invalid_setting(environment: dict[str, str], name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{PREFIX}{name}: ") as raised:
         Settings.read({**environment, PREFIX + name: value})
     assert "\n" not in str(raised.value)
 
 
-def test_keys_of_another_kind_are_refused(environment: dict[str, str], tmp_path: Path) -> None:
+def test_keys_of_other_curves_are_rejected(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_bytes(private_pem(ec.generate_private_key(ec.SECP384R1())))
     with pytest.raises(SettingsError, match="not a P-256 private key"):
         Settings.read(environment)
@@ -88,9 +88,9 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.slow
-def test_check_says_whether_the_settings_are_right(environment: dict[str, str]) -> None:
+def test_check_option_validates_settings(environment: dict[str, str]) -> None:
     good = run(environment, "--check")
-    assert (good.returncode, good.stdout) == (0, "edge_agent: the settings are right\n")
+    assert (good.returncode, good.stdout) == (0, "edge_agent: the settings are valid\n")
     bad = run({}, "--check")
     assert (bad.returncode, bad.stderr) == (2, f"edge_agent: {PREFIX}CLOUD_URL is not set\n")
 
@@ -102,8 +102,8 @@ def test_help_names_every_setting(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-def test_the_gateway_needs_nothing_of_the_cloud() -> None:
-    """A process of its own: no Django, nothing of the cloud's packages, is ever imported."""
+def test_gateway_imports_no_cloud_package() -> None:
+    """The gateway runs in its own process and imports neither Django nor packages of the cloud."""
     code = "import sys, edge_agent.__main__; print([n for n in sys.modules if n.split('.')[0] in sys.argv[1:]])"
     done = subprocess.run(
         [sys.executable, "-c", code, "django", "apps", "safesignal", "devstack", "contracts"],

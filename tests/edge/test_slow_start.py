@@ -1,4 +1,4 @@
-"""A disk that is slow at start: the gateway runs without it, and then goes on from where it had stopped."""
+"""A slow disk at startup: the gateway runs without it, and then resumes from the stored cursor."""
 
 import asyncio
 from contextlib import closing
@@ -20,19 +20,19 @@ from tests.edge.support.school import DEVICES
 from tests.edge.test_agent import closed
 
 MISSED, PRESENT = 5, 40
-"""Places in what the cloud tells: where the last run stopped, and where the cloud is now."""
+"""Positions in the cloud's feed: the stored cursor, and the current end."""
 
 
 def stopped_at(folder: Path, cursor: int) -> None:
-    """A store as a run that heard so far left it."""
+    """Create a store with this cursor."""
     with closing(open_store(folder / "gateway.sqlite3")) as connection:
         connection.execute("INSERT INTO meta VALUES ('downlink', ?)", (f'{{"cursor":{cursor}}}',))
 
 
-async def test_what_was_closed_meanwhile_is_heard_when_the_disk_can_be_read(
+async def test_missed_close_is_received_once_disk_is_readable(
     gateway_settings: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is heard before that must not take the place of where the last run stopped."""
+    """Messages received before that must not replace the stored cursor."""
     stopped_at(gateway_settings.state_dir, MISSED)
     readable, load, stop = asyncio.Event(), Store.load, asyncio.Event()
 
@@ -48,7 +48,7 @@ async def test_what_was_closed_meanwhile_is_heard_when_the_disk_can_be_read(
         running = tasks.create_task(Agent(gateway_settings, line, http, tasks).run(stop))
         await until(lambda: cloud.sockets)
         alert = closed(f"{DEVICES[0]}:a1b2c3d4:1")
-        await cloud.tell({"type": "alert.updated", "seq": PRESENT + 1, "alert": alert})
+        await cloud.send_message({"type": "alert.updated", "seq": PRESENT + 1, "alert": alert})
         await until(lambda: rows(gateway_settings.state_dir, "SELECT alert_id FROM alerts"))
         readable.set()
         await until(lambda: len(cloud.resumed) == 2)

@@ -1,4 +1,5 @@
-"""A gateway whose system clock is wrong by years hears, acts, reaches the cloud, and corrects itself."""
+"""A gateway with a system clock that is years off: it accepts presses, acts, reaches the cloud and corrects its
+time."""
 
 import asyncio
 import os
@@ -27,7 +28,7 @@ SECONDS = 30
 async def gateway_of(
     time: str, folder: Path, authority: Authority, cloud: Cloud, keys: Keys
 ) -> AsyncIterator[tuple[AgentProcess, int]]:
-    """A running gateway whose system clock says `time`, and the port of its broker."""
+    """Run a gateway with this system clock; yield it with the port of its broker."""
     for needed, package in ((FAKETIME, "libfaketime"), (Path(MOSQUITTO), "mosquitto")):
         if needed is None or not needed.exists():
             reason = f"not installed (Debian: apt install {package})"
@@ -44,24 +45,24 @@ async def gateway_of(
 
 
 @pytest.mark.parametrize("time", ["@1970-01-01 00:00:30", "+401d"])
-async def test_gateway_hears_acts_and_forwards_with_a_wrong_system_clock(
+async def test_gateway_acts_and_forwards_with_wrong_system_clock(
     time: str, tmp_path: Path, authority: Authority, cloud: Cloud, keys: Keys
 ) -> None:
-    """Its events carry the right time, and people are told what is wrong."""
+    """Its events have the correct time, and the wrong clock is reported as a trouble."""
     began = datetime.now(UTC)
     async with gateway_of(time, tmp_path, authority, cloud, keys) as (agent, port):
-        await until(lambda: agent.said("the broker is there"), SECONDS)
-        async with speakers(authority, port) as said, hand(authority, port, DEVICES[0]) as one:
-            await until(lambda: agent.said("configuration applied"), SECONDS)
+        await until(lambda: agent.logged("connected to the broker"), SECONDS)
+        async with speakers(authority, port) as announced, hand(authority, port, DEVICES[0]) as one:
+            await until(lambda: agent.logged("configuration applied"), SECONDS)
             await one.press(1)
-            await until(lambda: one.stored() == [1] and said, SECONDS)
+            await until(lambda: one.stored() == [1] and announced, SECONDS)
             await until(lambda: cloud.of_kind("alert.raised"), SECONDS)
         hops = msgspec.convert(cloud.of_kind("alert.raised")[0]["hops"], dict[str, datetime | None])
         assert all(abs(moment - began) < timedelta(minutes=5) for moment in hops.values() if moment is not None)
         await until(lambda: any(e["trouble"] == "gateway_clock" for e in cloud.of_kind("device.trouble")), SECONDS)
 
 
-async def test_trouble_of_the_system_clock_ends_when_it_is_right_again(
+async def test_clock_trouble_ends_when_system_clock_is_corrected(
     tmp_path: Path, authority: Authority, cloud: Cloud, keys: Keys
 ) -> None:
     async with gateway_of("+401d", tmp_path, authority, cloud, keys) as (agent, _):
@@ -70,13 +71,13 @@ async def test_trouble_of_the_system_clock_ends_when_it_is_right_again(
         await until(lambda: any(e["trouble"] == "gateway_clock" for e in cloud.of_kind("device.recovered")), SECONDS)
 
 
-async def test_gateway_hears_and_acts_with_the_clock_in_1970_and_no_cloud(
+async def test_gateway_acts_with_clock_in_1970_and_no_cloud(
     tmp_path: Path, authority: Authority, cloud: Cloud, keys: Keys
 ) -> None:
-    """Nothing says what time it is. The alert reaches the cloud when the cloud is there."""
+    """No source of time is available. The alert reaches the cloud once it is back."""
     await cloud.stop()
     async with gateway_of("@1970-01-01 00:00:30", tmp_path, authority, cloud, keys) as (agent, port):
-        await until(lambda: agent.said("the broker is there"), SECONDS)
+        await until(lambda: agent.logged("connected to the broker"), SECONDS)
         async with hand(authority, port, DEVICES[0]) as one:
             await one.press(1)
             await until(lambda: one.stored() == [1], SECONDS)

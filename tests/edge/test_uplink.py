@@ -1,4 +1,4 @@
-"""From the store to the cloud: nothing dropped unanswered, what is fresh goes first, a bad event costs no other."""
+"""The uplink: no event is dropped unanswered, fresh ones go first, and an invalid one blocks no other."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ SLOW_SECONDS = 3.0
 
 @dataclass
 class Line:
-    """A gateway with a real store and a real way to the cloud."""
+    """A gateway with a real store and a real uplink."""
 
     gateway: Gateway
     store: Store
@@ -45,7 +45,7 @@ class Line:
         self.gateway.receive(device, msgspec.json.encode(body))
 
     async def settled(self, cloud: Cloud) -> None:
-        """The cloud has everything."""
+        """Wait until the cloud has every event."""
         await until(lambda: cloud.events)
         while len(self.uplink._fresh) or await self.store.depth():
             await asyncio.sleep(0.02)
@@ -77,10 +77,10 @@ def raised(cloud: Cloud) -> list[object]:
     return [event["device"] for event in cloud.of_kind("alert.raised")]
 
 
-async def test_a_press_reaches_the_cloud_with_its_hops(
+async def test_press_reaches_cloud_with_hops(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "DEADLINE_SECONDS", 30)  # a busy disk is not what this is about
+    monkeypatch.setattr(gateway, "DEADLINE_SECONDS", 30)  # this test is not about a busy disk
     async with line(gateway_settings, http) as one:
         one.press(1)
         await until(lambda: cloud.of_kind("alert.raised"))
@@ -92,10 +92,10 @@ async def test_a_press_reaches_the_cloud_with_its_hops(
 
 
 @pytest.mark.slow
-async def test_nothing_is_lost_or_doubled_while_the_cloud_is_away(
+async def test_events_are_neither_lost_nor_duplicated_during_cloud_outage(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
-    """Away, back, and away again in the middle of a stream of presses; and the gateway starts anew."""
+    """The cloud disappears twice during a stream of presses, and the gateway restarts."""
     async with line(gateway_settings, http) as one:
         for number in range(300):
             if number == 50:
@@ -117,10 +117,10 @@ async def test_nothing_is_lost_or_doubled_while_the_cloud_is_away(
 
 
 @pytest.mark.slow
-async def test_a_fresh_press_does_not_wait_behind_a_backlog(
+async def test_fresh_press_does_not_wait_for_backlog(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
-    """5,000 alerts of yesterday drain, three seconds a request: what is pressed now is there at once."""
+    """A fresh press arrives at once while 5,000 older alerts drain at three seconds per request."""
     async with line(gateway_settings, http, sends=False) as yesterday:
         for number in range(5000):
             yesterday.press(1, f"ss-{number:08x}")
@@ -149,10 +149,10 @@ async def test_a_fresh_press_does_not_wait_behind_a_backlog(
 
 
 @pytest.mark.slow
-async def test_uplink_sends_event_again_until_cloud_keeps_it_while_other_alerts_pass(
+async def test_uplink_retries_event_of_locked_alert_without_delaying_others(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
-    """The cloud answers `retry` for one alert: it is not dropped, comes in order, and costs the others nothing."""
+    """The cloud returns `retry` for one alert: it is not dropped, stays in order, and blocks no other."""
     stuck = f"{DEVICES[0]}:a1b2c3d4:1"
     cloud.locked.add(stuck)
     async with line(gateway_settings, http) as one:
@@ -170,10 +170,10 @@ async def test_uplink_sends_event_again_until_cloud_keeps_it_while_other_alerts_
 
 
 @pytest.mark.slow
-async def test_an_alert_is_never_overtaken_by_its_later_events(
+async def test_alert_is_never_overtaken_by_later_events(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
-    """Its raise waits in the backlog, it is pressed again now: whichever request comes first, the raise leads."""
+    """Whichever request comes first, the raise in the backlog precedes the new press."""
     async with line(gateway_settings, http, sends=False) as yesterday:
         for number in range(1500):
             yesterday.press(1, f"ss-{number:08x}")
@@ -191,10 +191,10 @@ async def test_an_alert_is_never_overtaken_by_its_later_events(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 413, 422])
-async def test_a_poison_event_blocks_nobody(
+async def test_refused_event_blocks_no_others(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud, status: int
 ) -> None:
-    """The cloud refuses any request with it in: it is found, put aside, and told of; the others go."""
+    """The cloud refuses any request with the event: it is isolated, put aside and reported; the others are sent."""
     cloud.misbehave = lambda events: status if any(event.get("device") == "ss-00000030" for event in events) else None
     async with line(gateway_settings, http) as one:
         for number in range(100):
@@ -203,11 +203,11 @@ async def test_a_poison_event_blocks_nobody(
         await until(lambda: any(event["trouble"] == "event_refused" for event in cloud.of_kind("device.trouble")))
         await until(lambda: len(cloud.events) > 99)
         assert "ss-00000030" not in raised(cloud)
-        assert await one.store.depth() >= 1, "it is kept, to be tried again"
+        assert await one.store.depth() >= 1, "it is kept for a retry"
 
 
 @pytest.mark.parametrize("status", [403, 404, 429, 500, 503])
-async def test_an_answer_that_is_not_about_an_event_drops_none(
+async def test_server_error_drops_no_event(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud, status: int
 ) -> None:
     asked = []
@@ -226,28 +226,26 @@ async def test_an_answer_that_is_not_about_an_event_drops_none(
         await until(lambda: len(raised(cloud)) == 2)
 
 
-async def test_a_quarantined_event_is_answered_and_gone(
-    gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
-) -> None:
+async def test_quarantined_event_is_dropped(gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud) -> None:
     async with line(gateway_settings, http) as one:
         bad = TroubleBegan(at="not a time", device=None, trouble="x", detail=None, since="never")
-        one.gateway.tell([bad])
+        one.gateway.publish([bad])
         one.press(1)
         await one.settled(cloud)
         assert raised(cloud) == [DEVICES[0]] and not cloud.of_kind("device.trouble")
 
 
-async def test_an_ended_token_is_renewed(gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud) -> None:
+async def test_expired_token_is_renewed(gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud) -> None:
     async with line(gateway_settings, http) as one:
         one.press(1)
         await until(lambda: len(raised(cloud)) == 1)
         cloud.tokens.clear()
         one.press(1, DEVICES[1])
         await until(lambda: len(raised(cloud)) == 2)
-        assert cloud.asked_tokens == 2
+        assert cloud.issued_tokens == 2
 
 
-async def test_a_key_that_the_cloud_does_not_know_is_said_so(
+async def test_unknown_key_raises_credentials_error(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
     cloud.gateway_id = "another"
@@ -255,10 +253,10 @@ async def test_a_key_that_the_cloud_does_not_know_is_said_so(
         await Credentials(gateway_settings, http).token()
 
 
-async def test_a_restored_cloud_is_told_again(
+async def test_lost_events_are_sent_again_after_cloud_restore(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
-    """Restored from yesterday: the watermark went back, and what it lost is sent again."""
+    """The watermark moves back after a restore, and the lost events are sent again."""
     async with line(gateway_settings, http) as one:
         for number in range(30):
             one.press(1, f"ss-{number:08x}")
@@ -271,10 +269,10 @@ async def test_a_restored_cloud_is_told_again(
     assert len(raised(cloud)) == 30
 
 
-async def test_a_restored_cloud_is_noticed_after_a_break(
+async def test_cloud_restore_is_detected_after_outage(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
-    """A fresh event hides in the watermark that older ones are gone: the gateway asks for its latest one again."""
+    """A fresh event hides the loss in the watermark, so the gateway sends its latest confirmed event again."""
     async with line(gateway_settings, http) as one:
         one.press(1)
         await one.settled(cloud)
@@ -287,10 +285,10 @@ async def test_a_restored_cloud_is_noticed_after_a_break(
         await until(lambda: set(raised(cloud)) == {DEVICES[0], DEVICES[1]})
 
 
-async def test_a_restored_gateway_begins_a_new_epoch(
+async def test_restored_gateway_starts_new_epoch(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud, tmp_path: Path
 ) -> None:
-    """Its store is yesterday's: what the cloud has of today is more than this store ever said."""
+    """The gateway's store is older than what the cloud has received from it."""
     async with line(gateway_settings, http) as one:
         one.press(1)
         await one.settled(cloud)
@@ -309,13 +307,14 @@ async def test_a_restored_gateway_begins_a_new_epoch(
         await until(lambda: len(raised(cloud)) == 3)
         new = restored.uplink.epoch
     async with line(gateway_settings, http) as after:
-        assert after.uplink.epoch == new, "and keeps it"
+        assert after.uplink.epoch == new, "the new epoch is kept"
 
 
-async def test_the_same_answer_twice_is_harmless(
+async def test_event_sent_twice_raises_one_alert(
     gateway_settings: Settings, http: httpx.AsyncClient, cloud: Cloud
 ) -> None:
-    """The cloud stores, and dies before it answers: sent again, answered `repeat`, one alert."""
+    """The cloud stores and fails before it responds: the event is sent again, with the result `repeat` and one
+    alert."""
     fails = iter([True])
 
     def die(_: list[Json]) -> int | None:

@@ -1,4 +1,4 @@
-"""The way to the cloud under cuts, restarts, a failing disk, floods and refusals, in whatever order they come."""
+"""The uplink under disconnections, restarts, disk failures, floods and refusals in any order."""
 
 import asyncio
 import sqlite3
@@ -30,12 +30,12 @@ Step = tuple[str, str, int]
 
 
 class World:
-    """A gateway that is started again and again over one store, and a cloud that comes and goes."""
+    """A gateway that restarts over one store, and a cloud that comes and goes."""
 
     def __init__(self, folder: Path, cloud: Cloud, key: ec.EllipticCurvePrivateKey) -> None:
         self.folder, self.cloud, self.key = folder, cloud, key
-        self.told: set[tuple[str, int]] = set()
-        """The presses whose buttons were told `stored`."""
+        self.confirmed: set[tuple[str, int]] = set()
+        """The presses confirmed as `stored`."""
         self._seqs = dict.fromkeys(DEVICES, 0)
         self._blocker: sqlite3.Connection | None = None
         self._running = AsyncExitStack()
@@ -61,10 +61,10 @@ class World:
 
     async def stop(self) -> None:
         await self._running.aclose()
-        self.told |= {(ack.device, ack.seq) for ack in self.line.building.acks}
+        self.confirmed |= {(ack.device, ack.seq) for ack in self.line.building.acks}
 
     def press(self, device: str, count: int) -> None:
-        """Each two seconds after the one before, by the button's own account: none is a bounce."""
+        """Send presses with ages two seconds apart, so that none is a bounce."""
         for _ in range(count):
             self._seqs[device] += 1
             seq = self._seqs[device]
@@ -95,7 +95,7 @@ class World:
             case "refuse":
                 self.cloud.misbehave = lambda _events: 503
             case "take":
-                self.cloud.misbehave = _take_all
+                self.cloud.misbehave = _accept_all
         await asyncio.sleep(0.05)
 
     def free_disk(self) -> None:
@@ -104,9 +104,9 @@ class World:
             self._blocker = None
 
     async def settle(self) -> None:
-        """All is well again, and everything has arrived."""
+        """End all failures and wait until everything has arrived."""
         self.free_disk()
-        self.cloud.misbehave = _take_all
+        self.cloud.misbehave = _accept_all
         if not self._up:
             await self.cloud.start()
         await until(lambda: not len(self.line.uplink._fresh), WAIT_SECONDS)
@@ -114,7 +114,7 @@ class World:
             await asyncio.sleep(0.02)
 
 
-def _take_all(_events: list[Json]) -> None:
+def _accept_all(_events: list[Json]) -> None:
     return None
 
 
@@ -124,28 +124,28 @@ async def world() -> AsyncIterator[World]:
     cloud = Cloud(GATEWAY, key.public_key())
     await cloud.start()
     with tempfile.TemporaryDirectory() as folder:
-        made = World(Path(folder), cloud, key)
-        await made.start()
-        yield made
-        await made.stop()
+        running = World(Path(folder), cloud, key)
+        await running.start()
+        yield running
+        await running.stop()
     await cloud.stop()
 
 
 async def scenario(steps: Sequence[Step]) -> None:
-    async with world() as made:
+    async with world() as running:
         for step in steps:
-            await made.do(step)
-        await made.settle()
-        made.told |= {(ack.device, ack.seq) for ack in made.line.building.acks}
+            await running.do(step)
+        await running.settle()
+        running.confirmed |= {(ack.device, ack.seq) for ack in running.line.building.acks}
         bounced_or_collapsed = {
             (str(device), int(seq))
-            for device, seq in sqlite3.connect(made.folder / "gateway.sqlite3").execute(
+            for device, seq in sqlite3.connect(running.folder / "gateway.sqlite3").execute(
                 "SELECT device, seq FROM presses WHERE outcome IN ('bounce', 'collapsed')"
             )
         }
-        events = made.cloud.events
+        events = running.cloud.events
     arrived = [(str(e["device"]), int(str(e["seq"]))) for e in events if str(e["kind"]).startswith("alert.")]
-    assert made.told - bounced_or_collapsed <= set(arrived), "what was told stored has arrived"
+    assert running.confirmed - bounced_or_collapsed <= set(arrived), "confirmed presses have arrived"
     assert len(arrived) == len(set(arrived)), "once"
     for alert_id in {event.get("alert_id") for event in events} - {None}:
         ids = [str(event["event_id"]) for event in events if event.get("alert_id") == alert_id]
@@ -156,5 +156,5 @@ async def scenario(steps: Sequence[Step]) -> None:
 
 @given(STEPS)
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-def test_uplink_loses_nothing_and_keeps_the_order_of_each_alert(steps: list[Step]) -> None:
+def test_uplink_loses_no_event_and_keeps_order_of_each_alert(steps: list[Step]) -> None:
     asyncio.run(scenario(steps))

@@ -1,5 +1,5 @@
-"""The running chain as these tests reach it: processes by kill, all else by broker and API; PostgreSQL and the
-gateway's file only to read, when everything is over."""
+"""Access to the running chain: processes by signals, the rest by broker and API; PostgreSQL and the gateway's file are
+only read, after the test."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ Figure = Callable[[str, object], None]
 
 
 class Chain:
-    """One started SafeSignal."""
+    """A running SafeSignal."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -44,13 +44,13 @@ class Chain:
         return self.stack.demo
 
     def kill(self, name: str) -> int:
-        """`kill -9` of a supervised process; the pid that died."""
+        """Kill a supervised process with SIGKILL; return its pid."""
         pid = self._pid(name)
         os.kill(pid, signal.SIGKILL)
         return pid
 
     def hold_down(self, name: str) -> None:
-        """Kill it with all its children, and let nobody start it again."""
+        """Kill a process with all its children, and keep it stopped."""
         pid = self._pid(name)
         for one in [pid, *descendants(pid)]:
             with suppress(ProcessLookupError):
@@ -58,12 +58,12 @@ class Chain:
         self._supervisor.stop_process(name)
 
     def start(self, name: str) -> None:
-        """Let it run again."""
+        """Start a stopped process again."""
         self._supervisor.start_process(name)
 
     @asynccontextmanager
     async def away(self, name: str, *, frozen: bool) -> AsyncIterator[None]:
-        """Killed and kept down, or frozen with all its children, until the end of the block."""
+        """Keep a process killed, or frozen with all its children, until the end of the block."""
         if not frozen:
             await asyncio.to_thread(self.hold_down, name)
             try:
@@ -83,12 +83,12 @@ class Chain:
                     os.kill(one, signal.SIGCONT)
 
     def running(self, name: str, *, but: int | None = None) -> bool:
-        """Whether the process manager says that it runs, as another process than `but`."""
+        """Whether the process manager reports it as running, with another pid than `but`."""
         info = self._info(name)
         return info.state == "running" and info.pid not in (None, but)
 
     def answers(self, name: str) -> bool:
-        """Whether it can be used, as far as that can be asked."""
+        """Whether the service responds, as far as that can be checked."""
         if name == "web":
             return readiness.web_answers(self.ports)
         if name == "postgres":
@@ -99,7 +99,7 @@ class Chain:
         return self.running(name)
 
     def rows(self, sql: str) -> list[list[str]]:
-        """What PostgreSQL holds, past every policy. Waits for a server that is on its way back."""
+        """Query PostgreSQL as superuser. Waits for a server that is restarting."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not self.answers("postgres") and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
@@ -107,16 +107,16 @@ class Chain:
         return [line.split("|") for line in answer.splitlines()]
 
     def gateway_rows(self, sql: str) -> list[tuple[str, str | None]]:
-        """What the gateway's file holds: a name and a text."""
+        """Query the gateway's file for pairs of a name and a text."""
         path = self.place.edge / "gateway.sqlite3"
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             return connection.execute(sql).fetchall()
 
     def _pid(self, name: str) -> int:
-        """The process that runs under this name; one that died by itself is given time to come back."""
+        """Return the pid of a process; waits for one that is restarting."""
         deadline = time.monotonic() + WAIT_SECONDS
         while (pid := self._info(name).pid) is None:
-            assert time.monotonic() < deadline, f"{name} does not run"
+            assert time.monotonic() < deadline, f"{name} is not running"
             time.sleep(POLL_SECONDS)
         return pid
 
@@ -125,12 +125,12 @@ class Chain:
 
 
 def descendants(pid: int) -> list[int]:
-    """The children of a process, and theirs (proc_pid_task_children(5))."""
-    found = []
+    """Return all descendants of a process (proc_pid_task_children(5))."""
+    pids = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in map(int, (task / "children").read_text().split()):
-            found += [child, *descendants(child)]
-    return found
+            pids += [child, *descendants(child)]
+    return pids
 
 
 def _layout(home: Path) -> Layout:
@@ -139,7 +139,7 @@ def _layout(home: Path) -> Layout:
 
 
 async def until(true: Callable[[], bool], what: str, *, seconds: float) -> float:
-    """Wait for a condition; the seconds that it took."""
+    """Wait for a condition; return the seconds that it took."""
     began = time.monotonic()
     while not await asyncio.to_thread(true):
         assert time.monotonic() - began < seconds, f"not within {seconds:.0f} s: {what}"

@@ -1,4 +1,4 @@
-"""A member of staff on the live feed: signs in again and resumes by `seq` whenever the line breaks."""
+"""A staff member on the live feed: signs in again and resumes by `seq` after each lost connection."""
 
 import asyncio
 import contextlib
@@ -18,11 +18,11 @@ from tests.patience import WAIT_SECONDS
 
 AGAIN_SECONDS = 0.2
 SILENCE_SECONDS = 25.0
-"""The feed says something at least every 10 s."""
+"""The feed sends a message at least every 10 s."""
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """Something that may keep an alarm from working."""
+    """A problem that may prevent alarms."""
 
     kind: str
 
@@ -41,8 +41,8 @@ class Message(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A message, and when it came in."""
+class ReceivedMessage:
+    """A message with its arrival time."""
 
     message: Message
     at: datetime
@@ -50,11 +50,11 @@ class Heard:
 
 @dataclass
 class Listener:
-    """What came in so far, in order; `since` is where the first connection began, `listed` the list after a resync."""
+    """Received messages in order; `since` is the first connection's start, `listed` the list after a resync."""
 
     organization: str
     since: int | None = None
-    heard: list[Heard] = field(default_factory=list)
+    received: list[ReceivedMessage] = field(default_factory=list)
     connections: int = 0
     resyncs: int = 0
     listed: set[str] = field(default_factory=set)
@@ -63,36 +63,38 @@ class Listener:
 
     @property
     def seqs(self) -> list[int]:
-        """The place of each message in the organization's order."""
-        return [heard.message.seq for heard in self.heard]
+        """The feed seq of each message."""
+        return [received.message.seq for received in self.received]
 
-    def alerts(self) -> dict[str, Heard]:
-        """The first message of each alert, by its name."""
-        found: dict[str, Heard] = {}
-        for heard in self.heard:
-            if heard.message.alert is not None:
-                found.setdefault(heard.message.alert.alert_id, heard)
-        return found
+    def alerts(self) -> dict[str, ReceivedMessage]:
+        """Return the first message of each alert, by alert name."""
+        first: dict[str, ReceivedMessage] = {}
+        for received in self.received:
+            if received.message.alert is not None:
+                first.setdefault(received.message.alert.alert_id, received)
+        return first
 
     def shows(self, alert_id: str) -> bool:
-        """Whether a person knows of it: it was told, or stood in the list that is read after a resync."""
+        """Whether the alert was received, or listed after a resync."""
         return alert_id in self.listed or alert_id in self.alerts()
 
     def troubles(self) -> set[str]:
-        """The kinds that began and have not ended."""
-        found: set[str] = set()
-        for heard in self.heard:
-            if heard.message.trouble is not None:
-                (found.add if heard.message.type == "device.trouble" else found.discard)(heard.message.trouble.kind)
-        return found
+        """Return the kinds of troubles that began and have not ended."""
+        standing: set[str] = set()
+        for received in self.received:
+            if received.message.trouble is not None:
+                (standing.add if received.message.type == "device.trouble" else standing.discard)(
+                    received.message.trouble.kind
+                )
+        return standing
 
     def latest(self, alert_id: str) -> Alert | None:
-        """An alert as it was last told."""
-        told = (heard.message.alert for heard in reversed(self.heard))
-        return next((alert for alert in told if alert is not None and alert.alert_id == alert_id), None)
+        """Return the latest state of an alert."""
+        states = (received.message.alert for received in reversed(self.received))
+        return next((alert for alert in states if alert is not None and alert.alert_id == alert_id), None)
 
-    def take(self, message: Message) -> None:
-        """Write one message down."""
+    def record(self, message: Message) -> None:
+        """Record a message."""
         if message.epoch is not None:
             self.epochs.add(message.epoch)
         match message.type:
@@ -105,12 +107,12 @@ class Listener:
                     self.since = message.organizations[self.organization]
                 self.ready.set()
             case _:
-                self.heard.append(Heard(message, datetime.now(UTC)))
+                self.received.append(ReceivedMessage(message, datetime.now(UTC)))
 
 
 @asynccontextmanager
 async def listening(demo: Demo, role: str = "admin") -> AsyncIterator[Listener]:
-    """A listener from now on, until the end of the block."""
+    """Listen from now until the end of the block."""
     listener = Listener(demo.organization_id)
     task = asyncio.create_task(_listen(demo, role, listener))
     try:
@@ -133,13 +135,13 @@ async def _listen(demo: Demo, role: str, listener: Listener) -> None:
             async with connect(address, subprotocols=protocols, proxy=None, close_timeout=1) as line:
                 listener.connections += 1
                 if listener.since is not None:
-                    cursor = listener.seqs[-1] if listener.heard else listener.since
+                    cursor = listener.seqs[-1] if listener.received else listener.since
                     resume = {"type": "resume", "organizations": {listener.organization: cursor}}
                     await line.send(msgspec.json.encode(resume).decode())
                 while True:
                     async with asyncio.timeout(SILENCE_SECONDS):
                         message = decode(await line.recv())
-                    listener.take(message)
+                    listener.record(message)
                     if message.type == "resync":
                         listener.listed |= await asyncio.to_thread(_open_alerts, demo, role)
         await asyncio.sleep(AGAIN_SECONDS)

@@ -1,4 +1,4 @@
-"""What a gateway sends that it should not: each a clear refusal or a reason of its own, and no real press suffers."""
+"""Invalid input from a gateway: each case is refused or answered with a reason, without affecting real presses."""
 
 import secrets
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def school() -> School:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back over HTTP."""
+    """An HTTP response."""
 
     status_code: int
     content_type: str
@@ -66,7 +66,7 @@ def post(token: str | None, body: bytes) -> Answer:
 
 
 def send(school: School, *events: JsonObject, sent_at: datetime | None = None) -> EventsAnswer:
-    """The answer to a batch, over HTTP."""
+    """Send a batch over HTTP and return its result."""
     body: JsonObject = {"epoch": school.epoch, "events": list(events)}
     if sent_at is not None:
         body["sent_at"] = rfc3339(sent_at)
@@ -76,7 +76,7 @@ def send(school: School, *events: JsonObject, sent_at: datetime | None = None) -
     return msgspec.json.decode(answer.content, type=EventsAnswer)
 
 
-def outcome(answer: EventsAnswer) -> list[tuple[str, str | None]]:
+def outcomes(answer: EventsAnswer) -> list[tuple[str, str | None]]:
     return [(result.result, result.reason) for result in answer.results]
 
 
@@ -86,7 +86,7 @@ class Device(msgspec.Struct):
 
 
 class Alert(msgspec.Struct):
-    """What of an alert document these tests look at."""
+    """The fields of an alert document used by these tests."""
 
     id: UUID
     alert_id: str
@@ -104,27 +104,27 @@ class Page(msgspec.Struct):
     results: list[Alert]
 
 
-def shown(school: School) -> dict[str, Alert]:
-    """The open alerts that an operator of the school is shown, by their names."""
+def open_alerts(school: School) -> dict[str, Alert]:
+    """Return the open alerts visible to an operator of the school, by name."""
     operator = make_person(Role.OPERATOR, school.organization)
     answer = operator.client.get("/api/v1/alerts?status=open&limit=100")
     assert answer.status_code == HTTPStatus.OK
     return {alert.alert_id: alert for alert in msgspec.json.decode(answer.content, type=Page).results}
 
 
-def told(school: School) -> list[str]:
-    """The kinds of the school's feed, in order."""
+def feed_kinds(school: School) -> list[str]:
+    """Return the kinds of events in the school's feed, in order."""
     with tenant_scope([school.organization]):
         return [message.envelope.kind for message in feed.since(school.organization, 0, limit=1000)]
 
 
-def refused(answer: Answer, status: HTTPStatus, code: str) -> None:
+def assert_refused(answer: Answer, status: HTTPStatus, code: str) -> None:
     assert (answer.status_code, answer.content_type) == (status, PROBLEM), answer.content
     assert problems("problem", answer.content) == []
     assert msgspec.json.decode(answer.content)["code"] == code
 
 
-def test_bad_neighbours_cost_the_real_presses_nothing(school: School) -> None:
+def test_invalid_events_do_not_affect_real_presses(school: School) -> None:
     other = make_school()
     real = [raised(school), raised(school, device=school.device, alert_type="assist")]
     strangers = device_name()
@@ -140,7 +140,7 @@ def test_bad_neighbours_cost_the_real_presses_nothing(school: School) -> None:
     ]
     answer = send(school, *events)
     good = ("stored", None)
-    assert outcome(answer) == [
+    assert outcomes(answer) == [
         ("quarantined", "undecodable"),
         good,
         good,
@@ -152,7 +152,7 @@ def test_bad_neighbours_cost_the_real_presses_nothing(school: School) -> None:
     ]
     assert [result.detail for result in answer.results if result.result == "quarantined"] != [None, None]
 
-    alerts = shown(school)
+    alerts = open_alerts(school)
     for event in real:
         alert = alerts[str(event["alert_id"])]
         assert (alert.is_unattributed, alert.presses) == (False, 1)
@@ -167,127 +167,127 @@ def test_bad_neighbours_cost_the_real_presses_nothing(school: School) -> None:
     assert abs(dated.triggered_at - timezone.now()) < timedelta(minutes=1)
     assert alerts[str(events[7]["alert_id"])].alert_type == "lockdown"
     assert len(alerts) == 6
-    assert told(school).count("alert.created") == 6
-    assert "device.trouble" in told(school)
-    assert (shown(other), told(other)) == ({}, [])
+    assert feed_kinds(school).count("alert.created") == 6
+    assert "device.trouble" in feed_kinds(school)
+    assert (open_alerts(other), feed_kinds(other)) == ({}, [])
 
 
-def test_a_device_of_another_building_is_unattributed(school: School) -> None:
-    """Under a name of its own: the plain one is for a gateway of the button's building."""
+def test_device_of_other_building_is_unattributed(school: School) -> None:
+    """It gets a name of its own: the plain one is reserved for a gateway of the button's building."""
     event = raised(school, device=school.other_device)
-    assert outcome(send(school, event)) == [("stored", None)]
-    ((name, alert),) = shown(school).items()
+    assert outcomes(send(school, event)) == [("stored", None)]
+    ((name, alert),) = open_alerts(school).items()
     assert alert.is_unattributed and name.startswith(f"{event['alert_id']}@")
 
 
 @pytest.mark.parametrize("event", ["picnic", 7, None, [], {}, {"kind": "alert.raised"}, {"event_id": NUL}])
-def test_what_is_no_event_at_all_is_put_aside_alone(school: School, event: object) -> None:
+def test_undecodable_event_is_quarantined_alone(school: School, event: object) -> None:
     real = raised(school)
     body = msgspec.json.encode({"epoch": school.epoch, "events": [event, real]})
     answer = post(school.gateway_token, body)
     assert answer.status_code == HTTPStatus.OK, answer.content
     results = msgspec.json.decode(answer.content, type=EventsAnswer)
-    assert outcome(results) == [("quarantined", "undecodable"), ("stored", None)]
-    assert list(shown(school)) == [real["alert_id"]]
+    assert outcomes(results) == [("quarantined", "undecodable"), ("stored", None)]
+    assert list(open_alerts(school)) == [real["alert_id"]]
 
 
-def test_501_events_are_refused_and_500_are_not(school: School) -> None:
+def test_batch_of_more_than_500_events_is_refused(school: School) -> None:
     events = [raised(school) for _ in range(501)]
     body = msgspec.json.encode({"epoch": school.epoch, "events": events})
-    refused(post(school.gateway_token, body), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_events")
-    assert told(school) == []
-    assert outcome(send(school, *events[:500])) == [("stored", None)] * 500
+    assert_refused(post(school.gateway_token, body), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_events")
+    assert feed_kinds(school) == []
+    assert outcomes(send(school, *events[:500])) == [("stored", None)] * 500
 
 
 @pytest.mark.parametrize("body", [b"", b"picnic", b"{", b"[]", b"null", b"\xff\x00", b'{"epoch":"x","events":[]}'])
-def test_a_body_that_is_no_batch(school: School, body: bytes) -> None:
-    refused(post(school.gateway_token, body), HTTPStatus.BAD_REQUEST, "invalid")
+def test_body_without_batch_is_refused(school: School, body: bytes) -> None:
+    assert_refused(post(school.gateway_token, body), HTTPStatus.BAD_REQUEST, "invalid")
 
 
-def test_a_body_of_megabytes(school: School) -> None:
+def test_oversized_body_is_refused(school: School) -> None:
     body = b'{"epoch":"%s","events":["%s"]}' % (str(school.epoch).encode(), b"x" * 3_000_000)
-    refused(post(school.gateway_token, body), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
+    assert_refused(post(school.gateway_token, body), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
 
 
-def test_the_same_event_twice_in_one_batch(school: School) -> None:
+def test_duplicate_event_in_batch_is_repeat(school: School) -> None:
     event = raised(school)
-    assert outcome(send(school, event, event)) == [("stored", None), ("repeat", None)]
-    assert shown(school)[str(event["alert_id"])].presses == 1
-    assert told(school) == ["alert.created"]
+    assert outcomes(send(school, event, event)) == [("stored", None), ("repeat", None)]
+    assert open_alerts(school)[str(event["alert_id"])].presses == 1
+    assert feed_kinds(school) == ["alert.created"]
 
 
-def test_the_same_press_as_two_events(school: School) -> None:
+def test_press_sent_as_two_events_is_repeat(school: School) -> None:
     event = raised(school)
     again = event | {"event_id": str(uuid4())}
-    assert outcome(send(school, event, again)) == [("stored", None), ("repeat", None)]
-    assert outcome(send(school, again | {"event_id": str(uuid4())})) == [("repeat", None)]
-    assert told(school) == ["alert.created"]
+    assert outcomes(send(school, event, again)) == [("stored", None), ("repeat", None)]
+    assert outcomes(send(school, again | {"event_id": str(uuid4())})) == [("repeat", None)]
+    assert feed_kinds(school) == ["alert.created"]
 
 
-def test_a_replayed_batch_changes_nothing(school: School) -> None:
+def test_replayed_batch_has_no_effect(school: School) -> None:
     first = raised(school)
     joined = first | {"kind": "alert.pressed_again", "event_id": str(uuid4()), "seq": 7}
     answer = send(school, first, joined)
-    before = (told(school), shown(school)[str(first["alert_id"])].presses)
+    before = (feed_kinds(school), open_alerts(school)[str(first["alert_id"])].presses)
     again = send(school, first, joined)
-    assert outcome(again) == [("repeat", None)] * 2
-    assert (told(school), shown(school)[str(first["alert_id"])].presses) == before == (
+    assert outcomes(again) == [("repeat", None)] * 2
+    assert (feed_kinds(school), open_alerts(school)[str(first["alert_id"])].presses) == before == (
         ["alert.created", "alert.updated"], 2,
     )  # fmt: skip
     assert again.watermark == answer.watermark
 
 
-def test_tokens_that_open_nothing(school: School) -> None:
+def test_invalid_tokens_are_refused(school: School) -> None:
     body = msgspec.json.encode({"epoch": school.epoch, "events": [raised(school)]})
     long_ago = timezone.now() - timedelta(hours=1)
     lifetime = timedelta(minutes=10)
     mint = tokens.mint
     expired = mint(kind=PrincipalKind.GATEWAY, subject=school.gateway, claims={}, lifetime=lifetime, now=long_ago)
-    nobody = mint(kind=PrincipalKind.GATEWAY, subject=uuid4(), claims={}, lifetime=lifetime)
+    unknown = mint(kind=PrincipalKind.GATEWAY, subject=uuid4(), claims={}, lifetime=lifetime)
     claims = jwt.decode(school.gateway_token, options={"verify_signature": False})
     header = jwt.get_unverified_header(school.gateway_token)
     foreign = jwt.encode(claims, ec.generate_private_key(ec.SECP256R1()), algorithm="ES256", headers=header)
     unsigned = jwt.encode(claims, "", algorithm="none", headers={"kid": header["kid"], "typ": header["typ"]})
-    for token in (expired, nobody, foreign, unsigned, "picnic"):
-        refused(post(token, body), HTTPStatus.UNAUTHORIZED, "bad_token")
-    refused(post(None, body), HTTPStatus.UNAUTHORIZED, "not_authenticated")
-    refused(post(make_person(Role.ADMIN, school.organization).token, body), HTTPStatus.FORBIDDEN, "forbidden")
-    assert told(school) == []
+    for token in (expired, unknown, foreign, unsigned, "picnic"):
+        assert_refused(post(token, body), HTTPStatus.UNAUTHORIZED, "bad_token")
+    assert_refused(post(None, body), HTTPStatus.UNAUTHORIZED, "not_authenticated")
+    assert_refused(post(make_person(Role.ADMIN, school.organization).token, body), HTTPStatus.FORBIDDEN, "forbidden")
+    assert feed_kinds(school) == []
 
 
-def test_a_gateway_speaks_for_its_own_organization_only(school: School) -> None:
-    """Another school's gateway that sends this school's press makes an alert at home, and none here."""
+def test_gateway_writes_only_to_its_own_organization(school: School) -> None:
+    """A press sent by another school's gateway raises an alert there, and none here."""
     other = make_school()
-    assert outcome(send(other, raised(school))) == [("stored", None)]
-    assert told(school) == []
-    assert [alert.is_unattributed for alert in shown(other).values()] == [True]
+    assert outcomes(send(other, raised(school))) == [("stored", None)]
+    assert feed_kinds(school) == []
+    assert [alert.is_unattributed for alert in open_alerts(other).values()] == [True]
 
 
 @pytest.mark.parametrize("days", [-2, 2])
-def test_a_gateway_whose_clock_is_two_days_off(school: School, days: int) -> None:
-    """Its times are corrected by what its clock is off at the moment of sending."""
+def test_times_are_corrected_for_gateway_clock_error(school: School, days: int) -> None:
+    """Its times are corrected by the clock's error at the time of sending."""
     off = timedelta(days=days)
     pressed = timezone.now() - timedelta(minutes=3)
     event = raised(school, at=pressed + off)
-    assert outcome(send(school, event, sent_at=timezone.now() + off)) == [("stored", None)]
-    alert = shown(school)[str(event["alert_id"])]
+    assert outcomes(send(school, event, sent_at=timezone.now() + off)) == [("stored", None)]
+    alert = open_alerts(school)[str(event["alert_id"])]
     assert abs(alert.triggered_at - pressed) < timedelta(seconds=10)
     assert alert.is_late
 
 
-def test_a_month_without_a_partition(school: School) -> None:
-    """The row waits in the default partition, seen by everybody; the keeper gives its month a partition."""
+def test_event_of_month_without_partition_is_stored_and_moved(school: School) -> None:
+    """The row waits in the default partition, visible as usual, until the task creates the month's partition."""
     old = raised(school, at=timezone.now() - timedelta(days=75))
-    assert outcome(send(school, old)) == [("stored", None)]
-    before = shown(school)[str(old["alert_id"])]
+    assert outcomes(send(school, old)) == [("stored", None)]
+    before = open_alerts(school)[str(old["alert_id"])]
     assert before.is_late
     keep_partitions()
-    after = shown(school)[str(old["alert_id"])]
+    after = open_alerts(school)[str(old["alert_id"])]
     assert (after.id, after.triggered_at) == (before.id, before.triggered_at)
-    assert outcome(send(school, old)) == [("repeat", None)]
+    assert outcomes(send(school, old)) == [("repeat", None)]
 
 
-def test_an_assertion_opens_the_door_once(school: School) -> None:
+def test_assertion_is_accepted_once(school: School) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     with tenant_scope([school.organization]):
@@ -310,14 +310,14 @@ def test_an_assertion_opens_the_door_once(school: School) -> None:
     answer = ask(key, first)
     assert answer.status_code == HTTPStatus.OK
     assert problems("token_answer", answer.content) == []
-    refused(ask(key, first), HTTPStatus.UNAUTHORIZED, "invalid_client")
+    assert_refused(ask(key, first), HTTPStatus.UNAUTHORIZED, "invalid_client")
     stranger = ec.generate_private_key(ec.SECP256R1())
-    refused(ask(stranger, secrets.token_hex(16)), HTTPStatus.UNAUTHORIZED, "invalid_client")
+    assert_refused(ask(stranger, secrets.token_hex(16)), HTTPStatus.UNAUTHORIZED, "invalid_client")
     assert ask(key, secrets.token_hex(16)).status_code == HTTPStatus.OK
 
 
-def test_gateway_last_seen_is_recorded_by_each_batch(school: School) -> None:
-    """At most SEEN_PRECISION behind the newest batch, and never set back."""
+def test_gateway_last_seen_is_updated_by_batches(school: School) -> None:
+    """The time is at most SEEN_PRECISION behind the newest batch, and never moves back."""
 
     def last_seen() -> datetime | None:
         with tenant_scope([school.organization]):

@@ -1,4 +1,4 @@
-"""Database, Valkey, broker or web away in the middle of a stream of presses: everything catches up by itself."""
+"""Outages of database, Valkey, broker or web during a stream of presses: everything catches up by itself."""
 
 import asyncio
 import itertools
@@ -14,10 +14,10 @@ import pytest
 
 from devstack.button import Hand
 from devstack.hands import hand_for
-from tests.faults import books
+from tests.faults import consistency
+from tests.faults.button_bank import ButtonBank, Pressed, later
 from tests.faults.chain import NIGHTLY, Chain, Figure
 from tests.faults.staff import listening
-from tests.faults.wall import Pressed, Wall, later
 from tests.patience import Promise
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -27,10 +27,11 @@ BEFORE_SECONDS = 2.0
 AFTER_SECONDS = 3.0
 PRESSES_PER_SECOND = 10
 Work = Iterator[tuple[Hand, str]]
-TOLD_SECONDS = 5.0
-"""A button is told `stored` within this, cloud or no cloud: after it, it says "not sent, use another way"."""
+CONFIRMATION_SECONDS = 5.0
+"""Maximum time until a `stored` confirmation, with or without a cloud; later a button shows "not sent, use another
+way"."""
 
-# Killed and kept down, its clients are refused; frozen, they wait for an answer that does not come.
+# Clients of a killed process are refused; clients of a frozen one wait for a response that never comes.
 CASES = {
     "killed": ["postgres", "valkey", "broker", "web"] if NIGHTLY else ["postgres", "broker"],
     "frozen": ["postgres", "valkey", "broker", "web"] if NIGHTLY else ["valkey", "web"],
@@ -45,16 +46,16 @@ def work(chain: Chain) -> Work:
 
 
 @pytest.mark.parametrize(("how", "name"), [(how, name) for how, names in CASES.items() for name in names])
-async def test_nothing_is_lost_and_nothing_doubled(
+async def test_presses_are_neither_lost_nor_duplicated_during_outage(
     chain: Chain, work: Work, how: str, name: str, record_property: Figure
 ) -> None:
     seed = int(os.environ.get("SAFESIGNAL_SEED") or secrets.randbits(32))
-    chance, wall = random.Random(seed), Wall(chain)
+    chance, bank = random.Random(seed), ButtonBank(chain)
     seconds = BEFORE_SECONDS + AWAY_SECONDS + AFTER_SECONDS
-    promise = Promise(TOLD_SECONDS)
+    promise = Promise(CONFIRMATION_SECONDS)
     async with listening(chain.demo) as listener, asyncio.TaskGroup() as group:
         stream = [
-            group.create_task(later(chance.uniform(0, seconds), wall.press(device, hand)))
+            group.create_task(later(chance.uniform(0, seconds), bank.press(device, hand)))
             for hand, device in itertools.islice(work, int(seconds * PRESSES_PER_SECOND))
         ]
         await asyncio.sleep(BEFORE_SECONDS)
@@ -64,25 +65,25 @@ async def test_nothing_is_lost_and_nothing_doubled(
         back, began = datetime.now(UTC), time.monotonic()
         presses = [await press for press in stream]
         names = {press.name for press in presses}
-        assert [press for press in presses if press.told_at is None] == []
-        await books.at_rest(chain, listener, lambda: names <= set(listener.alerts()))
+        assert [press for press in presses if press.confirmed_at is None] == []
+        await consistency.wait_until_settled(chain, listener, lambda: names <= set(listener.alerts()))
         caught_up = time.monotonic() - began
 
-    await asyncio.to_thread(books.all_right, chain, presses)
-    books.screen_got_all(chain, listener)
+    await asyncio.to_thread(consistency.check_all, chain, presses)
+    consistency.check_screen_is_complete(chain, listener)
     meanwhile = [press for press in presses if gone <= press.at <= back]
-    told = sorted(map(_told_seconds, meanwhile))
-    usual = statistics.median(told)
+    delays = sorted(map(_confirmation_seconds, meanwhile))
+    usual = statistics.median(delays)
     record_property(
         "figure",
         f"{name} {how} for {AWAY_SECONDS:.0f} s (SAFESIGNAL_SEED={seed}): {len(presses)} presses, {len(meanwhile)} of"
-        f" them meanwhile, told stored after p50 {usual * 1000:.0f} ms, {told[-1] * 1000:.0f} ms at most; all on the"
-        f" screen {caught_up:.1f} s after its return",
+        f" them during the outage, confirmed after p50 {usual * 1000:.0f} ms, at most {delays[-1] * 1000:.0f} ms; all"
+        f" on the screen {caught_up:.1f} s after its return",
     )
     if name != "broker":
         assert usual < promise.seconds
 
 
-def _told_seconds(press: Pressed) -> float:
-    assert press.told_at is not None
-    return (press.told_at - press.at).total_seconds()
+def _confirmation_seconds(press: Pressed) -> float:
+    assert press.confirmed_at is not None
+    return (press.confirmed_at - press.at).total_seconds()

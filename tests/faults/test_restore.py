@@ -1,4 +1,4 @@
-"""PostgreSQL restored to an older state under running programs: connected screens get every press that follows."""
+"""PostgreSQL restored to an older state under running programs: connected screens receive every later press."""
 
 import asyncio
 import shutil
@@ -10,9 +10,9 @@ import pytest
 
 from devstack.hands import hand_for
 from devstack.testing import running_stack
+from tests.faults.button_bank import ButtonBank
 from tests.faults.chain import Chain, until
 from tests.faults.staff import Listener, listening
-from tests.faults.wall import Wall
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
@@ -22,31 +22,31 @@ Restore = Callable[[Chain, Path], None]
 
 @pytest.fixture(scope="module")
 def own_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """A SafeSignal of this module's own: others expect that no database forgets."""
+    """A separate SafeSignal for this module: other tests expect a database that keeps its data."""
     with running_stack(tmp_path_factory.mktemp("restore") / "home") as stack:
         yield Chain(stack)
 
 
 @pytest.fixture
 async def screen(own_chain: Chain) -> AsyncIterator[Listener]:
-    """A screen that was connected before."""
+    """A screen that is connected before the restore."""
     async with listening(own_chain.demo) as listener:
         yield listener
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """With owners and modes, as a backup of the files does."""
+    """Copy a folder with owners and modes, like a backup of the files."""
     shutil.rmtree(target, ignore_errors=True)
     subprocess.run(["cp", "-a", str(source), str(target)], check=True)
 
 
 def copied(chain: Chain, backup: Path) -> None:
-    """The folder as it was: same system identifier, same timeline, nothing that PostgreSQL itself could tell."""
+    """Restore a copy of the folder: same system identifier, same timeline, undetectable for PostgreSQL itself."""
     copy_folder(backup, chain.place.pgdata)
 
 
 def recovered(chain: Chain, backup: Path) -> None:
-    """Archive recovery that ends where the archive does, as a failover to a replica that was behind: a new timeline."""
+    """Recover from an archive to its end, like a failover to a replica that was behind: a new timeline."""
     copy_folder(backup, chain.place.pgdata)
     configuration = chain.place.pgdata / "postgresql.auto.conf"
     with configuration.open("a") as file:
@@ -65,37 +65,37 @@ async def start_database(chain: Chain) -> None:
 
 
 @pytest.mark.parametrize("restore", [copied, recovered])
-async def test_a_connected_screen_gets_the_lockdown_after_a_restore(
+async def test_connected_screen_receives_lockdown_after_restore(
     own_chain: Chain, screen: Listener, restore: Restore
 ) -> None:
-    """On the line that it has, with the order to read its state again, and in another epoch."""
-    chain, wall = own_chain, Wall(own_chain)
+    """The screen keeps its connection and receives a resync and a new epoch."""
+    chain, bank = own_chain, ButtonBank(own_chain)
     devices = iter(chain.demo.devices[1 if restore is copied else 21 :])
     backup = engines_folder(chain) / f"backup-{restore.__name__}"
 
-    async def press_until_shown(hand: str) -> None:
-        press = await wall.press(next(devices), hand_for(hand, silent=False))
+    async def press_until_displayed(hand: str) -> None:
+        press = await bank.press(next(devices), hand_for(hand, silent=False))
         await until(lambda: screen.shows(press.name), f"{hand} is on the screen", seconds=SECONDS)
 
-    await press_until_shown("assist")
+    await press_until_displayed("assist")
     await stop_database(chain)
     copy_folder(chain.place.pgdata, backup)
     await start_database(chain)
-    await press_until_shown("medical")
-    await press_until_shown("medical")
+    await press_until_displayed("medical")
+    await press_until_displayed("medical")
     connections, resyncs, epochs = screen.connections, screen.resyncs, set(screen.epochs)
 
     await stop_database(chain)
     restore(chain, backup)
     await start_database(chain)
 
-    await press_until_shown("lockdown")
+    await press_until_displayed("lockdown")
     assert screen.resyncs > resyncs
-    assert screen.connections == connections, "it never lost its line"
-    await until(lambda: screen.epochs > epochs, "another epoch", seconds=SECONDS)
-    await press_until_shown("lockdown")
+    assert screen.connections == connections, "the connection was never lost"
+    await until(lambda: screen.epochs > epochs, "a new epoch", seconds=SECONDS)
+    await press_until_displayed("lockdown")
 
 
 def engines_folder(chain: Chain) -> Path:
-    """Where the engines' user may write."""
+    """Return a folder that the engines' user may write to."""
     return chain.place.pgdata.parent

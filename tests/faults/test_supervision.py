@@ -1,4 +1,4 @@
-"""A gateway that dies is a trouble on every screen, until it is back."""
+"""Reporting of a dead gateway as a trouble on every screen, until it is back."""
 
 import pytest
 
@@ -13,8 +13,8 @@ SECONDS = 180.0
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["killed", "frozen"])
-async def test_a_dead_gateway_is_a_trouble_until_it_is_back(chain: Chain, *, frozen: bool) -> None:
-    """Killed, it has closed its connections; frozen, as with its power cut, they look as if it were there."""
+async def test_dead_gateway_is_trouble_until_it_is_back(chain: Chain, *, frozen: bool) -> None:
+    """A killed gateway closes its connections; a frozen one, as after a power failure, keeps them open."""
     async with listening(chain.demo, "operator") as screen:
         async with chain.away("edge", frozen=frozen):
             await until(lambda: GATEWAY_MISSING in screen.troubles(), "the trouble is reported", seconds=SECONDS)

@@ -1,4 +1,4 @@
-"""Starts one of the two brokers as a process of its own: the embedded one, and Mosquitto as a building runs it."""
+"""Runs one of the two brokers as a process: the embedded one, or Mosquitto as in a building."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ GATEWAY_ID = "0198f2c4-6a10-7001-9c41-5d2e8f7a0001"
 
 
 def system_clock(time: str | None) -> dict[str, str]:
-    """The environment of a process whose system clock says `time` (faketime(1)); None: the right time."""
+    """Return the environment of a process with this system clock (faketime(1)); None: the correct time."""
     if time is None:
         return {}
     return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": time, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
@@ -27,7 +27,7 @@ def system_clock(time: str | None) -> dict[str, str]:
 
 @contextmanager
 def amqtt(pki: Path, folder: Path, time: str | None = None) -> Iterator[int]:
-    """`python -m devstack.broker`."""
+    """Run `python -m devstack.broker`."""
     (port,) = free_ports(1)
     environment = {
         **os.environ,
@@ -47,7 +47,7 @@ def mosquitto_binary() -> str | None:
 
 @contextmanager
 def mosquitto(pki: Path, folder: Path, time: str | None = None) -> Iterator[int]:
-    """Mosquitto with the configuration and the access list that are shipped in deploy/, on other paths."""
+    """Run Mosquitto with the shipped configuration and access list of deploy/, with other paths."""
     binary = mosquitto_binary()
     assert binary is not None
     (port,) = free_ports(1)
@@ -66,7 +66,7 @@ def mosquitto(pki: Path, folder: Path, time: str | None = None) -> Iterator[int]
     ):
         assert old in configuration
         configuration = configuration.replace(old, new)
-    # As root it would change to a user who may not read a test's folder.
+    # As root, Mosquitto would switch to a user who cannot read a test's folder.
     (folder / "mosquitto.conf").write_text(f"user root\n{configuration}")
     with running(
         [binary, "-c", str(folder / "mosquitto.conf")],
@@ -79,13 +79,13 @@ def mosquitto(pki: Path, folder: Path, time: str | None = None) -> Iterator[int]
 
 @contextmanager
 def running(command: list[str], environment: dict[str, str] | None, port: int, log: Path) -> Iterator[None]:
-    """The process, from the moment that its port answers; ended by its pid."""
+    """Run a process from the time when its port responds."""
     with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
         try:
             deadline = time.monotonic() + WAIT_SECONDS
             while not answers(port):
                 assert process.poll() is None, f"{command[0]} ended: {log.read_text()}"
-                assert time.monotonic() < deadline, f"{command[0]} does not listen: {log.read_text()}"
+                assert time.monotonic() < deadline, f"{command[0]} is not listening: {log.read_text()}"
                 time.sleep(0.02)
             yield
         finally:

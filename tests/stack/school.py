@@ -1,4 +1,4 @@
-"""A running broker with the certificates of its school, and what its clients hear."""
+"""A running broker with the certificates of its school, and the messages received by its clients."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ BROKERS: dict[str, Callable[..., AbstractContextManager[int]]] = {
 
 
 def broker_or_skip(name: str) -> None:
-    """Skip where a broker is not installed; in CI it must be."""
+    """Skip a broker that is not installed; in CI it must be."""
     if name == "mosquitto" and brokers.mosquitto_binary() is None:
         reason = "Mosquitto is not installed (Debian: apt install mosquitto)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
@@ -49,7 +49,7 @@ class School:
         context = ssl.create_default_context(cafile=str(self.certificates / "root.pem"))
         if identity is not None:
             context.load_cert_chain(identity.certificate, identity.key)
-        name = client_id or (identity.name if identity else "nobody")
+        name = client_id or (identity.name if identity else "anonymous")
         return aiomqtt.Client(
             "127.0.0.1", self.port, identifier=name, tls_context=context, clean_session=clean, timeout=WAIT_SECONDS,
         )  # fmt: skip
@@ -62,24 +62,24 @@ class School:
 
 
 @asynccontextmanager
-async def heard_by(client: aiomqtt.Client, *topics: str) -> AsyncIterator[asyncio.Queue[aiomqtt.Message]]:
-    """What arrives at a connected client, as a queue."""
-    heard: asyncio.Queue[aiomqtt.Message] = asyncio.Queue()
+async def received_by(client: aiomqtt.Client, *topics: str) -> AsyncIterator[asyncio.Queue[aiomqtt.Message]]:
+    """Subscribe a connected client and queue its messages."""
+    received: asyncio.Queue[aiomqtt.Message] = asyncio.Queue()
 
     async def listen() -> None:
         with contextlib.suppress(aiomqtt.MqttError):
             async for message in client.messages:
-                heard.put_nowait(message)
+                received.put_nowait(message)
 
     for topic in topics:
         await client.subscribe(topic, qos=1)
     task = asyncio.create_task(listen())
     try:
-        yield heard
+        yield received
     finally:
         task.cancel()
 
 
-async def next_of(heard: asyncio.Queue[aiomqtt.Message]) -> aiomqtt.Message:
+async def next_of(received: asyncio.Queue[aiomqtt.Message]) -> aiomqtt.Message:
     async with asyncio.timeout(ARRIVES):
-        return await heard.get()
+        return await received.get()

@@ -1,4 +1,4 @@
-"""The script `dev`, before anything is installed. Works on copies of the few files that it needs."""
+"""The script `dev` before any installation, on copies of the few files that it needs."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ esac
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose lock files ask for nothing, and whose program only says what it was asked."""
+    """A checkout with empty lock files and a program that only prints its arguments."""
     folder = tmp_path / "a checkout"
     (folder / "devstack").mkdir(parents=True)
     shutil.copy(ROOT / "dev", folder)
@@ -47,7 +47,7 @@ def dev(checkout: Path, *arguments: str, **variables: str) -> subprocess.Complet
     )
 
 
-def test_it_installs_once_and_hands_over(checkout: Path) -> None:
+def test_dev_installs_once_and_runs_command(checkout: Path) -> None:
     first = dev(checkout, "status", "--json")
     assert first.stdout.split(checkout.name)[-1] == "/.venv status --json\n"
     assert "Installing" in first.stderr
@@ -55,31 +55,31 @@ def test_it_installs_once_and_hands_over(checkout: Path) -> None:
     assert (second.returncode, second.stderr) == (0, "")
 
 
-def test_a_changed_lock_file_is_installed(checkout: Path) -> None:
+def test_changed_lock_file_is_installed(checkout: Path) -> None:
     dev(checkout, "status")
     (checkout / ONE_MACHINE_LOCK).write_text("# nothing new\n")
     assert ONE_MACHINE_LOCK in dev(checkout, "status").stderr
     assert dev(checkout, "status").stderr == ""
 
 
-def test_the_development_set_contains_the_other(checkout: Path) -> None:
-    """No installing back and forth between `up` and `test`."""
+def test_development_set_includes_runtime_set(checkout: Path) -> None:
+    """`up` and `test` do not reinstall each other's packages."""
     dev(checkout, "up")
     assert DEVELOPMENT_LOCK in dev(checkout, "test").stderr
     assert dev(checkout, "up").stderr == ""
     assert dev(checkout, "test").stderr == ""
 
 
-def test_two_at_once_install_once(checkout: Path) -> None:
+def test_concurrent_runs_install_once(checkout: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "SAFESIGNAL_PYTHON": sys.executable}
     command = [str(checkout / "dev"), "status"]
     both = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=120)[1] for process in both]
+    messages = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sum("Installing" in text for text in said) == 1
+    assert sum("Installing" in text for text in messages) == 1
 
 
-def test_a_package_with_a_wrong_hash_is_refused(checkout: Path) -> None:
+def test_package_with_wrong_hash_is_refused(checkout: Path) -> None:
     (checkout / ONE_MACHINE_LOCK).write_text("six==1.17.0 \\\n    --hash=sha256:" + "0" * 64 + "\n")
     done = dev(checkout, "status")
     assert done.returncode == 1
@@ -87,7 +87,7 @@ def test_a_package_with_a_wrong_hash_is_refused(checkout: Path) -> None:
     assert "Installing" in dev(checkout, "status").stderr
 
 
-def test_a_broken_environment_is_made_anew(checkout: Path) -> None:
+def test_broken_environment_is_recreated(checkout: Path) -> None:
     dev(checkout, "status")
     (checkout / ".venv" / "bin" / "python").unlink()
     again = dev(checkout, "status")
@@ -96,7 +96,7 @@ def test_a_broken_environment_is_made_anew(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["version", "executable"])
-def test_environment_is_made_again_when_the_python_changed(checkout: Path, what: str) -> None:
+def test_environment_is_recreated_for_other_python(checkout: Path, what: str) -> None:
     dev(checkout, "status")
     config = checkout / ".venv" / "pyvenv.cfg"
     lines = config.read_text().splitlines()
@@ -111,7 +111,7 @@ def test_environment_is_made_again_when_the_python_changed(checkout: Path, what:
 
 
 @pytest.mark.parametrize("missing", ["venv", "ensurepip"])
-def test_a_python_without_venv_names_the_package(checkout: Path, missing: str) -> None:
+def test_python_without_venv_names_missing_package(checkout: Path, missing: str) -> None:
     python = checkout / "python3"
     python.write_text(WITHOUT.format(python=sys.executable, missing=missing))
     python.chmod(0o755)
@@ -125,7 +125,7 @@ def test_a_python_without_venv_names_the_package(checkout: Path, missing: str) -
     assert not (checkout / ".venv").exists()
 
 
-def test_without_a_new_enough_python_it_is_one_line(checkout: Path) -> None:
+def test_outdated_python_is_reported_in_one_line(checkout: Path) -> None:
     folder = checkout / "bin"
     folder.mkdir()
     for name in ("dirname", "readlink"):
@@ -138,7 +138,7 @@ def test_without_a_new_enough_python_it_is_one_line(checkout: Path) -> None:
     assert "Python 3.11 or newer" in done.stderr
 
 
-def test_it_works_through_a_symbolic_link(checkout: Path, tmp_path: Path) -> None:
+def test_dev_works_through_symbolic_link(checkout: Path, tmp_path: Path) -> None:
     link = tmp_path / "safesignal"
     link.symlink_to(checkout / "dev")
     environment = {"PATH": os.environ["PATH"], "SAFESIGNAL_PYTHON": sys.executable}

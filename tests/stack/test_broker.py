@@ -1,4 +1,4 @@
-"""Who gets into the broker, and what they may hear and say there: the same for the embedded one and for Mosquitto."""
+"""Access control of the broker, the same for the embedded one and for Mosquitto."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ import pytest
 
 from devstack import pki
 from tests.patience import WAIT_SECONDS
-from tests.stack.school import School, heard_by, next_of
+from tests.stack.school import School, next_of, received_by
 
 pytestmark = pytest.mark.stack
 
@@ -18,7 +18,7 @@ ACCEPTED = b"\x20\x02\x00\x00"
 
 
 async def is_refused(school: School, identity: pki.Identity | None, *, tls: bool = True) -> bool:
-    """Whether the broker turns this client away, at the handshake or with its first answer."""
+    """Whether the broker rejects this client, at the handshake or with its first response."""
     try:
         writer, answer = await connect_by_hand(school, identity, tls=tls)
     except TimeoutError:
@@ -29,13 +29,13 @@ async def is_refused(school: School, identity: pki.Identity | None, *, tls: bool
     return answer != ACCEPTED
 
 
-async def test_a_button_is_heard_by_the_gateway_and_hears_its_answer(school: School) -> None:
+async def test_gateway_receives_press_and_button_receives_confirmation(school: School) -> None:
     button = school.button(0)
     async with (
         school.client(school.gateway()) as gateway,
         school.client(button) as pressed,
-        heard_by(gateway, "ss/v1/d/+/alert") as presses,
-        heard_by(pressed, f"ss/v1/d/{button.name}/ack") as acks,
+        received_by(gateway, "ss/v1/d/+/alert") as presses,
+        received_by(pressed, f"ss/v1/d/{button.name}/ack") as acks,
     ):
         await pressed.publish(f"ss/v1/d/{button.name}/alert", b"press", qos=1)
         message = await next_of(presses)
@@ -44,18 +44,18 @@ async def test_a_button_is_heard_by_the_gateway_and_hears_its_answer(school: Sch
         assert (await next_of(acks)).payload == b"stored"
 
 
-async def test_without_a_certificate_nobody_gets_in(school: School) -> None:
+async def test_client_without_certificate_is_refused(school: School) -> None:
     assert await is_refused(school, None)
 
 
-async def test_a_certificate_of_another_authority_is_refused(school: School, tmp_path: Path) -> None:
+async def test_certificate_of_unknown_authority_is_refused(school: School, tmp_path: Path) -> None:
     pki.make_pki(tmp_path, buttons=1)
     stranger = pki.button_identity(tmp_path, pki.device_ids(tmp_path)[0])
     assert await is_refused(school, stranger)
 
 
-async def test_a_certificate_of_another_school_is_refused(school: School, tmp_path: Path) -> None:
-    """Its authority has the same root; and it shows its whole chain."""
+async def test_certificate_of_other_school_is_refused(school: School, tmp_path: Path) -> None:
+    """That CA has the same root, and the client sends its whole chain."""
     pki.make_pki(tmp_path, buttons=1, root=pki.load_authority(school.certificates / "root"))
     neighbour = pki.button_identity(tmp_path, pki.device_ids(tmp_path)[0])
     with neighbour.certificate.open("ab") as file:
@@ -63,8 +63,8 @@ async def test_a_certificate_of_another_school_is_refused(school: School, tmp_pa
     assert await is_refused(school, neighbour)
 
 
-async def test_the_brokers_own_certificate_opens_nothing(school: School) -> None:
-    """A leaf for servers, from the right authority, is no client."""
+async def test_server_certificate_is_refused_for_client(school: School) -> None:
+    """A server certificate of the right CA does not authenticate a client."""
     broker = pki.Identity("localhost", school.certificates / "broker.pem", school.certificates / "broker.key")
     assert await is_refused(school, broker)
 
@@ -85,13 +85,13 @@ async def test_old_tls_is_refused(school: School) -> None:
         await asyncio.open_connection("127.0.0.1", school.port, ssl=context, server_hostname="localhost")
 
 
-async def test_a_button_cannot_press_for_another(school: School) -> None:
-    """The forged press is not delivered; an honest one after it is, so the forged one was not just slow."""
+async def test_button_cannot_press_for_other_button(school: School) -> None:
+    """The forged press is not delivered; a valid one after it is, so the forged one is not just delayed."""
     liar, other = school.button(0), school.button(1)
     async with (
         school.client(school.gateway()) as gateway,
         school.client(liar) as client,
-        heard_by(gateway, "ss/v1/d/+/alert") as presses,
+        received_by(gateway, "ss/v1/d/+/alert") as presses,
     ):
         with contextlib.suppress(aiomqtt.MqttError):
             await client.publish(f"ss/v1/d/{other.name}/alert", b"forged", qos=1)
@@ -99,32 +99,32 @@ async def test_a_button_cannot_press_for_another(school: School) -> None:
         assert (await next_of(presses)).payload == b"own"
 
 
-async def test_a_button_cannot_answer_for_the_gateway(school: School) -> None:
+async def test_button_cannot_confirm_for_gateway(school: School) -> None:
     liar, other = school.button(0), school.button(1)
     async with (
         school.client(school.gateway()) as gateway,
         school.client(other) as victim,
         school.client(liar) as client,
-        heard_by(victim, f"ss/v1/d/{other.name}/ack") as acks,
+        received_by(victim, f"ss/v1/d/{other.name}/ack") as acks,
     ):
         for name in (other.name, liar.name):
             await client.publish(f"ss/v1/d/{name}/ack", b"forged", qos=1)
-        # The last word of the liar's connection has been read by the broker once this one was answered.
+        # Once a later message is answered, the broker has read all messages of the attacker's connection.
         await client.publish(f"ss/v1/d/{liar.name}/health", b"{}", qos=1)
         await gateway.publish(f"ss/v1/d/{other.name}/ack", b"honest", qos=1)
         assert (await next_of(acks)).payload == b"honest"
 
 
-async def test_a_button_hears_nothing_of_others(school: School) -> None:
-    """Neither by a wildcard nor by name; and nothing retained of others when it connects."""
+async def test_button_receives_no_messages_of_others(school: School) -> None:
+    """Neither by wildcard nor by name; and no retained messages of others on connect."""
     curious, other = school.button(2), school.button(3)
     async with school.client(other) as client:
         await client.publish(f"ss/v1/d/{other.name}/state", b"online", qos=1, retain=True)
     async with (
         school.client(school.gateway()) as gateway,
         school.client(curious) as client,
-        heard_by(gateway, "ss/v1/d/+/#"),
-        heard_by(client) as heard,
+        received_by(gateway, "ss/v1/d/+/#"),
+        received_by(client) as received,
     ):
         for topic in ("#", "ss/v1/d/+/#", f"ss/v1/d/{other.name}/state", f"ss/v1/d/{other.name}/ack"):
             with contextlib.suppress(aiomqtt.MqttError):
@@ -132,13 +132,13 @@ async def test_a_button_hears_nothing_of_others(school: School) -> None:
         await client.subscribe(f"ss/v1/d/{curious.name}/ack", qos=1)
         await gateway.publish(f"ss/v1/d/{other.name}/ack", b"not for you", qos=1)
         await gateway.publish(f"ss/v1/d/{curious.name}/ack", b"for you", qos=1)
-        assert (await next_of(heard)).payload == b"for you"
+        assert (await next_of(received)).payload == b"for you"
 
 
-async def test_a_will_cannot_speak_for_another(school: School) -> None:
+async def test_will_for_other_button_is_refused(school: School) -> None:
     liar, other = school.button(0), school.button(1)
     forged = aiomqtt.Will(f"ss/v1/d/{other.name}/alert", b"forged", qos=1)
-    async with school.client(school.gateway()) as gateway, heard_by(gateway, "ss/v1/d/+/alert") as presses:
+    async with school.client(school.gateway()) as gateway, received_by(gateway, "ss/v1/d/+/alert") as presses:
         writer, _refused_or_not = await connect_by_hand(school, liar, forged, keepalive=60)
         writer.transport.abort()
         async with school.client(liar) as client:
@@ -146,12 +146,12 @@ async def test_a_will_cannot_speak_for_another(school: School) -> None:
         assert (await next_of(presses)).payload == b"own"
 
 
-async def test_another_clients_id_is_of_no_use(school: School) -> None:
-    """With B's client id, A gets neither B's session nor B's messages, and B's connection goes on."""
+async def test_client_id_of_other_client_gives_no_access(school: School) -> None:
+    """With B's client id, A gets neither B's session nor B's messages, and B's connection continues."""
     a, b = school.button(0), school.button(1)
-    async with school.client(b, clean=False) as victim, heard_by(victim, f"ss/v1/d/{b.name}/ack") as acks:
+    async with school.client(b, clean=False) as victim, received_by(victim, f"ss/v1/d/{b.name}/ack") as acks:
         with contextlib.suppress(aiomqtt.MqttError):
-            async with school.client(a, client_id=b.name, clean=False) as thief, heard_by(thief) as stolen:
+            async with school.client(a, client_id=b.name, clean=False) as thief, received_by(thief) as stolen:
                 async with school.client(school.gateway()) as gateway:
                     await gateway.publish(f"ss/v1/d/{b.name}/ack", b"secret", qos=1)
                     assert (await next_of(acks)).payload == b"secret"
@@ -164,34 +164,34 @@ async def test_another_clients_id_is_of_no_use(school: School) -> None:
         assert payloads[-1] == b"still here"
 
 
-async def test_what_came_while_the_gateway_was_away_is_kept_and_not_marked_retained(school: School) -> None:
-    """A persistent session; a retained flag on a press would make the gateway take it for an old one."""
+async def test_messages_for_absent_gateway_are_queued_without_retain_flag(school: School) -> None:
+    """The session is persistent; a retain flag would make the gateway treat the press as an old one."""
     button = school.button(0)
     async with school.client(school.gateway(), clean=False) as gateway:
         await gateway.subscribe("ss/v1/d/+/alert", qos=1)
     async with school.client(button) as client:
         await client.publish(f"ss/v1/d/{button.name}/alert", b"meanwhile", qos=1)
-    async with school.client(school.gateway(), clean=False) as gateway, heard_by(gateway) as presses:
+    async with school.client(school.gateway(), clean=False) as gateway, received_by(gateway) as presses:
         message = await next_of(presses)
         assert (message.payload, message.retain) == (b"meanwhile", False)
     await forget_session(school)
 
 
 async def forget_session(school: School) -> None:
-    """The next test must not begin with this one's subscriptions: a clean session ends the persistent one."""
+    """End the persistent session with a clean one, so that the next test starts without its subscriptions."""
     async with school.client(school.gateway()) as gateway:
         await gateway.unsubscribe("ss/v1/d/+/alert")
 
 
-async def test_a_second_connection_of_the_gateway_takes_over_and_hears(school: School) -> None:
-    """The first one is half open (its end was never seen); the second must not be deaf."""
+async def test_second_gateway_connection_takes_over(school: School) -> None:
+    """The first connection is half open; the second must receive messages."""
     button = school.button(0)
     first = school.client(school.gateway(), clean=False)
     async with first as half_open:
         await half_open.subscribe("ss/v1/d/+/alert", qos=1)
         async with (
             school.client(school.gateway(), clean=False) as gateway,
-            heard_by(gateway, "ss/v1/d/+/alert") as presses,
+            received_by(gateway, "ss/v1/d/+/alert") as presses,
         ):
             async with school.client(button) as client:
                 await client.publish(f"ss/v1/d/{button.name}/alert", b"hello", qos=1)
@@ -201,20 +201,26 @@ async def test_a_second_connection_of_the_gateway_takes_over_and_hears(school: S
     await forget_session(school)
 
 
-async def test_a_state_is_retained(school: School) -> None:
+async def test_state_is_retained(school: School) -> None:
     button = school.button(0)
     async with school.client(button) as client:
         await client.publish(f"ss/v1/d/{button.name}/state", b"online", qos=1, retain=True)
-    async with school.client(school.gateway()) as gateway, heard_by(gateway, f"ss/v1/d/{button.name}/state") as states:
+    async with (
+        school.client(school.gateway()) as gateway,
+        received_by(gateway, f"ss/v1/d/{button.name}/state") as states,
+    ):
         message = await next_of(states)
         assert (message.payload, message.retain) == (b"online", True)
 
 
-async def test_a_button_that_falls_silent_is_reported_offline(school: School) -> None:
-    """Its last will goes out after 1.5 times keep alive without a word, though its connection was never closed."""
+async def test_silent_button_is_reported_offline(school: School) -> None:
+    """The last will is sent after 1.5 times keep alive of silence on an open connection."""
     button = school.button(1)
     will = aiomqtt.Will(f"ss/v1/d/{button.name}/state", b"offline", qos=1, retain=True)
-    async with school.client(school.gateway()) as gateway, heard_by(gateway, f"ss/v1/d/{button.name}/state") as states:
+    async with (
+        school.client(school.gateway()) as gateway,
+        received_by(gateway, f"ss/v1/d/{button.name}/state") as states,
+    ):
         silent, answer = await connect_by_hand(school, button, will, keepalive=1)
         try:
             assert answer == ACCEPTED
@@ -231,9 +237,9 @@ async def connect_by_hand(
     keepalive: int = 60,
     tls: bool = True,
 ) -> tuple[asyncio.StreamWriter, bytes]:
-    """Send CONNECT and then not one byte more; the connection, and the broker's answer.
+    """Send CONNECT and nothing else; return the connection and the broker's response.
 
-    Raises OSError or IncompleteReadError where there is none.
+    Raises OSError or IncompleteReadError without a response.
     """
     context = ssl.create_default_context(cafile=str(school.certificates / "root.pem"))
     if identity is not None:
@@ -242,7 +248,7 @@ async def connect_by_hand(
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", school.port, ssl=context if tls else None, server_hostname="localhost" if tls else None
         )
-        flags, strings = 0x02, [(identity.name if identity else "nobody").encode()]  # clean session
+        flags, strings = 0x02, [(identity.name if identity else "anonymous").encode()]  # clean session
         if will is not None:
             assert isinstance(will.payload, bytes)
             flags |= 0x04 | (1 << 3) | 0x20  # will, QoS 1, retained

@@ -1,4 +1,4 @@
-"""A broker on a machine that starts in 1970 lets the gateway and the buttons in."""
+"""A broker on a machine whose clock starts in 1970 accepts the gateway and the buttons."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,14 @@ import pytest
 
 from devstack import pki
 from tests.edge.support.process import FAKETIME
-from tests.stack.school import BROKERS, School, broker_or_skip, heard_by, next_of
+from tests.stack.school import BROKERS, School, broker_or_skip, next_of, received_by
 
 pytestmark = pytest.mark.stack
 
 
 @pytest.mark.parametrize("broker", sorted(BROKERS))
-async def test_broker_whose_clock_is_in_1970_hears_buttons(broker: str, tmp_path: Path) -> None:
-    """Certificates of the building have no beginning that a lost clock could be before."""
+async def test_broker_with_clock_in_1970_accepts_buttons(broker: str, tmp_path: Path) -> None:
+    """Certificates of the building start at the epoch, so that no lost clock is before them."""
     broker_or_skip(broker)
     if FAKETIME is None:
         reason = "libfaketime is not installed (Debian: apt install libfaketime)"
@@ -28,7 +28,7 @@ async def test_broker_whose_clock_is_in_1970_hears_buttons(broker: str, tmp_path
         async with (
             school.client(school.gateway()) as gateway,
             school.client(button) as pressed,
-            heard_by(gateway, "ss/v1/d/+/alert") as presses,
+            received_by(gateway, "ss/v1/d/+/alert") as presses,
         ):
             await pressed.publish(f"ss/v1/d/{button.name}/alert", b"press", qos=1)
             assert (await next_of(presses)).payload == b"press"

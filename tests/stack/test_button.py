@@ -1,4 +1,4 @@
-"""The simulated button, against the real broker; the test is its gateway."""
+"""The simulated button with the real broker; the test acts as its gateway."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ from tests.stack.school import School
 pytestmark = pytest.mark.stack
 
 SOON = WAIT_SECONDS
-# Each test has a button of its own: the broker remembers the last state of each.
+# Each test has its own button, as the broker retains the last state of each.
 NUMBERS = itertools.count()
 
 
@@ -35,7 +35,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
 
 @dataclass
 class Bench:
-    """One button on the bench, with what its LED showed."""
+    """A button under test, with the output of its LED."""
 
     school: School
     folder: Path
@@ -64,8 +64,8 @@ async def powered(button: SimulatedButton) -> AsyncIterator[SimulatedButton]:
 
 @asynccontextmanager
 async def gateway(bench: Bench, *, answers: bool) -> AsyncIterator[asyncio.Queue[tuple[str, bytes]]]:
-    """Hears the button, and says `stored` if it is in the mood."""
-    heard: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+    """Receive the button's messages, and confirm presses if `answers`."""
+    received: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
     async with bench.school.client(bench.school.gateway()) as client:
         await client.subscribe(f"ss/v1/d/{bench.device.name}/#", qos=1)
@@ -73,42 +73,42 @@ async def gateway(bench: Bench, *, answers: bool) -> AsyncIterator[asyncio.Queue
         async def listen() -> None:
             async for message in client.messages:
                 assert isinstance(message.payload, bytes)
-                heard.put_nowait((str(message.topic).rpartition("/")[2], message.payload))
+                received.put_nowait((str(message.topic).rpartition("/")[2], message.payload))
                 if answers and message.topic.matches("+/+/+/+/alert"):
                     await stored(client, message.payload)
                     end_if_cancelled()
 
         task = asyncio.create_task(listen())
         try:
-            yield heard
+            yield received
         finally:
             task.cancel()
             await asyncio.wait({task})
 
 
 async def stored(client: aiomqtt.Client, press: bytes) -> None:
-    """The answer of contracts/ack."""
+    """Publish the confirmation of contracts/ack."""
     core = {key: value for key, value in json.loads(press).items() if key in ("device", "inst", "seq")}
     answer = json.dumps({"v": 1, **core, "state": "stored"}).encode()
     assert problems("ack", answer) == []
     await client.publish(f"ss/v1/d/{core['device']}/ack", answer, qos=1)
 
 
-async def next_of(heard: asyncio.Queue[tuple[str, bytes]], leaf: str) -> bytes:
+async def next_of(received: asyncio.Queue[tuple[str, bytes]], leaf: str) -> bytes:
     async with asyncio.timeout(SOON):
         while True:
-            topic, body = await heard.get()
+            topic, body = await received.get()
             if topic == leaf:
                 return body
 
 
-async def test_what_it_says_is_as_agreed(bench: Bench) -> None:
-    async with gateway(bench, answers=True) as heard, powered(bench.button()) as button:
-        assert await next_of(heard, "state") == b"online"
-        assert problems("health", await next_of(heard, "health")) == []
+async def test_messages_match_contract(bench: Bench) -> None:
+    async with gateway(bench, answers=True) as received, powered(bench.button()) as button:
+        assert await next_of(received, "state") == b"online"
+        assert problems("health", await next_of(received, "health")) == []
         for key in (None, 2):
             waiting = button.press("triple", key)
-            press = await next_of(heard, "alert")
+            press = await next_of(received, "alert")
             assert problems("press", press) == []
             assert json.loads(press).get("key") == key
             async with asyncio.timeout(SOON):
@@ -116,11 +116,11 @@ async def test_what_it_says_is_as_agreed(bench: Bench) -> None:
     assert [line for line in bench.led if "stored" in line] == ["press 1: stored", "press 2: stored"]
 
 
-async def test_it_repeats_until_it_is_stored_and_says_when_that_takes_long(bench: Bench) -> None:
+async def test_button_repeats_until_stored_and_shows_delay(bench: Bench) -> None:
     async with powered(bench.button()) as button:
         waiting = button.press("long", None)
-        async with gateway(bench, answers=False) as heard:
-            first, second = json.loads(await next_of(heard, "alert")), json.loads(await next_of(heard, "alert"))
+        async with gateway(bench, answers=False) as received:
+            first, second = json.loads(await next_of(received, "alert")), json.loads(await next_of(received, "alert"))
             assert (first["inst"], first["seq"], first["at"]) == (second["inst"], second["seq"], second["at"])
             assert second["age_ms"] > first["age_ms"]
             async with asyncio.timeout(SOON):
@@ -132,18 +132,18 @@ async def test_it_repeats_until_it_is_stored_and_says_when_that_takes_long(bench
             await waiting.stored
 
 
-async def test_an_unsent_press_survives_a_restart(bench: Bench) -> None:
-    """And tells that its age is unknown; the counter goes on."""
+async def test_unsent_press_survives_restart(bench: Bench) -> None:
+    """Its age is sent as unknown; the counter continues."""
     before = bench.button()
     pressed = before.press("short", None).press
-    async with gateway(bench, answers=True) as heard, powered(bench.button()) as after:
-        press = json.loads(await next_of(heard, "alert"))
+    async with gateway(bench, answers=True) as received, powered(bench.button()) as after:
+        press = json.loads(await next_of(received, "alert"))
         assert (press["seq"], press["age_ms"], press["boot"]) == (pressed.seq, None, pressed.boot)
         assert after.press("short", None).press.seq == pressed.seq + 1
 
 
-async def test_a_new_key_pair_is_another_instance(bench: Bench, tmp_path: Path) -> None:
-    """A swapped board counts from one again, and its presses are nobody's repeats."""
+async def test_new_key_pair_is_new_instance(bench: Bench, tmp_path: Path) -> None:
+    """A replaced board counts from one again, and its presses are not repeats."""
     first = bench.button()
     first.press("long", None)
     (tmp_path / "new").mkdir()
@@ -155,7 +155,7 @@ async def test_a_new_key_pair_is_another_instance(bench: Bench, tmp_path: Path) 
     assert second.press("long", None).press.seq == 1
 
 
-async def test_a_silent_key_shows_nothing(bench: Bench) -> None:
+async def test_silent_key_shows_nothing(bench: Bench) -> None:
     async with gateway(bench, answers=True), powered(bench.button()) as button:
         waiting = button.press("long", 5)
         async with asyncio.timeout(SOON):
@@ -163,8 +163,8 @@ async def test_a_silent_key_shows_nothing(bench: Bench) -> None:
     assert bench.led == []
 
 
-async def test_it_says_when_it_comes_and_goes(bench: Bench) -> None:
-    async with gateway(bench, answers=True) as heard:
+async def test_button_publishes_online_and_offline(bench: Bench) -> None:
+    async with gateway(bench, answers=True) as received:
         async with powered(bench.button()):
-            assert await next_of(heard, "state") == b"online"
-        assert await next_of(heard, "state") == b"offline"
+            assert await next_of(received, "state") == b"online"
+        assert await next_of(received, "state") == b"offline"

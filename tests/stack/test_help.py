@@ -1,4 +1,4 @@
-"""Each command's help is about what it does here."""
+"""Each command's help describes what it does in this project."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from devstack.paths import ROOT
 
 
 def help_of(home: Path, *arguments: str) -> str:
-    """What a command says, on a machine where SafeSignal was never started."""
+    """Return the help of a command on a machine where SafeSignal was never started."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAFESIGNAL_", "DJANGO_"))}
     done = subprocess.run(
         [sys.executable, "-m", "devstack", *arguments],
@@ -29,8 +29,8 @@ def help_of(home: Path, *arguments: str) -> str:
 def test_help_of_test_explains_our_options_and_names_pytest(tmp_path: Path) -> None:
     text = help_of(tmp_path, "test", "--help")
     assert "./dev test" in text
-    for said in ("--fast", "Within a minute", "--nightly", "largest sizes", "go to pytest"):
-        assert said in text
+    for expected in ("--fast", "Within a minute", "--nightly", "largest sizes", "go to pytest"):
+        assert expected in text
 
 
 @pytest.mark.slow

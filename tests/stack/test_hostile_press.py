@@ -1,4 +1,4 @@
-"""Presses with what breaks careless readers, through each real broker: heard, confirmed, and in nobody's way."""
+"""Malformed presses through each real broker: each raises an alert, is confirmed and blocks no other."""
 
 import asyncio
 import json
@@ -25,14 +25,14 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 
 class DemoAuthority(Authority):
-    """The demo's certificates, which a shipped broker is configured for."""
+    """The demo's certificates, for which the shipped brokers are configured."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.certificate = folder / "root.pem"
 
     def issue(self, common_name: str, *, at: datetime | None = None) -> Pair:
-        """A button's, or the gateway's."""
+        """Return the certificate of a button or of the gateway."""
         if common_name.startswith("gateway-"):
             identity = pki.gateway_identity(self._folder, brokers.GATEWAY_ID)
         else:
@@ -49,9 +49,9 @@ class Site:
     devices: list[str]
 
     async def run(self) -> None:
-        before = self.agent.said("the broker is there")
+        before = self.agent.logged("connected to the broker")
         self.agent.start()
-        await until(lambda: self.agent.said("the broker is there") > before)
+        await until(lambda: self.agent.logged("connected to the broker") > before)
 
     def raised(self) -> dict[str, dict[str, object]]:
         return {str(event["alert_id"]): event for event in self.cloud.of_kind("alert.raised")}
@@ -80,14 +80,14 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         agent = AgentProcess(tmp_path / "gateway", authority, cloud, key, port)
         site = Site(authority, port, cloud, agent, devices)
         await site.run()
-        await until(lambda: agent.said("configuration applied"))
+        await until(lambda: agent.logged("configuration applied"))
         yield site
         await asyncio.to_thread(agent.stop)
     await cloud.stop()
 
 
-async def test_press_with_time_at_edge_of_calendar_alarms_and_blocks_no_other(site: Site) -> None:
-    """It is confirmed to the broker, so that it does not come again after a restart either."""
+async def test_press_with_time_at_edge_of_calendar_raises_alert_and_blocks_no_other(site: Site) -> None:
+    """The message gets its PUBACK, so it is not redelivered after a restart."""
     first, other, *_ = site.devices
     async with hand(site.authority, site.port, first) as hostile, hand(site.authority, site.port, other) as usual:
         await hostile.press(1, at="9999-12-31T23:59:59-23:59", clock="ntp")
@@ -115,12 +115,12 @@ SURROUNDED: list[Callable[[bytes], bytes]] = [
 
 
 def has_stored(one: Hand, seq: int) -> bool:
-    """All presses up to this one, each once."""
+    """Whether all presses up to this one are confirmed, each once."""
     return one.stored() == list(range(1, seq + 1))
 
 
-async def test_press_surrounded_by_anything_alarms_with_a_trouble(site: Site) -> None:
-    """As embedded clients send it: with the string's NUL, `nan` in a field that nobody needs, a byte order mark."""
+async def test_press_with_surrounding_bytes_raises_alert_and_trouble(site: Site) -> None:
+    """As sent by embedded clients: with a trailing NUL, `nan` in an unused field, a byte order mark."""
     device, inst = site.devices[0], "a1b2c3d4"
     patterns = ["long", "short", "triple", "other", "long", "short"]
     async with hand(site.authority, site.port, device) as one:

@@ -1,4 +1,4 @@
-"""Modes of folders and files do not depend on the umask: what others need they can reach, all else they cannot."""
+"""Modes of folders and files, independent of the umask: accessible where others need it, private otherwise."""
 
 import os
 import shutil
@@ -21,16 +21,16 @@ from devstack.paths import (
     shared_parent,
 )
 
-SOMEBODY_ELSE = Account(name="somebody", uid=54321, gid=54321)
+OTHER_USER = Account(name="somebody", uid=54321, gid=54321)
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that everybody can pass through, unlike pytest's own."""
-    made = Path(tempfile.mkdtemp())
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
+    created = Path(tempfile.mkdtemp())
+    created.chmod(0o755)
+    yield created
+    shutil.rmtree(created)
 
 
 @pytest.fixture(params=["022", "077", "000"], autouse=True)
@@ -47,11 +47,11 @@ def mode(path: Path) -> int:
 def test_shared_parent_can_be_passed_through_and_not_listed(folder: Path) -> None:
     shared_parent(folder / "lib" / "safesignal")
     assert mode(folder / "lib" / "safesignal") == 0o711
-    assert SOMEBODY_ELSE.first_closed_parent(folder / "lib" / "safesignal" / "engines") is None
+    assert OTHER_USER.first_closed_parent(folder / "lib" / "safesignal" / "engines") is None
 
 
 @pytest.mark.parametrize("wrong", [0o700, 0o777, 0o000])
-def test_shared_parent_of_another_mode_is_repaired(folder: Path, wrong: int) -> None:
+def test_shared_parent_with_other_mode_is_repaired(folder: Path, wrong: int) -> None:
     (folder / "safesignal").mkdir()
     (folder / "safesignal").chmod(wrong)
     shared_parent(folder / "safesignal")
@@ -60,11 +60,11 @@ def test_shared_parent_of_another_mode_is_repaired(folder: Path, wrong: int) -> 
 
 def test_shared_parent_that_is_a_link_is_refused(folder: Path) -> None:
     (folder / "safesignal").symlink_to(folder)
-    with pytest.raises(Refusal, match="belongs to somebody else"):
+    with pytest.raises(Refusal, match="belongs to another user"):
         shared_parent(folder / "safesignal")
 
 
-def test_private_folder_is_closed_and_its_owner_reaches_it(folder: Path) -> None:
+def test_private_folder_is_accessible_to_owner_only(folder: Path) -> None:
     owner = unprivileged()
     private_folder(folder / "srv" / "school" / "var", owner)
     assert mode(folder / "srv" / "school" / "var") == 0o700
@@ -72,43 +72,43 @@ def test_private_folder_is_closed_and_its_owner_reaches_it(folder: Path) -> None
     assert owner.first_closed_parent(folder / "srv" / "school" / "var") is None
 
 
-def test_private_folder_of_oneself_has_private_parents(folder: Path) -> None:
+def test_private_folder_of_current_user_has_private_parents(folder: Path) -> None:
     private_folder(folder / "a" / "b", myself())
     assert (mode(folder / "a"), mode(folder / "a" / "b")) == (0o700, 0o700)
 
 
-def test_closed_folder_above_is_named_with_what_to_do(folder: Path) -> None:
+def test_closed_parent_is_reported_with_fix(folder: Path) -> None:
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(Refusal, match=f"cannot pass through {closed}: run chmod o\\+x '{closed}'"):
-        check_passable(SOMEBODY_ELSE, closed / "school" / "var")
+        check_passable(OTHER_USER, closed / "school" / "var")
     closed.chmod(0o711)
-    check_passable(SOMEBODY_ELSE, closed / "school" / "var")
+    check_passable(OTHER_USER, closed / "school" / "var")
 
 
 @pytest.mark.parametrize("closed", ["apps/alerts/models.py", "templates/portal", "manage.py", "packages/django"])
-def test_programs_that_cannot_be_read_are_named(folder: Path, closed: str) -> None:
+def test_unreadable_programs_are_reported(folder: Path, closed: str) -> None:
     for name in ("apps/alerts/models.py", "templates/portal/board.html", "manage.py", "packages/django/apps.py"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755)
-    check_readable(SOMEBODY_ELSE, folder, folder / "packages")
+    check_readable(OTHER_USER, folder, folder / "packages")
     (folder / closed).chmod(0o700)
     with pytest.raises(Refusal, match=f"{folder / closed} cannot be read by the user somebody"):
-        check_readable(SOMEBODY_ELSE, folder, folder / "packages")
+        check_readable(OTHER_USER, folder, folder / "packages")
 
 
-def test_what_only_root_can_read_is_named_for_what_it_is(folder: Path) -> None:
+def test_path_readable_only_by_root_is_identified(folder: Path) -> None:
     needed = [Needed("this checkout", folder / "checkout"), Needed("the Python", folder / "closed" / "python3")]
     for one in needed:
         one.path.parent.mkdir(mode=0o755, exist_ok=True)
         one.path.parent.chmod(0o755)
         one.path.touch()
         one.path.chmod(0o755)
-    assert first_root_only(SOMEBODY_ELSE, needed) is None
+    assert first_root_only(OTHER_USER, needed) is None
     (folder / "closed").chmod(0o700)
-    assert first_root_only(SOMEBODY_ELSE, needed) == needed[1]
+    assert first_root_only(OTHER_USER, needed) == needed[1]
     assert first_root_only(myself(), needed) is None
 
 

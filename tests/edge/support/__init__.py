@@ -1,1 +1,1 @@
-"""The world around the gateway, real where it can be: certificates, brokers, a cloud that listens on a port."""
+"""The environment of the gateway: real certificates, real brokers, and a cloud that listens on a port."""

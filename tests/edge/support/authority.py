@@ -1,4 +1,4 @@
-"""A certificate authority of a test's own, and the certificates that it signs."""
+"""A test certificate authority and its certificates."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,8 +33,8 @@ class Authority:
         self.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
 
     def issue(self, common_name: str, *, at: datetime | None = None) -> Pair:
-        """A certificate for a name, valid for a day before and after `at` (None: now); the same one when it was asked
-        for before."""
+        """Return a certificate for a name, valid for a day before and after `at` (None: now); the same one on later
+        calls."""
         pair = Pair(self._folder / f"{common_name}.pem", self._folder / f"{common_name}.key")
         if pair.cert.exists():
             return pair

@@ -1,4 +1,4 @@
-"""Both brokers, real: mutual TLS, the certificate's name as identity, rights by pattern."""
+"""Both real brokers: mutual TLS, the certificate's name as identity, access by topic pattern."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ RIGHTS = ROOT / "deploy" / "mosquitto" / "acl.template"
 
 
 class Broker:
-    """A broker as a process of its own; `stop` and `start` again keep its port."""
+    """A broker process; `stop` and `start` keep its port."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ class Broker:
 
 
 class Mosquitto(Broker):
-    """As a building runs it."""
+    """Mosquitto, configured as in a building."""
 
     def __init__(self, folder: Path, authority: Authority, gateway: str) -> None:
         super().__init__(folder)
@@ -74,7 +74,7 @@ class Mosquitto(Broker):
 
 
 class Embedded(Broker):
-    """As `./dev up` runs it, where there is no Mosquitto."""
+    """The embedded broker of `./dev up`, used where Mosquitto is not installed."""
 
     def __init__(self, folder: Path, authority: Authority, gateway: str) -> None:
         super().__init__(folder)

@@ -1,7 +1,7 @@
-"""Many buttons in one process, lean enough to measure with: MQTT 3.1.1 by hand over TLS, one selector.
+"""Many buttons in one lightweight process for measurements: minimal MQTT 3.1.1 over TLS and one selector.
 
-`python -m tests.edge.support.buttons PORT CA ROUNDS` reads lines `device cert key` and prints, for each round in
-which all press at once, the milliseconds from a button's press to its `stored`, as a JSON list.
+`python -m tests.edge.support.buttons PORT CA ROUNDS` reads lines `device cert key`. In each round all buttons press at
+once; it prints the milliseconds from each press to its `stored` confirmation as a JSON list.
 """
 
 import json
@@ -49,17 +49,17 @@ class Button:
             pass
 
     def packets(self) -> list[bytes]:
-        """Read once; the whole packets so far."""
+        """Read once and return the complete packets."""
         try:
             self.buffer += self.socket.recv(65536)
         except ssl.SSLWantReadError:
             return []
-        found = []
+        packets = []
         while len(self.buffer) >= 2 and len(self.buffer) >= 2 + self.buffer[1]:
             end = 2 + self.buffer[1]
-            found.append(bytes(self.buffer[:end]))
+            packets.append(bytes(self.buffer[:end]))
             del self.buffer[:end]
-        return found
+        return packets
 
 
 def _text(value: str) -> bytes:
@@ -71,7 +71,7 @@ def _length(value: int) -> bytes:
 
 
 def round_of(buttons: list[Button], seq: int, seconds: float) -> list[float]:
-    """All press; milliseconds from each one's press to its `stored`, for those that were told."""
+    """Press all buttons; return the milliseconds from press to `stored` of each confirmed press."""
     selector = selectors.DefaultSelector()
     for button in buttons:
         selector.register(button.socket, selectors.EVENT_READ, button)

@@ -1,4 +1,4 @@
-"""A cloud on a port of this machine that speaks as the contracts say, and can be told to misbehave."""
+"""A cloud on a local port that follows the contracts and can be made to fail."""
 
 import asyncio
 import json
@@ -21,11 +21,11 @@ from contracts.validation import problems
 Json = dict[str, object]
 
 JUDGED_AT_MOST = 20
-"""Events of a request that are held against the contract: it takes about a millisecond for each."""
+"""Maximum events of a request that are validated against the contract, at about a millisecond each."""
 
 
 class Cloud:
-    """`events` are what it has stored, in the order of storing; `requests` the event ids of each request taken."""
+    """`events` are the stored ones in order; `requests` the event ids of each accepted request."""
 
     def __init__(self, gateway_id: str, gateway_key: ec.EllipticCurvePublicKey) -> None:
         self.gateway_id, self._gateway_key = gateway_id, gateway_key
@@ -36,11 +36,11 @@ class Cloud:
         self.epochs: dict[str, str] = {}
         self.requests: list[list[str]] = []
         self.tokens: set[str] = set()
-        self.asked_tokens = 0
+        self.issued_tokens = 0
         self.misbehave: Callable[[list[Json]], int | None] = lambda _events: None
         self.after_storing: Callable[[list[Json]], int | None] = lambda _events: None
         self.locked: set[str] = set()
-        """Alert ids whose events are answered `retry`."""
+        """Alert ids whose events get the result `retry`."""
         self.pause = threading.Event()
         self.sockets: list[ServerConnection] = []
         self.resumed: list[object] = []
@@ -74,7 +74,7 @@ class Cloud:
         self.port = int(self._front.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """As if the machine were gone: the port refuses."""
+        """Stop like a machine that is down: the port refuses connections."""
         if self._front is not None and self._ws is not None and self._http is not None:
             self._front.close()
             for writer in self._lines:
@@ -85,7 +85,7 @@ class Cloud:
             self._http.server_close()
             self._front = None
 
-    async def tell(self, message: Json) -> None:
+    async def send_message(self, message: Json) -> None:
         assert not problems("edge_downlink", json.dumps(message).encode())
         for socket in self.sockets:
             await socket.send(json.dumps(message))
@@ -106,7 +106,7 @@ class Cloud:
             self.sockets.remove(socket)
 
     async def _splice(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One port for both: a request for the socket goes to one server, all else to the other."""
+        """Serve both protocols on one port: forward WebSocket requests to one server, all others to the other."""
         assert self._http is not None and self._ws is not None
         first = await reader.read(65536)
         port = int(
@@ -136,18 +136,18 @@ class Cloud:
             if not good or claims["jti"] in self._jtis:
                 return 401, {"code": "invalid_client"}
             self._jtis.add(claims["jti"])
-            self.asked_tokens += 1
+            self.issued_tokens += 1
             token = f"a.{uuid.uuid4().hex}.c"
             self.tokens.add(token)
         return 200, {"access_token": token, "token_type": "Bearer", "expires_in": 600}
 
-    def take(self, body: Json) -> tuple[int, Json]:
+    def accept(self, body: Json) -> tuple[int, Json]:
         events = msgspec.convert(body["events"], list[Json])
         if len(events) > 500:
             return 413, {"code": "too_many_events"}
         status = self.misbehave(events)
         if status is not None:
-            return status, {"code": "told_to"}
+            return status, {"code": "requested_by_test"}
         with self.lock:
             epoch = str(body["epoch"])
             self.requests.append([str(event["event_id"]) for event in events])
@@ -156,14 +156,14 @@ class Cloud:
             watermark = max((id_ for id_, of in self.epochs.items() if of == epoch), default=None)
         status = self.after_storing(events)
         if status is not None:
-            return status, {"code": "told_to"}
+            return status, {"code": "requested_by_test"}
         return 200, {"watermark": watermark, "results": results}
 
     def _store(self, epoch: str, event: Json, *, judged: bool) -> Json:
         event_id = str(event["event_id"])
-        found = problems("edge_event", json.dumps(event).encode()) if judged else []
-        if found:
-            return {"event_id": event_id, "result": "quarantined", "reason": "invalid", "detail": found[0]}
+        errors = problems("edge_event", json.dumps(event).encode()) if judged else []
+        if errors:
+            return {"event_id": event_id, "result": "quarantined", "reason": "invalid", "detail": errors[0]}
         if event.get("alert_id") in self.locked:
             return {"event_id": event_id, "result": "retry", "reason": "locked", "detail": None}
         result = "repeat" if event_id in self.stored else "stored"
@@ -172,7 +172,7 @@ class Cloud:
         return {"event_id": event_id, "result": result, "reason": None, "detail": None}
 
     def forget(self, event_ids: set[str]) -> None:
-        """As if restored from a backup made before these."""
+        """Lose these events, as if restored from an earlier backup."""
         with self.lock:
             for event_id in event_ids:
                 self.stored.pop(event_id, None)
@@ -197,7 +197,7 @@ def _handler(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
             elif not self._known():
                 self._answer(401, {"code": "invalid_token"})
             else:
-                self._answer(*cloud.take(json.loads(body)))
+                self._answer(*cloud.accept(json.loads(body)))
 
         def do_GET(self) -> None:
             if not self._known():

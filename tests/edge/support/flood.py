@@ -1,7 +1,7 @@
-"""One button that presses five hundred times a second.
+"""A button that sends five hundred presses a second.
 
-`python -m tests.edge.support.flood PORT CA DEVICE CERT KEY`: until it is ended. Every press is another one, made
-seconds apart by its own account, so that none is a bounce.
+`python -m tests.edge.support.flood PORT CA DEVICE CERT KEY` runs until it is killed. The presses are distinct and
+report ages seconds apart, so that none is a bounce.
 """
 
 import itertools
@@ -32,17 +32,17 @@ def main() -> None:
     port, authority, device, cert, key = sys.argv[1:]
     button = Button.connect(int(port), authority, device, cert, key)
 
-    def hear() -> None:
+    def drain() -> None:
         while button.socket.recv(65536):
             pass
 
-    threading.Thread(target=hear, daemon=True).start()
+    threading.Thread(target=drain, daemon=True).start()
     sys.stdout.write("flooding\n")
     sys.stdout.flush()
-    made = presses(device)
+    packets = presses(device)
     while True:
         time.sleep(EVERY_SECONDS)
-        button.socket.sendall(b"".join(itertools.islice(made, AT_ONCE)))
+        button.socket.sendall(b"".join(itertools.islice(packets, AT_ONCE)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A button, and a speaker, as clients of a real broker."""
+"""MQTT clients of a real broker: a button and a speaker."""
 
 import asyncio
 import ssl
@@ -11,7 +11,7 @@ import msgspec
 from tests.edge.support.authority import Authority
 
 Json = dict[str, object]
-AT_ONCE = (6, 1, 1)  # TCP_NODELAY
+NO_DELAY = (6, 1, 1)  # TCP_NODELAY
 
 
 @asynccontextmanager
@@ -25,20 +25,20 @@ async def client(authority: Authority, port: int, name: str) -> AsyncIterator[ai
         identifier=name,
         tls_context=context,
         protocol=aiomqtt.ProtocolVersion.V311,
-        socket_options=[AT_ONCE],
+        socket_options=[NO_DELAY],
     ) as connected:
         yield connected
 
 
 class Hand:
-    """Presses one button and sees what it is told."""
+    """Presses one button and collects its confirmations."""
 
     def __init__(self, mqtt: aiomqtt.Client, device: str) -> None:
         self.mqtt, self.device = mqtt, device
-        self.told: list[Json] = []
+        self.confirmations: list[Json] = []
 
     async def press(self, seq: int, pattern: str = "long", **more: object) -> None:
-        """Sent; the broker has it."""
+        """Publish a press and wait for the broker's PUBACK."""
         body = {"v": 1, "device": self.device, "inst": "a1b2c3d4", "seq": seq, "boot": 1, "uptime_ms": 1000 * seq}
         await self.send(msgspec.json.encode({**body, "age_ms": 0, "pattern": pattern, **more}))
 
@@ -48,10 +48,10 @@ class Hand:
     async def listen(self) -> None:
         async for message in self.mqtt.messages:
             assert isinstance(message.payload, bytes)
-            self.told.append(msgspec.json.decode(message.payload, type=Json))
+            self.confirmations.append(msgspec.json.decode(message.payload, type=Json))
 
     def stored(self) -> list[object]:
-        return [ack["seq"] for ack in self.told if ack["state"] == "stored"]
+        return [ack["seq"] for ack in self.confirmations if ack["state"] == "stored"]
 
 
 @asynccontextmanager
@@ -68,18 +68,18 @@ async def hand(authority: Authority, port: int, device: str) -> AsyncIterator[Ha
 
 @asynccontextmanager
 async def speakers(authority: Authority, port: int) -> AsyncIterator[list[tuple[str, Json]]]:
-    """(room, message) of everything that any speaker is told."""
-    said: list[tuple[str, Json]] = []
+    """Collect (room, message) for every announcement to any speaker."""
+    announced: list[tuple[str, Json]] = []
 
     async def listen(mqtt: aiomqtt.Client) -> None:
         async for message in mqtt.messages:
             assert isinstance(message.payload, bytes)
-            said.append((str(message.topic).split("/")[3], msgspec.json.decode(message.payload, type=Json)))
+            announced.append((str(message.topic).split("/")[3], msgspec.json.decode(message.payload, type=Json)))
 
     async with client(authority, port, "gateway-speaker") as mqtt:
         await mqtt.subscribe("ss/v1/pa/+/play", qos=1)
         listening = asyncio.get_running_loop().create_task(listen(mqtt))
-        yield said
+        yield announced
         listening.cancel()
         with suppress(asyncio.CancelledError, aiomqtt.MqttError):
             await listening

@@ -1,4 +1,4 @@
-"""The cloud's side of alerts as a model: what it makes of the events of gateways, and what it says to them."""
+"""A model of the cloud's alert rules: the alerts it derives from gateway events and the documents it sends."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from tests.edge.support.school import document
 
 @dataclass
 class CloudAlert:
-    """`presses` are the press ids that it was raised by or that joined it."""
+    """`presses` are the ids of the presses that raised or joined it."""
 
     alert_id: str
     device: str
@@ -24,7 +24,7 @@ class CloudAlert:
     presses: list[str] = field(default_factory=list)
 
     def document(self) -> AlertDocument:
-        """As the downlink tells of it."""
+        """Return the alert document of the downlink."""
         return document(
             self.alert_id,
             alert_type=self.type,
@@ -39,7 +39,7 @@ class CloudAlert:
 
 
 class ModelCloud:
-    """The rules of safety 36 and 37 for what comes late: in doubt a new alert; silent and loud never join."""
+    """Safety rules 36 and 37 for late presses: in doubt a new alert; silent and audible alerts never merge."""
 
     def __init__(self) -> None:
         self.alerts: dict[str, CloudAlert] = {}
@@ -51,15 +51,15 @@ class ModelCloud:
     def alert_of(self, press_id: str) -> CloudAlert | None:
         return next((alert for alert in self.alerts.values() if press_id in alert.presses), None)
 
-    def take(self, events: Iterable[Event], received_at: datetime) -> list[CloudAlert]:
-        """The alerts that are another after these events."""
+    def accept(self, events: Iterable[Event], received_at: datetime) -> list[CloudAlert]:
+        """Apply events and return the changed alerts."""
         changed: list[CloudAlert] = []
         for event in events:
             if isinstance(event, PressEvent):
                 changed.append(self._press(event, received_at))
             elif isinstance(event, Resolved):
                 drill = self.alerts[event.alert_id]
-                assert drill.drill, "a real press ends drills only"
+                assert drill.drill, "a real press only ends drills"
                 drill.closed_at = drill.closed_at or received_at
                 changed.append(drill)
         return changed

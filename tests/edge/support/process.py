@@ -1,4 +1,4 @@
-"""`python -m edge_agent`, as it runs in a building."""
+"""The `python -m edge_agent` process."""
 
 import json
 import os
@@ -30,7 +30,8 @@ class AgentProcess:
         *,
         time: str | None = None,
     ) -> None:
-        """`time`: what its system clock says (faketime(1)): `@1970-01-01 00:00:30`, `+401d`; `set_time` changes it."""
+        """`time` is its system clock in the format of faketime(1), such as `@1970-01-01 00:00:30` or `+401d`; see
+        `set_time`."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "key.pem").write_bytes(private_pem(key))
         (folder / "config.pem").write_bytes(public_pem(cloud.config_key))
@@ -65,7 +66,7 @@ class AgentProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def set_time(self, time: str) -> None:
-        """The system clock steps, while the process runs; `+0` is the right time."""
+        """Step the system clock of the running process; `+0` is the correct time."""
         part = self._time.with_suffix(".part")
         part.write_text(f"{time}\n")
         part.replace(self._time)
@@ -80,7 +81,7 @@ class AgentProcess:
             )
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Its exit code; 0 when there is none running."""
+        """Stop the process and return its exit status, 0 if it is not running."""
         if self._process is None:
             return 0
         self._process.send_signal(how)
@@ -89,7 +90,7 @@ class AgentProcess:
         return code
 
     def second(self) -> subprocess.CompletedProcess[str]:
-        """What becomes of another one in the same folder."""
+        """Run a second instance with the same state directory."""
         return subprocess.run(
             [sys.executable, "-m", "edge_agent"],
             env={**os.environ, **self._environment},
@@ -105,11 +106,11 @@ class AgentProcess:
         return self._process is not None and self._process.poll() is None
 
     def log(self) -> list[dict[str, object]]:
-        """Every line that is whole by now; one that is not JSON fails the test that reads it."""
+        """Return all complete log lines; a line that is not JSON fails the test."""
         if not self._log.exists():
             return []
         ended, _, _ = self._log.read_text().rpartition("\n")
         return [json.loads(line) for line in ended.splitlines()]
 
-    def said(self, event: str) -> int:
+    def logged(self, event: str) -> int:
         return sum(line["event"] == event for line in self.log())

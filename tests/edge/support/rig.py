@@ -1,4 +1,4 @@
-"""A gateway with a real store, between a building and a cloud that only write down what they are told."""
+"""A gateway with a real store, and a building and a cloud that only record calls."""
 
 import asyncio
 import sqlite3
@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.gateway import Gateway
-from edge_agent.messages.building import Ack, Play
+from edge_agent.messages.building import Ack, Announcement
 from edge_agent.messages.events import Event
 from edge_agent.order import Outgoing
 from edge_agent.store.store import Kept, Store
@@ -22,17 +22,17 @@ from tests.patience import WAIT_SECONDS
 @dataclass
 class Building:
     acks: list[Ack] = field(default_factory=list)
-    plays: list[tuple[str, Play]] = field(default_factory=list)
-    played_at: list[float] = field(default_factory=list)
+    announcements: list[tuple[str, Announcement]] = field(default_factory=list)
+    announced_at: list[float] = field(default_factory=list)
     reachable: bool = True
 
-    async def acknowledge(self, ack: Ack) -> None:
+    async def confirm_stored(self, ack: Ack) -> None:
         self.acks.append(ack)
 
-    async def say(self, room: str, play: Play, within: float) -> bool:
+    async def announce(self, room: str, announcement: Announcement, within: float) -> bool:
         if self.reachable:
-            self.plays.append((room, play))
-            self.played_at.append(time.perf_counter())
+            self.announcements.append((room, announcement))
+            self.announced_at.append(time.perf_counter())
         return self.reachable
 
 
@@ -64,7 +64,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(folder: Path, *, opens: bool = True) -> AsyncIterator[Rig]:
-    """`opens` False: do not wait for the disk."""
+    """Run a gateway; with `opens=False`, without waiting for the disk."""
     health: list[str | None] = []
     loads: list[Kept] = []
     opened = asyncio.Event()
@@ -92,7 +92,7 @@ async def rig(folder: Path, *, opens: bool = True) -> AsyncIterator[Rig]:
 
 
 async def until(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
-    """Wait for a condition; say which one it was when it does not come."""
+    """Wait for a condition, or fail."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -101,6 +101,6 @@ async def until(condition: Callable[[], object], seconds: float = WAIT_SECONDS) 
 
 
 def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
-    """What stands in a store."""
+    """Query a store."""
     with closing(sqlite3.connect(folder / "gateway.sqlite3")) as connection:
         return connection.execute(sql).fetchall()

@@ -1,4 +1,4 @@
-"""A small school to decide in: three rooms, a button in each, a speaker in each, and one that is heard in all."""
+"""A small school: three rooms with a button and a speaker each, and a hall speaker that is audible in all."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -53,25 +53,25 @@ def at(seconds: float) -> datetime:
 
 
 def instant(seconds: float) -> Instant:
-    """That many seconds after the start, by clocks that all agree and are exact."""
+    """Return a moment after the start, by clocks that agree exactly."""
     return Instant(at(seconds), seconds, Bounds(at(seconds), at(seconds)))
 
 
 def press(seq: int = 1, device: str = DEVICES[0], pattern: str | None = "long", **more: object) -> Press:
-    """Pressed `seq` seconds after the button was started, unless told otherwise."""
+    """Build a press; by default made `seq` seconds after the button started."""
     facts: Json = {"inst": "a1b2c3d4", "boot": 1, "uptime_ms": 1000 * seq, "age_ms": 0, **more}
     return msgspec.convert({"device": device, "seq": seq, "pattern": pattern, **facts}, Press)
 
 
-def take(state: State, what: Press, seconds: float) -> Decision:
-    """Decide on a press that arrives then, and take the decision in."""
+def accept(state: State, what: Press, seconds: float) -> Decision:
+    """Decide on a press arriving at `seconds`, and apply the decision."""
     decision = decide(state, what, instant(seconds))
     state.apply(decision)
     return decision
 
 
 def document(alert_id: str, **changes: object) -> AlertDocument:
-    """An alert as the cloud tells of it: one that was closed 60 s after the start, unless told otherwise."""
+    """Build an alert document; by default of an alert closed 60 s after the start."""
     facts: Json = {
         "alert_id": alert_id,
         "alert_type": "lockdown",

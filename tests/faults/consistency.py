@@ -1,27 +1,27 @@
-"""What must hold in the books when everything has come to rest, whatever was killed or stopped before."""
+"""Consistency checks for the time when the chain has settled, whatever was killed or stopped before."""
 
 from collections.abc import Callable, Iterable
 
+from tests.faults.button_bank import Pressed
 from tests.faults.chain import Chain, until
 from tests.faults.staff import Listener
-from tests.faults.wall import Pressed
 
 REST_SECONDS = 120.0
 
 
-async def at_rest(chain: Chain, listener: Listener, shown: Callable[[], bool]) -> None:
-    """Wait until the screen shows what it should, and the feed's head has reached it."""
-    await until(shown, "every press on the screen", seconds=REST_SECONDS)
-    await until(lambda: last_for_staff(chain) == last_heard(listener), "the feed's end", seconds=REST_SECONDS)
+async def wait_until_settled(chain: Chain, listener: Listener, complete: Callable[[], bool]) -> None:
+    """Wait until the screen has every alert and the end of the feed."""
+    await until(complete, "every press on the screen", seconds=REST_SECONDS)
+    await until(lambda: last_for_staff(chain) == last_received(listener), "the end of the feed", seconds=REST_SECONDS)
 
 
-def last_heard(listener: Listener) -> int:
-    """The newest seq that reached the screen."""
-    return listener.seqs[-1] if listener.heard else listener.since or 0
+def last_received(listener: Listener) -> int:
+    """Return the newest seq that reached the screen."""
+    return listener.seqs[-1] if listener.received else listener.since or 0
 
 
 def last_for_staff(chain: Chain) -> int:
-    """The newest seq that an admin's screen is meant to get."""
+    """Return the newest seq intended for an admin's screen."""
     organization = chain.demo.organization_id
     [[seq]] = chain.rows(
         f"SELECT coalesce(max(seq), 0) FROM feed_events"
@@ -30,15 +30,15 @@ def last_for_staff(chain: Chain) -> int:
     return int(seq)
 
 
-def all_right(chain: Chain, presses: Iterable[Pressed]) -> int:
-    """Each press one alert, nothing doubled, every feed whole; the length of the feeds."""
-    each_is_one_row(chain, presses)
-    nothing_is_doubled(chain)
-    return feed_is_whole(chain)
+def check_all(chain: Chain, presses: Iterable[Pressed]) -> int:
+    """Check that each press is one alert, nothing is duplicated and every feed complete; return the feeds' length."""
+    check_one_row_per_press(chain, presses)
+    check_no_duplicates(chain)
+    return check_feed_is_complete(chain)
 
 
-def each_is_one_row(chain: Chain, presses: Iterable[Pressed]) -> None:
-    """Each press has one key (device, inst, seq), that names one alert, which was raised once and by it alone."""
+def check_one_row_per_press(chain: Chain, presses: Iterable[Pressed]) -> None:
+    """Check that each press has one key (device, inst, seq) of one alert, raised once and only by this press."""
     names = {press.name for press in presses}
     rows = chain.rows(
         "SELECT k.alert_id, count(DISTINCT h.id), min(h.presses),"
@@ -51,8 +51,8 @@ def each_is_one_row(chain: Chain, presses: Iterable[Pressed]) -> None:
     assert [row for row in rows if row[1:] != ["1", "1", "1"]] == []
 
 
-def nothing_is_doubled(chain: Chain) -> None:
-    """No alert has two keys of its own name, or two rows, or was told as created twice."""
+def check_no_duplicates(chain: Chain) -> None:
+    """Check that no alert has two keys of its own name, two rows, or two `alert.created` events."""
     assert chain.rows("SELECT alert_id FROM alert_history GROUP BY organization_id, alert_id HAVING count(*) > 1") == []
     assert (
         chain.rows(
@@ -63,8 +63,8 @@ def nothing_is_doubled(chain: Chain) -> None:
     )
 
 
-def feed_is_whole(chain: Chain) -> int:
-    """Every organization's feed runs to its head, each event after the one that it names; its length."""
+def check_feed_is_complete(chain: Chain) -> int:
+    """Check that every feed reaches its head, each event following the one that it names; return the total length."""
     rows = chain.rows(
         "SELECT h.organization_id, h.seq, count(f.seq), count(DISTINCT f.seq), max(f.seq),"
         " count(*) FILTER (WHERE f.previous <> f.before) FROM organization_heads h LEFT JOIN (SELECT organization_id,"
@@ -72,13 +72,13 @@ def feed_is_whole(chain: Chain) -> int:
         " USING (organization_id) GROUP BY h.organization_id, h.seq"
     )
     assert rows
-    for organization, head, length, *found in rows:
-        assert found == [length, head, "0"], organization
+    for organization, head, length, *counts in rows:
+        assert counts == [length, head, "0"], organization
     return sum(int(row[2]) for row in rows)
 
 
-def screen_got_all(chain: Chain, listener: Listener) -> None:
-    """In order, none twice, none missing, and never told to read the list again."""
+def check_screen_is_complete(chain: Chain, listener: Listener) -> None:
+    """Check that the screen received every message once, in order, and without a resync."""
     seqs = listener.seqs
     rows = chain.rows(
         f"SELECT seq FROM feed_events WHERE organization_id = '{chain.demo.organization_id}'"

@@ -1,6 +1,6 @@
-"""A wall of simulated buttons: each press by a button of its own, over a bounded number of connections at a time.
+"""A bank of simulated buttons: each press uses its own button, with a bounded number of connections.
 
-A button that is not told `stored` sends again, over a new connection when the old one broke, as the real ones do.
+A button without a `stored` confirmation sends again, over a new connection if the old one broke, as real ones do.
 """
 
 import asyncio
@@ -21,37 +21,37 @@ PATIENCE_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Pressed:
-    """A press, and when its button was told that the gateway has it."""
+    """A press, and the time when the gateway confirmed it to the button."""
 
     device: str
     inst: str
     seq: int
     at: datetime
-    told_at: datetime | None
+    confirmed_at: datetime | None
 
     @property
     def name(self) -> str:
-        """What an alert is called that this press makes."""
+        """The name of the alert that this press raises."""
         return f"{self.device}:{self.inst}:{self.seq}"
 
 
-class Wall:
-    """The buttons of the demo school but the first, which is a process of its own."""
+class ButtonBank:
+    """The buttons of the demo school except the first, which runs as its own process."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._free = asyncio.Semaphore(CONNECTIONS)
-        # Each connection that is being made holds a thread of the loop, and needs it while a broker does not answer.
+        # Each connection attempt occupies a thread of the loop while the broker does not respond.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * CONNECTIONS))
         demo = chain.demo
         self._port, self._ca = demo.mqtt.port, chain.place.pki / "root.pem"
 
     async def press(self, device: str, hand: Hand) -> Pressed:
-        """Press one button, and wait until it was told `stored` (or `PATIENCE_SECONDS`)."""
+        """Press a button, and wait for its `stored` confirmation for at most `PATIENCE_SECONDS`."""
         async with self._free:
             place = self._chain.place
             button = SimulatedButton(
-                button_identity(place.pki, device), place.buttons, self._port, self._ca, _nobody_looks
+                button_identity(place.pki, device), place.buttons, self._port, self._ca, _ignore_led
             )
             waiting = button.press(hand.pattern, hand.key)
             power = asyncio.create_task(button.run())
@@ -61,17 +61,17 @@ class Wall:
                 power.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await power
-            told_at = waiting.stored.result() if waiting.stored.done() else None
-            if told_at is None:
+            confirmed_at = waiting.stored.result() if waiting.stored.done() else None
+            if confirmed_at is None:
                 button.forget(waiting)
-            return Pressed(device, button.inst, waiting.press.seq, waiting.press.at, told_at)
+            return Pressed(device, button.inst, waiting.press.seq, waiting.press.at, confirmed_at)
 
 
 async def later(seconds: float, press: Coroutine[None, None, Pressed]) -> Pressed:
-    """Press after a while."""
+    """Press after a delay."""
     await asyncio.sleep(seconds)
     return await press
 
 
-def _nobody_looks(line: str) -> None:
-    """These buttons' LEDs are behind the wall."""
+def _ignore_led(line: str) -> None:
+    """Ignore the LEDs of these buttons."""

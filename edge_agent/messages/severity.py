@@ -1,10 +1,10 @@
-"""Words that the messages share."""
+"""Severity of alerts, which several messages carry."""
 
 from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How much it matters."""
+    """Severity of an alert."""
 
     LOW = "low"
     MEDIUM = "medium"

@@ -1,4 +1,4 @@
-"""A press between its decision and the end of its effects."""
+"""An accepted press, from its decision to the end of its effects."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from edge_agent.messages.events import Event
 
 
 @dataclass(slots=True)
-class Taken:
-    """`stored_at` is None when it was acted on before it was stored."""
+class AcceptedPress:
+    """`stored_at` is None if the press was acted on before it was stored."""
 
     decision: Decision
     events: list[Event]

@@ -1,4 +1,4 @@
-"""A button's radio without its patience: says exactly what a test tells it to, as often and in whatever order."""
+"""A button's MQTT connection without its retries: sends what a test specifies, in any number and order."""
 
 import asyncio
 import ssl
@@ -15,13 +15,13 @@ from devstack.simulated import CONTRACT, Acknowledgement, PressMessage
 from tests.faults.chain import Chain
 
 BOOT = 900
-"""A start of these buttons that no other test makes, so that no press is a repeat of another test's."""
+"""Boot number of these buttons, unused by other tests, so that no press is a repeat of another test's."""
 FIRST_SEQ = 1_000_000
 STORED_SECONDS = 180.0
 
 
-class Radio:
-    """One connection of one button."""
+class ButtonClient:
+    """A connection of a button."""
 
     def __init__(self, device: str, inst: str, client: aiomqtt.Client) -> None:
         self.device, self.inst = device, inst
@@ -30,11 +30,11 @@ class Radio:
         self._news = asyncio.Event()
 
     def name(self, seq: int) -> str:
-        """What an alert is called that this press makes."""
+        """Return the name of the alert that this press raises."""
         return f"{self.device}:{self.inst}:{seq}"
 
     def message(self, seq: int, hand: Hand, *, ago: timedelta = timedelta(0)) -> bytes:
-        """A press that was made so long ago; its facts are the same each time that it is sent."""
+        """Build a press made `ago`; its identity is the same each time it is sent."""
         at = datetime.now(UTC) - ago
         return msgspec.json.encode(
             PressMessage(
@@ -52,20 +52,20 @@ class Radio:
             )
         )
 
-    async def say(self, body: bytes) -> None:
-        """Publish, and wait for the broker's puback."""
+    async def send(self, body: bytes) -> None:
+        """Publish and wait for the broker's PUBACK."""
         await self._client.publish(f"ss/v1/d/{self.device}/alert", body, qos=1)
 
-    async def told_stored(self, seqs: Iterable[int]) -> None:
-        """Wait until the gateway has said that it stored each of these."""
+    async def wait_until_stored(self, seqs: Iterable[int]) -> None:
+        """Wait until the gateway has confirmed each of these presses as stored."""
         wanted = set(seqs)
         async with asyncio.timeout(STORED_SECONDS):
             while not wanted <= self._stored:
                 self._news.clear()
                 await self._news.wait()
 
-    async def hear(self) -> None:
-        """Take answers for as long as the line holds."""
+    async def receive(self) -> None:
+        """Receive confirmations for as long as the connection lasts."""
         async for message in self._client.messages:
             if isinstance(message.payload, bytes):
                 answer = msgspec.json.decode(message.payload, type=Acknowledgement)
@@ -75,19 +75,19 @@ class Radio:
 
 
 @asynccontextmanager
-async def radio(chain: Chain, device: str) -> AsyncIterator[Radio]:
-    """A connection of this button, until the end of the block."""
+async def button_client(chain: Chain, device: str) -> AsyncIterator[ButtonClient]:
+    """Connect this button until the end of the block."""
     identity = button_identity(chain.place.pki, device)
     context = ssl.create_default_context(cafile=str(chain.place.pki / "root.pem"))
     context.load_cert_chain(identity.certificate, identity.key)
     port = chain.demo.mqtt.port
     async with aiomqtt.Client("127.0.0.1", port, identifier=device, tls_context=context, timeout=30) as client:
         await client.subscribe(f"ss/v1/d/{device}/ack", qos=1)
-        line = Radio(device, instance(identity), client)
-        hearing = asyncio.create_task(line.hear())
+        line = ButtonClient(device, instance(identity), client)
+        receiving = asyncio.create_task(line.receive())
         try:
             yield line
         finally:
-            hearing.cancel()
+            receiving.cancel()
             with suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                await hearing
+                await receiving
