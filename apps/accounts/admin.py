@@ -1,4 +1,4 @@
-"""People of one's organizations in the admin: who they are there. Their account is their own."""
+"""People, invitations and visits in the admin. A person's account itself cannot be changed here."""
 
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ from apps.common.model_admin.services import Act, ServiceAdmin, Values
 
 @admin.register(User)
 class PersonAdmin(ServiceAdmin):
-    """Who belongs to the caller's organizations; of somebody in several, `?organization=` says which is meant."""
+    """People of the caller's organizations; for a person in several, `?organization=` selects one."""
 
     resource = "people"
     form = PersonForm
@@ -35,7 +35,7 @@ class PersonAdmin(ServiceAdmin):
     ordering = ("email",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """With those of their memberships that the caller may read, in one query more."""
+        """Prefetch the memberships that the caller may read, with one additional query."""
         read = [one for one, grant in caller(request).grants.items() if ("people", "read") in grant.permissions]
         here = Membership.objects.filter(organization_id__in=read).select_related("organization", "user")
         ordered = here.order_by("organization__name", "organization_id")
@@ -43,74 +43,74 @@ class PersonAdmin(ServiceAdmin):
         return people.prefetch_related(Prefetch("memberships", queryset=ordered, to_attr="here"))
 
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
-        """By a membership that has not run out."""
+        """Match people with a membership that has not expired."""
         if (resource, action) not in grant.permissions:
             return Q(pk__in=())
         here = Membership.objects.filter(organization_id=grant.organization_id)
         return Q(pk__in=here.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now())).values("user_id"))
 
     def owners(self, row: Model) -> list[UUID]:
-        """Every organization of the scope that the person belongs to."""
+        """Return every organization in scope that the person belongs to."""
         return list(Membership.objects.filter(user_id=row.pk).values_list("organization_id", flat=True))
 
     @admin.display(description="Name")
     def shown_as(self, person: Any) -> str:
-        """The name that the organization gave them."""
+        """Return the person's name in the organization."""
         return str(person.here[0].name)
 
     def title(self, person: Any) -> str:
-        """What they are there."""
+        """Return the person's title in the organization."""
         return str(person.here[0].title or "")
 
     @admin.display(description="Role")
     def role_here(self, person: Any) -> str:
-        """In each of the organizations."""
+        """Return the person's role in each organization."""
         return ", ".join("Day account" if one.trigger_only else one.get_role_display() for one in person.here)
 
     @admin.display(description="Belongs to")
     def belongs_to(self, person: Any) -> str:
-        """Organizations of the caller's."""
+        """Return the names of the person's organizations that are visible to the caller."""
         return ", ".join(one.organization.name for one in person.here)
 
     @admin.display(description="Belongs to")
     def organizations(self, person: Any) -> str:
-        """The same, each with the way to what the person is there."""
+        """Return the same names, each linked to the person's membership there."""
         links = ((one.organization_id, one.organization.name) for one in person.here)
         return format_html_join(", ", '<a href="?organization={}">{}</a>', links)
 
-    @admin.display(description="Where the role holds")
+    @admin.display(description="Where the role applies")
     def holds(self, person: Any) -> str:
-        """In words."""
+        """Describe where the role applies."""
         narrowed = person.here[0].scope == MembershipScope.PLACES
         return SOMEWHERE if narrowed else EVERYWHERE
 
     def form_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """The membership that is meant."""
+        """Add the selected membership."""
         membership = self._membership(request, obj)
         return {"membership": membership, "organizations": frozenset({membership.organization_id})}
 
     def update(self, principal: Principal, obj: Any, values: Values, seen: str | None) -> User:
-        """How they are shown by one service, what they hold by another: two things to the API too."""
+        """Change display name and title with one service, the role with another, as in the API."""
         membership: Membership = obj.meant
         one = {"actor": principal, "user_id": obj.pk, "organization_id": membership.organization_id}
-        shown = {name: values[name] for name in ("name", "title") if name in values}
-        if shown:
-            memberships.show(**one, changes=shown, if_match=seen)
+        display = {name: values[name] for name in ("name", "title") if name in values}
+        if display:
+            memberships.show(**one, changes=display, if_match=seen)
         if "held" in values:
-            memberships.change_role(**one, held=values["held"], if_match=None if shown else seen)
+            memberships.change_role(**one, held=values["held"], if_match=None if display else seen)
         return membership.user
 
     def remove(self, request: HttpRequest, obj: Any) -> None:
-        """They belong to the organization no more; their account is left alone."""
+        """End the membership; the account does not change."""
         organization = self._membership(request, obj).organization_id
         memberships.end(actor=caller(request), user_id=obj.pk, organization_id=organization)
 
     def seen(self, obj: Any) -> str:
-        """As the organization sees them."""
+        """Return the version of the membership."""
         return etag_of(person_document(obj.meant, places_of([obj.meant])))
 
     def _membership(self, request: HttpRequest, person: Any) -> Membership:
-        """In the organization that the address names, or the first."""
+        """Return the membership in the organization that the URL names, or the first one."""
         named = request.GET.get("organization")
         person.meant = next((one for one in person.here if str(one.organization_id) == named), person.here[0])
         membership: Membership = person.meant
@@ -143,7 +143,7 @@ def _is_open(invitation: Invitation) -> bool:
 
 @admin.register(Invitation)
 class InvitationAdmin(ServiceAdmin):
-    """Who was invited, and what became of it."""
+    """Invitations and their outcome."""
 
     resource = "people"
     parent = "organization"
@@ -159,11 +159,11 @@ class InvitationAdmin(ServiceAdmin):
     )
 
     def form_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """Places of where the caller may invite to."""
+        """Offer the places of the organizations that the caller may invite to."""
         return {"organizations": frozenset(self.parents(request).values_list("pk", flat=True))}
 
     def create(self, principal: Principal, values: Values) -> Invitation:
-        """The e-mail leaves after commit."""
+        """Create the invitation; its e-mail is sent after commit."""
         return invitations.invite(
             actor=principal,
             organization_id=values["organization"].id,
@@ -175,7 +175,7 @@ class InvitationAdmin(ServiceAdmin):
 
 @admin.register(Visit)
 class VisitAdmin(ScopedAdmin):
-    """Looks of platform operators into the organization, each with its reason and its end."""
+    """Visits of platform operators to an organization, each with its reason and its end."""
 
     resource = "audit"
     list_display = ("started_at", "user", "reason", "ends_at", "ended_at")

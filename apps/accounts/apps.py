@@ -8,7 +8,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        """Let browsers' sessions stand on sign-ins, and say what stands in the way of asking for a second factor."""
+        """Tie browser sessions to sign-ins, and register what blocks requiring a second factor."""
         from apps.accounts.identity import browser, second_factors  # noqa: PLC0415 -- models are there only from here on
         from apps.tenancy import settings_checks  # noqa: PLC0415
 

@@ -1,10 +1,10 @@
-"""The audit trail's names for writes of accounts, sign-ins, people and rights."""
+"""Audit trail actions of accounts, sign-ins, people and rights."""
 
 from apps.common import audit
 
 
 class AuditAction(audit.Action):
-    """A value never changes."""
+    """Actions of this app. Stored values never change."""
 
     ACCOUNT_UPDATED = "account.updated"
     ACCOUNT_ERASED = "account.erased"

@@ -1,4 +1,4 @@
-"""What commands are told of people."""
+"""Argument types of the management commands."""
 
 from argparse import ArgumentTypeError
 
@@ -9,7 +9,7 @@ from apps.common.text import email_address
 
 
 def address(text: str) -> str:
-    """An e-mail address. Raises ArgumentTypeError."""
+    """Return a normalized e-mail address. Raises ArgumentTypeError."""
     try:
         found = email_address(text)
         validate_email(found)

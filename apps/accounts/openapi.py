@@ -1,4 +1,4 @@
-"""How the OpenAPI document names the two ways to prove who is calling, and shows the body of a DELETE."""
+"""OpenAPI extensions: the two authentication schemes, and request bodies of DELETE."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,19 +15,19 @@ class PrincipalScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
     name = ["accessToken", "session"]
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[str]]]:
-        """Either of the two, not both."""
+        """Require either scheme, not both."""
         return [{name: []} for name in self.name]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, object]]:
-        """One definition for each name."""
+        """Return one definition for each name."""
         return [
             {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
         ]
 
 
-class ShowsBodyOfDelete(AutoSchema):
-    """RFC 9110, 9.3.5, lets a DELETE have a body where both sides agree on it, as here; drf-spectacular shows none."""
+class DeleteBodySchema(AutoSchema):
+    """Documents the body of a DELETE, which RFC 9110, 9.3.5, allows by agreement; drf-spectacular leaves it out."""
 
     def _get_request_body(self, direction: str = "request") -> Any:
         method, self.method = self.method, "POST"
@@ -40,8 +40,8 @@ class ShowsBodyOfDelete(AutoSchema):
 View = TypeVar("View", bound=Callable[..., object])
 
 
-def shown_by(schema: type[AutoSchema]) -> Callable[[View], View]:
-    """Let another schema class than the default show a method; below `extend_schema`."""
+def documented_by(schema: type[AutoSchema]) -> Callable[[View], View]:
+    """Set the schema class that documents a method; place it below `extend_schema`."""
 
     def mark(view: View) -> View:
         view.kwargs = {"schema": schema}  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
-"""Celery entry points of accounts: what is sent to people, and clean-up.
+"""Celery tasks of accounts: messages to people, and clean-up.
 
-What the mail server did not take is tried again.
+Messages that the mail server did not accept are retried.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from apps.accounts.people import invitations
 from apps.common.retention import purge
 
 sending = shared_task(autoretry_for=(OSError,), retry_backoff=5, retry_backoff_max=600, max_retries=12)
-"""A task that tries again for somewhat more than an hour, at growing intervals with jitter."""
+"""Options of a task that retries for somewhat more than an hour, at growing intervals with jitter."""
 
 
 @sending
@@ -32,13 +32,13 @@ def send_proof(proof: str) -> None:
 
 @sending
 def tell_email_changed(old_address: str) -> None:
-    """Tell the old address."""
+    """Notify the old address."""
     messages.send(messages.email_changed(to=old_address))
 
 
 @sending
 def tell_password_changed(address: str) -> None:
-    """Tell the owner of an account."""
+    """Notify the owner of an account that the password has changed."""
     messages.send(messages.password_changed(to=address))
 
 
@@ -50,19 +50,19 @@ def start_password_reset(email: str) -> None:
 
 @sending
 def tell_second_factor_changed(address: str) -> None:
-    """Tell the owner."""
+    """Notify the owner of an account that a second factor has changed."""
     messages.send(messages.second_factor_changed(to=address))
 
 
 @sending
 def register_openly(slug: str, email: str) -> None:
-    """Invite whoever asked for it, if the organization is open to that."""
+    """Invite the requester, if the organization is open to registration."""
     invitations.register_openly(slug=slug, email=email, now=timezone.now())
 
 
 @shared_task
 def forget_sign_ins() -> None:
-    """Delete expired sign-ins, sessions, and what was sent to sign in by."""
+    """Delete expired sign-ins, sessions, challenges and proofs."""
     now = timezone.now()
     for what in retention.EXPIRING:
         purge(what, partial(retention.forget_expired, what), now=now)

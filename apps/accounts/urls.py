@@ -1,8 +1,8 @@
-"""Under /api/v1/."""
+"""URLs under /api/v1/."""
 
 from django.urls import path, register_converter
 
-from apps.accounts import openapi  # noqa: F401 (tells the OpenAPI generator how callers authenticate)
+from apps.accounts import openapi  # noqa: F401 (registers the authentication scheme with the OpenAPI generator)
 from apps.accounts.identity.api import sessions
 from apps.accounts.identity.api.auth import LoginView, LogoutView, RefreshView
 from apps.accounts.identity.api.passwords import ForgotPasswordView, ResetPasswordView
@@ -50,11 +50,11 @@ class DomainConverter:
     regex = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,63}"
 
     def to_python(self, value: str) -> str:
-        """In lower case, as it is kept."""
+        """Return the domain in lower case, as it is stored."""
         return value.lower()
 
     def to_url(self, value: str) -> str:
-        """As it is."""
+        """Return the domain unchanged."""
         return value
 
 
@@ -73,7 +73,7 @@ urlpatterns = [
         "people",
         importer=import_table,
         exporter=export_table,
-        description="All lines or none. Who is not known is invited, who is known gets the role of their lines.",
+        description="All lines or none. New people are invited; existing people get the role of their lines.",
     ),
     path("auth/register", public_endpoint(RegisterView.as_view())),
     path("auth/invitations/accept", AcceptInvitationView.as_view()),

@@ -1,1 +1,1 @@
-"""Who is calling: accounts, sign-ins, passwords, second factors, tokens."""
+"""Authentication: accounts, sign-ins, passwords, second factors, tokens."""

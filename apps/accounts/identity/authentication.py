@@ -1,4 +1,4 @@
-"""Who is calling: a bearer token as the middleware reads it, and DRF's view of the caller that was found."""
+"""Authentication classes: bearer tokens for the middleware, and the resolved principal for DRF."""
 
 from rest_framework import HTTP_HEADER_ENCODING
 from rest_framework.authentication import SessionAuthentication
@@ -23,27 +23,27 @@ class BearerAuthentication(JWTAuthentication):
     """`Authorization: Bearer`, with an access token or a service token."""
 
     def get_raw_token(self, header: bytes) -> bytes | None:
-        """The token (RFC 6750, 2.1), though it be empty; None when the header names no such scheme."""
+        """Return the token (RFC 6750, 2.1), which may be empty; None if the header uses another scheme."""
         scheme, _, token = header.partition(b" ")
         return token.strip() if scheme.lower() == SCHEME else None
 
     def get_validated_token(self, raw_token: bytes) -> Named:  # type: ignore[override]
-        """The caller that it names. Raises BadToken."""
+        """Return the caller that the token names. Raises BadToken."""
         return named_by_bearer(raw_token.decode(HTTP_HEADER_ENCODING))
 
     def get_user(self, validated_token: Named) -> Principal:  # type: ignore[override]
-        """That caller with the rights of this moment. Raises BadToken."""
+        """Return that caller with their current rights. Raises BadToken."""
         return principal_named(validated_token)
 
 
 class PrincipalAuthentication(SessionAuthentication):
-    """The principal as `request.user`, and as `request.auth` what a bearer token named.
+    """Set the principal as `request.user`, and the identity from a bearer token as `request.auth`.
 
-    Who came by session must show the CSRF token for what changes something.
+    A caller with a session must send the CSRF token with unsafe methods.
     """
 
     def authenticate(self, request: Request) -> tuple[Principal, Named | None] | None:
-        """The caller, or None. Raises CsrfFailed."""
+        """Return the caller, or None. Raises CsrfFailed."""
         principal: Principal | None = getattr(request._request, "principal", None)
         if principal is None:
             return None
@@ -53,7 +53,7 @@ class PrincipalAuthentication(SessionAuthentication):
         return principal, bearer
 
     def authenticate_header(self, request: Request) -> str:
-        """What a 401 asks for."""
+        """Return the `WWW-Authenticate` header of a 401."""
         return "Bearer"
 
     def _require_csrf(self, request: Request) -> None:

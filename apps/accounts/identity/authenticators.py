@@ -1,9 +1,9 @@
-"""Second factors as django-allauth keeps them (`mfa_authenticator`): TOTP, passkeys, recovery codes.
+"""Second factors as django-allauth stores them (`mfa_authenticator`): TOTP, passkeys, recovery codes.
 
-Taken from allauth: the table, the algorithms (HOTP, codes derived from a sealed seed) and how passkeys are stored. Not
-its pages, states and marks of use: those live in Django's session, which an app has not, and for 30 seconds in the
-cache. Here time is an argument, the last TOTP step is kept with the secret under a row lock, so that no code counts
-twice, and passkeys are checked by python-fido2, as allauth itself does.
+allauth provides the table, the algorithms (HOTP, codes derived from an encrypted seed) and the storage format of
+passkeys. Its pages, its state and its record of used codes are not used: they live in Django's session, which an app
+does not have, and in the cache for 30 seconds. Here time is an argument, the last TOTP step is stored with the secret
+under a row lock, so that no code can be used twice, and python-fido2 verifies passkeys, as in allauth itself.
 """
 
 import json
@@ -35,54 +35,54 @@ from apps.common.encryption import seal, unseal
 ISSUER: Final = "SafeSignal"
 STEP_SECONDS: Final = 30
 STEPS_AROUND: Final = 1
-"""A phone's clock may be half a minute off, either way."""
+"""A phone's clock may be half a minute fast or slow."""
 FACTORS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
-"""What makes an account one with a second factor; recovery codes only stand in for these."""
+"""Types that count as a second factor; recovery codes only replace one of these."""
 
 State = dict[str, Any]
-"""What python-fido2 wants back of a challenge."""
+"""State that python-fido2 needs to check the answer to a challenge."""
 
 
 class Adapter(DefaultMFAAdapter):  # type: ignore[misc]
-    """Where allauth asks us: its secrets are sealed."""
+    """Adapter for allauth that encrypts its secrets."""
 
     def encrypt(self, text: str) -> str:
-        """For the database."""
+        """Encrypt a secret for the database."""
         return seal(text, purpose="second_factor", now=timezone.now())
 
     def decrypt(self, encrypted_text: str) -> str:
-        """From the database. Raises NotSealed when the key is gone."""
+        """Decrypt a secret from the database. Raises NotSealed if the key is missing."""
         return unseal(encrypted_text, purpose="second_factor")
 
     def get_totp_issuer(self) -> str:
-        """Whose code it is, as the authenticator app shows it."""
+        """Return the issuer name that the authenticator app displays."""
         return ISSUER
 
 
 class BadPasskey(Exception):
-    """The passkey's answer proves nothing; the message says why, for the log alone."""
+    """The passkey's response is not valid; the message gives the reason and is only for the log."""
 
 
 def of_user(user: User, *, lock: bool = False) -> list[Any]:
-    """All authenticators of a person, the oldest first."""
+    """Return all authenticators of a person, oldest first."""
     own = Authenticator.objects.filter(user_id=user.pk).order_by("pk")
     return list(own.select_for_update() if lock else own)
 
 
 def totp_address(user: User, secret: str) -> str:
-    """`otpauth://…`, for a QR code."""
+    """Return the `otpauth://…` URI for a QR code."""
     address: str = Adapter().build_totp_url(user, secret)
     return address
 
 
 def totp_picture(address: str) -> str:
-    """The QR code of such an address, as SVG."""
+    """Return the QR code of such a URI as SVG."""
     picture: str = Adapter().build_totp_svg(address)
     return picture.partition("?>")[2] or picture
 
 
 def totp_step(secret: str, code: str, now: datetime) -> int | None:
-    """The time step whose code this is, near to now; None: a wrong code."""
+    """Return the time step close to now that this code belongs to; None if the code is wrong."""
     current = int(now.timestamp()) // STEP_SECONDS
     for step in range(current - STEPS_AROUND, current + STEPS_AROUND + 1):
         if compare_user_code(actual=code, expected=format_hotp_value(hotp_value(secret, step))):
@@ -91,37 +91,37 @@ def totp_step(secret: str, code: str, now: datetime) -> int | None:
 
 
 def add_totp(user: User, secret: str, step: int) -> None:
-    """Keep a secret, sealed. The step that confirmed it is used up."""
+    """Store a secret, encrypted. The step that confirmed it counts as used."""
     authenticator = TOTP.activate(user, secret).instance
     authenticator.data["last_step"] = step
     authenticator.save(update_fields=["data"])
 
 
 def use_code(authenticators: list[Any], code: str, now: datetime) -> str | None:
-    """Use up a TOTP or recovery code of these locked authenticators: which kind it was; None: a wrong code."""
+    """Use a TOTP or recovery code of these locked authenticators; return its kind, or None if it is wrong."""
     for one in authenticators:
         if one.type == Authenticator.Type.TOTP:
             step = totp_step(Adapter().decrypt(one.data["secret"]), code, now)
             if step is not None and step > one.data["last_step"]:
                 one.data["last_step"] = step
-                _used(one, now)
+                _record_use(one, now)
                 return "totp"
         elif one.type == Authenticator.Type.RECOVERY_CODES and RecoveryCodes(one).validate_code(code):
             one.refresh_from_db()
-            _used(one, now)
+            _record_use(one, now)
             return "recovery_code"
     return None
 
 
 def new_recovery_codes(user: User) -> list[str]:
-    """New ones in place of those before."""
+    """Replace the recovery codes by new ones, and return these."""
     Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.RECOVERY_CODES).delete()
     codes: list[str] = RecoveryCodes.activate(user).generate_codes()
     return codes
 
 
 def recovery_codes_left(authenticators: list[Any]) -> int:
-    """How many may still be used."""
+    """Return the number of unused recovery codes."""
     return sum(
         len(RecoveryCodes(one).get_unused_codes())
         for one in authenticators
@@ -130,7 +130,7 @@ def recovery_codes_left(authenticators: list[Any]) -> int:
 
 
 def passkey_options(user: User) -> tuple[dict[str, object], State]:
-    """What a browser or phone needs to make a passkey, and what must be kept to check it."""
+    """Return the options for creating a passkey, and the state needed to check the result."""
     options, state = _server().register_begin(
         PublicKeyCredentialUserEntity(id=user.pk.bytes, name=user.email, display_name=user.full_name),
         credentials=_credentials(of_user(user)),
@@ -141,7 +141,7 @@ def passkey_options(user: User) -> tuple[dict[str, object], State]:
 
 
 def add_passkey(user: User, name: str, state: State, credential: dict[str, Any]) -> Any:
-    """Keep a passkey that answers the challenge. Raises BadPasskey."""
+    """Store a passkey that answers the challenge. Raises BadPasskey."""
     try:
         data = _server().register_complete(state, credential)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -149,7 +149,7 @@ def add_passkey(user: User, name: str, state: State, credential: dict[str, Any])
     if data.credential_data is None or data.credential_data.credential_id in {
         known.credential_id for known in _credentials(of_user(user))
     }:
-        raise BadPasskey("there already, or none at all")
+        raise BadPasskey("registered already, or without credential data")
     one = WebAuthn.add(user, name, credential).instance
     one.data["sign_count"] = data.counter
     one.save(update_fields=["data"])
@@ -157,7 +157,7 @@ def add_passkey(user: User, name: str, state: State, credential: dict[str, Any])
 
 
 def challenge(authenticators: list[Any]) -> tuple[dict[str, object], State] | None:
-    """What the person's passkeys are to sign, and what must be kept to check it; None: there is no passkey."""
+    """Return request options for the person's passkeys and the state to check the answer; None without passkeys."""
     credentials = _credentials(authenticators)
     if not credentials:
         return None
@@ -166,7 +166,7 @@ def challenge(authenticators: list[Any]) -> tuple[dict[str, object], State] | No
 
 
 def use_passkey(authenticators: list[Any], state: State, response: dict[str, Any], now: datetime) -> None:
-    """Check what a passkey of these locked authenticators signed. Raises BadPasskey, also for one that was copied."""
+    """Check the signature of a passkey of these locked authenticators. Raises BadPasskey, also for a copied passkey."""
     try:
         found = _server().authenticate_complete(state, _credentials(authenticators), response)
         counter = AuthenticationResponse.from_dict(response).response.authenticator_data.counter
@@ -175,9 +175,9 @@ def use_passkey(authenticators: list[Any], state: State, response: dict[str, Any
     one = next(one for one in authenticators if _is(one, found.credential_id))
     before = one.data["sign_count"]
     if (counter or before) and counter <= before:
-        raise BadPasskey("its counter went back")
+        raise BadPasskey("its signature counter decreased")
     one.data["sign_count"] = counter
-    _used(one, now)
+    _record_use(one, now)
 
 
 def _is(authenticator: Any, credential_id: bytes) -> bool:
@@ -198,11 +198,11 @@ def _server() -> Fido2Server:
 
 
 def _json(options: Any) -> dict[str, object]:
-    """The options as `PublicKeyCredential.parse…OptionsFromJSON()` reads them."""
+    """Return the options in the format of `PublicKeyCredential.parse…OptionsFromJSON()`."""
     document: dict[str, object] = json.loads(json.dumps(dict(options)["publicKey"]))
     return document
 
 
-def _used(authenticator: Any, now: datetime) -> None:
+def _record_use(authenticator: Any, now: datetime) -> None:
     authenticator.last_used_at = now
     authenticator.save(update_fields=["data", "last_used_at"])

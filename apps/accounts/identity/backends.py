@@ -1,4 +1,4 @@
-"""Signing in by e-mail and password, for Django's sessions."""
+"""Authentication backend of Django's sessions: e-mail address and password."""
 
 from uuid import UUID
 
@@ -11,10 +11,10 @@ from apps.accounts.models import User, UserStatus
 
 
 class EmailBackend(BaseBackend):
-    """E-mail in any case. An unknown one, or one without a password, costs the caller the time of a wrong password."""
+    """Case-insensitive e-mail. An unknown one, or an account without a password, takes as long as a wrong password."""
 
     def authenticate(self, request: HttpRequest | None, *, email: str, password: str) -> User | None:  # type: ignore[override]
-        """The active person with this e-mail and password, or None."""
+        """Return the active person with this e-mail and password, or None."""
         user = user_by_email(email)
         if user is None or not user.password:
             make_password(password)
@@ -22,5 +22,5 @@ class EmailBackend(BaseBackend):
         return user if user.check_password(password) and user.is_active else None
 
     def get_user(self, user_id: UUID) -> User | None:
-        """The person of a session, as long as they are active."""
+        """Return the person of a session, if they are active."""
         return User.objects.filter(pk=user_id, status=UserStatus.ACTIVE).first()

@@ -1,7 +1,7 @@
-"""Browsers: a session of Django's stands on a sign-in, like an app's tokens, and is over when that has ended.
+"""Browsers: a Django session belongs to a sign-in, like an app's tokens, and ends with it.
 
-Every page that signs somebody in calls Django's `login()`, which sends a signal: the one place where no entry point is
-forgotten. A session without a sign-in authenticates nobody.
+Every page that signs a person in calls Django's `login()`, which sends a signal. The signal handler covers all of these
+entry points. A session without a sign-in is anonymous.
 """
 
 from datetime import timedelta
@@ -24,13 +24,13 @@ SESSION_KEY: Final = "sign_in"
 
 
 def sign_in_of(session: SessionBase) -> UUID | None:
-    """The sign-in that a session stands on."""
+    """Return the id of a session's sign-in."""
     named = session.get(SESSION_KEY)
     return UUID(named) if isinstance(named, str) else None
 
 
 def sign_out(request: HttpRequest, principal: Principal | None) -> None:
-    """End the session and the sign-in that it stands on."""
+    """End the session and its sign-in."""
     sign_in = sign_in_of(request.session)
     if principal is not None and sign_in is not None and principal.sign_in == sign_in:
         services.end(principal=principal, sign_in=sign_in)
@@ -38,13 +38,13 @@ def sign_out(request: HttpRequest, principal: Principal | None) -> None:
 
 
 def connect() -> None:
-    """Begin to listen to Django's `login()` and `logout()`."""
+    """Connect the handlers of Django's `login()` and `logout()` signals."""
     user_logged_in.connect(_begin, dispatch_uid="safesignal.sign_in")
     user_logged_out.connect(_end, dispatch_uid="safesignal.sign_out")
 
 
 def _begin(sender: object, request: HttpRequest, user: User, **_: object) -> None:
-    forget(request)  # who signs in once more in the same browser goes on with the new one alone
+    forget(request)  # a second sign-in in the same browser replaces the first
     begun = services.new_sign_in(
         user=user,
         kind=SignInKind.BROWSER,
@@ -57,12 +57,12 @@ def _begin(sender: object, request: HttpRequest, user: User, **_: object) -> Non
 
 
 def _end(sender: object, request: HttpRequest, **_: object) -> None:
-    """Also where it was another page than ours that said `logout()`."""
+    """End the sign-in, also when a page of another package called `logout()`."""
     forget(request)
 
 
 def forget(request: HttpRequest) -> None:
-    """End the sign-in that a session stands on."""
+    """End the sign-in of a session."""
     sign_in = sign_in_of(request.session)
     if sign_in is not None:
         SignIn.objects.filter(pk=sign_in).delete()

@@ -1,4 +1,4 @@
-"""Sign-ins and second factors as responses carry them."""
+"""Response documents of sign-ins and second factors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from apps.common.times import optional_rfc3339, rfc3339
 
 
 class TotpDocument(msgspec.Struct, frozen=True):
-    """An authenticator app that is set up."""
+    """An authenticator app that has been set up."""
 
     created_at: str
     last_used_at: str | None
 
 
 class PasskeyDocument(msgspec.Struct, frozen=True):
-    """A passkey, by the name that its owner gave it."""
+    """A passkey, with the name that its owner gave it."""
 
     id: int
     name: str
@@ -27,7 +27,7 @@ class PasskeyDocument(msgspec.Struct, frozen=True):
 
 
 class SecondFactorsDocument(msgspec.Struct, frozen=True):
-    """What a person can show beside their password; `required_by` are organizations that ask for it in vain so far."""
+    """A person's second factors; `required_by` lists organizations that require one while the person has none."""
 
     totp: TotpDocument | None
     passkeys: Sequence[PasskeyDocument]
@@ -36,7 +36,7 @@ class SecondFactorsDocument(msgspec.Struct, frozen=True):
 
 
 def passkey_document(authenticator: Any) -> PasskeyDocument:
-    """A passkey, from allauth's authenticator."""
+    """Build the document of a passkey from allauth's authenticator."""
     return PasskeyDocument(
         id=authenticator.pk,
         name=authenticator.data["name"],
@@ -46,14 +46,14 @@ def passkey_document(authenticator: Any) -> PasskeyDocument:
 
 
 def totp_document(authenticator: Any) -> TotpDocument:
-    """An authenticator app, from allauth's authenticator."""
+    """Build the document of an authenticator app from allauth's authenticator."""
     return TotpDocument(
         created_at=rfc3339(authenticator.created_at), last_used_at=optional_rfc3339(authenticator.last_used_at)
     )
 
 
 class SessionDocument(msgspec.Struct, frozen=True):
-    """One sign-in of the caller's own. `used_at` is right to within ten minutes; `current`: the one that asks."""
+    """One of the caller's sign-ins. `used_at` is accurate to ten minutes; `current` marks this request's sign-in."""
 
     id: UUID
     kind: str
@@ -66,7 +66,7 @@ class SessionDocument(msgspec.Struct, frozen=True):
 
 
 def session_document(sign_in: SignIn, *, current: UUID | None) -> SessionDocument:
-    """A sign-in, as its owner is told of it."""
+    """Build the document of a sign-in for its owner."""
     return SessionDocument(
         id=sign_in.id,
         kind=sign_in.kind,

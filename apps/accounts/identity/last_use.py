@@ -1,4 +1,4 @@
-"""When a sign-in and a service token were last used: written seldom, so that reads do not become writes."""
+"""Last use of sign-ins and service tokens: written at intervals, so that reads do not become writes."""
 
 import logging
 import time
@@ -23,14 +23,14 @@ REMEMBERED: Final = 10_000
 
 
 class Seldom:
-    """Which of many things this process has done lately."""
+    """Remembers which of many actions this process has done recently."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._done: OrderedDict[Hashable, float] = OrderedDict()
 
     def is_due(self, key: Hashable, every: timedelta) -> bool:
-        """Whether it was not done for so long; then it counts as done now."""
+        """Return whether the action was not done for this long, and if so record it as done now."""
         now = time.monotonic()
         with self._lock:
             done = self._done.get(key)
@@ -47,12 +47,12 @@ _seldom = Seldom()
 
 
 def written(sign_in: UUID) -> None:
-    """That the last use of a sign-in was written just now, by whoever begins or prolongs it."""
+    """Record that the last use of a sign-in was just written, when it was created or extended."""
     _seldom.is_due(sign_in, SIGN_IN_EVERY)
 
 
 def note(principal: Principal, *, address: str, now: datetime) -> None:
-    """That the caller came just now. Outside of any scope; whatever happens here, they are answered."""
+    """Record the caller's use now. Runs outside any scope; an error here never fails the request."""
     try:
         if principal.sign_in is not None and _seldom.is_due(principal.sign_in, SIGN_IN_EVERY):
             changed: dict[str, object] = {"used_at": now, "address": address} if address else {"used_at": now}
@@ -60,7 +60,7 @@ def note(principal: Principal, *, address: str, now: datetime) -> None:
         elif principal.kind is PrincipalKind.SERVICE and _seldom.is_due(principal.id, SERVICE_EVERY):
             _note_service(principal, now)
     except DatabaseError as error:
-        logger.warning("a last use was not written: %s: %s", type(error).__name__, error)
+        logger.warning("the last use was not recorded: %s: %s", type(error).__name__, error)
 
 
 def _note_service(principal: Principal, now: datetime) -> None:

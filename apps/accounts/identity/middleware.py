@@ -1,4 +1,4 @@
-"""Resolves the principal once for each request, before anything else is done for it."""
+"""Middleware that resolves the principal once per request, before any view code."""
 
 from collections.abc import Callable
 
@@ -16,12 +16,12 @@ from apps.common.problems import Unauthenticated, problem_response
 
 
 class PrincipalMiddleware:
-    """Sets `request.principal`: from `Authorization: Bearer`, else from the session, else None.
+    """Set `request.principal`: from `Authorization: Bearer`, else from the session, else None.
 
-    `request.bearer` is what the token named; None where there was none.
+    `request.bearer` is the identity that the token names; None without a token.
 
-    A bearer token that is no good is a 401 at once: falling back to the session would act as somebody else than the
-    caller named.
+    An invalid bearer token is a 401 at once: falling back to the session could act as a different caller than the one
+    in the token.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -29,7 +29,7 @@ class PrincipalMiddleware:
         self._bearer = BearerAuthentication()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer the request as its caller."""
+        """Resolve the caller and process the request."""
         try:
             principal, bearer = (None, None) if is_public_endpoint(request) else self._caller(request)
         except Unauthenticated as problem:

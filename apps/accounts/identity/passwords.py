@@ -1,4 +1,4 @@
-"""Passwords of one's own: changed, and replaced when they are forgotten."""
+"""Changing one's own password, and resetting a forgotten one."""
 
 from datetime import datetime
 from uuid import UUID
@@ -18,7 +18,7 @@ from apps.common.db.scope import tenant_scope
 
 
 def change(*, principal: Principal, current: str, password: str, address: str, now: datetime) -> User:
-    """Another password: every other sign-in than the one that asks ends.
+    """Change the password and end every sign-in except the caller's.
 
     Raises Forbidden, NoPassword, WrongPassword, TooManyGuesses, Invalid (it is too weak).
     """
@@ -28,19 +28,19 @@ def change(*, principal: Principal, current: str, password: str, address: str, n
     known = user.password
     users.choose_password(user, password)
     if users.locked(user.pk).password != known:
-        raise WrongPassword("current_password")  # another change was faster
+        raise WrongPassword("current_password")  # changed concurrently
     _set(user, principal, AuditAction.ACCOUNT_PASSWORD_CHANGED, except_family=principal.sign_in, now=now)
     return user
 
 
 def ask_reset(*, email: str, source: str) -> None:
-    """Have the worker look for the account of this address, whoever asks. Raises TooManyMessages, Unavailable."""
+    """Queue the password reset for this address, with or without an account. Raises TooManyMessages, Unavailable."""
     spend(Message.FORGOTTEN_PASSWORD, source=source)
     queue.later("start_password_reset", email)
 
 
 def start_reset(*, email: str, now: datetime) -> None:
-    """Send a link to the owner of an account, if there is one; for the worker, so that who asks learns nothing."""
+    """Send a link to the owner of an account, if there is one; runs in the worker, so the caller learns nothing."""
     user = user_by_email(email)
     principal = person_principal(user.pk, now=now) if user else None
     if user is None or principal is None or address_of(user) is None:
@@ -61,11 +61,11 @@ def start_reset(*, email: str, now: datetime) -> None:
 
 
 def reset(*, token: str, password: str, now: datetime) -> str:
-    """A new password for whoever reads the account's mail, whose address is returned; every sign-in ends.
+    """Set a new password with the secret of an e-mailed link, end every sign-in, and return the account's address.
 
     Opens its own transaction.
 
-    A password that is too weak leaves the link good. Raises LinkRefused, Invalid.
+    If the password is too weak, the link stays valid. Raises LinkRefused, Invalid.
     """
     owner = owner_of_proof(digest_of(token))
     principal = person_principal(owner, now=now) if owner else None

@@ -1,8 +1,8 @@
-"""From a credential to the caller: one principal type for every kind of caller, and no principal is a refusal.
+"""Resolves credentials to principals: one principal type for every kind of caller; no principal means refused.
 
-First the credential itself is verified: that says whom it names. Then the database says what they may at this moment:
-one statement for each kind of caller, however many are asked about, so that open connections can be asked about each
-second. Persons and services are resolved here. Who owns another kind says how, when its app starts:
+First the credential itself is verified, which identifies the caller. Then the current permissions are read from the
+database, with one statement per kind of caller for any number of callers, so that all open connections can be checked
+every second. People and services are resolved here. The app that owns another kind registers a resolver at startup:
 - `gateway`: apps.devices
 """
 
@@ -30,43 +30,43 @@ from apps.common.problems import Unauthenticated
 from apps.common.times import from_unix
 
 ONLY: Final = "only_organization"
-"""In a browser's session: the organization whose identity provider vouched for the person, and no other counts."""
+"""Session key: the organization whose identity provider authenticated the person; access is limited to it."""
 IDENTITY: Final = "external_identity"
-"""And whom it named."""
+"""Session key: the id of that external identity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Whom a verified credential names. A person comes by a sign-in; a service's `subject` is its token's digest."""
+    """Identity from a verified credential. A person has a sign-in; a service's `subject` is its token's digest."""
 
     kind: PrincipalKind
     subject: UUID | bytes
     sign_in: UUID | None = None
     until: datetime | None = None
-    """When the credential itself is over."""
+    """When the credential itself expires."""
 
 
 Resolver = Callable[[Collection[Named], datetime], Mapping[Named, Principal]]
-"""From those who are named to the callers with their rights of this moment; without those who may not speak.
+"""Maps identities to callers with their current rights; identities without access are left out.
 
-Each is asked about once and without `until`: two credentials that name the same caller are one question."""
+Each is looked up once and without `until`: two credentials of the same caller are one lookup."""
 
 
 class BadToken(Unauthenticated):
-    """The access token is expired, foreign or malformed, or its owner may not speak any more."""
+    """The access token is expired, foreign or malformed, or its owner has lost access."""
 
     code = "bad_token"
     default_detail = "This access token is not valid (any more): get a new one."
 
 
 def register(kind: PrincipalKind, resolver: Resolver) -> None:
-    """Say how callers of `kind` get their rights. Raises ValueError when somebody else has said it."""
+    """Register the resolver for callers of `kind`. Raises ValueError if there is another one."""
     if _resolvers.setdefault(kind, resolver) is not resolver:
-        raise ValueError(f"Callers of kind {kind} are resolved elsewhere already.")
+        raise ValueError(f"Callers of kind {kind} already have a resolver.")
 
 
 def named_by_bearer(token: str, *, now: datetime | None = None) -> Named:
-    """Whom an access token or a service token names. Raises BadToken."""
+    """Return the identity in an access token or a service token. Raises BadToken."""
     if service_principals.is_service_token(token):
         return Named(PrincipalKind.SERVICE, service_principals.digest_of_token(token))
     try:
@@ -80,7 +80,7 @@ def named_by_bearer(token: str, *, now: datetime | None = None) -> Named:
 
 
 def named_by_session(session: SessionBase) -> Named | None:
-    """Whom a browser's session names; None for nobody, and for one that did not come by a sign-in."""
+    """Return the identity in a browser's session; None if it is anonymous or has no sign-in."""
     request = HttpRequest()
     request.session = session
     user, sign_in = get_user(request), browser.sign_in_of(session)
@@ -93,7 +93,7 @@ def named_by_session(session: SessionBase) -> Named | None:
 
 
 def principals_of(named: Collection[Named], *, now: datetime | None = None) -> dict[Named, Principal]:
-    """Who of them may speak at this moment, and what they may. One statement for each kind."""
+    """Return those of them who have access now, with their rights. One statement for each kind."""
     now = now or timezone.now()
     valid = {one: replace(one, until=None) for one in named if one.until is None or now < one.until}
     by_kind: defaultdict[PrincipalKind, set[Named]] = defaultdict(set)
@@ -107,12 +107,12 @@ def principals_of(named: Collection[Named], *, now: datetime | None = None) -> d
 
 
 def principal_from_bearer(token: str) -> Principal:
-    """The caller that a token names, with the rights of this moment. Raises BadToken."""
+    """Return the caller that a token names, with their current rights. Raises BadToken."""
     return principal_named(named_by_bearer(token))
 
 
 def principal_named(named: Named) -> Principal:
-    """The caller that a bearer token named, with the rights of this moment. Raises BadToken."""
+    """Return the caller of a verified bearer token, with their current rights. Raises BadToken."""
     principal = principals_of([named]).get(named)
     if principal is None:
         raise BadToken()
@@ -120,9 +120,9 @@ def principal_named(named: Named) -> Principal:
 
 
 def principal_from_session(session: SessionBase) -> Principal | None:
-    """The person who signed in with this session; None when nobody did, or their sign-in counts no more.
+    """Return the person who signed in with this session; None if anonymous or the sign-in is no longer valid.
 
-    A session whose sign-in has ended is over.
+    A session whose sign-in has ended is flushed.
     """
     named = named_by_session(session)
     if named is None:
@@ -136,8 +136,8 @@ def principal_from_session(session: SessionBase) -> Principal | None:
 def open_session(
     request: HttpRequest, user: User, *, only: UUID | None = None, identity: UUID | None = None
 ) -> Principal | None:
-    """A browser's new session, with nothing of an older one, and who it is; with `only`, for that organization alone,
-    as long as the external identity that it rests on stands.
+    """Start a fresh browser session and return its person. With `only`, it is limited to that organization and lasts
+    as long as the external identity behind it.
     """
     browser.forget(request)
     request.session.flush()
@@ -151,7 +151,7 @@ def open_session(
 
 
 def _people(named: Collection[Named], now: datetime) -> dict[Named, Principal]:
-    """A person is resolved from a sign-in only."""
+    """Resolve people, who always need a sign-in."""
     asked: dict[Asked, Named] = {
         (one.subject, one.sign_in): one for one in named if isinstance(one.subject, UUID) and one.sign_in
     }

@@ -1,6 +1,6 @@
-"""Proofs that an address, a number or an account is somebody's: a secret is sent there, and brought back once.
+"""Proofs of ownership of an address, a number or an account: a secret is sent there, and can be returned once.
 
-The secret is made when the message is, so that neither the queue nor a request that was rolled back has one.
+The secret is generated together with the message, so that neither the queue nor a rolled-back request contains one.
 """
 
 import secrets
@@ -25,15 +25,15 @@ VALID_FOR: Final = {
     ProofPurpose.PASSWORD: timedelta(hours=1),
 }
 MESSAGES_AN_HOUR: Final = 3
-"""To one person for one purpose. Those that were sent stay good meanwhile, so that asking in somebody else's name
-neither fills their mailbox nor takes away the link that they asked for themselves."""
+"""To one person for one purpose. Secrets that were sent stay valid, so that requests by another person neither fill
+the owner's mailbox nor invalidate a link that the owner requested."""
 HOUR: Final = timedelta(hours=1)
 ATTEMPTS: Final = 5
-"""Wrong tries of a 6-digit code."""
+"""Maximum number of wrong attempts for a 6-digit code."""
 
 
 class WrongCode(Invalid):
-    """Not the code that was sent; `attempts_left` says how often it may still be tried."""
+    """Not the code that was sent; `attempts_left` is the number of remaining attempts."""
 
     code = "wrong_code"
     default_detail = "This is not the code that was sent."
@@ -45,7 +45,7 @@ class WrongCode(Invalid):
 def ask(
     *, user: User, purpose: ProofPurpose, value: str | None, now: datetime, expires_at: datetime | None = None
 ) -> Proof:
-    """Have a secret sent to `value` after commit; in the caller's transaction. Raises TooManyMessages."""
+    """Queue a secret to `value` after commit, in the caller's transaction. Raises TooManyMessages."""
     own = Proof.objects.filter(user=user, purpose=purpose)
     own.filter(expires_at__lt=now, created_at__lt=now - HOUR).delete()
     if own.filter(created_at__gt=now - HOUR).count() >= MESSAGES_AN_HOUR:
@@ -62,22 +62,22 @@ def ask(
 
 
 def redeem(*, token: str, purpose: ProofPurpose, now: datetime) -> Proof:
-    """Use up the secret of a link, and every other of the same person and purpose. Raises LinkRefused."""
-    return _used_up(digest_of(token), purpose, now, field="token")
+    """Redeem the secret of a link, and delete all others of the same person and purpose. Raises LinkRefused."""
+    return _redeem(digest_of(token), purpose, now, field="token")
 
 
 def redeem_code(*, code: str, now: datetime) -> Proof:
-    """Use up a sign-in code. Raises LinkRefused."""
-    return _used_up(digest_of_code(code), ProofPurpose.SIGN_IN, now, field="code")
+    """Redeem a sign-in code. Raises LinkRefused."""
+    return _redeem(digest_of_code(code), ProofPurpose.SIGN_IN, now, field="code")
 
 
 def redeem_app_code(*, code: str, now: datetime) -> Proof:
-    """Use up the code by which an app takes up a single sign-on. Raises LinkRefused."""
-    return _used_up(digest_of(code), ProofPurpose.APP, now, field="code")
+    """Redeem the code with which an app completes single sign-on. Raises LinkRefused."""
+    return _redeem(digest_of(code), ProofPurpose.APP, now, field="code")
 
 
 def sign_in_code(*, user: User, expires_at: datetime, now: datetime) -> str:
-    """A code for signing in once, to be handed over by whoever asked for it."""
+    """Create a code that signs in once; the caller passes it on to the user."""
     code = links.new_code()
     Proof.objects.create(
         user=user,
@@ -91,10 +91,10 @@ def sign_in_code(*, user: User, expires_at: datetime, now: datetime) -> str:
 
 
 def redeem_number(*, user: User, verification: UUID, code: str, now: datetime) -> Proof | LinkRefused | WrongCode:
-    """Use up a person's 6-digit code.
+    """Redeem a person's 6-digit code.
 
-    A refusal (unknown, expired or tried too often; or the wrong code) is returned, not raised: the try must be counted,
-    so its transaction must be committed.
+    A refusal (unknown, expired, too many attempts, or a wrong code) is returned, not raised: the attempt must be
+    counted, so the transaction must be committed.
     """
     own = Proof.objects.select_for_update().filter(user=user, purpose=ProofPurpose.PHONE)
     proof = own.filter(pk=verification, expires_at__gt=now, attempts__lt=ATTEMPTS, digest__isnull=False).first()
@@ -108,7 +108,7 @@ def redeem_number(*, user: User, verification: UUID, code: str, now: datetime) -
 
 
 def deliver(*, proof_id: UUID, now: datetime) -> None:
-    """Make the secret and send it; nothing to do for a proof that is gone. Raises OSError when nobody took it."""
+    """Generate the secret and send it; do nothing if the proof is gone. Raises OSError if it is not accepted."""
     owner = Proof.objects.filter(pk=proof_id).values_list("user_id", flat=True).first()
     if owner is None:
         return
@@ -128,17 +128,17 @@ def deliver(*, proof_id: UUID, now: datetime) -> None:
 
 
 def _message(proof: Proof) -> tuple[bytes | None, "partial[None]"]:
-    """The digest of a new secret, and what sends it."""
+    """Return the digest of a new secret, and a callable that sends the secret."""
     to = proof.value or proof.user.email
     if proof.purpose == ProofPurpose.PHONE:
         number = f"{secrets.randbelow(10**6):06}"
-        text = f"{number} is your SafeSignal code. Tell it to nobody."
+        text = f"{number} is your SafeSignal code. Do not share it with anyone."
         return _digest_of_number(proof.id, number), partial(messages.sms_sender().send, to, text)
     if proof.purpose == ProofPurpose.SIGN_IN:
         code = links.new_code()
         school = Membership.objects.values_list("organization__name", flat=True).get(user_id=proof.user_id)
-        letter = messages.day_account(to=to, organization=school, code=code, expires_at=proof.expires_at)
-        return digest_of_code(code), partial(messages.send, letter)
+        email = messages.day_account(to=to, organization=school, code=code, expires_at=proof.expires_at)
+        return digest_of_code(code), partial(messages.send, email)
     if proof.purpose == ProofPurpose.EMAIL and _is_taken(to, proof.user):
         return None, partial(messages.send, messages.has_account(to=to))
     secret = links.new_secret()
@@ -146,7 +146,7 @@ def _message(proof: Proof) -> tuple[bytes | None, "partial[None]"]:
     return digest_of(secret), partial(messages.send, write(to=to, secret=secret, expires_at=proof.expires_at))
 
 
-def _used_up(digest: bytes, purpose: ProofPurpose, now: datetime, *, field: str) -> Proof:
+def _redeem(digest: bytes, purpose: ProofPurpose, now: datetime, *, field: str) -> Proof:
     proof = (
         Proof.objects.select_for_update(of=["self"])
         .select_related("user")
@@ -160,7 +160,7 @@ def _used_up(digest: bytes, purpose: ProofPurpose, now: datetime, *, field: str)
 
 
 def _digest_of_number(verification: UUID, number: str) -> bytes:
-    """Of the number in its one verification: equal numbers have unequal digests."""
+    """Return the digest of a number and its verification, so that equal numbers have different digests."""
     return digest_of(f"{verification}:{number}")
 
 

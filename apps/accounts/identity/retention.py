@@ -1,4 +1,4 @@
-"""What signing in leaves behind, and for how long it is kept."""
+"""Retention of expired sign-ins, tokens and challenges."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from apps.accounts.models import Proof, RefreshToken, SignIn, SignInChallenge
 from apps.common.retention import delete_some
 
 KEPT: Final = timedelta(hours=1)
-"""After it has expired: the messages of the last hour are counted."""
+"""How long rows are kept after they expire: messages of the last hour are still counted."""
 EXPIRING: Final[Mapping[str, tuple[type[Model], str]]] = {
     "sign_ins": (SignIn, "expires_at"),
     "refresh_tokens": (RefreshToken, "expires_at"),
@@ -19,12 +19,12 @@ EXPIRING: Final[Mapping[str, tuple[type[Model], str]]] = {
     "proofs": (Proof, "expires_at"),
     "sessions": (Session, "expire_date"),
 }
-"""Model, and the field that says when a row has expired. A sign-in takes along from where it was used."""
+"""Model, and the field with the time at which a row expires. The address of last use is deleted with the sign-in."""
 
 
 def forget_expired(what: str, *, now: datetime, limit: int) -> int:
-    """Delete rows of a key of EXPIRING that expired longer ago than KEPT; how many, at most `limit`. In the system
-    scope.
+    """Delete at most `limit` rows of a key of EXPIRING that expired longer ago than KEPT; return how many. Runs in
+    the system scope.
     """
     model, field = EXPIRING[what]
     rows = model._default_manager.using("system").filter(**{f"{field}__lt": now - KEPT})

@@ -30,7 +30,7 @@ OPTIONS: Final = {
     "pubKeyCredParams": [{"type": "public-key", "alg": -7}],
 }
 SECRET_LENGTH = 4096
-"""Characters of what we sealed ourselves, at the most."""
+"""Maximum length of values that this service encrypted."""
 
 
 @openapi_example(request={"challenge": SECRET, "code": "492039"})
@@ -39,18 +39,18 @@ class SecondFactorSerializer(StrictSerializer):
 
     challenge = serializers.CharField(max_length=200, help_text="From `second_factor_required`.")
     code = serializers.CharField(
-        max_length=32, required=False, help_text="Of the authenticator app, or a recovery code."
+        max_length=32, required=False, help_text="A code of the authenticator app, or a recovery code."
     )
     passkey = serializers.JSONField(
         required=False, help_text="`PublicKeyCredential.toJSON()` of `navigator.credentials.get` with its `passkey`."
     )
 
     def validate_passkey(self, value: object) -> dict[str, Any]:
-        """An object."""
+        """Require an object."""
         return _object(value)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Exactly one answer."""
+        """Require exactly one of the two."""
         if ("code" in attrs) == ("passkey" in attrs):
             raise serializers.ValidationError({"code": ["Send either `code` or `passkey`."]})
         return attrs
@@ -65,14 +65,14 @@ class ConfirmSerializer(StrictSerializer):
 
 @openapi_example(response={"confirmation": SEALED, "expires_in": 600})
 class ConfirmationSerializer(serializers.Serializer[Any]):
-    """What shows that it was right."""
+    """Confirmation that the password was correct."""
 
     confirmation = serializers.CharField(help_text="Send it as `X-Confirmation`.")
     expires_in = serializers.IntegerField(help_text="Seconds.")
 
 
 class TotpSerializer(serializers.Serializer[Any]):
-    """An authenticator app that is set up."""
+    """An authenticator app that has been set up."""
 
     created_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField(allow_null=True)
@@ -103,7 +103,7 @@ class SecondFactorsSerializer(serializers.Serializer[Any]):
     recovery_codes_left = serializers.IntegerField()
     required_by = serializers.ListField(
         child=serializers.UUIDField(),
-        help_text="Organizations that withhold the administrator's role until there is one.",
+        help_text="Organizations that withhold the administrator's role until a second factor is set up.",
     )
 
 
@@ -132,14 +132,14 @@ class FinishTotpSerializer(StrictSerializer):
 
 @openapi_example(response={"recovery_codes": CODES})
 class RecoveryCodesSerializer(serializers.Serializer[Any]):
-    """Recovery codes, shown this once."""
+    """Recovery codes, returned only once."""
 
-    recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Empty: those before still count.")
+    recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Empty: earlier codes stay valid.")
 
 
 @openapi_example(response={"enrolment": SEALED, "options": OPTIONS})
 class PasskeyOptionsSerializer(serializers.Serializer[Any]):
-    """What a passkey is made from."""
+    """Options for creating a passkey."""
 
     enrolment = serializers.CharField(help_text="Send it back with the credential.")
     options = serializers.DictField(help_text="For `PublicKeyCredential.parseCreationOptionsFromJSON()`.")
@@ -147,14 +147,14 @@ class PasskeyOptionsSerializer(serializers.Serializer[Any]):
 
 @openapi_example(request={"enrolment": SEALED, "name": "Phone", "credential": CREDENTIAL})
 class FinishPasskeySerializer(StrictSerializer):
-    """What browser or phone has made."""
+    """The credential that the browser or phone created."""
 
     enrolment = serializers.CharField(max_length=SECRET_LENGTH)
-    name = serializers.CharField(max_length=100, help_text="How its owner tells it from others.")
+    name = serializers.CharField(max_length=100, help_text="Label chosen by its owner.")
     credential = serializers.JSONField(help_text="`PublicKeyCredential.toJSON()`.")
 
     def validate_credential(self, value: object) -> dict[str, Any]:
-        """An object."""
+        """Require an object."""
         return _object(value)
 
 

@@ -1,6 +1,6 @@
-"""Second factors: setting them up and taking them away, and the second step of a sign-in.
+"""Second factors: adding and removing them, and the second step of a sign-in.
 
-Who changes them shows their password once more (`confirm`): a token or an open screen is not enough.
+Changing them requires the password again (`confirm`): a token or an unlocked screen is not enough.
 """
 
 import logging
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
 ATTEMPTS: Final = 5
-"""Wrong codes for one challenge."""
+"""Maximum number of wrong codes for one challenge."""
 SET_UP_WITHIN: Final = timedelta(minutes=15)
 CONFIRMED_FOR: Final = timedelta(minutes=10)
 CONFIRMATION: Final = "confirmation"
@@ -57,35 +57,35 @@ class SecondFactorRequired(Unauthenticated):
 
 
 class SecondFactorRefused(Unauthenticated):
-    """A wrong code, one that was used before, a passkey of somebody else, or a challenge that is over."""
+    """A wrong or used code, a passkey of another person, or an expired challenge."""
 
     code = "second_factor_refused"
     default_detail = "This is not the right code or passkey, or it took too long: try again, or sign in anew."
 
 
 class ConfirmationRequired(Forbidden):
-    """What protects an account is changed only by who has just shown its password: send `X-Confirmation`."""
+    """Changing the second factors of an account requires its password: send `X-Confirmation`."""
 
     code = "confirmation_required"
     default_detail = "Confirm your password first (POST /api/v1/me/confirmation), then try again."
 
 
 class SecondFactorExists(Conflict):
-    """There is an authenticator app already, or as many passkeys as there can be."""
+    """The account has an authenticator app already, or the maximum number of passkeys."""
 
     code = "second_factor_exists"
     default_detail = "There is one already: remove it first."
 
 
 class OwnSecondFactorFirst(Conflict):
-    """Who asks the administrators of an organization for a second factor has one, or would lock themselves out."""
+    """An administrator needs a second factor of their own before requiring one of all administrators."""
 
     code = "own_second_factor_first"
     default_detail = "Set up a second factor of your own first, at /account/second-factor/, or you lock yourself out."
 
 
 class Enrolment(msgspec.Struct, frozen=True):
-    """An authenticator app about to be set up: scan `address` as a QR code, then send a code with `enrolment`."""
+    """An authenticator app to be set up: scan `address` as a QR code, then send a code with `enrolment`."""
 
     enrolment: str
     secret: str
@@ -93,7 +93,7 @@ class Enrolment(msgspec.Struct, frozen=True):
 
 
 class Caller(TypedDict):
-    """Who asks for a change, and what shows that they know the password."""
+    """The caller of a change, and their confirmation of the password."""
 
     principal: Principal
     confirmation: str | None
@@ -101,17 +101,17 @@ class Caller(TypedDict):
 
 
 class _Pending(msgspec.Struct, frozen=True):
-    """What is sealed between the two steps of setting one up."""
+    """Encrypted state between the two steps of adding a second factor."""
 
     user: UUID
     value: str
 
 
 def demand(*, user: User, now: datetime) -> None:
-    """Stop a sign-in whose password was right until its second factor comes. Opens its own transaction.
+    """Require the second factor after a correct password. Opens its own transaction.
 
-    Raises SecondFactorRequired; nothing where the account has no second factor. How many there may be is bounded by
-    the throttle of the sign-in, which counts until the second factor has come.
+    Raises SecondFactorRequired if the account has a second factor. The throttle of the sign-in limits the number of
+    challenges: each attempt counts until the second factor is accepted.
     """
     own = authenticators.of_user(user)
     methods = _methods(own)
@@ -141,9 +141,9 @@ def answer(
     now: datetime,
     known: KnownDevice | None = None,
 ) -> tuple[User | None, bool]:
-    """Whose challenge this is, and whether it was answered rightly, which uses it up. Opens its own transaction.
+    """Return the user of a challenge and whether the answer is correct, which consumes it. Opens its own transaction.
 
-    A wrong answer is told, not raised, because what it writes must be committed. Raises TooManyGuesses.
+    A wrong answer is returned, not raised, because its writes must be committed. Raises TooManyGuesses.
     """
     with transaction.atomic():
         pending = (
@@ -164,7 +164,7 @@ def answer(
         pending.attempts += 1
         pending.save(update_fields=["attempts"])
         own = authenticators.of_user(pending.user, lock=True)
-        right = pending.user.is_active and _proved(own, pending, code, passkey, now)
+        right = pending.user.is_active and _is_right(own, pending, code, passkey, now)
         if right:
             throttle.clear()
             SignInChallenge.objects.filter(user=pending.user).delete()
@@ -172,8 +172,8 @@ def answer(
 
 
 def confirm(*, principal: Principal, password: str, address: str, now: datetime) -> str:
-    """What shows for CONFIRMED_FOR that the caller knows the account's password. Raises WrongPassword, TooManyGuesses,
-    Forbidden.
+    """Check the account's password and return a confirmation that is valid for CONFIRMED_FOR. Raises WrongPassword,
+    TooManyGuesses, Forbidden.
     """
     user = _own(principal)
     throttle = LoginThrottle(account=user.email, address=address, device=str(principal.sign_in))
@@ -181,13 +181,13 @@ def confirm(*, principal: Principal, password: str, address: str, now: datetime)
     if not user.password or not user.check_password(password):
         raise WrongPassword("password")
     throttle.clear()
-    return _sealed(user, "", CONFIRMATION, now)
+    return _encrypted(user, "", CONFIRMATION, now)
 
 
 def require_own_before_asking(actor: Principal, before: OrganizationSettings, after: OrganizationSettings) -> None:
-    """Hold a change that asks administrators for a second factor to a person who has one. Raises OwnSecondFactorFirst.
+    """Allow requiring a second factor of administrators only to a person who has one. Raises OwnSecondFactorFirst.
 
-    Who comes by a school's own sign-in showed it there.
+    A person who came through a school's own sign-in was asked for it there.
     """
     asks = after.mfa_required_for_admins and not before.mfa_required_for_admins
     if not asks or actor.kind is not PrincipalKind.PERSON or actor.only is not None:
@@ -197,30 +197,30 @@ def require_own_before_asking(actor: Principal, before: OrganizationSettings, af
 
 
 def start_totp(*, principal: Principal, confirmation: str | None, now: datetime) -> Enrolment:
-    """A new secret for an authenticator app; nothing is kept before `finish_totp`.
+    """Return a new secret for an authenticator app; nothing is stored before `finish_totp`.
 
     Raises ConfirmationRequired, SecondFactorExists.
     """
     user = _confirmed(principal, confirmation, now)
     _require_no_totp(user)
     secret = generate_totp_secret()
-    return Enrolment(_sealed(user, secret, TOTP, now), secret, authenticators.totp_address(user, secret))
+    return Enrolment(_encrypted(user, secret, TOTP, now), secret, authenticators.totp_address(user, secret))
 
 
 def begun_totp(*, principal: Principal, enrolment: str, now: datetime) -> Enrolment | None:
-    """What `start_totp` gave the caller, to show it again after a wrong code; None once it is too old."""
+    """Return the result of `start_totp` again after a wrong code; None once it has expired."""
     user = _own(principal)
-    secret = _opened(user, enrolment, TOTP, SET_UP_WITHIN, now)
+    secret = _decrypted(user, enrolment, TOTP, SET_UP_WITHIN, now)
     return None if secret is None else Enrolment(enrolment, secret, authenticators.totp_address(user, secret))
 
 
 def finish_totp(*, principal: Principal, enrolment: str, code: str, now: datetime) -> list[str]:
-    """Keep the secret, once the app has shown a code of it. The account's first recovery codes, if these are they.
+    """Store the secret after a correct code. Returns the account's first recovery codes, otherwise an empty list.
 
     Raises Invalid, SecondFactorExists.
     """
     user = _own(principal)
-    secret = _opened(user, enrolment, TOTP, SET_UP_WITHIN, now)
+    secret = _decrypted(user, enrolment, TOTP, SET_UP_WITHIN, now)
     if secret is None:
         raise Invalid(errors={"enrolment": ["Unknown, or started too long ago."]})
     step = authenticators.totp_step(secret, code, now)
@@ -233,12 +233,12 @@ def finish_totp(*, principal: Principal, enrolment: str, code: str, now: datetim
 
 
 def remove_totp(*, principal: Principal, confirmation: str | None, now: datetime) -> None:
-    """The authenticator app counts no more. Raises ConfirmationRequired, NotFound."""
+    """Remove the authenticator app. Raises ConfirmationRequired, NotFound."""
     _remove(principal, confirmation, now, "totp", type=Authenticator.Type.TOTP)
 
 
 def start_passkey(*, principal: Principal, confirmation: str | None, now: datetime) -> tuple[str, dict[str, object]]:
-    """What `finish_passkey` wants back, and the creation options for browser or phone.
+    """Return the state for `finish_passkey`, and the creation options for the browser or phone.
 
     Raises ConfirmationRequired, SecondFactorExists.
     """
@@ -246,15 +246,15 @@ def start_passkey(*, principal: Principal, confirmation: str | None, now: dateti
     if len(authenticators.of_user(user)) > MOST_PASSKEYS:
         raise SecondFactorExists(f"More than {MOST_PASSKEYS} second factors are of no use: remove one first.")
     options, state = authenticators.passkey_options(user)
-    return _sealed(user, msgspec.json.encode(state).decode(), PASSKEY, now), options
+    return _encrypted(user, msgspec.json.encode(state).decode(), PASSKEY, now), options
 
 
 def finish_passkey(
     *, principal: Principal, enrolment: str, name: str, credential: dict[str, Any], now: datetime
 ) -> tuple[Any, list[str]]:
-    """Keep a passkey; with the account's first recovery codes, if these are they. Raises Invalid."""
+    """Store a passkey. Also returns the account's first recovery codes, otherwise an empty list. Raises Invalid."""
     user = _own(principal)
-    state = _opened(user, enrolment, PASSKEY, CHALLENGE_LIFETIME, now)
+    state = _decrypted(user, enrolment, PASSKEY, CHALLENGE_LIFETIME, now)
     if state is None:
         raise Invalid(errors={"enrolment": ["Unknown, or started too long ago."]})
     _locked(user.pk)
@@ -267,12 +267,12 @@ def finish_passkey(
 
 
 def remove_passkey(*, principal: Principal, passkey_id: int, confirmation: str | None, now: datetime) -> None:
-    """This passkey counts no more. Raises ConfirmationRequired, NotFound."""
+    """Remove the passkey. Raises ConfirmationRequired, NotFound."""
     _remove(principal, confirmation, now, "passkey", type=Authenticator.Type.WEBAUTHN, pk=passkey_id)
 
 
 def renew_recovery_codes(*, principal: Principal, confirmation: str | None, now: datetime) -> list[str]:
-    """New recovery codes; those before count no more. Raises ConfirmationRequired, NotFound (no second factor)."""
+    """Replace the recovery codes by new ones. Raises ConfirmationRequired, NotFound (no second factor)."""
     user = _confirmed(principal, confirmation, now)
     _locked(user.pk)
     if not _methods(authenticators.of_user(user)):
@@ -283,9 +283,9 @@ def renew_recovery_codes(*, principal: Principal, confirmation: str | None, now:
 
 
 def reset(*, user: User, reason: str, now: datetime) -> int:
-    """Take all second factors from somebody who lost theirs: how many there were. By a command only, and in the trail.
+    """Remove all second factors of a person who lost them; return how many. For a command only, and audited.
 
-    Sign-ins that wait for one end, too. Opens its own transaction.
+    Sign-ins that wait for a second factor end, too. Opens its own transaction.
     """
     principal = person_principal(user.pk, now=now)
     organizations = principal.grants if principal else ()
@@ -304,7 +304,7 @@ def reset(*, user: User, reason: str, now: datetime) -> int:
     return gone
 
 
-def _proved(
+def _is_right(
     own: list[Any], pending: SignInChallenge, code: str | None, passkey: dict[str, Any] | None, now: datetime
 ) -> bool:
     if code is not None:
@@ -320,7 +320,7 @@ def _proved(
 
 
 def _methods(own: list[Any]) -> list[str]:
-    """How the person may answer a challenge; recovery codes only stand in for another."""
+    """Return the ways to answer a challenge; recovery codes only replace another factor."""
     names = {
         Authenticator.Type.TOTP: "totp",
         Authenticator.Type.WEBAUTHN: "passkey",
@@ -354,29 +354,29 @@ def _require_no_totp(user: User) -> None:
 
 
 def _own(principal: Principal) -> User:
-    """The caller's own account. Raises Forbidden where it is not the caller's to change."""
+    """Return the caller's own account. Raises Forbidden if the caller may not change it."""
     require_own_account(principal)
     return User.objects.get(pk=principal.id, status=UserStatus.ACTIVE)
 
 
 def _confirmed(principal: Principal, confirmation: str | None, now: datetime) -> User:
     user = _own(principal)
-    if confirmation is None or _opened(user, confirmation, CONFIRMATION, CONFIRMED_FOR, now) is None:
+    if confirmation is None or _decrypted(user, confirmation, CONFIRMATION, CONFIRMED_FOR, now) is None:
         raise ConfirmationRequired()
     return user
 
 
 def _locked(user_id: UUID) -> None:
-    """One change at a time of what protects an account."""
+    """Lock an account, so that its second factors change one at a time."""
     User.objects.select_for_update(no_key=True).get(pk=user_id)
 
 
-def _sealed(user: User, value: str, purpose: str, now: datetime) -> str:
+def _encrypted(user: User, value: str, purpose: str, now: datetime) -> str:
     return seal(msgspec.json.encode(_Pending(user.pk, value)).decode(), purpose=purpose, now=now)
 
 
-def _opened(user: User, sealed: str, purpose: str, within: timedelta, now: datetime) -> str | None:
-    """What was sealed for this person a short while ago; None for anything else."""
+def _decrypted(user: User, sealed: str, purpose: str, within: timedelta, now: datetime) -> str | None:
+    """Decrypt a value that was encrypted for this person within this time; None for anything else."""
     try:
         pending = msgspec.json.decode(unseal_fresh(sealed, purpose=purpose, within=within, now=now), type=_Pending)
     except NotSealed:
@@ -385,6 +385,6 @@ def _opened(user: User, sealed: str, purpose: str, within: timedelta, now: datet
 
 
 def _record(principal: Principal, user: User, action: AuditAction, factor: str) -> None:
-    """In the audit trail, and in an e-mail to the account's owner."""
+    """Record the change in the audit trail, and notify the account's owner by e-mail."""
     users.record(actor=principal, action=action, user_id=user.pk, organizations=principal.grants, factor=factor)
     queue.after_commit("tell_second_factor_changed", user.email)

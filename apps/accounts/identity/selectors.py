@@ -18,7 +18,7 @@ from apps.common.text import email_address
 
 
 def user_by_email(email: str) -> User | None:
-    """The person with this e-mail in any case; PostgreSQL folds both sides, as its unique index does."""
+    """Return the person with this e-mail, case-insensitively; PostgreSQL folds both sides, as its unique index does."""
     try:
         address = email_address(email)
     except ValueError:
@@ -27,45 +27,45 @@ def user_by_email(email: str) -> User | None:
 
 
 def full_names(people: Collection[UUID]) -> dict[UUID, str]:
-    """The names of people whom the caller already knows by id, such as the actors of an alert that is visible to them.
+    """Return the names of people whose ids the caller already has, such as the actors of a visible alert.
 
-    Somebody whose row is gone is missing.
+    People whose row was deleted are left out.
     """
     return {user.id: user.full_name for user in User.objects.filter(id__in=people)}
 
 
 def owner_of_proof(digest: bytes) -> UUID | None:
-    """Whom a secret that was sent proves something of; None for one that was never sent, or is used up."""
+    """Return the owner of a secret that was sent; None if it was never sent or has been used."""
     return Proof.objects.filter(digest=digest).values_list("user_id", flat=True).first()
 
 
 def presented_refresh_token(digest: bytes) -> RefreshToken | None:
-    """The refresh token with this digest; None for one that was never given out, or whose sign-in has ended."""
+    """Return the refresh token with this digest; None if it was never issued or its sign-in has ended."""
     return RefreshToken.objects.select_related("family").filter(digest=digest).first()
 
 
 def own_sign_ins(principal: Principal) -> QuerySet[SignIn]:
-    """The caller's own; by a school's sign-in, those that came by that school's too."""
+    """Return the caller's own sign-ins; with a school's sign-in, only that school's."""
     own = SignIn.objects.filter(user_id=principal.id)
     return own if principal.only is None else own.filter(only_organization=principal.only)
 
 
 def sign_ins_page(*, principal: Principal, query: PageQuery, now: datetime) -> Page[SignIn]:
-    """Where the caller is signed in, the newest first. Raises Forbidden."""
+    """Return a page of the caller's sign-ins, newest first. Raises Forbidden."""
     require_person(principal)
     living = own_sign_ins(principal).filter(expires_at__gt=now)
     return keyset_page(living, by="created_at", query=query, descending=True)
 
 
 def organizations_of(user_id: UUID) -> list[UUID]:
-    """Every organization that says something of a person, also where their rights have ended, or never began."""
+    """Return every organization with data about a person, also if their rights have ended or never began."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT person_organizations(%s)", [user_id])
         return [organization for (organization,) in cursor.fetchall()]
 
 
 def identity_stands(identity_id: UUID) -> bool:
-    """Whether what a browser's session rests on is still there: the identity, and its provider in use."""
+    """Return whether the external identity behind a browser session exists and its provider is in use."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT identity_stands(%s)", [identity_id])
         (stands,) = cursor.fetchone()
@@ -73,7 +73,7 @@ def identity_stands(identity_id: UUID) -> bool:
 
 
 def second_factors(principal: Principal) -> SecondFactorsDocument:
-    """What protects one's own account beside the password. Raises Forbidden."""
+    """Return the second factors of the caller's account. Raises Forbidden."""
     require_own_account(principal)
     own = authenticators.of_user(User.objects.get(pk=principal.id))
     apps = [totp_document(one) for one in own if one.type == "totp"]

@@ -1,4 +1,4 @@
-"""Bodies of signing in and out, of passwords and of keys."""
+"""Request and response bodies of sign-in, sign-out, passwords and keys."""
 
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ REFRESH: Final = "Qm9va3MgYXJlIGEgdW5pcXVlbHkgcG9ydGFibGUgbWFnaWM"
 
 @openapi_example(request={"email": "maria.sanchez@school.example", "password": "correct horse battery staple"})
 class LoginSerializer(StrictSerializer):
-    """What one signs in with."""
+    """Credentials of a sign-in."""
 
     email = serializers.EmailField(max_length=255)
     password = serializers.CharField(max_length=1024, trim_whitespace=False, write_only=True)
@@ -22,31 +22,31 @@ class LoginSerializer(StrictSerializer):
 
 @openapi_example(request={"refresh": REFRESH})
 class RefreshTokenSerializer(StrictSerializer):
-    """A refresh token that was given out by login or refresh."""
+    """A refresh token that login or refresh returned."""
 
     refresh = serializers.CharField(max_length=200)
 
 
 @openapi_example(response={"access": ACCESS, "refresh": REFRESH, "expires_in": 900})
 class TokenPairSerializer(serializers.Serializer[Any]):
-    """What login and refresh answer."""
+    """Response of login and refresh."""
 
     access = serializers.CharField(help_text="ES256 JWT; send it as `Authorization: Bearer <access>`.")
-    refresh = serializers.CharField(help_text="Good for one use at /auth/refresh.")
-    expires_in = serializers.IntegerField(help_text="Seconds for which `access` is good.")
+    refresh = serializers.CharField(help_text="Valid for one use at /auth/refresh.")
+    expires_in = serializers.IntegerField(help_text="Lifetime of `access` in seconds.")
 
 
 class SessionSerializer(serializers.Serializer[Any]):
-    """One sign-in of the caller's own."""
+    """One of the caller's own sign-ins."""
 
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(SignInKind.choices)
-    device = serializers.CharField(help_text="As its owner would recognize it: `Firefox on Windows`.")
-    address = serializers.IPAddressField(allow_null=True, help_text="Where it was last used from.")
+    device = serializers.CharField(help_text="Recognizable name, e.g. `Firefox on Windows`.")
+    address = serializers.IPAddressField(allow_null=True, help_text="IP address of the last use.")
     created_at = serializers.DateTimeField()
-    used_at = serializers.DateTimeField(help_text="To within ten minutes.")
+    used_at = serializers.DateTimeField(help_text="Accurate to ten minutes.")
     expires_at = serializers.DateTimeField()
-    current = serializers.BooleanField(help_text="Whether it is the one that asks.")
+    current = serializers.BooleanField(help_text="Whether this is the sign-in of the request.")
 
 
 class JwkSerializer(serializers.Serializer[Any]):
@@ -68,23 +68,23 @@ class JwkSetSerializer(serializers.Serializer[Any]):
 
 
 def password_field(**kwargs: Any) -> serializers.CharField:
-    """A password, exactly as it was typed."""
+    """Return a field for a password, which is not trimmed."""
     return serializers.CharField(max_length=1024, trim_whitespace=False, write_only=True, **kwargs)
 
 
 def secret_field() -> serializers.CharField:
-    """The secret of a link."""
-    return serializers.CharField(max_length=200, help_text="What stands behind `#` in the link.")
+    """Return a field for the secret of a link."""
+    return serializers.CharField(max_length=200, help_text="The part of the link after `#`.")
 
 
 def locale_field() -> serializers.RegexField:
-    """A language, with a country or script where it matters."""
+    """Return a field for a language tag, optionally with country or script."""
     return serializers.RegexField(
         r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z",
         max_length=35,
         allow_null=True,
         required=False,
-        help_text="BCP 47, e.g. `en-US`. Null: that of the organization.",
+        help_text="BCP 47, e.g. `en-US`. Null: the organization's language.",
     )
 
 
@@ -98,13 +98,13 @@ class TokenSerializer(StrictSerializer):
 
 
 class ForgotPasswordSerializer(StrictSerializer):
-    """Whose password is forgotten."""
+    """The e-mail address of an account with a forgotten password."""
 
     email = serializers.EmailField(max_length=255)
 
 
 class ResetPasswordSerializer(StrictSerializer):
-    """A new password, by a link."""
+    """A new password, set with a link."""
 
     token = secret_field()
-    password = password_field(help_text="12 characters or more, and none that everybody uses.")
+    password = password_field(help_text="At least 12 characters, and not a common password.")

@@ -1,7 +1,7 @@
 """Signing in and out.
 
-A sign-in is a row, and ends by being deleted: every entry point asks for it. Work for anonymous callers opens its own
-transactions, so that what a refusal writes is committed although the response is an error.
+A sign-in is a row and ends when the row is deleted: every entry point checks for it. Functions for anonymous callers
+open their own transactions, so that the writes of a refusal are committed although the response is an error.
 """
 
 import secrets
@@ -35,12 +35,12 @@ from apps.common.http.known_devices import KnownDevice
 from apps.common.problems import NotFound, Unauthenticated
 
 REUSE_GRACE = timedelta(seconds=60)
-"""A refresh token that comes again within this time is a lost answer on a bad link, later it is a theft."""
+"""A refresh token that is reused within this time indicates a lost response; later reuse indicates theft."""
 UNKNOWN_DEVICE = "Unknown device"
 
 
 class WrongCredentials(Unauthenticated):
-    """One answer for an unknown e-mail, a wrong password, and a person who is not active."""
+    """Unknown e-mail, wrong password or inactive person; the response is the same for all three."""
 
     code = "wrong_credentials"
     default_detail = "E-mail or password is wrong."
@@ -54,14 +54,14 @@ class RefreshRefused(Unauthenticated):
 
 
 class RefreshReused(RefreshRefused):
-    """A refresh token came again after its successor was given out: somebody else may have it."""
+    """A refresh token was used again after its successor was issued: it may have been stolen."""
 
     code = "refresh_reused"
     default_detail = "This refresh token was used before: for safety this sign-in has ended. Sign in again."
 
 
 class TokenPair(msgspec.Struct, frozen=True):
-    """What a client gets for signing in; `expires_in` is the access token's, in seconds."""
+    """The tokens of a sign-in; `expires_in` is the lifetime of the access token in seconds."""
 
     access: str
     refresh: str
@@ -69,10 +69,10 @@ class TokenPair(msgspec.Struct, frozen=True):
 
 
 def authenticate(*, email: str, password: str, address: str, known: KnownDevice | None = None) -> User:
-    """The person with these credentials, ready for Django's `login()`. Every outcome is audited.
+    """Return the person with these credentials, for Django's `login()`. Every outcome is audited.
 
-    `known` is the device, where somebody signed in before. Raises WrongCredentials, TooManyGuesses, or
-    SecondFactorRequired (go on with `authenticate_further`; until then the try counts). Opens its own transaction.
+    `known` is the device, if it has signed in before. Raises WrongCredentials, TooManyGuesses, or SecondFactorRequired
+    (continue with `authenticate_further`; until then the attempt counts as wrong). Opens its own transaction.
     """
     throttle = LoginThrottle(account=email, address=address, device=device_for(email, known))
     throttle.hit()
@@ -96,7 +96,7 @@ def authenticate_further(
     known: KnownDevice | None = None,
     now: datetime | None = None,
 ) -> User:
-    """The person who answered the challenge of their second factor, ready for Django's `login()`.
+    """Return the person who answered the challenge of their second factor, for Django's `login()`.
 
     Raises SecondFactorRefused, TooManyGuesses. Opens its own transaction.
     """
@@ -120,7 +120,7 @@ def login(
     known: KnownDevice | None = None,
     now: datetime | None = None,
 ) -> TokenPair:
-    """Sign in with e-mail and password: a new family of refresh tokens. Raises as `authenticate` does."""
+    """Sign in with e-mail and password: a new family of refresh tokens. Raises the same errors as `authenticate`."""
     user = authenticate(email=email, password=password, address=address, known=known)
     return begin(user=user, address=address, device=device, now=now or timezone.now())
 
@@ -135,8 +135,8 @@ def login_further(
     known: KnownDevice | None = None,
     now: datetime | None = None,
 ) -> tuple[TokenPair, User]:
-    """The second step of `login`, where the account has a second factor, and whose it is. Raises as
-    `authenticate_further` does.
+    """Complete `login` with the second factor; also returns the user. Raises the same errors as
+    `authenticate_further`.
     """
     user = authenticate_further(challenge=challenge, code=code, passkey=passkey, address=address, known=known, now=now)
     return begin(user=user, address=address, device=device, now=now or timezone.now()), user
@@ -145,10 +145,10 @@ def login_further(
 def login_for_the_day(
     *, code: str, address: str, device: str = UNKNOWN_DEVICE, now: datetime | None = None
 ) -> TokenPair:
-    """Sign in with the code of a day account, which is used up by that; the sign-in ends with the day account.
+    """Sign in with the code of a day account, which works once; the sign-in ends with the day account.
 
-    Raises LinkRefused. Opens its own transactions. Wrong codes are not counted: nobody guesses 60 bits, and a count
-    would keep every newcomer out of a building where somebody tries.
+    Raises LinkRefused. Opens its own transactions. Wrong codes are not counted: 60 bits cannot be guessed, and a limit
+    would lock out all substitutes in a building as soon as one person there guesses.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -167,10 +167,10 @@ def begin(
     only: UUID | None = None,
     until: datetime | None = None,
 ) -> TokenPair:
-    """The first pair of tokens of a new sign-in, for who has shown all that is asked; with `only`, for that
-    organization alone.
+    """Return the first pair of tokens of a new sign-in, after all factors were checked; with `only`, limited to that
+    organization.
 
-    With `until` it ends then, however often it is renewed. Opens its own transaction. Raises WrongCredentials.
+    With `until`, it ends at that time, even if it is renewed. Opens its own transaction. Raises WrongCredentials.
     """
     refresh_token = secrets.token_urlsafe(32)
     with transaction.atomic():
@@ -201,9 +201,9 @@ def new_sign_in(
     now: datetime,
     only: UUID | None = None,
 ) -> SignIn:
-    """A new sign-in, for somebody who has shown who they are; in the caller's transaction.
+    """Create a sign-in for an authenticated person, in the caller's transaction.
 
-    It is over after `lifetime`, and never later than `longest_of` allows.
+    It ends after `lifetime`, and never later than `longest_of` allows.
     """
     lifetime = min(lifetime, longest_of(user, kind, only))
     RefreshToken.objects.filter(user=user, expires_at__lt=now).delete()
@@ -223,9 +223,9 @@ def new_sign_in(
 
 
 def longest_of(user: User, kind: str, only: UUID | None) -> timedelta:
-    """After how long a sign-in is over, however often it is used: the one place that says so.
+    """Return the maximum lifetime of a sign-in, regardless of use. No other code defines it.
 
-    By a school's own sign-in nobody is a super admin.
+    A school's own sign-in never gives the rights of a super admin.
     """
     if user.is_super_admin and only is None:
         return timedelta(hours=settings.OPERATOR_SIGN_IN_HOURS)
@@ -235,9 +235,9 @@ def longest_of(user: User, kind: str, only: UUID | None) -> timedelta:
 
 
 def refresh(*, token: str, address: str = "", now: datetime | None = None) -> TokenPair:
-    """A new pair for a refresh token, which is used up by that.
+    """Exchange a refresh token, which can be used once, for a new pair of tokens.
 
-    The same token within REUSE_GRACE is given the same successor; later it ends the whole family.
+    Reuse within REUSE_GRACE returns the same successor; later reuse ends the whole family.
     Raises RefreshRefused.
     """
     now = now or timezone.now()
@@ -254,7 +254,7 @@ def refresh(*, token: str, address: str = "", now: datetime | None = None) -> To
 
 
 def logout(*, token: str) -> None:
-    """End the sign-in that this refresh token belongs to. An unknown token is no error: it is signed out already."""
+    """End the sign-in of this refresh token. An unknown token is not an error: its sign-in has ended already."""
     presented = presented_refresh_token(_digest(token))
     if presented is None:
         return
@@ -266,7 +266,7 @@ def logout(*, token: str) -> None:
 
 
 def end(*, principal: Principal, sign_in: UUID) -> None:
-    """End one of the caller's own sign-ins, this one or another; by a school's, one of that school's.
+    """End one of the caller's own sign-ins, possibly the current one; with a school's sign-in, one of that school's.
 
     Raises Forbidden, NotFound.
     """
@@ -278,7 +278,7 @@ def end(*, principal: Principal, sign_in: UUID) -> None:
 
 
 def end_all(*, principal: Principal, now: datetime) -> None:
-    """End every sign-in of the caller, this one too; by a school's, those of that school. Raises Forbidden."""
+    """End all sign-ins of the caller, including this one; with a school's, only that school's. Raises Forbidden."""
     require_person(principal)
     _lock(principal.id)
     _end(own_sign_ins(principal).filter(expires_at__gt=now))
@@ -286,9 +286,9 @@ def end_all(*, principal: Principal, now: datetime) -> None:
 
 
 def end_sign_ins(user_id: UUID, *, except_family: UUID | None = None, now: datetime) -> int:
-    """End the sign-ins of a person, all or all others than this one; how many. In the caller's transaction.
+    """End all sign-ins of a person, except `except_family` if given; return how many. In the caller's transaction.
 
-    For whatever makes a credential worthless: another password, a lost phone, an account that is closed.
+    For events that invalidate credentials: a new password, a lost phone, a closed account.
     """
     _lock(user_id)
     living = SignIn.objects.filter(user_id=user_id, expires_at__gt=now)
@@ -296,7 +296,7 @@ def end_sign_ins(user_id: UUID, *, except_family: UUID | None = None, now: datet
 
 
 def _rotate(token: str, user: User, principal: Principal, address: str, now: datetime) -> RefreshRefused | None:
-    """Use up the presented token. A refusal is returned, not raised, because what it writes must be committed."""
+    """Replace the presented token. A refusal is returned, not raised, because its writes must be committed."""
     presented = RefreshToken.objects.select_related("family").filter(digest=_digest(token), user=user).first()
     if presented is None or presented.expires_at <= now or _end_of(presented.family, user) <= now:
         return RefreshRefused()
@@ -313,7 +313,7 @@ def _rotate(token: str, user: User, principal: Principal, address: str, now: dat
 
 
 def _prolong(sign_in: SignIn, user: User, address: str, now: datetime) -> None:
-    """A sign-in that is used goes on, up to its end; a day account has no address, and ends when it was said to."""
+    """Extend a sign-in that is in use, up to its maximum. A day account has no address, and its end is fixed."""
     sign_in.used_at = now
     sign_in.address = address or sign_in.address
     if address_of(user) is not None:
@@ -322,18 +322,18 @@ def _prolong(sign_in: SignIn, user: User, address: str, now: datetime) -> None:
 
 
 def _end_of(sign_in: SignIn, user: User) -> datetime:
-    """When it is over, however often it is used."""
+    """Return the latest end of a sign-in, regardless of use."""
     return sign_in.created_at + longest_of(user, sign_in.kind, sign_in.only_organization)
 
 
 def _end(sign_ins: QuerySet[SignIn]) -> int:
-    """How many were there."""
+    """Delete these sign-ins; return how many there were."""
     _, deleted = sign_ins.delete()
     return deleted.get(SignIn._meta.label, 0)
 
 
 def _lock(user_id: UUID) -> User:
-    """One change at a time of a person's sign-ins, so that no successor is born while its family is revoked."""
+    """Lock a person's sign-ins, so that no successor is issued while its family is revoked."""
     return User.objects.select_for_update(no_key=True).get(pk=user_id)
 
 
@@ -352,7 +352,7 @@ def _digest(token: str) -> bytes:
 
 
 def _successor(token: str) -> str:
-    """The one token that follows this one: the same answer can be given twice, and nothing secret is stored for it."""
+    """Derive the only successor of a token, so that it can be returned twice without storing a secret."""
     return base64url(salted_hmac("safesignal.refresh", token, algorithm="sha256").digest())
 
 
@@ -369,14 +369,14 @@ def _pair(user: User, principal: Principal, refresh_token: str, now: datetime) -
 
 
 def _audit(user_id: UUID | None, *, action: AuditAction, outcome: str) -> None:
-    """`_record` in a transaction of its own."""
+    """Call `_record` in a separate transaction."""
     principal = person_principal(user_id) if user_id else None
     with tenant_scope(principal.grants if principal else ()):
         _record(user_id, principal, action=action, outcome=outcome)
 
 
 def _record(user_id: UUID | None, principal: Principal | None, *, action: AuditAction, outcome: str) -> None:
-    """Who was refused has not shown that they are this user."""
+    """Record the outcome. A refused caller is not recorded as the actor, since they may not be this user."""
     users.record(
         actor=principal if principal and outcome == audit.DONE else ANONYMOUS,
         action=action,

@@ -1,4 +1,4 @@
-"""Accounts: made, changed one at a time, and recorded in each organization of their owners."""
+"""Accounts: creation, locking for changes, and audit records in each organization of their owner."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -15,11 +15,11 @@ from apps.common.access import Principal
 from apps.common.problems import Conflict, Invalid, Unauthenticated
 
 NOWHERE: Final = ".invalid"
-"""The end of an address that stands in for none (RFC 2606, 2): of day accounts and of people who were erased."""
+"""Domain of placeholder addresses (RFC 2606, 2), for day accounts and erased people."""
 
 
 def address_of(user: User) -> str | None:
-    """The person's e-mail address; None where they have none."""
+    """Return the person's e-mail address; None if they have none."""
     return None if user.email.endswith(NOWHERE) else user.email
 
 
@@ -39,7 +39,7 @@ def create_user(
     last_name: str | None = None,
     is_super_admin: bool = False,
 ) -> User:
-    """A new person, in no organization yet; without a password they can not sign in by one.
+    """Create a person without an organization. Without a password they cannot sign in with one.
 
     Raises Invalid (the password is too weak), EmailTaken. Runs inside the caller's scope.
     """
@@ -50,7 +50,7 @@ def create_user(
 
 
 def choose_password(user: User, password: str | None) -> None:
-    """Hash it, which takes a quarter of a second, so before a transaction where there is a choice. Raises Invalid."""
+    """Validate and hash a password. Hashing takes 250 ms, so do it before a transaction if possible. Raises Invalid."""
     if password is not None:
         try:
             validate_password(password, user)
@@ -72,7 +72,7 @@ def keep(user: User, *, actor: Principal) -> None:
 
 
 def locked(user_id: UUID) -> User:
-    """The account, for one change at a time. Raises Unauthenticated for one that was erased meanwhile."""
+    """Return the account, locked until commit. Raises Unauthenticated if it was erased meanwhile."""
     user = User.objects.select_for_update(no_key=True).filter(pk=user_id, status=UserStatus.ACTIVE).first()
     if user is None:
         raise Unauthenticated()
@@ -88,7 +88,7 @@ def record(
     outcome: str = audit.DONE,
     **detail: audit.Value,
 ) -> None:
-    """A row in the trail of each organization of a user; in the platform's own where they have none."""
+    """Add a row to the audit trail of each organization of a user, or to the platform's if they have none."""
     trails: Sequence[UUID | None] = [*organizations] or [None]
     for organization in trails:
         audit.record(
@@ -103,6 +103,6 @@ def record(
 
 
 def announce(person: Principal) -> None:
-    """Have whoever shows the person read them again."""
+    """Publish that a person has changed, so that clients read them again."""
     for organization in person.grants:
         feed.announce_change(organization_id=organization, resource="people", id=person.id)

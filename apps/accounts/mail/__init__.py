@@ -1,1 +1,1 @@
-"""E-mails and text messages to people: words, budgets, the queue, and the secrets in links."""
+"""E-mails and text messages to people: texts, budgets, the queue, and the secrets in links."""

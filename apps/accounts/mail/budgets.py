@@ -1,9 +1,10 @@
-"""How many messages may be had sent: `BUDGETS` is the one table of it.
+"""Rate limits of messages that people can have sent: `BUDGETS` is the table.
 
-Whoever asks for a message chooses who gets it, so that without a limit we would write to strangers in a school's name.
-Counted are who asks (`source`: an address, or the device where somebody signed in before), the school in whose name it
-is sent (`school`), and who gets it (`recipient`). What one person has sent to themselves is counted in the database as
-well (`services/proofs.py`). The counts live in Valkey; without it nothing is refused.
+The requester of a message chooses its recipient, so without a limit the platform could be used to send mail to
+strangers in a school's name. Messages are counted per requester (`source`: an address, or a device that has signed in
+before), per school in whose name they are sent (`school`), and per recipient (`recipient`). Messages that people send
+to themselves are also counted in the database (`identity/proofs.py`). The counts are stored in Valkey; without it
+nothing is refused.
 """
 
 import logging
@@ -42,18 +43,18 @@ for n = 1, #KEYS do
 end
 return 0
 """
-"""KEYS: a count each. ARGV: its limit and its seconds. Seconds to wait are returned; then nothing was counted."""
+"""KEYS: the counts. ARGV: limit and seconds of each. Returns the seconds to wait, in which case nothing was counted."""
 
 
 class TooManyMessages(TooManyRequests):
-    """This was sent, or had others send, several times lately: what was sent is still good."""
+    """Too many messages were requested recently; those that were sent are still valid."""
 
     code = "too_many_messages"
     default_detail = "This was sent several times already: use the last one, or try again later."
 
 
 class Message(StrEnum):
-    """What somebody can have sent to an address or number that they type."""
+    """Messages that a person can have sent to an address or number of their choice."""
 
     OPEN_REGISTRATION = "open_registration"
     INVITATION = "invitation"
@@ -64,7 +65,7 @@ class Message(StrEnum):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """How many within how many seconds."""
+    """Maximum number of messages within a number of seconds."""
 
     messages: int
     seconds: int
@@ -73,18 +74,18 @@ class Limit(msgspec.Struct, frozen=True):
 Budget = Mapping[str, Sequence[Limit]]
 
 BUDGETS: Final[Mapping[Message, Budget]] = {
-    # Anybody: a handful of colleagues at a time. A school that registers everybody imports or invites them.
+    # Anonymous: a handful of colleagues at a time. A school that registers everyone imports or invites them.
     Message.OPEN_REGISTRATION: {
         "source": [Limit(10, 10 * MINUTE), Limit(40, DAY)],
         "school": [Limit(30, 10 * MINUTE), Limit(200, DAY)],
     },
-    # An admin, who is named in the trail: a whole district by one table, and its dry run.
+    # An admin, who is named in the audit trail: a whole district in one table, and its dry run.
     Message.INVITATION: {"school": [Limit(20_000, DAY)], "recipient": [Limit(10, HOUR)]},
-    # Anybody, but only accounts get mail, each three an hour: a thousand people behind one address on a first day.
+    # Anonymous, but only accounts get mail, three an hour each: a thousand people behind one address on a first day.
     Message.FORGOTTEN_PASSWORD: {"source": [Limit(300, HOUR), Limit(1_500, DAY)], "school": [Limit(2_000, HOUR)]},
-    # Somebody who has signed in and shown their password.
+    # A signed-in person who has confirmed their password.
     Message.NEW_ADDRESS: {"source": [Limit(60, HOUR)], "school": [Limit(500, HOUR)], "recipient": [Limit(10, HOUR)]},
-    # Somebody who has signed in; each costs the platform money.
+    # A signed-in person; each message costs the platform money.
     Message.PHONE_CODE: {"school": [Limit(500, HOUR)], "recipient": [Limit(10, HOUR)]},
     # An admin, for substitutes.
     Message.DAY_CODE: {"school": [Limit(500, DAY)], "recipient": [Limit(10, HOUR)]},
@@ -92,17 +93,17 @@ BUDGETS: Final[Mapping[Message, Budget]] = {
 
 
 def source_of_request(request: HttpRequest) -> str:
-    """Who asks: the device where somebody signed in before, so that strangers behind its address use up nothing of
-    it; else the address.
+    """Return the source of a request: a device that has signed in before, so that strangers at its address do not use
+    up its budget; else the address.
     """
     known = known_device(request)
     return f"device {known.id}" if known else source_of(address_of(request))
 
 
 def spend(message: Message, **on: str) -> None:
-    """Count one message on the `source`, `school` and `recipient` that are named. Raises TooManyMessages.
+    """Count one message for the given `source`, `school` and `recipient`. Raises TooManyMessages.
 
-    What is refused is not counted: whoever has used up their own uses up nothing of a school's.
+    Refused messages are not counted: a source over its limit does not use up the budget of a school.
     """
     windows = [
         (f"safesignal:mail:{message}:{kind}:{limit.seconds}:{_digest(on[kind])}", limit)
@@ -115,12 +116,12 @@ def spend(message: Message, **on: str) -> None:
     try:
         wait = int(valkey.client().eval(_SPEND, len(keys), *keys, *limits))
     except redis.RedisError as error:
-        logger.warning("messages are not counted while Valkey is away: %s", error)
+        logger.warning("messages are not counted because Valkey is unavailable: %s", error)
         return
     if wait:
         raise TooManyMessages(retry_after=wait)
 
 
 def _digest(value: str) -> str:
-    """Valkey is told neither who asks nor who is written to."""
+    """Return a keyed digest, so that Valkey stores neither requesters nor recipients."""
     return salted_hmac("safesignal.mail", value.strip().casefold(), algorithm="sha256").hexdigest()[:32]

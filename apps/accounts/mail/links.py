@@ -1,4 +1,4 @@
-"""Secrets that are given out once: kept as digests, carried by links in the fragment, which no server is ever sent."""
+"""One-time secrets: stored as digests, and sent in the fragment of links, which browsers never send to a server."""
 
 import secrets
 from hashlib import sha256
@@ -14,14 +14,14 @@ RESET_PASSWORD: Final = "reset-password"  # noqa: S105 (the name of a page)
 DAY: Final = "day"
 
 CODE_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: read aloud or from paper, nothing in it is taken for something else."""
+"""Crockford's base 32: no characters that are confused when read aloud or from paper."""
 CODE_LENGTH: Final = 12
-"""60 bits: more than anybody guesses in the days that such a code lives."""
+"""60 bits: too many to guess in the days for which such a code is valid."""
 _READ_AS: Final = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 
 
 class LinkRefused(Invalid):
-    """The secret of a link, or a code: unknown, used, withdrawn or expired; which of these is not told."""
+    """The secret of a link or a code is unknown, used, withdrawn or expired; the response does not say which."""
 
     code = "link_refused"
     default_detail = "This link is not valid (any more): ask for a new one."
@@ -31,26 +31,26 @@ class LinkRefused(Invalid):
 
 
 def new_secret() -> str:
-    """256 random bits for a link."""
+    """Return 256 random bits for a link."""
     return secrets.token_urlsafe(32)
 
 
 def new_code() -> str:
-    """A secret that a person can type: `XXXX-XXXX-XXXX`."""
-    letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
-    return "-".join(letters[start : start + 4] for start in range(0, CODE_LENGTH, 4))
+    """Return a secret that a person can type: `XXXX-XXXX-XXXX`."""
+    characters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
+    return "-".join(characters[start : start + 4] for start in range(0, CODE_LENGTH, 4))
 
 
 def digest_of(secret: str) -> bytes:
-    """What is kept of a secret. SHA-256 is enough for what nobody can guess."""
+    """Return the stored digest of a secret. SHA-256 is enough for a secret that cannot be guessed."""
     return sha256(secret.encode()).digest()
 
 
 def digest_of_code(code: str) -> bytes:
-    """The digest of a typed code: in any case, with or without dashes, O read as 0, I and L as 1."""
+    """Return the digest of a typed code: in any case, with or without dashes, O read as 0, I and L as 1."""
     return digest_of(code.upper().translate(_READ_AS))
 
 
 def link(page: str, secret: str) -> str:
-    """The address of a page that is to do something with a secret."""
+    """Return the URL of a page with a secret in its fragment."""
     return f"{settings.BASE_URL}/{page}/#{secret}"

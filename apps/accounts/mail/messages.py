@@ -1,7 +1,7 @@
-"""What people are sent: e-mail through `django.core.mail`, text messages through a sender that the platform plugs in.
+"""Messages to people: e-mail through `django.core.mail`, text messages through a configured sender.
 
-What people typed (a school's name) stands in it only by `typed_names`: nothing of it is a link, or a line of its own.
-`SMS_SENDER` names a class with `send(to, text)`. None is built in: without one, `sms_sender` says so plainly.
+Text that people typed (a school's name) is included only through `mail.names`, so that it cannot add a link or a line.
+`SMS_SENDER` names a class with `send(to, text)`. None is built in: without one, `sms_sender` raises SmsNotConfigured.
 """
 
 import logging
@@ -36,10 +36,10 @@ class SmsSender(Protocol):
     """A provider of text messages."""
 
     def send(self, to: str, text: str) -> None:
-        """Hand over one message to an E.164 number. Raises OSError when the provider did not take it."""
+        """Send one message to an E.164 number. Raises OSError if the provider does not accept it."""
 
 
-class Letter(msgspec.Struct, frozen=True):
+class Email(msgspec.Struct, frozen=True):
     """One e-mail."""
 
     to: str
@@ -48,7 +48,7 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 def sms_sender() -> SmsSender:
-    """The plugged-in provider. Raises SmsNotConfigured."""
+    """Return the configured provider. Raises SmsNotConfigured."""
     if not settings.SMS_SENDER:
         raise SmsNotConfigured()
     sender: SmsSender = import_string(settings.SMS_SENDER)()
@@ -56,7 +56,7 @@ def sms_sender() -> SmsSender:
 
 
 def is_address(email: str) -> bool:
-    """Whether this is one e-mail address, as our columns hold one: no list of several, no second line, no name."""
+    """Return whether this is a single e-mail address that fits the column: no list, no second line, no name."""
     try:
         validate_email(email)
     except ValidationError:
@@ -64,18 +64,18 @@ def is_address(email: str) -> bool:
     return len(email) <= LONGEST_ADDRESS
 
 
-def send(letter: Letter) -> None:
-    """Hand an e-mail to the mail server. Raises OSError (smtplib's errors are such)."""
-    if not is_address(letter.to):
-        logger.error("a letter was not sent: what it is to go to is no address")
+def send(email: Email) -> None:
+    """Pass an e-mail to the mail server. Raises OSError (smtplib's errors are subclasses)."""
+    if not is_address(email.to):
+        logger.error("an e-mail was not sent: its recipient is not an e-mail address")
         return
-    EmailMessage(subject=letter.subject, body=letter.text, to=[letter.to]).send()
+    EmailMessage(subject=email.subject, body=email.text, to=[email.to]).send()
 
 
-def invitation(*, to: str, organization: str, secret: str, expires_at: datetime) -> Letter:
-    """The link by which somebody joins an organization."""
+def invitation(*, to: str, organization: str, secret: str, expires_at: datetime) -> Email:
+    """Build the e-mail with the link for joining an organization."""
     school = as_text(organization)
-    return _letter(
+    return _email(
         to,
         f"{in_subject(organization)} invites you to SafeSignal",
         f"{school} uses SafeSignal to raise and answer alarms, and invites you to take part.",
@@ -85,9 +85,9 @@ def invitation(*, to: str, organization: str, secret: str, expires_at: datetime)
     )
 
 
-def email_confirmation(*, to: str, secret: str, expires_at: datetime) -> Letter:
-    """The link that proves who reads the mail of this address."""
-    return _letter(
+def email_confirmation(*, to: str, secret: str, expires_at: datetime) -> Email:
+    """Build the e-mail with the link that confirms an address."""
+    return _email(
         to,
         "Confirm your e-mail address",
         f"Open this link to confirm that this address is yours; it works once, until {_date(expires_at)}:",
@@ -96,9 +96,9 @@ def email_confirmation(*, to: str, secret: str, expires_at: datetime) -> Letter:
     )
 
 
-def password_reset(*, to: str, secret: str, expires_at: datetime) -> Letter:
-    """The link by which a forgotten password is replaced."""
-    return _letter(
+def password_reset(*, to: str, secret: str, expires_at: datetime) -> Email:
+    """Build the e-mail with the link for resetting a forgotten password."""
+    return _email(
         to,
         "Set a new password",
         f"Open this link to set a new password; it works once, until {_date(expires_at)}:",
@@ -107,10 +107,10 @@ def password_reset(*, to: str, secret: str, expires_at: datetime) -> Letter:
     )
 
 
-def day_account(*, to: str, organization: str, code: str, expires_at: datetime) -> Letter:
-    """The link and code by which a substitute signs in for the day."""
+def day_account(*, to: str, organization: str, code: str, expires_at: datetime) -> Email:
+    """Build the e-mail with the link and code with which a substitute signs in for the day."""
     school = as_text(organization)
-    return _letter(
+    return _email(
         to,
         f"Your SafeSignal access at {in_subject(organization, instead='your school')}",
         f"This is your access to SafeSignal at {school} until {_date(expires_at)}. The link works once:",
@@ -119,9 +119,9 @@ def day_account(*, to: str, organization: str, code: str, expires_at: datetime) 
     )
 
 
-def email_changed(*, to: str) -> Letter:
-    """For the old address: it is no longer that of the account."""
-    return _letter(
+def email_changed(*, to: str) -> Email:
+    """Build the e-mail to the old address after the account's address has changed."""
+    return _email(
         to,
         "Your e-mail address was changed",
         "Your SafeSignal account has another e-mail address now, confirmed by whoever reads its mail.",
@@ -129,9 +129,9 @@ def email_changed(*, to: str) -> Letter:
     )
 
 
-def password_changed(*, to: str) -> Letter:
-    """For the owner of an account that has another password now."""
-    return _letter(
+def password_changed(*, to: str) -> Email:
+    """Build the e-mail to the owner of an account whose password has changed."""
+    return _email(
         to,
         "Your password was changed",
         "Your SafeSignal account has another password now. Other devices that were signed in must sign in again.",
@@ -140,20 +140,20 @@ def password_changed(*, to: str) -> Letter:
     )
 
 
-def second_factor_changed(*, to: str) -> Letter:
-    """For the owner of an account, whoever it was that changed it."""
-    return _letter(
+def second_factor_changed(*, to: str) -> Email:
+    """Build the e-mail to the owner of an account after any change of its second factors."""
+    return _email(
         to,
         "Your sign-in was changed",
         "A second factor of your SafeSignal account (authenticator app, passkey or recovery codes) was added, changed"
-        " or removed, by somebody who knew your password.",
+        " or removed, by someone who knew your password.",
         "If this was not you, set a new password and tell your school's administrator at once.",
     )
 
 
-def has_account(*, to: str) -> Letter:
-    """For an address that somebody wants to use anew: only its owner is told that it is in use."""
-    return _letter(
+def has_account(*, to: str) -> Email:
+    """Build the e-mail to an address that was requested again: only its owner learns that it is in use."""
+    return _email(
         to,
         "You have an account already",
         "Somebody, probably you, asked to use this address with SafeSignal. There is an account with it already:",
@@ -162,8 +162,8 @@ def has_account(*, to: str) -> Letter:
     )
 
 
-def _letter(to: str, subject: str, *paragraphs: str) -> Letter:
-    return Letter(to=to, subject=subject, text="\n\n".join((*paragraphs, GREETING)) + "\n")
+def _email(to: str, subject: str, *paragraphs: str) -> Email:
+    return Email(to=to, subject=subject, text="\n\n".join((*paragraphs, GREETING)) + "\n")
 
 
 def _date(at: datetime) -> str:

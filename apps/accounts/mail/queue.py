@@ -1,4 +1,4 @@
-"""Handing work to the worker by name: the queue is told ids and addresses, never a secret."""
+"""Queueing tasks for the worker by name: the queue contains ids and addresses, never a secret."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ TASKS = "apps.accounts.tasks"
 
 
 def later(task: str, *args: str) -> None:
-    """Queue a task of this app. Raises Unavailable while the queue is away."""
+    """Queue a task of this app. Raises Unavailable if the queue cannot be reached."""
     try:
         current_app.send_task(f"{TASKS}.{task}", args)
     except (KombuError, OperationalError, OSError):
@@ -20,5 +20,5 @@ def later(task: str, *args: str) -> None:
 
 
 def after_commit(task: str, *args: str) -> None:
-    """Queue it once this transaction is committed; should that fail, the change stands and the failure is logged."""
+    """Queue a task after this transaction commits. A failure to queue is logged; the change stays committed."""
     transaction.on_commit(partial(later, task, *args), robust=True)

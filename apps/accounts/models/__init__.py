@@ -1,4 +1,4 @@
-"""People and what they may do where. Columns are the requirement's ("User Management")."""
+"""People and their permissions. Column names follow the requirements ("User Management")."""
 
 from apps.accounts.models.identity_provider import ExternalIdentity, IdentityDomain, IdentityProvider
 from apps.accounts.models.membership import Invitation, Membership, MembershipScope, Role

@@ -1,4 +1,4 @@
-"""Single sign-on: whose word is believed of whom."""
+"""Single sign-on: identity providers, verified mail domains and linked identities."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -11,9 +11,9 @@ from apps.tenancy.models import OwnedByOrganization
 
 
 class IdentityProvider(OwnedByOrganization):
-    """Where people of an organization sign in instead: an OpenID Connect issuer, as the organization registered there.
+    """An OpenID Connect issuer where people of an organization sign in, and the organization's registration there.
 
-    What it says is believed of this organization alone.
+    It is trusted for this organization only.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -22,11 +22,11 @@ class IdentityProvider(OwnedByOrganization):
     client_id = models.CharField(max_length=255)
     sealed_secret = models.TextField()
     role_claim = models.CharField(max_length=100, null=True)
-    """The claim that lists groups or roles; None: it says nothing of roles."""
+    """The claim that lists groups or roles; None: the provider does not assign roles."""
     role_map = models.JSONField(default=dict)
-    """From a value of that claim to a role."""
+    """Maps values of that claim to roles."""
     default_role = models.CharField(max_length=50, choices=Role.choices, null=True)
-    """Of who has no mapped group; None: such a person is not let in where roles are mapped, nor is a newcomer."""
+    """Role of people without a mapped group. None: they cannot sign in if roles are mapped, nor can newcomers."""
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
@@ -41,9 +41,9 @@ class IdentityProvider(OwnedByOrganization):
 
 
 class IdentityDomain(OwnedByOrganization):
-    """A mail domain that is the organization's, as an operator of the platform has verified.
+    """A mail domain of the organization, verified by a platform operator.
 
-    Only for addresses in it does a provider's word link a sign-in with an account.
+    A provider can link a sign-in to an account only for addresses in such a domain.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -61,8 +61,8 @@ class IdentityDomain(OwnedByOrganization):
 
 
 class ExternalIdentity(OwnedByOrganization):
-    """Whom (issuer, subject) names in this organization. It outlives the membership, so that nobody who was dismissed
-    comes back as a newcomer.
+    """The person that (issuer, subject) identifies in this organization. It outlives the membership, so that a removed
+    person cannot come back as a newcomer.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)

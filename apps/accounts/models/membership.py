@@ -1,4 +1,4 @@
-"""Who belongs to an organization, and who is invited to."""
+"""Memberships of organizations, and invitations."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -20,7 +20,7 @@ class Role(models.TextChoices):
 
 
 class MembershipScope(models.TextChoices):
-    """Where the role holds: everywhere in the organization, or only at granted places."""
+    """Where the role applies: everywhere in the organization, or only at granted places."""
 
     ORGANIZATION = "organization"
     PLACES = "places"
@@ -37,15 +37,15 @@ class Membership(OwnedByOrganization):
     )
     created_at = models.DateTimeField(db_default=Now())
     name = models.CharField(max_length=201, default="", db_default="")
-    """How this organization shows the person: their own name at first, then the organization's to change."""
+    """Display name in this organization: the person's own name at first; the organization can change it."""
     name_key = models.CharField(max_length=402, default="", db_default="", db_collation="C")
-    """`name` folded (`apps.accounts.people.names`): what lists are ordered and searched by."""
+    """`name` folded (`apps.accounts.people.names`), for ordering and searching lists."""
     title = models.CharField(max_length=100, null=True)
-    """What the person is there: "School nurse"."""
+    """The person's function there, such as "School nurse"."""
     trigger_only = models.BooleanField(default=False, db_default=False)
-    """A day account: of its role it holds the right to raise an alarm and to see its own, nothing else."""
+    """Marks a day account, which can only raise alarms and view its own, whatever its role."""
     expires_at = models.DateTimeField(null=True)
-    """From here on it gives no right any more."""
+    """From this time on, the membership gives no rights."""
 
     objects = TenantManager["Membership"]()
 
@@ -64,9 +64,9 @@ class Membership(OwnedByOrganization):
 
 
 class Invitation(OwnedByOrganization):
-    """A role in an organization, offered to whoever reads the mail of an address.
+    """An offer of a role in an organization, sent to an e-mail address.
 
-    Its link carries a secret, of which only the SHA-256 digest is kept, and none until the mail is made.
+    Its link contains a secret. Only the SHA-256 digest is stored, and only once the e-mail has been created.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -76,7 +76,7 @@ class Invitation(OwnedByOrganization):
     site_ids = ArrayField(models.UUIDField(), default=list)
     building_ids = ArrayField(models.UUIDField(), default=list)
     invited_by = models.UUIDField(null=True)
-    """None: nobody in particular, where an organization is open to registration."""
+    """None for an invitation from open registration."""
     digest = models.BinaryField(max_length=32, null=True, unique=True)
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Secrets that were sent to somebody."""
+"""Secrets that were sent to prove ownership."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -8,7 +8,7 @@ from apps.common.db.ids import new_id
 
 
 class ProofPurpose(models.TextChoices):
-    """What a sent secret proves, and so allows."""
+    """What a secret proves, and therefore allows."""
 
     EMAIL = "email"
     PHONE = "phone"
@@ -18,9 +18,9 @@ class ProofPurpose(models.TextChoices):
 
 
 class Proof(models.Model):
-    """A secret that was sent to `value` (an address or a number), good once: who knows it reads what arrives there.
+    """A one-time secret sent to `value` (an address or a number): knowing it proves access to that address or number.
 
-    Kept as a digest, and without one until the message is made.
+    Stored as a digest, which is empty until the message has been created.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)

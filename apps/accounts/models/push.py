@@ -1,4 +1,4 @@
-"""Phones and browsers that alerts are pushed to."""
+"""Phones and browsers that receive push notifications of alerts."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -8,7 +8,7 @@ from apps.common.db.ids import new_id
 
 
 class Platform(models.TextChoices):
-    """What a push registration is sent through."""
+    """Push service of a registration."""
 
     IOS = "ios"
     ANDROID = "android"
@@ -16,10 +16,10 @@ class Platform(models.TextChoices):
 
 
 class PushRegistration(models.Model):
-    """A phone or browser that is told of alerts; its token belongs to whoever registered it last.
+    """A phone or browser that receives alerts; its token belongs to the person who registered it last.
 
-    One person may have it registered for their account and for schools whose sign-in they use, one row each: whoever
-    sends to it sends once to a token.
+    A person may register it for their account and for schools whose sign-in they use, with one row each: senders must
+    send only once per token.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -30,7 +30,7 @@ class PushRegistration(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField()
     only_organization = models.UUIDField(null=True)
-    """Whose alerts alone are told there, because that organization's identity provider vouched for the person."""
+    """The only organization whose alerts are sent, because its identity provider authenticated the person."""
 
     class Meta:
         db_table = "push_registrations"

@@ -1,4 +1,4 @@
-"""What roles may, where they hold, and who else may do something: visits and service tokens."""
+"""Permissions of roles, places where roles apply, visits and service tokens."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -13,14 +13,14 @@ from apps.tenancy.models import Building, OwnedByOrganization, Site
 
 
 class PlaceGrantManager(TenantManager[models.Model], UserObjectPermissionManager):
-    """django-guardian's manager, within the scope."""
+    """django-guardian's manager, limited to the tenant scope."""
 
 
 class PlaceGrant(OwnedByOrganization, UserObjectPermissionBase):
-    """A place where the role of a membership of scope `places` holds: a permission `as_<role>` on it.
+    """A place where the role of a membership of scope `places` applies: a permission `as_<role>` on it.
 
-    Written together with the membership (`people.memberships.grant_places`), and always as its role. It goes with its
-    place, and with the membership (foreign keys in the migration).
+    Written together with the membership (`people.memberships.grant_places`), always with its role. Deleted with its
+    place and with the membership (foreign keys in the migration).
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -34,7 +34,7 @@ class PlaceGrant(OwnedByOrganization, UserObjectPermissionBase):
 
 
 class SiteGrant(PlaceGrant):
-    """Holds at a site and at each building of it, those included that are added later."""
+    """Applies at a site and at each of its buildings, including those added later."""
 
     content_object = models.ForeignKey(Site, models.DO_NOTHING, db_constraint=False, db_column="site_id")
 
@@ -44,7 +44,7 @@ class SiteGrant(PlaceGrant):
 
 
 class BuildingGrant(PlaceGrant):
-    """Holds at one building."""
+    """Applies at one building."""
 
     content_object = models.ForeignKey(Building, models.DO_NOTHING, db_constraint=False, db_column="building_id")
 
@@ -54,7 +54,7 @@ class BuildingGrant(PlaceGrant):
 
 
 class Visit(OwnedByOrganization):
-    """A super admin's look into an organization: with a reason and an end, for its admins to see."""
+    """Temporary access of a super admin to an organization, with a reason and an end that its admins can read."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     user = models.ForeignKey(User, models.CASCADE, related_name="+")
@@ -62,7 +62,7 @@ class Visit(OwnedByOrganization):
     started_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    """Set where it was ended before `ends_at`."""
+    """Set if the visit was ended before `ends_at`."""
     ended_by = models.UUIDField(null=True)
 
     objects = TenantManager["Visit"]()
@@ -72,7 +72,7 @@ class Visit(OwnedByOrganization):
 
 
 class Permission(models.Model):
-    """What a role may: data, seeded from `contracts/permissions.json`."""
+    """A permission of a role: data, seeded from `contracts/permissions.json`."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     role = models.CharField(max_length=50)
@@ -87,18 +87,18 @@ class Permission(models.Model):
 
 
 class ServiceToken(OwnedByOrganization):
-    """A key of another system of the organization, kept as a digest: a caller of its own, never a person."""
+    """A key for another system of the organization, stored as a digest: a separate caller, never a person."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     name = models.CharField(max_length=100)
     scopes = ArrayField(models.CharField(max_length=151))
-    """`resource:action` of the permissions table. It holds of them what an admin of the organization still may."""
+    """`resource:action` of the permissions table. Only those that an admin of the organization has are effective."""
     digest = models.BinaryField(max_length=32, unique=True)
     created_by = models.UUIDField(null=True)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
-    """To within two minutes."""
+    """Accurate to two minutes."""
 
     objects = TenantManager["ServiceToken"]()
 

@@ -1,4 +1,4 @@
-"""Where a person is signed in."""
+"""Sign-ins of people, their refresh tokens and second-factor challenges."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -8,13 +8,13 @@ from apps.common.db.ids import new_id
 
 
 class SignInChallenge(models.Model):
-    """A sign-in whose password was right and whose second factor is still to come: good once, for a few minutes."""
+    """A sign-in with a correct password that waits for its second factor: valid once, for a few minutes."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     user = models.ForeignKey(User, models.CASCADE)
     digest = models.BinaryField(max_length=32, unique=True)
     passkey_state = models.JSONField(null=True)
-    """What python-fido2 checks a passkey's answer against; None: the person has no passkey."""
+    """State of python-fido2 for checking a passkey's answer; None: the person has no passkey."""
     attempts = models.SmallIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
@@ -25,30 +25,30 @@ class SignInChallenge(models.Model):
 
 
 class SignInKind(models.TextChoices):
-    """What a sign-in is carried on by: tokens of an app or a script, or the session cookie of a browser."""
+    """How a sign-in continues: with tokens of an app or a script, or with the session cookie of a browser."""
 
     APP = "app"
     BROWSER = "browser"
 
 
 class SignIn(models.Model):
-    """An authenticated person on one device. It ends by being deleted.
+    """An authenticated person on one device. Deleting the row ends the sign-in.
 
-    Access tokens and browser sessions carry its id (`sid`): each entry point asks whether the row still exists.
+    Access tokens and browser sessions carry its id (`sid`): each entry point checks whether the row still exists.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
     user = models.ForeignKey(User, models.CASCADE)
     kind = models.CharField(max_length=10, choices=SignInKind.choices)
     device = models.CharField(max_length=100)
-    """For its owner to recognize it by: "Firefox on Windows"."""
+    """Name that its owner can recognize, such as "Firefox on Windows"."""
     address = models.GenericIPAddressField(null=True)
-    """Where it was last used from; goes with the sign-in."""
+    """IP address of the last use; deleted with the sign-in."""
     only_organization = models.UUIDField(null=True)
-    """Where alone it gives rights, because that organization's identity provider vouched for it."""
+    """The only organization where it gives rights, because its identity provider authenticated the person."""
     created_at = models.DateTimeField()
     used_at = models.DateTimeField()
-    """To within ten minutes."""
+    """Accurate to ten minutes."""
     expires_at = models.DateTimeField()
 
     class Meta:
@@ -57,7 +57,7 @@ class SignIn(models.Model):
 
 
 class RefreshToken(models.Model):
-    """A refresh token that was given out, kept as a digest; a family is one sign-in."""
+    """An issued refresh token, stored as a digest; a family is one sign-in."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     family = models.ForeignKey(SignIn, models.CASCADE, db_column="family")

@@ -1,4 +1,4 @@
-"""A person, wherever they belong."""
+"""The user model: a person, independent of organizations."""
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -16,7 +16,7 @@ class UserStatus(models.TextChoices):
 
 
 class User(AbstractBaseUser):
-    """A person, in no organization by themselves: memberships say where they belong."""
+    """A person. Memberships connect them to organizations."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     email = models.EmailField(max_length=255, unique=True)
@@ -32,7 +32,7 @@ class User(AbstractBaseUser):
     updated_at = models.DateTimeField(db_default=Now())
     last_login = models.DateTimeField(db_column="last_login_at", null=True)
     locale = models.CharField(max_length=35, null=True)
-    """A BCP 47 tag, as the person chose it; None: that of their organization."""
+    """The person's BCP 47 language tag; None: the organization's language."""
 
     USERNAME_FIELD = "email"
     objects = BaseUserManager["User"]()
@@ -43,15 +43,15 @@ class User(AbstractBaseUser):
 
     @property
     def is_active(self) -> bool:  # type: ignore[override]
-        """Whether this person may sign in."""
+        """Return whether this person may sign in."""
         return self.status == UserStatus.ACTIVE
 
     @property
     def has_password(self) -> bool:
-        """Whether this person can sign in by one."""
+        """Return whether this person can sign in with a password."""
         return bool(self.password) and self.has_usable_password()
 
     @property
     def full_name(self) -> str:
-        """The name that colleagues see; the e-mail address where none was given."""
+        """Return the name for display; the e-mail address if there is no name."""
         return " ".join(part for part in (self.first_name, self.last_name) if part) or self.email

@@ -1,1 +1,1 @@
-"""What a person changes of their own account, takes along, and erases."""
+"""A person's own account: changes, data export and erasure."""

@@ -1,6 +1,6 @@
-"""What a person decides about their own account: name, language, e-mail address and telephone number.
+"""Changes of one's own account: name, language, e-mail address and telephone number.
 
-An address or a number is theirs once they have proved that they read what is sent there.
+A new address or number takes effect once the person has proved that they receive messages there.
 """
 
 from collections.abc import Mapping
@@ -29,9 +29,9 @@ from apps.common.http.etags import require_match
 
 
 def read(principal: Principal) -> OwnDocument:
-    """The caller's account and memberships, with what they may at this moment. Raises Forbidden.
+    """Return the caller's account and memberships, with their current permissions. Raises Forbidden.
 
-    A sign-in through an organization's identity provider is told of the membership in that organization alone.
+    With a sign-in through an organization's identity provider, only the membership in that organization is returned.
     """
     require_person(principal)
     return _document(User.objects.get(pk=principal.id), principal)
@@ -42,7 +42,7 @@ def update(
 ) -> OwnDocument:
     """Change `first_name`, `last_name`, `locale`. Raises Forbidden, PreconditionFailed.
 
-    An organization that has not chosen how to show the person shows their new name.
+    Organizations that have not set their own display name for the person use the new name.
     """
     require_own_account(principal)
     user = users.locked(principal.id)
@@ -66,10 +66,10 @@ def update(
 
 
 def ask_email(*, principal: Principal, email: str, password: str, address: str, now: datetime) -> Proof:
-    """Send a link to an address that is to be the account's, or is it and was not confirmed yet.
+    """Send a link to the account's new address, or to its present address if that is not confirmed yet.
 
-    What is answered does not tell whether the address has an account already: only its owner is told. Raises Forbidden,
-    NoPassword, WrongPassword, TooManyGuesses, TooManyMessages.
+    The result does not reveal whether the address has an account already: only its owner is notified. Raises
+    Forbidden, NoPassword, WrongPassword, TooManyGuesses, TooManyMessages.
     """
     require_own_account(principal)
     user = User.objects.get(pk=principal.id)
@@ -86,7 +86,7 @@ def ask_email(*, principal: Principal, email: str, password: str, address: str, 
 
 
 def verify_email(*, token: str, now: datetime) -> None:
-    """The address that this link was sent to is the account's from now on, and the old one is told.
+    """Set the address that this link was sent to as the account's, and notify the old one.
 
     Opens its own transaction. Raises LinkRefused, EmailTaken.
     """
@@ -114,7 +114,7 @@ def verify_email(*, token: str, now: datetime) -> None:
 
 
 def ask_phone(*, principal: Principal, phone: str, now: datetime) -> Proof:
-    """Send a code to a number that is to be the account's. Raises Forbidden, SmsNotConfigured, TooManyMessages."""
+    """Send a code to the account's new number. Raises Forbidden, SmsNotConfigured, TooManyMessages."""
     require_own_account(principal)
     messages.sms_sender()
     for organization in principal.grants:
@@ -129,7 +129,7 @@ def ask_phone(*, principal: Principal, phone: str, now: datetime) -> Proof:
 
 
 def verify_phone(*, principal: Principal, verification: UUID, code: str, now: datetime) -> None:
-    """The number that this code was sent to is the account's from now on.
+    """Set the number that this code was sent to as the account's.
 
     Opens its own transaction, so that a wrong code counts. Raises Forbidden, LinkRefused, WrongCode.
     """
@@ -144,7 +144,7 @@ def verify_phone(*, principal: Principal, verification: UUID, code: str, now: da
 
 
 def remove_phone(*, principal: Principal, now: datetime) -> None:
-    """The account has no number any more; where it had none, nothing changes. Raises Forbidden."""
+    """Remove the account's number; do nothing if it has none. Raises Forbidden."""
     require_own_account(principal)
     user = users.locked(principal.id)
     if user.phone is not None:

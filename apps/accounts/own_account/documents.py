@@ -1,4 +1,4 @@
-"""One's own account as responses carry it."""
+"""Response documents of one's own account."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
@@ -13,7 +13,7 @@ from apps.common.times import optional_rfc3339, rfc3339
 
 
 class PushDocument(msgspec.Struct, frozen=True):
-    """A phone or browser that is told of alerts. Its token is not told back."""
+    """A phone or browser that receives alerts. Its token is not returned."""
 
     id: UUID
     platform: str
@@ -23,7 +23,7 @@ class PushDocument(msgspec.Struct, frozen=True):
 
 
 def push_document(registration: PushRegistration) -> PushDocument:
-    """A push registration."""
+    """Build the document of a push registration."""
     return PushDocument(
         id=registration.id,
         platform=registration.platform,
@@ -34,7 +34,7 @@ def push_document(registration: PushRegistration) -> PushDocument:
 
 
 class OwnOrganizationDocument(msgspec.Struct, frozen=True):
-    """An organization as its people are told of it. `suspension_reason` is null unless it is suspended."""
+    """An organization for its members. `suspension_reason` is null unless it is suspended."""
 
     id: UUID
     name: str
@@ -44,7 +44,7 @@ class OwnOrganizationDocument(msgspec.Struct, frozen=True):
 
 
 class HeldDocument(msgspec.Struct, frozen=True):
-    """What a narrowed role may at one place: a `site` or a `building`."""
+    """Permissions of a role of scope `places` at one place: a `site` or a `building`."""
 
     kind: str
     id: UUID
@@ -52,10 +52,10 @@ class HeldDocument(msgspec.Struct, frozen=True):
 
 
 class OwnMembershipDocument(msgspec.Struct, frozen=True):
-    """One's role in an organization. `name` and `title` are how the organization shows one.
+    """The caller's role in an organization. `name` and `title` are the organization's display data.
 
-    `permissions` (`resource:action`) hold in the whole organization at this moment; a role of scope `places` has none
-    of these, and those of `held_at` instead.
+    `permissions` (`resource:action`) apply in the whole organization now; a role of scope `places` has the permissions
+    in `held_at` instead.
     """
 
     organization: OwnOrganizationDocument
@@ -72,7 +72,7 @@ class OwnMembershipDocument(msgspec.Struct, frozen=True):
 
 
 class OwnDocument(msgspec.Struct, frozen=True):
-    """One's own account. `email` is null for a day account; without `has_password` one signs in otherwise."""
+    """The caller's account. `email` is null for a day account; without `has_password`, sign-in works another way."""
 
     id: UUID
     email: str | None
@@ -94,9 +94,9 @@ def own_document(
     memberships: Iterable[Membership],
     places: Mapping[UUID, PlacesDocument],
 ) -> OwnDocument:
-    """The account with its memberships; `places` are those of narrowed ones, by organization.
+    """Build the account with its memberships; `places` are those of roles of scope `places`, by organization.
 
-    By a school's sign-in it shows nothing of the account that is not the school's business.
+    With a school's sign-in, private data of the account is left out.
     """
     is_whole = principal.only is None
     return OwnDocument(
@@ -136,9 +136,9 @@ def _membership(membership: Membership, grant: Grant, places: PlacesDocument) ->
         day_account=membership.trigger_only,
         expires_at=optional_rfc3339(membership.expires_at),
         joined_at=rfc3339(membership.created_at),
-        permissions=_words(grant.permissions),
+        permissions=_names(grant.permissions),
         held_at=[
-            HeldDocument(kind, place, _words(held))
+            HeldDocument(kind, place, _names(held))
             for kind, granted in (
                 ("site", grant.places.sites if grant.places else {}),
                 ("building", grant.places.buildings if grant.places else {}),
@@ -148,5 +148,5 @@ def _membership(membership: Membership, grant: Grant, places: PlacesDocument) ->
     )
 
 
-def _words(pairs: Iterable[Pair]) -> list[str]:
+def _names(pairs: Iterable[Pair]) -> list[str]:
     return sorted(f"{resource}:{action}" for resource, action in pairs)

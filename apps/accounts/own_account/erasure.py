@@ -1,6 +1,7 @@
-"""The end of an account: what is about the person goes, what they did stays under an id that says nothing.
+"""Erasure of an account: personal data is deleted; records of the person's actions stay under an anonymous id.
 
-Alerts, notes and the audit trail hold ids only; names and addresses in the trail stand beside its chain, and go.
+Alerts, notes and the audit trail contain ids only; the trail's names and addresses are stored outside its hash chain,
+and are deleted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,14 +41,14 @@ from apps.tenancy.models import Organization
 
 
 class LegalHold(Conflict):
-    """An organization keeps everything that it holds of people, of former ones too; `organizations` names it."""
+    """An organization must keep its records of people, including former ones; `organizations` names it."""
 
     code = "legal_hold"
     default_detail = "An organization that knows you must keep its records for now: ask its administrator."
 
 
 def erase(*, principal: Principal, password: str, address: str, now: datetime) -> None:
-    """Forget the person: their account, memberships, sign-ins, devices, and their name wherever it stands.
+    """Erase the person: their account, memberships, sign-ins, devices, and every copy of their name.
 
     Raises Forbidden, NoPassword, WrongPassword, TooManyGuesses, LastAdmin, LegalHold.
     """
@@ -79,7 +80,7 @@ def erase(*, principal: Principal, password: str, address: str, now: datetime) -
 
 
 def _require_no_hold(held: set[UUID], members_of: Sequence[UUID], user: User) -> None:
-    """A mere invitation is no reason to stay: else any school could keep anybody by inviting them."""
+    """Raise LegalHold. An invitation alone does not block erasure, or any school could block it by inviting people."""
     named_in = AuditPersonal.objects.filter(person_id=user.pk).values_list("organization_id", flat=True).distinct()
     keeping = held.intersection([*members_of, *named_in])
     if keeping:
@@ -87,13 +88,13 @@ def _require_no_hold(held: set[UUID], members_of: Sequence[UUID], user: User) ->
 
 
 def _under_legal_hold(organizations: Iterable[UUID]) -> set[UUID]:
-    """Those that delete and pseudonymize nothing. Locked until commit, so that no hold begins meanwhile."""
+    """Return the organizations under legal hold. Rows are locked until commit, so that no hold begins meanwhile."""
     rows = Organization.objects.select_for_update(no_key=True).filter(id__in=list(organizations)).order_by("id")
     return {one.id for one in rows if organization_settings.read(one.settings).legal_hold}
 
 
 def _forget_invitations(email: str, *, keep: Iterable[UUID]) -> None:
-    """Every invitation to this address, taken up or not, but for those of organizations that keep everything."""
+    """Delete every invitation to this address, accepted or not, except those of organizations under legal hold."""
     to_me = Invitation.objects.alias(address=Lower("email")).filter(address=Lower(Value(email)))
     for invitation in to_me.exclude(organization_id__in=list(keep)):
         feed.announce_change(organization_id=invitation.organization_id, resource="people", id=invitation.id)
@@ -101,7 +102,7 @@ def _forget_invitations(email: str, *, keep: Iterable[UUID]) -> None:
 
 
 def _anonymize(user: User, now: datetime) -> None:
-    """The row stays, since ids point at it. Its sessions end with the password and the status."""
+    """Anonymize the row, which stays because ids refer to it. Its sessions end with the password and the status."""
     user.email = f"{user.pk}@erased{NOWHERE}"
     user.phone = user.first_name = user.last_name = user.locale = user.password = None
     user.email_verified = user.phone_verified = user.is_super_admin = False

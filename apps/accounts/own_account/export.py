@@ -1,6 +1,6 @@
-"""Everything that is kept about a person, for that person: in every organization that says something of them.
+"""Export of all data about a person for that person, from every organization that stores data about them.
 
-Of others it names ids only. Secrets are no part of it: what is kept of them is a digest.
+Other people appear as ids only. Secrets are not included: only their digests are stored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ class AccountPart(msgspec.Struct, frozen=True):
 
 
 class SecondFactorPart(msgspec.Struct, frozen=True):
-    """An authenticator app, a passkey, or recovery codes; their secrets are nobody's to be told."""
+    """An authenticator app, a passkey, or recovery codes; their secrets are never exported."""
 
     kind: str
     created_at: str
@@ -59,7 +59,7 @@ class SecondFactorPart(msgspec.Struct, frozen=True):
 
 
 class IdentityPart(msgspec.Struct, frozen=True):
-    """Whom an organization's identity provider takes the person for."""
+    """The person's identity at an organization's identity provider."""
 
     organization: UUID
     issuer: str
@@ -68,7 +68,7 @@ class IdentityPart(msgspec.Struct, frozen=True):
 
 
 class ProofPart(msgspec.Struct, frozen=True):
-    """A link or code that was asked for and not used up."""
+    """A link or code that was requested and not used."""
 
     purpose: str
     sent_to: str | None
@@ -77,7 +77,7 @@ class ProofPart(msgspec.Struct, frozen=True):
 
 
 class VisitPart(msgspec.Struct, frozen=True):
-    """A look into an organization, as an operator of the platform."""
+    """A visit to an organization as a platform operator."""
 
     organization: UUID
     reason: str
@@ -86,9 +86,9 @@ class VisitPart(msgspec.Struct, frozen=True):
 
 
 class AuditPart(msgspec.Struct, frozen=True):
-    """What the audit trail says that the person did, or that was done to them (`by_me` false).
+    """Audit record of an action by the person, or of an action on them (`by_me` false).
 
-    What they tried in vain names no target: it may be another organization's.
+    Refused attempts name no target: it may belong to another organization.
     """
 
     organization: UUID | None
@@ -103,7 +103,7 @@ class AuditPart(msgspec.Struct, frozen=True):
 
 
 class Export(msgspec.Struct, frozen=True):
-    """The whole."""
+    """The complete export."""
 
     exported_at: str
     account: AccountPart
@@ -120,7 +120,7 @@ class Export(msgspec.Struct, frozen=True):
 
 
 def own_export(*, principal: Principal, now: datetime) -> bytes:
-    """The caller's export as JSON. Raises Forbidden."""
+    """Return the caller's export as JSON. Raises Forbidden."""
     require_own_account(principal)
     widen_scope(organizations_of(principal.id))
     user = User.objects.get(pk=principal.id)

@@ -1,6 +1,6 @@
-"""What other apps keep of what a person did: asked of them for the person's own export.
+"""Registry of other apps' records of a person's actions, for the person's own export.
 
-They say it when they start:
+Apps register them at startup:
 - `alert_events`, `alert_notes`: apps.alerts
 """
 
@@ -9,17 +9,17 @@ from uuid import UUID
 
 Trace = Mapping[str, object]
 Answer = Callable[[UUID], Sequence[Trace]]
-"""Everything of one kind that a person did in the organizations of the open scope, oldest first."""
+"""Returns all of a person's actions of one kind in the organizations in scope, oldest first."""
 
 _answers: dict[str, Answer] = {}
 
 
 def register(what: str, answer: Answer) -> None:
-    """Say what of one's own a person has left. Raises ValueError when somebody else speaks for `what`."""
+    """Register the source of records of kind `what`. Raises ValueError if there is another one."""
     if _answers.setdefault(what, answer) is not answer:
-        raise ValueError(f"Who else knows of {what} is registered already.")
+        raise ValueError(f"Records of {what} already have a source.")
 
 
 def of_person(user_id: UUID) -> dict[str, Sequence[Trace]]:
-    """All of it, by kind."""
+    """Return all records of a person, by kind."""
     return {what: answer(user_id) for what, answer in _answers.items()}

@@ -1,4 +1,4 @@
-"""Where a person is told of alerts: the phones and browsers that they registered."""
+"""Push registrations: the phones and browsers where a person receives alerts."""
 
 from datetime import datetime
 from typing import Final
@@ -12,19 +12,19 @@ from apps.common.access import Principal, require_person
 from apps.common.problems import NotFound
 
 MOST: Final = 20
-"""Registrations of one person, for their account and for each school; beyond that the one that was not seen for the
-longest time ends."""
+"""Maximum number of registrations of one person, for their account and for each school; beyond it, the least recently
+seen one is deleted."""
 
 
 def register(
     *, principal: Principal, token: str, platform: Platform, app_version: str, now: datetime
 ) -> tuple[PushRegistration, bool]:
-    """Have alerts sent to this token, and to nobody else who used it before; True with it where that is new.
+    """Send alerts to this token for the caller, and for no previous owner; also return whether it is new.
 
-    An app does it at each start, so that a registration which is known only notes that it was seen. A school's sign-in
-    registers for that school's alerts alone, beside what the same person has registered otherwise: it neither narrows
-    that nor makes room by it. Who knows the token holds the phone, so what other people had there ends in any case:
-    else their alerts would be shown to its new owner. Raises Forbidden.
+    Apps call it at each start, so a known registration only updates its last-seen time. A school's sign-in registers
+    for that school's alerts only, separate from the person's other registrations: it neither narrows nor evicts them.
+    Knowing the token means having the phone, so registrations of other people for it are always deleted: otherwise
+    their alerts would appear on its new owner's phone. Raises Forbidden.
     """
     require_person(principal)
     users.locked(principal.id)
@@ -61,7 +61,7 @@ def register(
 
 
 def unregister(*, principal: Principal, registration_id: UUID) -> None:
-    """Send nothing there any more. Raises Forbidden, NotFound."""
+    """Delete a registration. Raises Forbidden, NotFound."""
     require_person(principal)
     deleted, _ = own_push_registrations(principal).filter(id=registration_id).delete()
     if not deleted:

@@ -11,24 +11,24 @@ from apps.common.access import Principal
 
 
 def push_registrations(user_id: UUID) -> QuerySet[PushRegistration]:
-    """Where a person is told of alerts, oldest first."""
+    """Return a person's push registrations, oldest first."""
     return PushRegistration.objects.filter(user_id=user_id).order_by("id")
 
 
 def own_push_registrations(principal: Principal) -> QuerySet[PushRegistration]:
-    """The caller's own; by a school's sign-in, those of such sign-ins there."""
+    """Return the caller's own registrations; with a school's sign-in, only those made with that school's sign-in."""
     own = push_registrations(principal.id)
     return own if principal.only is None else own.filter(only_organization=principal.only)
 
 
 def own_memberships(principal: Principal) -> list[Membership]:
-    """What a person belongs to and may speak in at this moment, by the organization's name."""
+    """Return the caller's memberships with current access, ordered by the organization's name."""
     own = Membership.objects.filter(user_id=principal.id, organization_id__in=principal.grants)
     return list(own.select_related("organization").order_by("organization__name", "organization_id"))
 
 
 def own_places(user_id: UUID) -> dict[UUID, PlacesDocument]:
-    """Where a person's narrowed roles hold, by organization of the scope: two queries."""
+    """Return the places of a person's roles of scope `places`, by organization in scope, with two queries."""
     sites, buildings = (
         defaultdict[UUID, list[UUID]](list, _by_organization(model, user_id)) for model in (SiteGrant, BuildingGrant)
     )

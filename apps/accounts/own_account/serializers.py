@@ -11,33 +11,33 @@ from apps.tenancy.models import OrganizationStatus
 
 
 class ChangePasswordSerializer(StrictSerializer):
-    """A new password, by the old one."""
+    """A new password, confirmed by the old one."""
 
     current_password = password_field(help_text=PROOF_HELP)
-    password = password_field(help_text="12 characters or more, and none that everybody uses.")
+    password = password_field(help_text="At least 12 characters, and not a common password.")
 
 
 class ChangeEmailSerializer(StrictSerializer):
-    """An address that is to be the account's."""
+    """A new address for the account."""
 
     email = serializers.EmailField(max_length=255)
     current_password = password_field(help_text=PROOF_HELP)
 
 
 class SentSerializer(serializers.Serializer[Any]):
-    """That something was sent, and until when it is good."""
+    """Confirmation that a message was sent, and until when it is valid."""
 
     expires_at = serializers.DateTimeField()
 
 
 class ChangePhoneSerializer(StrictSerializer):
-    """A number that is to be the account's."""
+    """A new number for the account."""
 
     phone = serializers.RegexField(r"^\+[1-9][0-9]{6,14}\Z", max_length=16, help_text="E.164, e.g. `+12025550123`.")
 
 
 class CodeSentSerializer(SentSerializer):
-    """That a code was sent: send it back together with `verification`."""
+    """Confirmation that a code was sent: send it back together with `verification`."""
 
     verification = serializers.UUIDField()
 
@@ -50,20 +50,20 @@ class VerifyPhoneSerializer(StrictSerializer):
 
 
 class EraseSerializer(StrictSerializer):
-    """The proof that it is the person who wants to be forgotten."""
+    """The password, as proof that the account's owner requests the erasure."""
 
     current_password = password_field(help_text=PROOF_HELP)
 
 
 class OwnPlacesSerializer(serializers.Serializer[Any]):
-    """Where a role of scope `places` holds."""
+    """The places where a role of scope `places` applies."""
 
     sites = serializers.ListField(child=serializers.UUIDField())
     buildings = serializers.ListField(child=serializers.UUIDField())
 
 
 class OwnOrganizationSerializer(serializers.Serializer[Any]):
-    """An organization as its people are told of it."""
+    """An organization for its members."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -73,7 +73,7 @@ class OwnOrganizationSerializer(serializers.Serializer[Any]):
 
 
 class HeldSerializer(serializers.Serializer[Any]):
-    """What a narrowed role may at one place."""
+    """Permissions of a role of scope `places` at one place."""
 
     kind = serializers.ChoiceField(["site", "building"])
     id = serializers.UUIDField()
@@ -81,25 +81,25 @@ class HeldSerializer(serializers.Serializer[Any]):
 
 
 class OwnMembershipSerializer(serializers.Serializer[Any]):
-    """One's role in an organization."""
+    """The caller's role in an organization."""
 
     organization = OwnOrganizationSerializer()
     role = serializers.ChoiceField(Role.choices)
     scope = serializers.ChoiceField(MembershipScope.choices)
     places = OwnPlacesSerializer()
-    name = serializers.CharField(help_text="How the organization shows you.")
+    name = serializers.CharField(help_text="Your display name in the organization.")
     title = serializers.CharField(allow_null=True)
-    day_account = serializers.BooleanField(help_text="Whether it gives the right to raise alarms and nothing else.")
+    day_account = serializers.BooleanField(help_text="Whether it only gives the right to raise alarms.")
     expires_at = serializers.DateTimeField(allow_null=True)
     joined_at = serializers.DateTimeField()
     permissions = serializers.ListField(
-        child=serializers.CharField(), help_text="`resource:action`, held in the whole organization at this moment."
+        child=serializers.CharField(), help_text="`resource:action`, effective in the whole organization now."
     )
-    held_at = HeldSerializer(many=True, help_text="What a role of scope `places` may where.")
+    held_at = HeldSerializer(many=True, help_text="Permissions of a role of scope `places`, by place.")
 
 
 class OwnSerializer(StrictSerializer):
-    """One's own account. What is not one's own to write is ignored in what is sent back."""
+    """The caller's account. Read-only fields are ignored in requests."""
 
     id = serializers.UUIDField(read_only=True)
     email = serializers.EmailField(read_only=True, allow_null=True)
@@ -116,10 +116,10 @@ class OwnSerializer(StrictSerializer):
 
 
 class PushRegistrationSerializer(StrictSerializer):
-    """A phone or browser that is told of alerts. Its token is not told back."""
+    """A phone or browser that receives alerts. Its token is not returned."""
 
     id = serializers.UUIDField(read_only=True)
-    token = serializers.CharField(max_length=1024, write_only=True, help_text="As the push service gave it out.")
+    token = serializers.CharField(max_length=1024, write_only=True, help_text="Token issued by the push service.")
     platform = serializers.ChoiceField(Platform.choices)
     app_version = serializers.CharField(max_length=50)
     created_at = serializers.DateTimeField(read_only=True)
@@ -127,13 +127,13 @@ class PushRegistrationSerializer(StrictSerializer):
 
 
 class DevicesSerializer(serializers.Serializer[Any]):
-    """Every one of them, the oldest first."""
+    """All push registrations, oldest first."""
 
     results = PushRegistrationSerializer(many=True)
 
 
 class ExportSerializer(serializers.Serializer[Any]):
-    """Everything that is kept about the caller; of others it names ids only."""
+    """All data about the caller; other people appear as ids only."""
 
     exported_at = serializers.DateTimeField()
     account = serializers.DictField()
@@ -143,9 +143,9 @@ class ExportSerializer(serializers.Serializer[Any]):
     sign_ins = serializers.ListField(child=serializers.DictField())
     second_factors = serializers.ListField(child=serializers.DictField())
     identities = serializers.ListField(
-        child=serializers.DictField(), help_text="Whom your schools' identity providers take you for."
+        child=serializers.DictField(), help_text="Your identities at your schools' identity providers."
     )
-    proofs = serializers.ListField(child=serializers.DictField(), help_text="Links and codes that were asked for.")
+    proofs = serializers.ListField(child=serializers.DictField(), help_text="Links and codes that were requested.")
     visits = serializers.ListField(child=serializers.DictField())
-    audit = serializers.ListField(child=serializers.DictField(), help_text="What you did, and what was done to you.")
-    did = serializers.DictField(help_text="What you did about alerts, by kind.")
+    audit = serializers.ListField(child=serializers.DictField(), help_text="Audit records of actions by or on you.")
+    did = serializers.DictField(help_text="Your actions on alerts, by kind.")

@@ -1,1 +1,1 @@
-"""Who belongs to an organization: memberships, invitations, day accounts, tables."""
+"""People of an organization: memberships, invitations, day accounts, tables."""

@@ -1,7 +1,7 @@
-"""Day accounts, for substitutes: they raise alarms, and nothing else, until they expire by themselves.
+"""Day accounts for substitutes: they can only raise alarms, and expire automatically.
 
-Each is an account of its own, made for the day. Where an address is given, the code is sent there and nowhere else; it
-never becomes the account's, since whoever reads that mail may have an account with it already, which is theirs.
+Each is a separate account that is created for the day. If an address is given, the code is sent only there. It does not
+become the account's address, since the recipient may already have an account of their own with it.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from apps.common.problems import Invalid, NotFound
 
 USUAL: Final = timedelta(hours=12)
 LONGEST: Final = timedelta(hours=24)
-"""After this whoever is still there is given another one, or invited."""
+"""After this time a person who is still there needs another day account, or an invitation."""
 
 
 def create(
@@ -34,9 +34,9 @@ def create(
     expires_at: datetime | None,
     now: datetime,
 ) -> tuple[Membership, str | None]:
-    """A day account, and the code by which it signs in once; with `email` the code is sent there and not told here.
+    """Create a day account and the code that signs in once; with `email` the code is sent there and not returned.
 
-    `held` says where alarms are raised; its role is an operator's. Raises NotFound, Forbidden, Invalid,
+    `held` defines where it can raise alarms; its role is operator. Raises NotFound, Forbidden, Invalid,
     TooManyMessages.
     """
     require(actor, organization_id, "people", "create")
@@ -68,9 +68,9 @@ def create(
 
 
 def end(*, actor: Principal, organization_id: UUID, user_id: UUID, if_match: str | None) -> None:
-    """End a day account before its time: its tokens and its code are good no more.
+    """End a day account early: its tokens and its code stop working.
 
-    Raises NotFound (also for a person who has none), Forbidden, PreconditionFailed.
+    Raises NotFound (also for a person without a day account), Forbidden, PreconditionFailed.
     """
     require(actor, organization_id, "people", "delete")
     own = Membership.objects.filter(organization_id=organization_id, user_id=user_id, trigger_only=True)

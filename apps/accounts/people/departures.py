@@ -1,7 +1,7 @@
-"""What goes with a person who leaves an organization: the service tokens and open invitations that they made there.
+"""Revokes the service tokens and open invitations that a person created when the person leaves an organization.
 
-The same holds for a person who stays with a role that could not make them. A colleague who still needs one makes it
-anew, under their own name.
+The same applies to a person whose new role could not create them. A colleague who still needs one creates another,
+under their own name.
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ from apps.common.changes import record_change
 
 
 def withdraw_what_they_made(*, actor: Principal, user_id: UUID, organization_id: UUID, now: datetime) -> None:
-    """Withdraw what the person made and could not make any more. In the transaction that changed them, after it."""
+    """Revoke what the person created but could no longer create. Call it after the change, in its transaction."""
     person = person_principal(user_id, now=now)
     if person is None or not allows(person, organization_id, "service_tokens", "create"):
         _withdraw_tokens(actor, user_id, organization_id)

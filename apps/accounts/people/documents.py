@@ -1,4 +1,4 @@
-"""People of an organization as responses carry them."""
+"""Response documents of people, day accounts and invitations."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -11,14 +11,14 @@ from apps.common.times import optional_rfc3339, rfc3339
 
 
 class PlacesDocument(msgspec.Struct, frozen=True):
-    """Where a role holds whose scope is `places`."""
+    """The places where a role of scope `places` applies."""
 
     sites: Sequence[UUID] = ()
     buildings: Sequence[UUID] = ()
 
 
 class PersonDocument(msgspec.Struct, frozen=True):
-    """A person as one organization sees them. `name` and `title` are the organization's to change, the rest is theirs.
+    """A person in one organization. The organization can change `name` and `title`; the rest belongs to the person.
 
     `expires_at` is set for a day account.
     """
@@ -42,14 +42,14 @@ class PersonDocument(msgspec.Struct, frozen=True):
 
 
 class DayAccountDocument(msgspec.Struct, frozen=True):
-    """A new day account, and its code, which is told this once; null where it was sent to an address."""
+    """A new day account and its code, which is returned only once; null if it was sent to an address."""
 
     person: PersonDocument
     code: str | None
 
 
 class InvitationDocument(msgspec.Struct, frozen=True):
-    """An open invitation. `sent_at` is null until its e-mail has left."""
+    """An open invitation. `sent_at` is null until its e-mail has been sent."""
 
     id: UUID
     organization: UUID
@@ -64,7 +64,7 @@ class InvitationDocument(msgspec.Struct, frozen=True):
 
 
 def person_document(membership: Membership, places: Mapping[UUID, PlacesDocument]) -> PersonDocument:
-    """A person of an organization; `places` are those of the memberships that are narrowed, by person."""
+    """Build the document of a person; `places` are those of memberships of scope `places`, by person."""
     user = membership.user
     return PersonDocument(
         id=user.id,
@@ -87,7 +87,7 @@ def person_document(membership: Membership, places: Mapping[UUID, PlacesDocument
 
 
 def invitation_document(invitation: Invitation) -> InvitationDocument:
-    """An invitation; its secret is in its e-mail alone."""
+    """Build the document of an invitation; its secret is only in its e-mail."""
     return InvitationDocument(
         id=invitation.id,
         organization=invitation.organization_id,
@@ -103,7 +103,7 @@ def invitation_document(invitation: Invitation) -> InvitationDocument:
 
 
 class JoinedDocument(msgspec.Struct, frozen=True):
-    """What somebody is told who has taken up an invitation: `email` is what they sign in with."""
+    """Result of an accepted invitation; `email` is the address to sign in with."""
 
     id: UUID
     email: str
@@ -112,7 +112,7 @@ class JoinedDocument(msgspec.Struct, frozen=True):
 
 
 def joined_document(membership: Membership) -> JoinedDocument:
-    """For who has just joined."""
+    """Build the document for a new member."""
     return JoinedDocument(
         id=membership.user_id,
         email=membership.user.email,

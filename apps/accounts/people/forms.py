@@ -1,4 +1,4 @@
-"""Forms of people in one organization: the role that somebody holds, and where it holds."""
+"""Admin forms of people in one organization: the role, and where it applies."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -13,23 +13,23 @@ from apps.common.model_admin.services import ServiceForm
 from apps.tenancy.models import Building, Site
 
 HELD = ("role", "scope", "sites", "buildings")
-"""The fields that say what somebody holds where."""
+"""The fields that define a role and where it applies."""
 EVERYWHERE = "in the whole organization"
 SOMEWHERE = "at some places only"
 
 
 class HeldForm(ServiceForm):
-    """A role, and the places where it holds."""
+    """A role, and the places where it applies."""
 
     organizations: ClassVar[frozenset[UUID]] = frozenset()
-    """Whose places there are to choose from."""
+    """Organizations whose places can be chosen."""
 
     role = forms.ChoiceField(
         choices=[(role, role.label) for role in Role], initial=Role.VIEWER, widget=widgets.UnfoldAdminSelectWidget
     )
     scope = forms.ChoiceField(
         choices=[(MembershipScope.ORGANIZATION, EVERYWHERE), (MembershipScope.PLACES, SOMEWHERE)],
-        label="Where the role holds",
+        label="Where the role applies",
         widget=widgets.UnfoldAdminSelectWidget,
     )
     sites = forms.ModelMultipleChoiceField(
@@ -50,7 +50,7 @@ class HeldForm(ServiceForm):
                 field.queryset = model.objects.filter(organization_id__in=self.organizations).order_by("name", "id")
 
     def clean(self) -> dict[str, Any]:
-        """What is ticked and where the role is said to hold agree."""
+        """Check that the selected places match the scope of the role."""
         cleaned = super().clean()
         is_ticked = bool(cleaned.get("sites") or cleaned.get("buildings"))
         if cleaned.get("scope") == MembershipScope.PLACES and not is_ticked:
@@ -61,7 +61,7 @@ class HeldForm(ServiceForm):
 
     @property
     def held(self) -> RoleAt:
-        """As the services take it; places count only for a role that holds at some."""
+        """Return the role for the services; places are used only for a role of scope `places`."""
         scope = MembershipScope(self.cleaned_data["scope"])
         named = self.cleaned_data if scope == MembershipScope.PLACES else {"sites": (), "buildings": ()}
         sites, buildings = (frozenset(place.id for place in named[kind]) for kind in ("sites", "buildings"))
@@ -69,14 +69,14 @@ class HeldForm(ServiceForm):
 
     @property
     def typed(self) -> dict[str, Any]:
-        """What is held is one value: it changes as a whole."""
+        """Combine role, scope and places into one value, which changes as a whole."""
         values = super().typed
         rest = {name: value for name, value in values.items() if name not in HELD}
         return {**rest, "held": self.held} if rest.keys() != values.keys() else rest
 
 
 class PersonForm(HeldForm):
-    """How an organization shows a person, and what they hold there."""
+    """A person's display data and role in an organization."""
 
     membership: ClassVar[Membership]
 
@@ -92,7 +92,7 @@ class PersonForm(HeldForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         one = self.membership
         places = places_of([one]).get(one.user_id)
-        shown = {
+        initial = {
             "name": one.name,
             "title": one.title,
             "role": one.role,
@@ -100,4 +100,4 @@ class PersonForm(HeldForm):
             "sites": list(places.sites) if places else [],
             "buildings": list(places.buildings) if places else [],
         }
-        super().__init__(*args, **{**kwargs, "initial": shown})
+        super().__init__(*args, **{**kwargs, "initial": initial})

@@ -1,7 +1,7 @@
-"""Joining an organization: by an invitation to an address, taken up by whoever reads its mail.
+"""Joining an organization with an invitation that is sent to an e-mail address.
 
-An invitation says nothing of whether the address has an account, and its answer neither. Its secret goes by e-mail
-alone; it is made when the mail is.
+Neither an invitation nor its response reveals whether the address has an account. Its secret is sent only by e-mail,
+and generated when the e-mail is created.
 """
 
 from datetime import datetime, timedelta
@@ -37,9 +37,9 @@ from apps.tenancy.models import Organization, OrganizationStatus
 VALID_FOR: Final = timedelta(days=7)
 LONGEST: Final = timedelta(days=30)
 AGAIN_AFTER: Final = timedelta(hours=1)
-"""How often open registration writes to one address at the most, whoever asks for it."""
+"""Minimum interval between e-mails of open registration to one address, whoever requests them."""
 NOWHERE_YET: Final = RoleAt(Role.VIEWER, MembershipScope.PLACES)
-"""What open registration gives: a name in the list of people, and no right until an administrator gives one."""
+"""Role from open registration: listed among the people, without rights until an administrator grants some."""
 
 
 class AlreadyInvited(Conflict):
@@ -50,21 +50,21 @@ class AlreadyInvited(Conflict):
 
 
 class AccountExists(Conflict):
-    """The invited address has an account: its owner signs in, then takes up the invitation."""
+    """The invited address has an account: its owner must sign in, then accept the invitation."""
 
     code = "account_exists"
-    default_detail = "There is an account with this address: sign in, then take up the invitation."
+    default_detail = "There is an account with this address: sign in, then accept the invitation."
 
 
 class ForAnotherAddress(Conflict):
-    """The invitation is for another address than that of the account that wants to take it up."""
+    """The invitation is for another address than that of the caller's account."""
 
     code = "invitation_for_another"
     default_detail = "This invitation is for another e-mail address than yours."
 
 
 class NewAccount(msgspec.Struct, frozen=True):
-    """What somebody chooses who has no account yet."""
+    """The data of a new account."""
 
     password: str
     first_name: str
@@ -81,9 +81,9 @@ def invite(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> Invitation:
-    """Offer a role to whoever reads the mail of this address; the e-mail leaves after commit.
+    """Offer a role to an e-mail address; the e-mail is sent after commit.
 
-    Raises NotFound, Forbidden, Invalid, AlreadyInvited, AlreadyMember (only of the own organization), TooManyMessages.
+    Raises NotFound, Forbidden, Invalid, AlreadyInvited, AlreadyMember (of this organization only), TooManyMessages.
     """
     require(actor, organization_id, "people", "create")
     _spend(actor, organization_id, email)
@@ -120,7 +120,7 @@ def resend(
     now: datetime,
     if_match: str | None = None,
 ) -> Invitation:
-    """Send it again, with a new link and a new term; the old link ends.
+    """Send an invitation again, with a new link and a new expiry; the old link stops working.
 
     Raises NotFound, Forbidden, PreconditionFailed, TooManyMessages.
     """
@@ -137,7 +137,7 @@ def resend(
 def revoke(
     *, actor: Principal, organization_id: UUID, invitation_id: UUID, now: datetime, if_match: str | None = None
 ) -> None:
-    """Withdraw it: its link opens nothing any more. Raises NotFound, Forbidden, PreconditionFailed."""
+    """Withdraw an invitation; its link stops working. Raises NotFound, Forbidden, PreconditionFailed."""
     require(actor, organization_id, "people", "delete")
     invitation = _locked(organization_id, invitation_id, if_match)
     invitation.revoked_at, invitation.digest = now, None
@@ -146,7 +146,7 @@ def revoke(
 
 
 def register(*, token: str, account: NewAccount, now: datetime) -> Membership:
-    """A new account for the invited address, and its membership. Opens its own transaction: nobody is known yet.
+    """Create an account for the invited address, and its membership. Opens its own transaction: callers are anonymous.
 
     Raises LinkRefused, Invalid (the password is too weak), AccountExists.
     """
@@ -173,7 +173,7 @@ def register(*, token: str, account: NewAccount, now: datetime) -> Membership:
 
 
 def take_up(*, principal: Principal, token: str, now: datetime) -> Membership:
-    """The membership that an invitation offers, for the account of the invited address, whose owner has signed in.
+    """Accept an invitation for the caller, whose account must have the invited address, and return the membership.
 
     Raises Forbidden, LinkRefused, ForAnotherAddress, AlreadyMember.
     """
@@ -191,18 +191,19 @@ def take_up(*, principal: Principal, token: str, now: datetime) -> Membership:
 
 
 def ask_open_registration(*, slug: str, email: str, source: str) -> None:
-    """Have the worker invite whoever asks, where that school is open to it. Raises TooManyMessages, Unavailable.
+    """Queue an invitation to the requester, if the school is open to registration. Raises TooManyMessages, Unavailable.
 
-    A school is counted by the name that was typed, also where there is none, so that the answer tells nothing.
+    Schools are counted by the slug as typed, even if there is no such school, so that the response reveals nothing.
     """
     spend(Message.OPEN_REGISTRATION, source=source, school=slug)
     queue.later("register_openly", slug, email)
 
 
 def register_openly(*, slug: str, email: str, now: datetime) -> None:
-    """Invite whoever asked for it, where the organization is open to registration; else do nothing.
+    """Invite the requester if the organization is open to registration; else do nothing.
 
-    For the worker: who asks is told the same in any case, and only the owner of the address learns more.
+    Runs in the worker: the requester gets the same response in either case, and only the owner of the address learns
+    more.
     """
     with system_scope():
         organization = Organization.objects.filter(slug=slug.lower(), status=OrganizationStatus.ACTIVE).first()
@@ -221,7 +222,7 @@ def register_openly(*, slug: str, email: str, now: datetime) -> None:
 
 
 def deliver(*, organization_id: UUID, invitation_id: UUID, now: datetime) -> None:
-    """Make the link and send it; nothing to do for an invitation that is no longer open. Raises OSError."""
+    """Create the link and send it; do nothing if the invitation is no longer open. Raises OSError."""
     with tenant_scope([organization_id]):
         invitation = (
             Invitation.objects.select_for_update(of=["self"])
@@ -232,19 +233,19 @@ def deliver(*, organization_id: UUID, invitation_id: UUID, now: datetime) -> Non
         if invitation is None:
             return
         secret = new_link_secret(invitation)
-        letter = messages.invitation(
+        email = messages.invitation(
             to=invitation.email,
             organization=invitation.organization.name,
             secret=secret,
             expires_at=invitation.expires_at,
         )
-    messages.send(letter)
+    messages.send(email)
     with tenant_scope([organization_id]):
         Invitation.objects.filter(id=invitation_id).update(sent_at=now)
 
 
 def new_link_secret(invitation: Invitation) -> str:
-    """The secret of the invitation's link from now on: whoever has it, joins. Any earlier one ends."""
+    """Set and return a new secret for the invitation's link, which allows joining. Earlier secrets stop working."""
     secret = links.new_secret()
     invitation.digest = digest_of(secret)
     invitation.save(update_fields=["digest"])
@@ -268,7 +269,7 @@ def _join(user: User, invitation: Invitation, now: datetime, *, actor: Principal
 
 
 def _open_invitation(organization_id: UUID, invitation_id: UUID, now: datetime) -> Invitation:
-    """Locked until commit, so that a link is used once. Raises LinkRefused."""
+    """Return the invitation, locked until commit, so that a link is used once. Raises LinkRefused."""
     invitation = (
         Invitation.objects.select_for_update()
         .filter(
@@ -313,7 +314,7 @@ def _send(invitation: Invitation) -> None:
 
 
 def _spend(actor: Principal, organization_id: UUID, email: str) -> None:
-    """Count the e-mail. Commands are not counted, and open registration was when it was asked for.
+    """Count the e-mail. Commands are not counted, and open registration was counted when it was requested.
 
     Raises TooManyMessages.
     """

@@ -1,6 +1,6 @@
-"""What an organization decides about its people: their role, where it holds, how they are shown, and its end.
+"""Memberships: role, where it applies, display data, and removal.
 
-A person is global, and their account is their own: nothing here touches it.
+A person's account is global and belongs to the person: functions here do not change it.
 """
 
 from collections.abc import Collection, Iterable
@@ -28,10 +28,10 @@ from apps.tenancy.models import Building, Organization, Site
 
 
 class LastAdmin(Conflict):
-    """Without this person nobody could administer the organization any more."""
+    """The organization would be left without an administrator."""
 
     code = "last_admin"
-    default_detail = "This is the last administrator of the organization: make somebody else one first."
+    default_detail = "This is the last administrator of the organization: make another person an administrator first."
 
 
 class AlreadyMember(Conflict):
@@ -42,14 +42,14 @@ class AlreadyMember(Conflict):
 
 
 class DayAccountHasNoRole(Conflict):
-    """What a day account may is fixed."""
+    """The permissions of a day account are fixed."""
 
     code = "day_account"
     default_detail = "A day account can only raise alarms: invite the person instead."
 
 
 class RoleAt(msgspec.Struct, frozen=True):
-    """A role, and where it holds: everywhere, or at the sites and buildings that are named."""
+    """A role, and where it applies: everywhere, or at the given sites and buildings."""
 
     role: Role
     scope: MembershipScope = MembershipScope.ORGANIZATION
@@ -57,14 +57,14 @@ class RoleAt(msgspec.Struct, frozen=True):
     buildings: frozenset[UUID] = frozenset()
 
     def __post_init__(self) -> None:
-        """Raises Invalid for places beside a role that holds everywhere."""
+        """Raise Invalid for places with a role that applies everywhere."""
         for name, places in (("sites", self.sites), ("buildings", self.buildings)):
             if places and self.scope == MembershipScope.ORGANIZATION:
                 raise Invalid(errors={name: ["Only for scope `places`."]})
 
 
 class RoleChange(msgspec.Struct, frozen=True):
-    """What is to be another about where a role holds; None: as it is."""
+    """Changes of a role and where it applies; None leaves a value unchanged."""
 
     role: Role | None = None
     scope: MembershipScope | None = None
@@ -72,7 +72,7 @@ class RoleChange(msgspec.Struct, frozen=True):
     buildings: frozenset[UUID] | None = None
 
     def applied_to(self, held: RoleAt) -> RoleAt:
-        """The role afterwards. A role that holds everywhere leaves its places behind. Raises Invalid."""
+        """Return the changed role. A role that now applies everywhere loses its places. Raises Invalid."""
         scope = self.scope or held.scope
         kept = held if scope == MembershipScope.PLACES else RoleAt(held.role)
         return RoleAt(
@@ -84,9 +84,9 @@ class RoleChange(msgspec.Struct, frozen=True):
 
 
 def add(*, actor: Principal, user_id: UUID, organization_id: UUID, held: RoleAt) -> Membership:
-    """Give somebody whom the actor sees in one of their organizations a role in another.
+    """Give a person who is visible to the actor in one organization a role in another.
 
-    Whoever the actor does not see joins by an invitation. Raises NotFound, Forbidden, Invalid, AlreadyMember.
+    Other people join with an invitation. Raises NotFound, Forbidden, Invalid, AlreadyMember.
     """
     require(actor, organization_id, "people", "create")
     seen_in = [one for one in actor.grants if ("people", "read") in actor.grants[one].permissions]
@@ -104,7 +104,7 @@ def add(*, actor: Principal, user_id: UUID, organization_id: UUID, held: RoleAt)
 def show(
     *, actor: Principal, user_id: UUID, organization_id: UUID, changes: dict[str, str | None], if_match: str | None
 ) -> Membership:
-    """Change how the organization shows a person: `name`, `title`. Raises NotFound, Forbidden, PreconditionFailed."""
+    """Change a person's `name` and `title` in the organization. Raises NotFound, Forbidden, PreconditionFailed."""
     require(actor, organization_id, "people", "update")
     membership = _locked(organization_id, user_id, if_match)
     for field, value in changes.items():
@@ -118,7 +118,7 @@ def show(
 def change_role(
     *, actor: Principal, user_id: UUID, organization_id: UUID, held: RoleAt | RoleChange, if_match: str | None
 ) -> Membership:
-    """Another role, or the same elsewhere. Raises NotFound, Forbidden, Invalid, PreconditionFailed, LastAdmin."""
+    """Change a role or its places. Raises NotFound, Forbidden, Invalid, PreconditionFailed, LastAdmin."""
     require(actor, organization_id, "people", "update")
     _lock_admins([organization_id])
     membership = _locked(organization_id, user_id, if_match)
@@ -139,9 +139,9 @@ def change_role(
 
 
 def end(*, actor: Principal, user_id: UUID, organization_id: UUID, if_match: str | None = None) -> None:
-    """The person belongs to this organization no more; of their account and other organizations nothing changes.
+    """Remove the person from this organization; their account and other memberships do not change.
 
-    A day account goes with it, and so do the service tokens and open invitations that the person made there.
+    A day account is closed, and the service tokens and open invitations that the person created there are revoked.
     Raises NotFound, Forbidden, PreconditionFailed, LastAdmin.
     """
     require(actor, organization_id, "people", "delete")
@@ -156,7 +156,7 @@ def end(*, actor: Principal, user_id: UUID, organization_id: UUID, if_match: str
 
 
 def held_by(membership: Membership) -> RoleAt:
-    """The role of a membership, and where it holds."""
+    """Return the role of a membership, and where it applies."""
     places = selectors.places_of([membership]).get(membership.user_id, PlacesDocument())
     return RoleAt(
         Role(membership.role),
@@ -167,7 +167,7 @@ def held_by(membership: Membership) -> RoleAt:
 
 
 def require_other_admin(organizations: Iterable[UUID], leaving: UUID, *, now: datetime | None = None) -> None:
-    """Refuse what would leave one of the organizations without an administrator. Their rows are locked until commit.
+    """Refuse a change that leaves an organization without an administrator. Locks the organizations until commit.
 
     Raises LastAdmin, which names the organizations.
     """
@@ -180,7 +180,7 @@ def require_other_admin(organizations: Iterable[UUID], leaving: UUID, *, now: da
 
 
 def admins(now: datetime) -> QuerySet[Membership]:
-    """Who can administer an organization of the scope: everywhere in it, today, with an account that is active."""
+    """Return current memberships of active people in scope with the admin role in the whole organization."""
     return Membership.objects.filter(
         Q(expires_at=None) | Q(expires_at__gt=now),
         role=Role.ADMIN,
@@ -190,7 +190,7 @@ def admins(now: datetime) -> QuerySet[Membership]:
 
 
 def require_places(organization_id: UUID, held: RoleAt) -> None:
-    """Raises Invalid for a place that is not the organization's."""
+    """Raise Invalid for a place that does not belong to the organization."""
     for field, model, named in (("sites", Site, held.sites), ("buildings", Building, held.buildings)):
         found = set(model.objects.filter(organization_id=organization_id, id__in=named).values_list("id", flat=True))
         if named - found:
@@ -198,7 +198,7 @@ def require_places(organization_id: UUID, held: RoleAt) -> None:
 
 
 def grant_places(membership: Membership, held: RoleAt) -> None:
-    """The role holds at these places and at no others. Places that are gone meanwhile are left out."""
+    """Grant the role at exactly these places. Places that were deleted meanwhile are left out."""
     for model, place, named in ((SiteGrant, Site, held.sites), (BuildingGrant, Building, held.buildings)):
         own = {"user_id": membership.user_id, "organization_id": membership.organization_id}
         model.objects.filter(**own).delete()
@@ -219,7 +219,7 @@ def add_membership(
 ) -> Membership:
     """Give a person a role in an organization of the caller's scope. Raises AlreadyMember.
 
-    With `trigger_only`, which needs `expires_at`, it is a day account.
+    With `trigger_only`, which requires `expires_at`, it is a day account.
     """
     try:
         with transaction.atomic():
@@ -241,7 +241,7 @@ def add_membership(
 
 
 def _close(user_id: UUID) -> None:
-    """The account of a day account: nobody signs in with it any more, and no token of it is good."""
+    """Close the user of a day account: signing in and all of its tokens stop working."""
     sign_in.end_sign_ins(user_id, now=timezone.now())
     User.objects.filter(pk=user_id).update(status=UserStatus.DELETED)
     Proof.objects.filter(user_id=user_id).delete()
@@ -254,7 +254,7 @@ def _place_permission(place: type[Site | Building], role: Role) -> PlacePermissi
 
 
 def _lock_admins(organizations: Iterable[UUID]) -> Collection[UUID]:
-    """One change at a time of who administers an organization; several in sorted order."""
+    """Lock organizations, in sorted order, so that their administrators change one at a time."""
     return list(
         Organization.objects.select_for_update(no_key=True)
         .filter(id__in=list(organizations))

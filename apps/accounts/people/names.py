@@ -1,13 +1,13 @@
-"""Names of people, as lists order them and searches find them: without case, without accents."""
+"""Folding of names for ordering and searching: without case, without accents."""
 
 import unicodedata
 from typing import Final
 
 KEY_LENGTH: Final = 402
-"""Characters of `name_key`; what folds to more is cut, since the rest orders nothing any more."""
+"""Length of `name_key`; longer values are cut, since the rest does not affect the order."""
 
 
 def folded(text: str) -> str:
-    """The text as it is compared: "Ångström" and "ANGSTROM" are one."""
+    """Return the text for comparison: "Ångström" and "ANGSTROM" are equal."""
     decomposed = unicodedata.normalize("NFKD", " ".join(text.casefold().split()))
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))[:KEY_LENGTH]
+    return "".join(char for char in decomposed if not unicodedata.combining(char))[:KEY_LENGTH]

@@ -1,7 +1,7 @@
-"""The import of people from a table: all of it or nothing.
+"""Import of people from a table: all lines or none.
 
-Who is not known to the organization is invited; whose role or places are other gets those of the table; nobody is sent
-away. The audit trail has a row for the import, with counts, and one for each person about whom something was decided.
+New people are invited, existing people get the role and places of the table, and no one is removed. The audit trail has
+a row for the import, with counts, and one for each person who was invited or changed.
 """
 
 from collections.abc import Iterable
@@ -29,9 +29,9 @@ from apps.tenancy.place_index import PlaceIndex
 def import_people(
     *, actor: Principal, organization_id: UUID, body: bytes, now: datetime, dry_run: bool = False
 ) -> Imported:
-    """Bring who belongs to an organization, and where, to what a table says. Raises NotFound, Forbidden, CsvRefused.
+    """Update the people of an organization and their places from a table. Raises NotFound, Forbidden, CsvRefused.
 
-    E-mails leave after commit, so none for a dry run.
+    E-mails are sent after commit, so a dry run sends none.
     """
     for action in ("create", "update", "delete"):
         require(actor, organization_id, "people", action)
@@ -40,7 +40,7 @@ def import_people(
     faults = Faults()
     people = _people(organization_id, lines, faults)
     with rolled_back_if(dry_run):
-        done = _Import(actor, organization_id, now).take(people, faults)
+        done = _Import(actor, organization_id, now).apply(people, faults)
         audit.record(
             actor=actor,
             action=AuditAction.PEOPLE_IMPORTED,
@@ -56,7 +56,7 @@ def import_people(
 
 @dataclass(slots=True)
 class _Person:
-    """What the lines of one address say; `line` is the first of them."""
+    """The combined lines of one e-mail address; `line` is the first of them."""
 
     line: int
     email: str
@@ -67,12 +67,12 @@ class _Person:
 
     @property
     def held(self) -> RoleAt:
-        """As services take it."""
+        """Return the role for the services."""
         return RoleAt(self.role, self.scope, frozenset(self.sites), frozenset(self.buildings))
 
 
 def _people(organization_id: UUID, lines: Iterable[Line[PersonLine]], faults: Faults) -> list[_Person]:
-    """Each person once. Raises CsvRefused."""
+    """Combine the lines of each person. Raises CsvRefused."""
     places = PlaceIndex(organization_id)
     people: dict[str, _Person] = {}
     for line in lines:
@@ -85,34 +85,34 @@ def _people(organization_id: UUID, lines: Iterable[Line[PersonLine]], faults: Fa
         except BadCell as error:
             faults.add(line.number, error.column, str(error))
     faults.refuse()
-    # Who becomes an administrator comes first: the last one may then become something else.
+    # New administrators first, so that the current last administrator can lose the role in the same import.
     return sorted(people.values(), key=lambda one: (one.role, one.scope) != (Role.ADMIN, MembershipScope.ORGANIZATION))
 
 
-def _add(person: _Person, line: Line[PersonLine], told: _Person, places: PlaceIndex) -> None:
-    """One line of a person, told as `told`. Raises BadCell."""
+def _add(person: _Person, line: Line[PersonLine], parsed: _Person, places: PlaceIndex) -> None:
+    """Add one line, parsed as `parsed`, to a person. Raises BadCell."""
     row = line.row
-    if told.role != person.role:
+    if parsed.role != person.role:
         raise BadCell("role", f"In line {person.line} this person has another role.")
-    if told.scope != person.scope:
-        raise BadCell("scope", f"In line {person.line} this role holds elsewhere.")
+    if parsed.scope != person.scope:
+        raise BadCell("scope", f"In line {person.line} this role applies elsewhere.")
     if row.site is None:
         if row.building is not None:
             raise BadCell("site", "Name the site too.")
-        if told is not person:
+        if parsed is not person:
             raise BadCell("email", f"The same person as in line {person.line}.")
         return
     if person.scope == MembershipScope.ORGANIZATION:
-        raise BadCell("scope", "A role that holds in the whole organization has no site.")
+        raise BadCell("scope", "A role that applies in the whole organization has no site.")
     place = places.place(row.site, row.building)
     named = person.sites if isinstance(place, Site) else person.buildings
-    if place.id in named or (told is not person and not person.sites | person.buildings):
+    if place.id in named or (parsed is not person and not person.sites | person.buildings):
         raise BadCell("email", f"The same person as in line {person.line}.")
     named.add(place.id)
 
 
 class _Import:
-    """Works on the people of one table."""
+    """Applies the people of one table."""
 
     def __init__(self, actor: Principal, organization_id: UUID, now: datetime) -> None:
         self._actor = actor
@@ -124,22 +124,22 @@ class _Import:
         still_open = Invitation.objects.filter(organization_id=organization_id, accepted_at=None, revoked_at=None)
         self._invited = {one.email.lower(): one for one in still_open}
 
-    def take(self, people: Iterable[_Person], faults: Faults) -> Imported:
-        """Decide on each. Raises CsvRefused."""
+    def apply(self, people: Iterable[_Person], faults: Faults) -> Imported:
+        """Apply each person. Raises CsvRefused."""
         counts = {"created": 0, "updated": 0, "unchanged": 0}
         for person in people:
             try:
-                counts[self._take(person)] += 1
+                counts[self._apply(person)] += 1
             except Conflict as problem:
                 faults.add(person.line, "role", problem.detail)
         faults.refuse()
         return Imported(**counts)
 
-    def _take(self, person: _Person) -> str:
-        """What became of one. Raises Conflict."""
+    def _apply(self, person: _Person) -> str:
+        """Apply one person; return the kind of change. Raises Conflict."""
         member, invitation = self._members.get(person.email.lower()), self._invited.get(person.email.lower())
         if member is not None:
-            return self._of_member(member, person)
+            return self._update_member(member, person)
         if invitation is None:
             self._invite(person)
             return "created"
@@ -151,7 +151,7 @@ class _Import:
         self._invite(person)
         return "updated"
 
-    def _of_member(self, member: Membership, person: _Person) -> str:
+    def _update_member(self, member: Membership, person: _Person) -> str:
         if member.trigger_only:
             raise memberships.DayAccountHasNoRole()
         places = self._places.get(member.user_id, PlacesDocument())

@@ -1,4 +1,4 @@
-"""Reads of people. Who belongs to an organization is listed through its memberships only."""
+"""Reads of people. The people of an organization are listed through its memberships only."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from apps.common.problems import NotFound
 
 
 def invitation_place(digest: bytes) -> tuple[UUID, UUID] | None:
-    """The organization and the id of the invitation that a link's secret belongs to, before anybody is in scope."""
+    """Return organization and id of the invitation of a link's secret, before any tenant scope is open."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT organization_id, id FROM invitation_by_digest(%s)", [digest])
         row: tuple[UUID, UUID] | None = cursor.fetchone()
@@ -34,10 +34,11 @@ def people_page(
     query: PageQuery,
     now: datetime,
 ) -> Page[Membership]:
-    """An organization's people by name, or its day accounts alone; `search` is a part of a name or e-mail address.
+    """Return a page of an organization's people by name, or of its day accounts; `search` matches part of a name or
+    e-mail address.
 
-    The index of names gives order and place in the list, so that a page never reads more than it must. Raises NotFound
-    for a stranger, Forbidden for whoever may not read of people in the whole organization.
+    The index of names gives the order and the position in the list, so a page reads only its own rows. Raises NotFound
+    for non-members, Forbidden for callers without read access to people in the whole organization.
     """
     require(principal, organization_id, "people", "read")
     people = _present(organization_id, now)
@@ -58,7 +59,7 @@ def people_page(
 
 
 def person(*, principal: Principal, organization_id: UUID, user_id: UUID, now: datetime) -> Membership:
-    """One person of an organization. Raises NotFound, Forbidden."""
+    """Return one person of an organization. Raises NotFound, Forbidden."""
     require(principal, organization_id, "people", "read")
     found = _present(organization_id, now).filter(user_id=user_id).first()
     if found is None:
@@ -67,7 +68,7 @@ def person(*, principal: Principal, organization_id: UUID, user_id: UUID, now: d
 
 
 def places_of(memberships: Iterable[Membership]) -> dict[UUID, PlacesDocument]:
-    """Where the roles of narrowed memberships of one organization hold, by person: two queries at the most."""
+    """Return the places of an organization's memberships of scope `places`, by person, with at most two queries."""
     narrowed = [one for one in memberships if one.scope == MembershipScope.PLACES]
     if not narrowed:
         return {}
@@ -79,14 +80,14 @@ def places_of(memberships: Iterable[Membership]) -> dict[UUID, PlacesDocument]:
 
 
 def invitations_page(*, principal: Principal, organization_id: UUID, query: PageQuery) -> Page[Invitation]:
-    """An organization's open invitations, newest first. Raises NotFound, Forbidden."""
+    """Return a page of an organization's open invitations, newest first. Raises NotFound, Forbidden."""
     require(principal, organization_id, "people", "read")
     still_open = Invitation.objects.filter(organization_id=organization_id, accepted_at=None, revoked_at=None)
     return keyset_page(still_open, by="created_at", query=query, descending=True)
 
 
 def invitation(*, principal: Principal, organization_id: UUID, invitation_id: UUID) -> Invitation:
-    """One open invitation. Raises NotFound, Forbidden."""
+    """Return one open invitation. Raises NotFound, Forbidden."""
     require(principal, organization_id, "people", "read")
     still_open = Invitation.objects.filter(organization_id=organization_id, accepted_at=None, revoked_at=None)
     found = still_open.filter(id=invitation_id).first()
@@ -96,7 +97,7 @@ def invitation(*, principal: Principal, organization_id: UUID, invitation_id: UU
 
 
 def _present(organization_id: UUID, now: datetime) -> QuerySet[Membership]:
-    """Memberships that have not expired, with their people."""
+    """Return memberships that have not expired, with their people."""
     here = Membership.objects.filter(organization_id=organization_id).select_related("user")
     return here.filter(Q(expires_at=None) | Q(expires_at__gt=now))
 

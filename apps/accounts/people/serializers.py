@@ -1,4 +1,4 @@
-"""Bodies of people, invitations and day accounts."""
+"""Request and response bodies of people, invitations and day accounts."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,14 +15,14 @@ MOST_PLACES: Final = 500
 
 
 class PlacesSerializer(StrictSerializer):
-    """Where a role of scope `places` holds; a site is each of its buildings, later ones too."""
+    """The places where a role of scope `places` applies; a site includes all of its buildings, also later ones."""
 
     sites = serializers.ListField(child=serializers.UUIDField(), max_length=MOST_PLACES, required=False)
     buildings = serializers.ListField(child=serializers.UUIDField(), max_length=MOST_PLACES, required=False)
 
 
 class HeldSerializer(StrictSerializer):
-    """A role, and where it holds: in the whole organization, or at some places only."""
+    """A role, and where it applies: in the whole organization, or at some places only."""
 
     role = serializers.ChoiceField(Role.choices)
     scope = serializers.ChoiceField(MembershipScope.choices, required=False, help_text="`organization` if left out.")
@@ -30,13 +30,13 @@ class HeldSerializer(StrictSerializer):
 
 
 class MembershipSerializer(HeldSerializer):
-    """A role in one more organization."""
+    """A role in another organization."""
 
     organization = serializers.UUIDField()
 
 
 class PersonSerializer(StrictSerializer):
-    """A person as one organization sees them; `name` and `title` are the organization's, the rest is theirs."""
+    """A person in one organization. The organization can change `name` and `title`; the rest belongs to the person."""
 
     id = serializers.UUIDField(read_only=True)
     organization = serializers.UUIDField(read_only=True)
@@ -57,26 +57,26 @@ class PersonSerializer(StrictSerializer):
 
 
 class InvitationSerializer(HeldSerializer):
-    """A role that is offered to whoever reads the mail of an address."""
+    """A role that is offered to an e-mail address."""
 
     id = serializers.UUIDField(read_only=True)
     organization = serializers.UUIDField(read_only=True)
     email = serializers.EmailField(max_length=255)
-    expires_at = ZonedDateTimeField(required=False, help_text="7 days from now if left out, 30 at the most.")
+    expires_at = ZonedDateTimeField(required=False, help_text="7 days from now if left out; at most 30.")
     invited_by = serializers.UUIDField(read_only=True, allow_null=True)
     created_at = serializers.DateTimeField(read_only=True)
-    sent_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="Null until its e-mail has left.")
+    sent_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="Null until its e-mail is sent.")
 
 
 class DayAccountBodySerializer(StrictSerializer):
-    """Who is here for the day. They raise alarms, everywhere or at some places, and nothing else."""
+    """A person who is present for a day. They can only raise alarms, everywhere or at some places."""
 
     first_name = serializers.CharField(max_length=100)
     last_name = serializers.CharField(max_length=100)
     email = serializers.EmailField(
-        max_length=255, allow_null=True, required=False, help_text="The code is sent there, and not told in the answer."
+        max_length=255, allow_null=True, required=False, help_text="The code is sent there, and not returned."
     )
-    expires_at = ZonedDateTimeField(required=False, help_text="12 hours from now if left out, 24 at the most.")
+    expires_at = ZonedDateTimeField(required=False, help_text="12 hours from now if left out; at most 24.")
     scope = serializers.ChoiceField(MembershipScope.choices, required=False, help_text="`organization` if left out.")
     places = PlacesSerializer(required=False, help_text="Only for scope `places`.")
 
@@ -86,7 +86,7 @@ class DayAccountSerializer(serializers.Serializer[Any]):
 
     person = PersonSerializer()
     code = serializers.CharField(
-        allow_null=True, help_text="For signing in once at /auth/day; told this once, null where it was sent by e-mail."
+        allow_null=True, help_text="Signs in once at /auth/day; returned only once, null if it was sent by e-mail."
     )
 
 
@@ -97,7 +97,7 @@ class DayCodeSerializer(StrictSerializer):
 
 
 def held(values: Mapping[str, Any], role: str | None = None) -> RoleAt:
-    """The role that a body gives. Raises Invalid."""
+    """Build the role of a request body. Raises Invalid."""
     places = values.get("places", {})
     return RoleAt(
         Role(role or values["role"]),
@@ -108,7 +108,7 @@ def held(values: Mapping[str, Any], role: str | None = None) -> RoleAt:
 
 
 def role_change(values: Mapping[str, Any]) -> RoleChange:
-    """What a body changes about a role; places that it names replace those that were."""
+    """Build the change of a role from a request body; given places replace the current ones."""
     places = values.get("places")
     return RoleChange(
         role=Role(values["role"]) if "role" in values else None,
@@ -123,24 +123,24 @@ def _ids(places: Mapping[str, list[UUID]] | None, kind: str) -> frozenset[UUID] 
 
 
 class RegisterByInvitationSerializer(StrictSerializer):
-    """A new account for whom an invitation was sent to."""
+    """A new account for the recipient of an invitation."""
 
     token = secret_field()
-    password = password_field(help_text="12 characters or more, and none that everybody uses.")
+    password = password_field(help_text="At least 12 characters, and not a common password.")
     first_name = serializers.CharField(max_length=100)
     last_name = serializers.CharField(max_length=100)
     locale = locale_field()
 
 
 class RegisterOpenlySerializer(StrictSerializer):
-    """A wish to join an organization that is open to registration."""
+    """A request to join an organization that is open to registration."""
 
     organization = serializers.CharField(max_length=100, help_text="Its slug.")
     email = serializers.EmailField(max_length=255)
 
 
 class JoinedSerializer(serializers.Serializer[Any]):
-    """Who has joined which organization; `email` is what they sign in with."""
+    """A new member and their organization; `email` is the address to sign in with."""
 
     id = serializers.UUIDField()
     email = serializers.EmailField()

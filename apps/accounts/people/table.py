@@ -1,6 +1,6 @@
-"""People as lines of a table: each known by an e-mail address, with a role and where it holds.
+"""People as lines of a table: each identified by an e-mail address, with a role and where it applies.
 
-Who acts at several places has a line for each of them.
+A person with several places has one line for each.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,11 +24,11 @@ from apps.tenancy.models import Building, Site
 CHUNK: Final = 500
 LONGEST_EMAIL: Final = 255
 MAX_LINES: Final = 1000
-"""Each new line is an e-mail that leaves at once."""
+"""Limited because each new line sends an e-mail immediately."""
 
 
 class PersonLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line. Without a site the role holds in the whole organization, unless `scope` is `places`: then nowhere."""
+    """One line. Without a site the role applies in the whole organization, or nowhere if `scope` is `places`."""
 
     email: str
     role: str
@@ -60,9 +60,9 @@ PEOPLE: Final = Table(
 
 
 def exported_people(*, principal: Principal, organization_id: UUID, now: datetime) -> Iterator[str]:
-    """Everybody who belongs to an organization or is invited, day accounts left out, as text of the table.
+    """Export the members and invited people of an organization, without day accounts, as text of the table.
 
-    Raises NotFound, Forbidden before it begins.
+    Raises NotFound, Forbidden before the first line.
     """
     require(principal, organization_id, "exports", "read")
     require(principal, organization_id, "people", "read")
@@ -101,7 +101,7 @@ def _invitation_lines(organization_id: UUID) -> Iterator[PersonLine]:
 
 
 class _Names:
-    """The names of the places where roles hold, read in two queries."""
+    """The names of the places where roles apply, read with two queries."""
 
     def __init__(self, organization_id: UUID, held: Iterable[PlacesDocument]) -> None:
         places = list(held)
@@ -112,7 +112,7 @@ class _Names:
         self._places |= {one.id: (one.site.name, one.name) for one in buildings.select_related("site")}
 
     def lines(self, email: str, role: str, scope: str, held: PlacesDocument) -> Iterator[PersonLine]:
-        """A line for each place of somebody, or one without."""
+        """Yield a line for each place of a person, or one line without a place."""
         ids = [id_ for id_ in (*held.sites, *held.buildings) if id_ in self._places]
         if not ids:
             yield PersonLine(email=email, role=role, scope=scope)

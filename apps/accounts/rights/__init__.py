@@ -1,1 +1,1 @@
-"""What a principal may do, and where: roles, grants, visits, service tokens."""
+"""Authorization: roles, grants, visits, service tokens."""

@@ -1,4 +1,4 @@
-"""Visits, roles and service tokens as responses carry them."""
+"""Response documents of visits, roles and service tokens."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -10,7 +10,7 @@ from apps.common.times import optional_rfc3339, rfc3339
 
 
 class VisitDocument(msgspec.Struct, frozen=True):
-    """A platform operator's look into an organization. `ended_at` is set where it ended before `ends_at`."""
+    """A platform operator's visit to an organization. `ended_at` is set if it ended before `ends_at`."""
 
     id: UUID
     organization: UUID
@@ -24,14 +24,14 @@ class VisitDocument(msgspec.Struct, frozen=True):
 
 
 class RoleDocument(msgspec.Struct, frozen=True):
-    """What a role may, as `resource:action`."""
+    """The permissions of a role, as `resource:action`."""
 
     role: str
     permissions: Sequence[str]
 
 
 class ServiceTokenDocument(msgspec.Struct, frozen=True):
-    """A service token, without its secret. `used_at` is null until its first use, and right to within two minutes."""
+    """A service token, without its secret. `used_at` is null until its first use, and accurate to two minutes."""
 
     id: UUID
     organization: UUID
@@ -44,7 +44,7 @@ class ServiceTokenDocument(msgspec.Struct, frozen=True):
 
 
 def visit_document(visit: Visit) -> VisitDocument:
-    """A visit."""
+    """Build the document of a visit."""
     return VisitDocument(
         id=visit.id,
         organization=visit.organization_id,
@@ -59,12 +59,12 @@ def visit_document(visit: Visit) -> VisitDocument:
 
 
 def role_document(role: str, permissions: Sequence[str]) -> RoleDocument:
-    """A role."""
+    """Build the document of a role."""
     return RoleDocument(role=role, permissions=permissions)
 
 
 def service_token_document(token: ServiceToken) -> ServiceTokenDocument:
-    """A service token."""
+    """Build the document of a service token."""
     return ServiceTokenDocument(
         id=token.id,
         organization=token.organization_id,

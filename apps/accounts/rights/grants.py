@@ -1,7 +1,7 @@
-"""What a person may, read from the database for each request and kept no longer than that.
+"""A person's permissions, read from the database for each request and not cached beyond it.
 
-So a sign-in or a membership that ends, a role that changes or a person who is suspended counts from the next request
-on, whatever their token still says.
+So the end of a sign-in or a membership, a changed role and a suspended person take effect with the next request,
+whatever their token contains.
 """
 
 import dataclasses
@@ -21,24 +21,24 @@ from apps.common.access import NOTHING, Grant, Pair, Places, Principal, Principa
 from apps.tenancy.models import OrganizationStatus
 
 SUPER_ADMIN = "super_admin"
-"""The role of a platform operator in an organization, for as long as a visit runs. No membership has it."""
+"""The role of a platform operator in an organization during a visit. No membership has it."""
 
 DAY_ACCOUNT = "day_account"
-"""What a membership holds that can trigger only: nothing but FLOOR."""
+"""The role of a membership that can only trigger: it has only FLOOR."""
 
 FLOOR: dict[str, frozenset[Pair]] = {
     role: frozenset({("alerts", "create")}) for role in (Role.ADMIN, Role.MANAGER, Role.OPERATOR, DAY_ACCOUNT)
 }
-"""Held whatever the permissions table says: no edit takes the right to raise an alarm from staff."""
+"""Always held, whatever the permissions table says: no edit can take the right to raise an alarm from staff."""
 
 WHILE_SUSPENDED: frozenset[Pair] = frozenset(
     {("alerts", "create"), ("alerts", "update"), ("silent_alerts", "read"), ("open_alerts", "read")}
 )
-"""All that a role keeps in a suspended organization: an unpaid bill stops neither an alarm nor its answer, and who
-answers sees what there is to answer. `open_alerts:read` is `alerts:read` as far as it is about open ones."""
+"""All that a role keeps in a suspended organization: an unpaid bill must stop neither an alarm nor its answer, and
+responders must be able to read open alerts. `open_alerts:read` is `alerts:read` limited to open alerts."""
 
 READ_PLACE: frozenset[Pair] = frozenset({("places", "read")})
-"""What a right at a building gives at its site: its name and address."""
+"""The right at a site that comes with a role at one of its buildings: reading name and address."""
 
 PEOPLE_AND_GRANTS = """
     SELECT u.id, a.sign_in, s.only_organization, u.email, u.first_name, u.last_name, u.is_super_admin,
@@ -57,13 +57,13 @@ PEOPLE_AND_GRANTS = """
 """
 
 Asked = tuple[UUID, UUID | None]
-"""A person, and the sign-in that they come by; None where the platform itself asks, and they have not signed in."""
+"""A person and their sign-in; None if the platform itself looks up the person without a sign-in."""
 
 
 class _Row(msgspec.Struct, array_like=True, frozen=True):
-    """A person, and one role that they hold in an organization if any; words that are not known here grant nothing.
+    """A person, and one of their roles in an organization, if any; unknown permission names grant nothing.
 
-    `buildings` is None where the role holds in the whole organization.
+    `buildings` is None if the role applies in the whole organization.
     """
 
     person: UUID
@@ -86,7 +86,7 @@ class _Row(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def rights(self) -> frozenset[Pair]:
-        """The pairs that the role holds."""
+        """Return the pairs that the role has."""
         if self.held == SUPER_ADMIN and self.operator_factor_due:
             return NOTHING
         rights = effective_permissions(self.held or "", self.permissions or (), self.status or "")
@@ -94,24 +94,24 @@ class _Row(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def is_withheld(self) -> bool:
-        """Whether a second factor is asked for first: by the organization of admins, by the platform of visitors."""
+        """Return whether the role waits for a second factor, which admins and visiting operators may need."""
         return self.operator_factor_due if self.held == SUPER_ADMIN else bool(self.second_factor_due)
 
 
 def person_principal(
     user_id: UUID, *, sign_in: UUID | None = None, now: datetime | None = None, only: UUID | None = None
 ) -> Principal | None:
-    """The person with what they may at this moment; None when they are gone or not active, or their sign-in has ended.
+    """Return the person with their current permissions; None if they are gone or inactive, or the sign-in has ended.
 
-    One statement. With `only`, as if they came by a sign-in that counts in that organization alone.
+    One statement. With `only`, as if their sign-in were limited to that organization.
     """
     rows = _rows([(user_id, sign_in)], now).get((user_id, sign_in))
-    return _seen(rows, only or rows[0].only) if rows else None
+    return _limited(rows, only or rows[0].only) if rows else None
 
 
 def person_principals(asked: Collection[Asked], *, now: datetime | None = None) -> dict[Asked, Principal]:
-    """The same for several, whoever of them may speak at all. One statement."""
-    return {one: _seen(rows, rows[0].only) for one, rows in _rows(asked, now).items()}
+    """Return the principals of several people, leaving out those without access. One statement."""
+    return {one: _limited(rows, rows[0].only) for one, rows in _rows(asked, now).items()}
 
 
 def _rows(asked: Collection[Asked], now: datetime | None) -> dict[Asked, list[_Row]]:
@@ -129,9 +129,9 @@ def _rows(asked: Collection[Asked], now: datetime | None) -> dict[Asked, list[_R
     return {one: list(of_one) for one, of_one in groupby(rows, lambda row: (row.person, row.sign_in))}
 
 
-def _seen(rows: list[_Row], only: UUID | None) -> Principal:
-    """With `only`, as that organization's own identity provider vouches for them: a member there, and nothing that they
-    are elsewhere or of the platform. It was asked there for what the organization asks for, a second factor too.
+def _limited(rows: list[_Row], only: UUID | None) -> Principal:
+    """Build the principal. With `only`, it is limited to that organization, whose identity provider authenticated the
+    person: no rights elsewhere or on the platform, and no second factor, which is the provider's responsibility.
     """
     if only is None:
         return _principal(rows)
@@ -144,7 +144,7 @@ def _seen(rows: list[_Row], only: UUID | None) -> Principal:
 
 @lru_cache(maxsize=256)
 def effective_permissions(role: str, granted: tuple[str, ...], status: str) -> frozenset[Pair]:
-    """The (resource, action) pairs that a role holds: the table's `resource:action`, with what code adds and takes."""
+    """Return the (resource, action) pairs of a role: the table's `resource:action`, plus and minus the fixed rules."""
     pairs = frozenset((resource, action) for resource, _, action in (pair.partition(":") for pair in granted))
     pairs |= FLOOR.get(role, NOTHING)
     if status == OrganizationStatus.ACTIVE or role == SUPER_ADMIN:
@@ -153,7 +153,7 @@ def effective_permissions(role: str, granted: tuple[str, ...], status: str) -> f
 
 
 def answering(pairs: frozenset[Pair]) -> frozenset[Pair]:
-    """What is left of these rights where only alarms count."""
+    """Return the part of these rights that covers alarms."""
     if ("alerts", "read") in pairs:
         pairs |= {("open_alerts", "read")}
     return pairs & WHILE_SUSPENDED
@@ -178,7 +178,7 @@ def _principal(rows: Sequence[_Row]) -> Principal:
 
 
 def _grant(organization: UUID, rows: Sequence[_Row]) -> Grant:
-    """All that one person holds in one organization. Who holds a role everywhere is not narrowed."""
+    """Build the grant of one person in one organization. A role in the whole organization outweighs roles at places."""
     role = min((row.role or "" for row in rows), key=lambda role: role != SUPER_ADMIN)
     withheld = all(row.is_withheld for row in rows)
     everywhere = [row.rights for row in rows if row.buildings is None]

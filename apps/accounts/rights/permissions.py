@@ -1,6 +1,6 @@
-"""What each role may: a table that who runs the platform can change, within what code holds fast.
+"""Permissions of each role: a table that platform operators can change, within fixed rules.
 
-Every role may all that the one below it may, and staff raise alarms, whatever is asked for here.
+Every role has all permissions of the role below it, and staff can always raise alarms.
 """
 
 from collections.abc import Iterable
@@ -26,13 +26,13 @@ ROLES: Final = (SUPER_ADMIN, *(role.value for role in Role))
 
 
 def table(*, principal: Principal) -> list[RoleDocument]:
-    """What every role may. Raises Forbidden."""
+    """Return the permissions of every role. Raises Forbidden."""
     require_super_admin(principal)
     return [role_document(role, selectors.permissions_of(role)) for role in ROLES]
 
 
 def of_role(*, principal: Principal, role: str) -> RoleDocument:
-    """What one role may. Raises Forbidden, NotFound."""
+    """Return the permissions of one role. Raises Forbidden, NotFound."""
     require_super_admin(principal)
     if role not in ROLES:
         raise NotFound()
@@ -40,14 +40,14 @@ def of_role(*, principal: Principal, role: str) -> RoleDocument:
 
 
 def change(*, actor: Principal, role: str, permissions: Iterable[str], if_match: str | None) -> RoleDocument:
-    """What a role may from the next request on. Raises Forbidden, NotFound, PreconditionFailed, Invalid."""
+    """Replace a role's permissions. Raises Forbidden, NotFound, PreconditionFailed, Invalid."""
     require_super_admin(actor)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('permissions'))")
     before = of_role(principal=actor, role=role)
     require_match(if_match, before)
     wanted = frozenset(permissions)
-    _require_sound(role, wanted)
+    _require_valid(role, wanted)
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_permissions(%s, %s, %s)", [actor.id, role, sorted(wanted)])
         (done,) = cursor.fetchone()
@@ -67,8 +67,8 @@ def change(*, actor: Principal, role: str, permissions: Iterable[str], if_match:
     return of_role(principal=actor, role=role)
 
 
-def _require_sound(role: str, wanted: frozenset[str]) -> None:
-    """Raises Invalid, which names what is not known, not to be taken away, or out of order."""
+def _require_valid(role: str, wanted: frozenset[str]) -> None:
+    """Raise Invalid with the permissions that are unknown, cannot be removed, or break the order of roles."""
     place = ROLES.index(role)
     floor = frozenset(f"{resource}:{action}" for resource, action in FLOOR.get(role, NOTHING))
     below = frozenset(selectors.permissions_of(ROLES[place + 1])) if place + 1 < len(ROLES) else frozenset()
@@ -85,7 +85,7 @@ def _require_sound(role: str, wanted: frozenset[str]) -> None:
 
 @cache
 def known() -> frozenset[str]:
-    """Every `resource:action` that code asks for somewhere."""
+    """Return every `resource:action` that the code checks."""
     table_ = msgspec.json.decode(
         (settings.BASE_DIR / "contracts" / "permissions.json").read_bytes(), type=dict[str, list[str]]
     )

@@ -9,7 +9,7 @@ from apps.common.http.pagination import Page, PageQuery, keyset_page
 
 
 def visits_page(*, principal: Principal, organization_id: UUID, query: PageQuery) -> Page[Visit]:
-    """Looks of platform operators into an organization, newest first: for its admins, and for who runs the platform.
+    """Return a page of visits to an organization, newest first, for its admins and for platform operators.
 
     Raises NotFound, Forbidden.
     """
@@ -22,13 +22,13 @@ def visits_page(*, principal: Principal, organization_id: UUID, query: PageQuery
 
 
 def permissions_of(role: str) -> list[str]:
-    """What the table says that a role may: `resource:action`, in order."""
+    """Return a role's permissions from the table: `resource:action`, in order."""
     rows = Permission.objects.filter(role=role).values_list("resource", "action")
     return sorted(f"{resource}:{action}" for resource, action in rows)
 
 
 def service_tokens_page(*, principal: Principal, organization_id: UUID, query: PageQuery) -> Page[ServiceToken]:
-    """An organization's service tokens, the newest first, those that have expired too. Raises NotFound, Forbidden."""
+    """Return a page of service tokens, newest first, including expired ones. Raises NotFound, Forbidden."""
     require(principal, organization_id, "service_tokens", "read")
     tokens = ServiceToken.objects.filter(organization_id=organization_id)
     return keyset_page(tokens, by="created_at", query=query, descending=True)

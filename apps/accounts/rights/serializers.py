@@ -1,4 +1,4 @@
-"""Bodies of service tokens, visits and roles."""
+"""Request and response bodies of service tokens, visits and roles."""
 
 from typing import Any, Final
 
@@ -14,44 +14,44 @@ class ServiceTokenSerializer(StrictSerializer):
 
     id = serializers.UUIDField(read_only=True)
     organization = serializers.UUIDField(read_only=True)
-    name = serializers.CharField(max_length=100, help_text="Which system it is for.")
+    name = serializers.CharField(max_length=100, help_text="The system that uses it.")
     scopes = serializers.ListField(
         child=serializers.CharField(max_length=151),
         min_length=1,
         max_length=MOST_SCOPES,
-        help_text="`resource:action`, each a right of the maker's own. None implies another.",
+        help_text="`resource:action`; the creator must have each of them. None implies another.",
     )
     expires_at = ZonedDateTimeField(help_text="At most 366 days from now.")
     created_by = serializers.UUIDField(read_only=True, allow_null=True)
     created_at = serializers.DateTimeField(read_only=True)
-    used_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="To within two minutes.")
+    used_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="Accurate to two minutes.")
 
 
 class NewServiceTokenSerializer(ServiceTokenSerializer):
-    """A service token that was made just now."""
+    """A newly created service token."""
 
-    token = serializers.CharField(read_only=True, help_text="`Authorization: Bearer <token>`. Told this once.")
+    token = serializers.CharField(read_only=True, help_text="`Authorization: Bearer <token>`. Returned only once.")
 
 
 MOST_PERMISSIONS: Final = 500
 
 
 class VisitSerializer(StrictSerializer):
-    """A platform operator's look into an organization."""
+    """A platform operator's visit to an organization."""
 
     id = serializers.UUIDField(read_only=True)
     organization = serializers.UUIDField(read_only=True)
     visitor = serializers.UUIDField(read_only=True)
     visitor_name = serializers.CharField(read_only=True)
-    reason = MultilineField(max_length=500, help_text="The school reads it.")
+    reason = MultilineField(max_length=500, help_text="Visible to the school.")
     started_at = serializers.DateTimeField(read_only=True)
-    ends_at = ZonedDateTimeField(required=False, help_text="An hour from now if left out, 8 at the most.")
+    ends_at = ZonedDateTimeField(required=False, help_text="One hour from now if left out; at most 8.")
     ended_at = serializers.DateTimeField(read_only=True, allow_null=True)
     ended_by = serializers.UUIDField(read_only=True, allow_null=True)
 
 
 class RoleSerializer(StrictSerializer):
-    """What a role may."""
+    """The permissions of a role."""
 
     role = serializers.CharField(read_only=True)
     permissions = serializers.ListField(
@@ -60,6 +60,6 @@ class RoleSerializer(StrictSerializer):
 
 
 class RolesSerializer(serializers.Serializer[Any]):
-    """What every role may, from most to least."""
+    """The permissions of every role, from most to least."""
 
     roles = RoleSerializer(many=True)

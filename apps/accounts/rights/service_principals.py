@@ -1,4 +1,4 @@
-"""Service tokens as callers: an opaque secret, found by its digest before its organization is known."""
+"""Resolving service tokens: an opaque secret is looked up by its digest before its organization is known."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -14,7 +14,7 @@ from apps.accounts.rights.people_only import PEOPLE_ONLY
 from apps.common.access import Grant, Principal, PrincipalKind
 
 PREFIX: Final = "sst_"
-"""For programs that look for secrets where none should be."""
+"""Prefix that lets secret scanners find leaked tokens."""
 ROLE: Final = "service"
 
 
@@ -28,22 +28,24 @@ class _Row(msgspec.Struct, array_like=True, frozen=True):
 
 
 def new_service_token() -> str:
-    """A new one: 256 random bits."""
+    """Return a new token with 256 random bits."""
     return f"{PREFIX}{new_secret()}"
 
 
 def is_service_token(token: str) -> bool:
-    """Whether this bearer token is no JWT, but one of a service."""
+    """Return whether this bearer token is a service token, not a JWT."""
     return token.startswith(PREFIX)
 
 
 def digest_of_token(token: str) -> bytes:
-    """What is kept of it."""
+    """Return the stored digest of a token."""
     return digest_of(token)
 
 
 def service_principals(digests: Collection[bytes], *, now: datetime) -> dict[bytes, Principal]:
-    """The services of these tokens with what they may at this moment, whoever may speak at all. One statement."""
+    """Return the services of these tokens with their current permissions, leaving out those without access. One
+    statement.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT d.digest, t.id, t.organization_id, t.organization_status, t.name, t.scopes"

@@ -1,4 +1,4 @@
-"""Service tokens: made and withdrawn by an organization's admins, for its other systems."""
+"""Service tokens: created and withdrawn by an organization's admins, for its other systems."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from apps.common.db.ids import new_id
 from apps.common.problems import Forbidden, Invalid, NotFound
 
 LONGEST: Final = timedelta(days=366)
-"""A year: whoever still needs it then makes another, and the old secret is worth nothing."""
+"""A year: after that a new token must be created, and a leaked old secret is worthless."""
 
 
 def create(
@@ -28,7 +28,7 @@ def create(
     expires_at: datetime,
     now: datetime,
 ) -> tuple[ServiceToken, str]:
-    """A new service token, and its secret, which is told this once. Raises NotFound, Forbidden, Invalid."""
+    """Create a service token; its secret is returned only here. Raises NotFound, Forbidden, Invalid."""
     grant = require(actor, organization_id, "service_tokens", "create")
     if grant.role == SUPER_ADMIN:
         raise Forbidden("A service token would outlive your visit: an administrator of the organization makes it.")
@@ -59,7 +59,7 @@ def create(
 
 
 def withdraw(*, actor: Principal, organization_id: UUID, token_id: UUID) -> None:
-    """End a service token: from now on it opens nothing. Raises NotFound, Forbidden."""
+    """Withdraw a service token, which stops working immediately. Raises NotFound, Forbidden."""
     require(actor, organization_id, "service_tokens", "delete")
     deleted, _ = ServiceToken.objects.filter(organization_id=organization_id, pk=token_id).delete()
     if not deleted:

@@ -1,11 +1,11 @@
-"""Rights versions: whether what a principal may do can have changed since it was resolved.
+"""Rights versions: detect whether a principal's permissions may have changed since it was resolved.
 
-Database triggers raise a number for a principal, an organization or everybody in the transaction of every change that
-rights depend on (`migrations/0013_rights_versions.py` lists the tables; an app that adds another one uses
-`raise_rights_version` of `apps.common.db.schema`). Whoever keeps a resolved principal reads the versions of its
-subjects first and the rights afterwards, and resolves anew when a version moved or the earliest expiry has come.
+Database triggers increment the version of a principal, an organization or all subjects in the transaction of every
+change that rights depend on (`migrations/0013_rights_versions.py` lists the tables; an app that adds another one uses
+`raise_rights_version` of `apps.common.db.schema`). Code that keeps a resolved principal reads the versions of its
+subjects first and the rights afterwards, and resolves again when a version changes or the earliest expiry is reached.
 
-Two readers of the same numbers: `changed` for all open connections of a process at once, and the SQL function
+There are two readers of the versions: `changed` for all open connections of a process at once, and the SQL function
 `hot_versions(principal, organization)`, which returns the feed's head and one number for one caller of a cached read.
 """
 
@@ -21,16 +21,16 @@ from apps.common.db.schema import EVERYBODY as EVERYBODY_TEXT
 
 EVERYBODY: Final = UUID(EVERYBODY_TEXT)
 UNKNOWN: Final = -1
-"""No version: one that was never read, so that the first comparison finds it changed."""
+"""Version of subjects that were never read, so that the first comparison reports a change."""
 
 
 def subjects_of(principal: Principal) -> frozenset[UUID]:
-    """The subjects whose versions say whether this principal's rights stand."""
+    """Return the subjects whose versions affect this principal's rights."""
     return frozenset({principal.id, EVERYBODY, *principal.grants})
 
 
 def changed(known: Mapping[UUID, int]) -> dict[UUID, int]:
-    """The subjects whose version is another than the known one, with their present version. One small statement."""
+    """Return the subjects whose version has changed, with their current version. One small statement."""
     with connection.cursor() as cursor:
         # As text: adapting thousands of UUIDs one by one costs more than the statement.
         cursor.execute(
@@ -41,9 +41,9 @@ def changed(known: Mapping[UUID, int]) -> dict[UUID, int]:
 
 
 def expiries(principals: Iterable[Principal], *, now: datetime) -> dict[tuple[UUID, UUID | None], datetime]:
-    """When time alone next changes the rights of these, by principal and sign-in; without those that stay as they are.
+    """Return the next expiry that changes rights, by principal and sign-in; principals without one are left out.
 
-    The end of a sign-in, of a membership, of a visit, of a service token. One statement.
+    Expiries are ends of sign-ins, memberships, visits and service tokens. One statement.
     """
     asked = [(one.id, one.sign_in) for one in principals]
     with connection.cursor() as cursor:

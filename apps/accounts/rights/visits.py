@@ -1,6 +1,6 @@
-"""Looks of platform operators into a school: with a reason and an end, both for the school to see.
+"""Visits of platform operators to a school, with a reason and an end that the school can read.
 
-While a visit runs its operator holds the role `super_admin` there, and what they do is in the school's audit trail.
+During a visit its operator has the role `super_admin` there, and their actions are in the school's audit trail.
 """
 
 from datetime import datetime, timedelta
@@ -23,14 +23,14 @@ LONGEST: Final = timedelta(hours=8)
 
 
 class VisitOver(Conflict):
-    """The visit has ended, or was ended."""
+    """The visit has ended."""
 
     code = "visit_over"
     default_detail = "This visit is over."
 
 
 def begin(*, actor: Principal, organization_id: UUID, reason: str, ends_at: datetime | None, now: datetime) -> Visit:
-    """Look into an organization from the next request on. Raises NotFound, Forbidden, Invalid."""
+    """Start a visit to an organization, effective with the next request. Raises NotFound, Forbidden, Invalid."""
     if not (actor.is_super_admin or actor.needs_second_factor):
         grant_in(actor, organization_id)
     require_super_admin(actor)
@@ -49,7 +49,7 @@ def begin(*, actor: Principal, organization_id: UUID, reason: str, ends_at: date
 
 
 def end(*, actor: Principal, organization_id: UUID, visit_id: UUID, if_match: str | None, now: datetime) -> Visit:
-    """End a visit at once: by who runs the platform, or by an admin of the school.
+    """End a visit immediately, as a platform operator or as an admin of the school.
 
     Raises NotFound, Forbidden, PreconditionFailed, VisitOver.
     """

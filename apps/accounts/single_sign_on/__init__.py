@@ -1,1 +1,1 @@
-"""Signing in by a school's own identity provider (OpenID Connect)."""
+"""Single sign-on with a school's own identity provider (OpenID Connect)."""

@@ -1,4 +1,4 @@
-"""Identity providers and domains as responses carry them."""
+"""Response documents of identity providers and domains."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -10,7 +10,7 @@ from apps.common.times import rfc3339
 
 
 class IdentityProviderDocument(msgspec.Struct, frozen=True):
-    """Where an organization's people sign in instead. Its secret is not told back."""
+    """An organization's identity provider. Its secret is not returned."""
 
     id: UUID
     organization: UUID
@@ -25,14 +25,14 @@ class IdentityProviderDocument(msgspec.Struct, frozen=True):
 
 
 class IdentityDomainDocument(msgspec.Struct, frozen=True):
-    """A mail domain that was verified to be an organization's."""
+    """A verified mail domain of an organization."""
 
     domain: str
     verified_at: str
 
 
 class SignInPlaceDocument(msgspec.Struct, frozen=True):
-    """Where somebody with an address in a domain may sign in."""
+    """An identity provider where people with an address in a domain can sign in."""
 
     id: UUID
     name: str
@@ -40,7 +40,7 @@ class SignInPlaceDocument(msgspec.Struct, frozen=True):
 
 
 def identity_provider_document(provider: IdentityProvider) -> IdentityProviderDocument:
-    """An identity provider."""
+    """Build the document of an identity provider."""
     return IdentityProviderDocument(
         id=provider.id,
         organization=provider.organization_id,
@@ -56,5 +56,5 @@ def identity_provider_document(provider: IdentityProvider) -> IdentityProviderDo
 
 
 def identity_domain_document(domain: IdentityDomain) -> IdentityDomainDocument:
-    """A verified domain."""
+    """Build the document of a verified domain."""
     return IdentityDomainDocument(domain=domain.domain, verified_at=rfc3339(domain.verified_at))

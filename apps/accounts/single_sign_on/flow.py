@@ -1,8 +1,8 @@
-"""Signing in at an organization's own identity provider.
+"""Signing in with an organization's own identity provider.
 
-The provider names (issuer, subject). Its word about an e-mail address links that with an account only where the
-address is in a domain that was verified to be the organization's, and the account belongs to it already or is new.
-Whoever comes in this way has rights in that organization alone.
+The provider identifies a person by (issuer, subject). Its e-mail claim links this identity to an account only if the
+address is in a verified domain of the organization, and the account is already a member or is new. Sign-ins made this
+way have rights in that organization only.
 """
 
 import logging
@@ -55,14 +55,14 @@ from apps.common.problems import Invalid, NotFound, Unauthenticated
 logger = logging.getLogger(__name__)
 
 START_LIFETIME: Final = timedelta(minutes=10)
-"""From leaving for the provider's page to coming back."""
+"""Time limit from the redirect to the provider until the return."""
 APP_CODE_LIFETIME: Final = timedelta(minutes=1)
 PENDING: Final = "single_sign_on"
 MOST_TO_LEAST: Final = list(Role)
 
 
 class SingleSignOnFailed(Unauthenticated):
-    """The sign-in at the school's provider was broken off, took too long, was begun in another browser, or proved
+    """The sign-in at the school's provider was cancelled, took too long, was started in another browser, or proved
     nothing.
     """
 
@@ -71,8 +71,8 @@ class SingleSignOnFailed(Unauthenticated):
 
 
 class IdentityNotLinked(Unauthenticated):
-    """The school's provider knows this person, and no account here is theirs by its word: its address is not verified
-    or in no domain of the school's, the account belongs to others, was ended here, or no role is meant for them.
+    """The school's provider knows this person but cannot be linked to an account: the address is not verified or not
+    in a domain of the school, the account belongs to others or was removed here, or no role is mapped for the person.
     """
 
     code = "identity_not_linked"
@@ -80,7 +80,7 @@ class IdentityNotLinked(Unauthenticated):
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """Where it goes on: at a page of ours, or in an app at `redirect_uri`, with its own state and PKCE challenge."""
+    """Where a sign-in continues: on a portal page or in an app at `redirect_uri` with its state and PKCE challenge."""
 
     page: str | None = None
     redirect_uri: str | None = None
@@ -89,7 +89,7 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A sign-in under way; its browser keeps it, sealed."""
+    """A sign-in in progress, stored encrypted in its browser."""
 
     provider: UUID
     request: oidc.Request
@@ -97,7 +97,7 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class Arrived(msgspec.Struct, frozen=True):
-    """Who has signed in, and in which organization alone."""
+    """The person who has signed in, and the only organization where the sign-in is valid."""
 
     user: User
     organization: UUID
@@ -110,9 +110,9 @@ class _AppCode(msgspec.Struct, frozen=True):
 
 
 def start(*, provider_id: UUID, destination: Destination, now: datetime) -> tuple[str, str]:
-    """The provider's address to send the browser to, and what the browser keeps meanwhile.
+    """Return the provider's URL for the browser, and the encrypted state that the browser stores.
 
-    Raises NotFound, Invalid, SingleSignOnFailed (the provider is not reached).
+    Raises NotFound, Invalid, SingleSignOnFailed (the provider cannot be reached).
     """
     if destination.redirect_uri is not None and destination.redirect_uri not in settings.APP_REDIRECTS:
         raise Invalid(errors={"redirect_uri": ["Not registered with this platform."]})
@@ -126,7 +126,7 @@ def start(*, provider_id: UUID, destination: Destination, now: datetime) -> tupl
 
 
 def pending_of(kept: str | None, *, provider_id: UUID, state: str, now: datetime) -> Pending:
-    """What this browser began, if it is what comes back. Raises SingleSignOnFailed."""
+    """Return the sign-in that this browser started, if the callback belongs to it. Raises SingleSignOnFailed."""
     try:
         sealed = unseal_fresh(kept or "", purpose=PENDING, within=START_LIFETIME, now=now)
     except NotSealed:
@@ -138,14 +138,14 @@ def pending_of(kept: str | None, *, provider_id: UUID, state: str, now: datetime
 
 
 def finish(*, pending: Pending, code: str | None, now: datetime) -> Arrived:
-    """Whom the provider's answer names. Opens its own transactions; none is open while the provider is asked.
+    """Return the person whom the provider identifies. Opens its own transactions; none is open during its requests.
 
     Raises SingleSignOnFailed, IdentityNotLinked.
     """
     try:
         provider = _in_use(pending.provider)
         if not code:
-            raise NotProved("broken off at the provider")
+            raise NotProved("cancelled at the provider")
         asserted = oidc.finish(provider, pending.request, code=code, now=now)
     except NotFound:
         raise SingleSignOnFailed() from None
@@ -153,7 +153,7 @@ def finish(*, pending: Pending, code: str | None, now: datetime) -> Arrived:
         raise _failed(provider, error) from None
     with tenant_scope([provider.organization_id]):
         identity, user = _identity(provider, asserted, now)
-        allowed = user is not None and _may_come_in(provider, user, asserted)
+        allowed = user is not None and _may_sign_in(provider, user, asserted)
         _record(provider, user, audit.DONE if allowed else audit.REFUSED)
         if allowed and identity is not None:
             ExternalIdentity.objects.filter(pk=identity.pk).update(last_used_at=now)
@@ -163,7 +163,7 @@ def finish(*, pending: Pending, code: str | None, now: datetime) -> Arrived:
 
 
 def app_code(*, arrived: Arrived, destination: Destination, now: datetime) -> str:
-    """A code that the app exchanges for tokens, once and within a minute, with the verifier of its own challenge."""
+    """Return a code that the app exchanges for tokens, once and within a minute, with its PKCE verifier."""
     secret = links.new_secret()
     value = msgspec.json.encode(_AppCode(arrived.organization, destination.code_challenge)).decode()
     Proof.objects.create(
@@ -179,12 +179,12 @@ def app_code(*, arrived: Arrived, destination: Destination, now: datetime) -> st
 
 
 def exchange(*, code: str, code_verifier: str, address: str, device: str, now: datetime) -> TokenPair:
-    """A pair of tokens for the code of an app. Opens its own transactions. Raises SingleSignOnFailed, LinkRefused."""
+    """Exchange an app's code for tokens. Opens its own transactions. Raises SingleSignOnFailed, LinkRefused."""
     with transaction.atomic():
         proof = proofs.redeem_app_code(code=code, now=now)
     kept = msgspec.json.decode(proof.value or "", type=_AppCode)
-    shown = base64url(sha256(code_verifier.encode()).digest())
-    if not secrets.compare_digest(shown.encode(), kept.challenge.encode()):
+    challenge = base64url(sha256(code_verifier.encode()).digest())
+    if not secrets.compare_digest(challenge.encode(), kept.challenge.encode()):
         raise SingleSignOnFailed()
     return sign_in.begin(user=proof.user, now=now, address=address, device=device, only=kept.only)
 
@@ -203,7 +203,7 @@ def _in_use(provider_id: UUID) -> IdentityProvider:
 def _identity(
     provider: IdentityProvider, asserted: Asserted, now: datetime
 ) -> tuple[ExternalIdentity | None, User | None]:
-    """Whom (issuer, subject) names in the provider's organization; made where its word may link it."""
+    """Return the identity of (issuer, subject) in the provider's organization; create it if it may be linked."""
     of_issuer = ExternalIdentity.objects.filter(
         organization_id=provider.organization_id, issuer=provider.issuer, subject=asserted.subject
     )
@@ -223,7 +223,7 @@ def _identity(
 
 
 def _linked(provider: IdentityProvider, asserted: Asserted) -> User | None:
-    """The account of the address, as far as this provider may speak of it: a member's, or a new one."""
+    """Return the account that this provider may link by e-mail: a member's or a new one; else None."""
     here = provider.organization_id
     domain = oidc.domain_of(asserted.email) if asserted.email else None
     if asserted.email is None or domain is None:
@@ -248,10 +248,10 @@ def _linked(provider: IdentityProvider, asserted: Asserted) -> User | None:
     return user
 
 
-def _may_come_in(provider: IdentityProvider, user: User, asserted: Asserted) -> bool:
-    """Whether the person is a member at this moment, with the role that the provider says.
+def _may_sign_in(provider: IdentityProvider, user: User, asserted: Asserted) -> bool:
+    """Apply the role from the provider, and return whether the person is currently a member.
 
-    Where it does not speak of roles, or its token leaves the person's groups out, the role stays as it is.
+    If the provider assigns no roles, or its token does not include the person's groups, the role does not change.
     """
     if user.status != UserStatus.ACTIVE:
         return False
@@ -259,13 +259,13 @@ def _may_come_in(provider: IdentityProvider, user: User, asserted: Asserted) -> 
         role = _role(provider, asserted.groups)
         if role is None:
             return False
-        _become(provider.organization_id, user, role)
+        _apply_role(provider.organization_id, user, role)
     principal = person_principal(user.pk, only=provider.organization_id)
     return principal is not None and bool(principal.grants)
 
 
 def _role(provider: IdentityProvider, groups: frozenset[str]) -> Role | None:
-    """The greatest role of the person's groups; that of everybody, where none of them has one."""
+    """Return the highest role of the person's groups; the default role if no group is mapped."""
     role_map: Mapping[str, str] = provider.role_map
     mapped = [Role(role) for group, role in role_map.items() if group in groups]
     if mapped:
@@ -273,9 +273,9 @@ def _role(provider: IdentityProvider, groups: frozenset[str]) -> Role | None:
     return Role(provider.default_role) if provider.default_role else None
 
 
-def _become(organization_id: UUID, user: User, role: Role) -> None:
-    """The role that the organization's own directory says; not for who is narrowed to places or has a day account, and
-    the last administrator stays one.
+def _apply_role(organization_id: UUID, user: User, role: Role) -> None:
+    """Set the role from the organization's directory. Roles of scope `places` and day accounts do not change, and the
+    last administrator stays one.
     """
     membership = Membership.objects.select_for_update().filter(user=user, organization_id=organization_id).first()
     if (

@@ -1,8 +1,8 @@
-"""OpenID Connect, the code flow with PKCE (OpenID Connect Core 1.0, RFC 7636), spoken by django-allauth.
+"""OpenID Connect: the code flow with PKCE (OpenID Connect Core 1.0, RFC 7636), with django-allauth.
 
-Its provider, adapter and OAuth 2 client find the endpoints, build the request and exchange the code, over sessions of
-ours (`outbound.py`). What they leave out is here: a nonce, the issuer's own signature under an ID token, the issuer as
-it was registered. Its tables and its flow are not used: they know no organization, and link by e-mail.
+allauth's provider, adapter and OAuth 2 client find the endpoints, build the request and exchange the code, with our
+sessions (`outbound.py`). This module adds the missing checks: the nonce, the issuer's signature of the ID token, and
+the registered issuer. allauth's tables and flow are not used: they have no organizations, and link by e-mail.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,32 +31,32 @@ from apps.common.text import email_address, single_line
 
 SCOPES: Final = ("openid", "profile", "email")
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures with a private key of the issuer's; nothing that our client secret could make."""
+"""Asymmetric algorithms only: signatures that cannot be made with our client secret."""
 KEY_TYPES: Final = frozenset({"RSA", "EC", "OKP"})
 CLOCKS_APART: Final = 60
-"""Seconds by which the issuer's clock may differ from ours: for every time that a token tells."""
+"""Seconds by which the issuer's clock may differ from ours, for all times in a token."""
 LONGEST_SUBJECT: Final = 255
 LONGEST_NAME: Final = 100
 LONGEST_EMAIL: Final = 255
 GOOGLE: Final = "https://accounts.google.com"
-"""One issuer for everybody: who is of a school says its `hd`."""
-SECRET: Final = "client_secret"  # noqa: S105 (the purpose of a seal)
+"""Google uses one issuer for all accounts; the `hd` claim names the school's domain."""
+SECRET: Final = "client_secret"  # noqa: S105 (names the purpose of an encryption)
 
 
 class NotProved(Exception):
-    """The provider was not reached, or what it says proves nothing; the message says why, for the log alone."""
+    """The provider cannot be reached or its response is not valid; the message gives the reason, only for the log."""
 
 
 class Adapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
-    """Where allauth asks us: how it reaches other hosts."""
+    """Adapter that sets allauth's HTTP session."""
 
     def get_requests_session(self) -> OutboundSession:
-        """A session that goes only where it may."""
+        """Return a session that only connects to allowed hosts."""
         return OutboundSession()
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a sign-in carries from its start to its end; bound to one browser, so that nobody ends another's."""
+    """State of a sign-in from its start to its end; bound to one browser, so that no other browser can complete it."""
 
     state: str
     nonce: str
@@ -64,18 +64,18 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Asserted(msgspec.Struct, frozen=True):
-    """What the provider has proved. `email` only where it vouches that the address is the person's."""
+    """Verified claims of the provider. `email` is set only if the provider verified the address."""
 
     subject: str
     email: str | None
     first_name: str | None
     last_name: str | None
     groups: frozenset[str] | None
-    """None: the token does not say, which is not the same as none at all."""
+    """None: the token does not include groups, which is different from an empty list."""
 
 
 class _Claims(msgspec.Struct, frozen=True):
-    """Of an ID token what is read here (OpenID Connect Core 1.0, 2 and 5.1)."""
+    """The claims of an ID token that are used (OpenID Connect Core 1.0, 2 and 5.1)."""
 
     sub: str
     exp: float
@@ -88,15 +88,15 @@ class _Claims(msgspec.Struct, frozen=True):
     email: str | None = None
     email_verified: bool | str | None = None
     xms_edov: bool | int | str | None = None
-    """Microsoft's: the address is in a domain that the directory's owner has verified."""
+    """Microsoft: the address is in a domain that the directory's owner has verified."""
     hd: str | None = None
-    """Google's: the domain of the school whose account this is."""
+    """Google: the domain of the school that owns the account."""
     given_name: str | None = None
     family_name: str | None = None
 
 
 class _Client(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
-    """allauth's adapter for one of our providers, without a request or a row of allauth's."""
+    """allauth's adapter for one of our providers, without a request or a row in allauth's tables."""
 
     def __init__(self, provider: IdentityProvider) -> None:
         super().__init__(None, str(provider.id))
@@ -109,7 +109,7 @@ class _Client(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             settings={"server_url": provider.issuer.rstrip("/")},
         )
         if self.openid_config.get("issuer") != provider.issuer:
-            raise NotProved("another issuer than the one that is registered")
+            raise NotProved("not the registered issuer")
 
     def get_provider(self) -> Any:
         return OpenIDConnectProvider(request=None, app=self.app)
@@ -119,7 +119,7 @@ class _Client(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
 
 def begin(provider: IdentityProvider, *, state: str, nonce: str) -> tuple[str, Request]:
-    """Where to send the browser, and what to keep until it comes back. Raises NotProved."""
+    """Return the URL for the browser, and the state to keep until it returns. Raises NotProved."""
     proof = generate_code_challenge()
     verifier: str = proof.pop("code_verifier")
     try:
@@ -130,12 +130,12 @@ def begin(provider: IdentityProvider, *, state: str, nonce: str) -> tuple[str, R
     except (RequestException, OAuth2Error, KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotProved(str(error)) from error
     if not address.startswith(("https://", "http://")):
-        raise NotProved("its sign-in page has no web address")
+        raise NotProved("its authorization endpoint is not a web address")
     return address, Request(state=state, nonce=nonce, verifier=verifier)
 
 
 def finish(provider: IdentityProvider, request: Request, *, code: str, now: datetime) -> Asserted:
-    """Exchange the code, and check what the provider says. Raises NotProved."""
+    """Exchange the code and verify the provider's claims. Raises NotProved."""
     try:
         adapter = _Client(provider)
         answer = adapter.get_client(None, adapter.app).get_access_token(code, pkce_code_verifier=request.verifier)
@@ -158,7 +158,7 @@ def finish(provider: IdentityProvider, request: Request, *, code: str, now: date
 
 
 def _signed(id_token: str, keys: Mapping[str, Any], issuer: str, client_id: str) -> dict[str, Any]:
-    """The claims of a token that the issuer signed for us; times and nonce are looked at afterwards."""
+    """Return the claims of a token that the issuer signed for us. Times and nonce are checked later."""
     header = jwt.get_unverified_header(id_token)
     usable = [key for key in jwt.PyJWKSet.from_dict(dict(keys)).keys if key.key_type in KEY_TYPES]
     named = [key for key in usable if key.key_id == header.get("kid")] if "kid" in header else usable
@@ -184,22 +184,22 @@ def _require_current(claims: _Claims, provider: IdentityProvider, request: Reque
     seconds = now.timestamp()
     begun = [at for at in (claims.iat, claims.nbf, claims.auth_time) if at is not None]
     if not all(at - CLOCKS_APART <= seconds for at in begun) or not seconds < claims.exp + CLOCKS_APART:
-        raise NotProved("expired, or not yet")
+        raise NotProved("expired, or not valid yet")
     if not compare_digest(claims.nonce.encode(), request.nonce.encode()):
-        raise NotProved("made for another sign-in")
+        raise NotProved("issued for another sign-in")
     others = isinstance(claims.aud, list) and len(claims.aud) > 1
     if (others or claims.azp is not None) and claims.azp != provider.client_id:
-        raise NotProved("made for another client")
+        raise NotProved("issued for another client")
     if not 0 < len(claims.sub) <= LONGEST_SUBJECT or "\x00" in claims.sub:
-        raise NotProved("a subject that can not be kept")
+        raise NotProved("a subject that cannot be stored")
 
 
 def _proven_email(claims: _Claims, issuer: str) -> str | None:
-    """The address, where the provider vouches for it: `email_verified`, or Microsoft's `xms_edov`."""
+    """Return the address if the provider verified it: `email_verified`, or Microsoft's `xms_edov`."""
     email = _normal(email_address, claims.email) or ""
     domain = domain_of(email)
-    vouched = claims.email_verified in (True, "true") or claims.xms_edov in (True, 1, "1", "true")
-    if not vouched or domain is None or len(email) > LONGEST_EMAIL or not _is_address(email):
+    verified = claims.email_verified in (True, "true") or claims.xms_edov in (True, 1, "1", "true")
+    if not verified or domain is None or len(email) > LONGEST_EMAIL or not _is_address(email):
         return None
     if (claims.hd is not None or issuer == GOOGLE) and (claims.hd or "").casefold() != domain:
         return None
@@ -215,17 +215,17 @@ def _is_address(email: str) -> bool:
 
 
 def domain_of(email: str) -> str | None:
-    """The mail domain of an address, in lower case; None where it has none."""
+    """Return the mail domain of an address, in lower case; None if it has none."""
     local, at, domain = email.rpartition("@")
     return domain.casefold() if local and at and "@" not in local and "\x00" not in email and domain else None
 
 
 def _groups(payload: Mapping[str, Any], claim: str | None) -> frozenset[str] | None:
-    """The person's groups as the token lists them; None where it lists none of them.
+    """Return the person's groups from the token; None if the token does not include them.
 
-    A provider leaves the claim out where the list would be too long, and says where it is to be had instead
-    (OpenID Connect Core 1.0, 5.6.2: `_claim_names`; Microsoft above 200 groups), or where it is not configured to
-    tell it. An empty list is a statement: the person is in no group.
+    A provider leaves the claim out if the list would be too long, and then names the place where it is available
+    (OpenID Connect Core 1.0, 5.6.2: `_claim_names`; Microsoft above 200 groups), or if it is not configured to send
+    it. An empty list means that the person is in no group.
     """
     value = payload.get(claim) if claim else None
     elsewhere = payload.get("_claim_names")
@@ -242,7 +242,7 @@ def _name(name: str | None) -> str | None:
 
 
 def _normal(normalize: Callable[[str], str], text: str | None) -> str | None:
-    """A text as it is kept; None where there is none, or where it holds what no text of ours may."""
+    """Return a text as it is stored; None if there is none or it contains characters that are not allowed."""
     try:
         return normalize(text or "") or None
     except ValueError:

@@ -1,7 +1,8 @@
-"""HTTP to addresses that an organization's administrator has named: never to what stands beside us.
+"""HTTP requests to URLs that an organization's administrator entered: never to internal hosts.
 
-Names are resolved here and the connection goes to the very address that was looked at, so that a name which answers
-differently the second time leads nowhere else. No redirects, no proxies or passwords of the environment, small answers.
+Host names are resolved here, and the connection uses exactly the address that was checked, so that a name that resolves
+differently the second time has no effect. No redirects, no proxies or passwords from the environment, and a limit on
+the size of responses.
 """
 
 import socket
@@ -18,28 +19,28 @@ LARGEST_ANSWER: Final = 1024 * 1024
 CHUNK: Final = 64 * 1024
 
 GLOBAL_UNICAST: Final = ip_network("2000::/3")
-"""All that IANA has given out for hosts (RFC 4291, 2.4). Outside are NAT64 (`64:ff9b::/96` and `64:ff9b:1::/48`),
-addresses of IPv4 written as IPv6 (`::/96`, `::ffff:0:0/96`, `::ffff:0:0:0/96`), local ones and multicast."""
+"""All that IANA has assigned to hosts (RFC 4291, 2.4). Not included: NAT64 (`64:ff9b::/96` and `64:ff9b:1::/48`),
+IPv4 addresses written as IPv6 (`::/96`, `::ffff:0:0/96`, `::ffff:0:0:0/96`), local addresses and multicast."""
 NOT_FOR_HOSTS: Final = tuple(
     ip_network(network)
     for network in (
         "2001::/23",  # IETF protocol assignments: Teredo, benchmarking, ORCHID and others (RFC 2928)
         "2001:db8::/32",  # documentation (RFC 3849)
-        "2002::/16",  # 6to4, which carries an address of IPv4 (RFC 3056)
+        "2002::/16",  # 6to4, which contains an IPv4 address (RFC 3056)
         "3fff::/20",  # documentation (RFC 9637)
     )
 )
-"""What is not one host's within that: IANA's registry of special-purpose addresses."""
+"""Ranges in it that are not ordinary hosts: IANA's registry of special-purpose addresses."""
 RELAYS_OF_6TO4: Final = ip_network("192.88.99.0/24")
-"""Anycast of 6to4 relays (RFC 7526)."""
+"""Anycast addresses of 6to4 relays (RFC 7526)."""
 
 
 class NotAllowed(requests.RequestException):
-    """This address is not for us to ask."""
+    """Requests to this address are not allowed."""
 
 
 class OutboundSession(requests.Session):
-    """A session of requests, as allauth uses one."""
+    """A requests session for allauth."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class OutboundSession(requests.Session):
             self.mount(scheme, _PinnedAdapter(max_retries=0))
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
-        """Ask; raises RequestException for what is not allowed, not reached, redirected or too large."""
+        """Send a request. Raises RequestException if it is not allowed, fails, is redirected or returns too much."""
         kwargs |= {"allow_redirects": False, "stream": True, "timeout": TIMEOUT_SECONDS}
         response = super().request(method, url, *args, **kwargs)
         body = b""
@@ -56,21 +57,21 @@ class OutboundSession(requests.Session):
             body += chunk
             if len(body) > LARGEST_ANSWER:
                 response.close()
-                raise requests.RequestException("The answer is too large.")
+                raise requests.RequestException("The response is too large.")
         response._content = body
         return response
 
 
 class _PinnedAdapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send, naming the host that was meant, though the connection goes to an address."""
+        """Send with the original host name in `Host`, although the connection uses an address."""
         request.headers["Host"] = urlsplit(request.url or "").netloc.rpartition("@")[2]
         return super().send(request, *args, **kwargs)
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The address to connect to; the certificate must be the host's."""
+        """Return the address to connect to; the certificate must match the host name."""
         host_params, pool_kwargs = super().build_connection_pool_key_attributes(request, verify, cert)
         host = host_params["host"].strip("[]")
         host_params["host"] = _allowed_address(host_params["scheme"], host, host_params["port"])
@@ -80,21 +81,21 @@ class _PinnedAdapter(HTTPAdapter):
 
 
 def _allowed_address(scheme: str, host: str, port: int | None) -> str:
-    """An address of the host. Raises NotAllowed when one of them is not public, or the way there is not encrypted."""
+    """Return an address of the host. Raises NotAllowed if any of its addresses is not public, or without TLS."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise requests.ConnectionError(f"{host} is not found.") from error
     addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     if scheme != "https" and not (settings.OIDC_PRIVATE_ISSUERS and all(one.is_loopback for one in addresses)):
-        raise NotAllowed(f"{host} is asked with TLS only.")
+        raise NotAllowed(f"{host} requires TLS.")
     if not settings.OIDC_PRIVATE_ISSUERS and not all(is_public(one) for one in addresses):
         raise NotAllowed(f"{host} is not at a public address.")
     return str(addresses[0])
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether this is global unicast, for one host anywhere, and nothing that leads on to an address inside of it."""
+    """Return whether this is a global unicast address of one host that does not embed another address."""
     if not address.is_global or address.is_multicast:
         return False
     if isinstance(address, IPv4Address):

@@ -1,4 +1,4 @@
-"""What an organization decides about single sign-on, and which mail domains the platform has found to be its own."""
+"""Identity providers that organizations configure, and mail domains that platform operators have verified."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,7 +22,7 @@ FIELDS: Final = frozenset({"name", "client_id", "role_claim", "role_map", "defau
 
 
 class IssuerTaken(Conflict):
-    """The organization has an identity provider of this issuer."""
+    """The organization already has an identity provider with this issuer."""
 
     code = "issuer_taken"
     default_detail = "There is an identity provider of this issuer already: change that one."
@@ -31,7 +31,7 @@ class IssuerTaken(Conflict):
 def create(
     *, actor: Principal, organization_id: UUID, issuer: str, values: Mapping[str, object], now: datetime
 ) -> IdentityProvider:
-    """Let people of the organization sign in at its own provider. Raises NotFound, Forbidden, IssuerTaken."""
+    """Add an identity provider for people of the organization. Raises NotFound, Forbidden, IssuerTaken."""
     require(actor, organization_id, "people", "update")
     provider = IdentityProvider(organization_id=organization_id, issuer=issuer, created_at=now)
     _fill(provider, values, now)
@@ -53,7 +53,7 @@ def update(
     if_match: str | None,
     now: datetime,
 ) -> IdentityProvider:
-    """Change all but the issuer. Out of use, it ends what it has opened.
+    """Change a provider, except its issuer. Disabling it ends the sign-ins made with it.
 
     Raises NotFound, Forbidden, PreconditionFailed.
     """
@@ -67,7 +67,7 @@ def update(
 
 
 def delete(*, actor: Principal, organization_id: UUID, provider_id: UUID, if_match: str | None, now: datetime) -> None:
-    """Nobody signs in there any more, and what it has opened ends. Raises NotFound, Forbidden, PreconditionFailed."""
+    """Delete a provider and end the sign-ins made with it. Raises NotFound, Forbidden, PreconditionFailed."""
     provider = _locked(actor, organization_id, provider_id, if_match)
     _end_sign_ins(provider, now)
     _record(actor, provider, AuditAction.IDENTITY_PROVIDER_DELETED)
@@ -75,7 +75,7 @@ def delete(*, actor: Principal, organization_id: UUID, provider_id: UUID, if_mat
 
 
 def verify_domain(*, actor: Principal, organization_id: UUID, domain: str, now: datetime) -> IdentityDomain:
-    """Note that a mail domain is the organization's, as a visiting operator has found (a DNS record, a letter).
+    """Record that a mail domain belongs to the organization, as verified by a visiting operator (DNS record, letter).
 
     Raises Forbidden, NotFound.
     """
@@ -91,7 +91,7 @@ def verify_domain(*, actor: Principal, organization_id: UUID, domain: str, now: 
 
 
 def withdraw_domain(*, actor: Principal, organization_id: UUID, domain: str) -> None:
-    """It is the organization's no more: no address in it links a sign-in from now on. Raises Forbidden, NotFound."""
+    """Remove a verified domain, so that its addresses no longer link sign-ins. Raises Forbidden, NotFound."""
     _require_visit(actor, organization_id)
     found = IdentityDomain.objects.filter(organization_id=organization_id, domain=domain.casefold()).first()
     if found is None:
@@ -101,7 +101,7 @@ def withdraw_domain(*, actor: Principal, organization_id: UUID, domain: str) -> 
 
 
 def _require_visit(actor: Principal, organization_id: UUID) -> None:
-    """For a platform operator who is visiting the organization: its own administrators vouch for no domain.
+    """Require a platform operator who is visiting the organization: its own administrators cannot verify domains.
 
     Raises SecondFactorNeeded, NotFound, Forbidden.
     """
@@ -133,7 +133,7 @@ def _locked(actor: Principal, organization_id: UUID, provider_id: UUID, if_match
 
 
 def _end_sign_ins(provider: IdentityProvider, now: datetime) -> None:
-    """All that rest on this provider, or on another of the organization's."""
+    """End all sign-ins that depend on this provider or another one of the organization."""
     people = ExternalIdentity.objects.filter(provider=provider).values_list("user_id", flat=True)
     SignIn.objects.filter(user_id__in=list(people), only_organization=provider.organization_id).delete()
 

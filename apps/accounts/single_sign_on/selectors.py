@@ -12,7 +12,7 @@ from apps.common.problems import NotFound
 
 
 def identity_provider_organization(provider_id: UUID) -> UUID | None:
-    """Whose identity provider this is, before anybody is in scope; None where none is in use."""
+    """Return the organization of an enabled identity provider, before any tenant scope is open; else None."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT identity_provider_organization(%s)", [provider_id])
         (organization,) = cursor.fetchone()
@@ -20,7 +20,7 @@ def identity_provider_organization(provider_id: UUID) -> UUID | None:
 
 
 def sign_in_places(domain: str) -> list[SignInPlaceDocument]:
-    """The identity providers where people with addresses in this domain sign in."""
+    """Return the identity providers where people with addresses in this domain sign in."""
     if "\x00" in domain:
         return []
     with connection.cursor() as cursor:
@@ -29,13 +29,13 @@ def sign_in_places(domain: str) -> list[SignInPlaceDocument]:
 
 
 def identity_providers_page(*, principal: Principal, organization_id: UUID, query: PageQuery) -> Page[IdentityProvider]:
-    """An organization's identity providers, oldest first. Raises NotFound, Forbidden."""
+    """Return a page of an organization's identity providers, oldest first. Raises NotFound, Forbidden."""
     require(principal, organization_id, "people", "update")
     return keyset_page(IdentityProvider.objects.filter(organization_id=organization_id), by="created_at", query=query)
 
 
 def identity_provider(*, principal: Principal, organization_id: UUID, provider_id: UUID) -> IdentityProvider:
-    """One of them. Raises NotFound, Forbidden."""
+    """Return one identity provider. Raises NotFound, Forbidden."""
     require(principal, organization_id, "people", "update")
     found = IdentityProvider.objects.filter(organization_id=organization_id, id=provider_id).first()
     if found is None:
@@ -44,6 +44,6 @@ def identity_provider(*, principal: Principal, organization_id: UUID, provider_i
 
 
 def identity_domains(*, principal: Principal, organization_id: UUID) -> list[IdentityDomain]:
-    """The mail domains that were verified to be the organization's, by name. Raises NotFound, Forbidden."""
+    """Return the organization's verified mail domains, by name. Raises NotFound, Forbidden."""
     require(principal, organization_id, "people", "update")
     return list(IdentityDomain.objects.filter(organization_id=organization_id).order_by("domain"))

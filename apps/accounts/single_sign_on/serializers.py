@@ -1,4 +1,4 @@
-"""Bodies of single sign-on: identity providers, verified domains, and an app's code."""
+"""Request and response bodies of single sign-on: identity providers, verified domains, and an app's code."""
 
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,30 +18,30 @@ PROVIDER: Final = {
     "default_role": None,
     "is_active": True,
 }
-SENT: Final = {**PROVIDER, "client_secret": "as the provider gave it"}
-TOLD: Final = {
+REQUEST: Final = {**PROVIDER, "client_secret": "as the provider gave it"}
+RESPONSE: Final = {
     "id": "0199e0a4-7c51-7c6a-8f0f-2f6d1e0b7a31",
     "organization": "0199e0a4-6b1e-7d3c-9a55-0c4b7e2d9f10",
     **PROVIDER,
     "created_at": "2026-09-01T08:15:03.120Z",
 }
 DOMAIN: Final = {"domain": "school.example", "verified_at": "2026-09-01T08:15:03.120Z"}
-PLACE: Final = {"id": TOLD["id"], "name": "Google", "organization": "Maple District"}
+PLACE: Final = {"id": RESPONSE["id"], "name": "Google", "organization": "Maple District"}
 MOST_GROUPS: Final = 200
 LONGEST_GROUP: Final = 200
 
 
-@openapi_example(response=TOLD, request=SENT)
+@openapi_example(response=RESPONSE, request=REQUEST)
 class IdentityProviderSerializer(StrictSerializer):
-    """An OpenID Connect issuer, with what it gave us. There, register `…/api/v1/auth/oidc/{id}/callback`."""
+    """An OpenID Connect issuer with our credentials. Register `…/api/v1/auth/oidc/{id}/callback` there."""
 
     id = serializers.UUIDField(read_only=True)
     organization = serializers.UUIDField(read_only=True)
-    name = serializers.CharField(max_length=100, help_text="As people know it: Google, Microsoft, the district.")
+    name = serializers.CharField(max_length=100, help_text="Name for people: Google, Microsoft, the district.")
     issuer = serializers.CharField(
         max_length=255,
         help_text="Exactly as in its discovery document: `https://accounts.google.com`,"
-        " `https://login.microsoftonline.com/{tenant}/v2.0`. Fixed once it is made.",
+        " `https://login.microsoftonline.com/{tenant}/v2.0`. Cannot be changed later.",
     )
     client_id = serializers.CharField(max_length=255)
     client_secret = serializers.CharField(max_length=512, write_only=True, trim_whitespace=False)
@@ -51,19 +51,19 @@ class IdentityProviderSerializer(StrictSerializer):
     role_map = serializers.DictField(
         child=serializers.ChoiceField(Role.choices),
         required=False,
-        help_text="From a value of that claim to a role; it is applied at each sign-in, the greatest counts.",
+        help_text="Maps values of that claim to roles; applied at each sign-in, the highest role counts.",
     )
     default_role = serializers.ChoiceField(
         Role.choices,
         allow_null=True,
         required=False,
-        help_text="Of newcomers, and of everybody whose groups have no role; null: they are not let in.",
+        help_text="Role of people without a mapped group, including newcomers; null: they cannot sign in.",
     )
     is_active = serializers.BooleanField(required=False)
     created_at = serializers.DateTimeField(read_only=True)
 
     def validate_issuer(self, issuer: str) -> str:
-        """A web address without query or fragment (OpenID Connect Discovery 1.0, 3)."""
+        """Require a web address without query or fragment (OpenID Connect Discovery 1.0, 3)."""
         parts = urlsplit(issuer)
         if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query or parts.fragment:
             raise serializers.ValidationError("A web address without `?` and `#`.")
@@ -72,22 +72,22 @@ class IdentityProviderSerializer(StrictSerializer):
         return issuer
 
     def validate_role_map(self, role_map: dict[str, str]) -> dict[str, str]:
-        """Not without bounds."""
+        """Limit the number and length of groups."""
         if len(role_map) > MOST_GROUPS or any(len(group) > LONGEST_GROUP for group in role_map):
             raise serializers.ValidationError(f"At most {MOST_GROUPS} groups of {LONGEST_GROUP} characters.")
         return role_map
 
 
-@openapi_example(response=TOLD, request={"default_role": "viewer"})
+@openapi_example(response=RESPONSE, request={"default_role": "viewer"})
 class ChangedIdentityProviderSerializer(IdentityProviderSerializer):
-    """What of it can be changed."""
+    """The fields of an identity provider that can be changed."""
 
     issuer = serializers.CharField(read_only=True)
 
 
 @openapi_example(response=DOMAIN)
 class IdentityDomainSerializer(serializers.Serializer[Any]):
-    """A mail domain that was verified to be the organization's."""
+    """A verified mail domain of the organization."""
 
     domain = serializers.CharField()
     verified_at = serializers.DateTimeField()
@@ -95,13 +95,13 @@ class IdentityDomainSerializer(serializers.Serializer[Any]):
 
 @openapi_example(response={"results": [DOMAIN]})
 class IdentityDomainsSerializer(serializers.Serializer[Any]):
-    """All of them."""
+    """All verified mail domains."""
 
     results = IdentityDomainSerializer(many=True)
 
 
 class SignInPlaceSerializer(serializers.Serializer[Any]):
-    """Where to sign in: begin at `/auth/oidc/{id}/start`."""
+    """An identity provider to sign in with: start at `/auth/oidc/{id}/start`."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -110,7 +110,7 @@ class SignInPlaceSerializer(serializers.Serializer[Any]):
 
 @openapi_example(response={"results": [PLACE]})
 class SignInPlacesSerializer(serializers.Serializer[Any]):
-    """All of a domain."""
+    """All identity providers of a mail domain."""
 
     results = SignInPlaceSerializer(many=True)
 
@@ -119,7 +119,7 @@ class SignInPlacesSerializer(serializers.Serializer[Any]):
     request={"code": "c2Vlbi1ieS1ub2JvZHk", "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"}
 )
 class AppCodeSerializer(StrictSerializer):
-    """What an app was handed at its address, and the secret of its challenge."""
+    """The code that an app received at its address, and its PKCE verifier."""
 
     code = serializers.CharField(max_length=200)
     code_verifier = serializers.CharField(min_length=43, max_length=128)

@@ -1,1 +1,1 @@
-"""/api/v1/auth and what one's own sign-ins need."""
+"""/api/v1/auth, and the endpoints for a person's own sign-ins."""

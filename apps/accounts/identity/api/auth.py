@@ -34,13 +34,13 @@ class Refresh(msgspec.Struct, frozen=True):
 
 
 class OpenView(APIView):
-    """A view for callers whom nobody knows yet. What it answers is never kept by a cache (RFC 6749, 5.1)."""
+    """A view for unauthenticated callers. Its responses must not be cached (RFC 6749, 5.1)."""
 
     authentication_classes = ()
     permission_classes = ()
 
     def finalize_response(self, request: Request, response: Response, *args: object, **kwargs: object) -> Response:
-        """The answer, not to be stored."""
+        """Mark the response as not to be stored."""
         response["Cache-Control"] = "no-store"
         return super().finalize_response(request, response, *args, **kwargs)
 
@@ -57,7 +57,7 @@ class LoginView(OpenView):
             (400, CONTENT_TYPE): INVALID,
             (401, CONTENT_TYPE): OpenApiResponse(
                 ProblemSerializer,
-                description="`wrong_credentials`; `second_factor_required`: go on at /auth/login/second-factor.",
+                description="`wrong_credentials`; `second_factor_required`: continue at /auth/login/second-factor.",
             ),
             (429, CONTENT_TYPE): OpenApiResponse(
                 ProblemSerializer, description="`too_many_guesses`: see `Retry-After`."
@@ -67,10 +67,10 @@ class LoginView(OpenView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        """A new pair of tokens for an e-mail and a password.
+        """Exchange an e-mail address and a password for a pair of tokens.
 
-        The answer sets a cookie by which the device is known again: an app that sends it with the next sign-in is not
-        slowed by what strangers try with the same account.
+        The response sets a cookie that identifies the device: an app that sends it with its next sign-in is not
+        slowed down by attempts of strangers on the same account.
         """
         credentials = _parse(LoginSerializer, Credentials, request)
         pair = sign_in.login(
@@ -103,7 +103,7 @@ class RefreshView(OpenView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        """A new pair of tokens for a refresh token, which is used up by that."""
+        """Exchange a refresh token, which can be used once, for a new pair of tokens."""
         body = _parse(RefreshTokenSerializer, Refresh, request)
         pair = sign_in.refresh(token=body.refresh, address=address_of(request._request))
         return Response(msgspec.structs.asdict(pair))
@@ -117,7 +117,7 @@ class LogoutView(OpenView):
         summary="Sign out",
         request=RefreshTokenSerializer,
         responses={
-            204: OpenApiResponse(description="Signed out, or was already."),
+            204: OpenApiResponse(description="Signed out, or signed out before."),
             (400, CONTENT_TYPE): INVALID,
         },
         auth=[],

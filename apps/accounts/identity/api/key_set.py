@@ -1,4 +1,4 @@
-"""/.well-known/jwks.json: the public keys of access tokens, for whoever wants to verify one (RFC 7517)."""
+"""/.well-known/jwks.json: the public keys that verify access tokens (RFC 7517)."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ from apps.common.http.api import renderers_for
 
 CONTENT_TYPE: Final = "application/jwk-set+json"
 KEEP_SECONDS: Final = 30
-"""How long a cache may keep it: less than the time for which a new key is shown before it signs."""
+"""How long a cache may keep the response: less than the time for which a new key is published before it signs."""
 
 
 class KeySetView(APIView):
@@ -33,7 +33,7 @@ class KeySetView(APIView):
         auth=[],
     )
     def get(self, request: Request) -> HttpResponse:
-        """Those that verify now, and one that is about to sign."""
+        """Return the keys that verify now, and a key that is about to sign."""
         keys = [key.jwk for key in key_ring().verifying(timezone.now())]
         return HttpResponse(
             msgspec.json.encode({"keys": keys}),

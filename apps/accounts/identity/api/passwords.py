@@ -22,14 +22,14 @@ class ForgotPasswordView(OpenView):
 
     @extend_schema(
         operation_id="forgotPassword",
-        summary="Have a link sent that sets a new password",
+        summary="Request a link to set a new password",
         tags=TAGS,
         auth=[],
         request=ForgotPasswordSerializer,
         responses={202: None, **QUEUE},
     )
     def post(self, request: Request) -> Response:
-        """The answer is the same whether or not there is such an account."""
+        """Send a link to the owner of the account. The response is the same whether or not there is an account."""
         email = valid(ForgotPasswordSerializer, request)["email"]
         passwords.ask_reset(email=email, source=source_of_request(request._request))
         return Response(status=HTTPStatus.ACCEPTED)
@@ -40,16 +40,17 @@ class ResetPasswordView(OpenView):
 
     @extend_schema(
         operation_id="resetPassword",
-        summary="Set a new password by a link",
+        summary="Set a new password with a link",
         tags=TAGS,
         auth=[],
         request=ResetPasswordSerializer,
         responses={204: None, **refusals(_400=LINK)},
     )
     def post(self, request: Request) -> Response:
-        """Every sign-in of the account ends. A password that is too weak leaves the link good.
+        """Set the password and end every sign-in of the account. The link stays valid if the password is too weak.
 
-        The answer sets the cookie of a known device: whoever reads the account's mail is not slowed by who guesses.
+        The response sets the cookie of a known device, so that the owner, who can read the account's mail, is not
+        slowed down by guesses of others.
         """
         body = valid(ResetPasswordSerializer, request)
         email = passwords.reset(token=body["token"], password=body["password"], now=timezone.now())

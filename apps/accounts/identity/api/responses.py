@@ -1,4 +1,4 @@
-"""What endpoints that work with links and messages have in common in the OpenAPI document."""
+"""Shared OpenAPI responses of endpoints that use links and messages."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""/api/v1/me/mfa: the second factors of one's own account; /api/v1/auth/login/second-factor: the second step."""
+"""/api/v1/me/mfa: the caller's own second factors; /api/v1/auth/login/second-factor: the second step."""
 
 from http import HTTPStatus
 from typing import Final
@@ -40,7 +40,7 @@ CONFIRMATION: Final = OpenApiParameter(
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     required=True,
-    description="What `POST /me/confirmation` has answered to the account's password.",
+    description="The `confirmation` that `POST /me/confirmation` returned.",
 )
 
 
@@ -67,16 +67,16 @@ class SecondStepView(OpenView):
         responses={
             200: TokenPairSerializer,
             **BAD,
-            (401, CONTENT_TYPE): _problem("`second_factor_refused`: try again, or sign in anew."),
+            (401, CONTENT_TYPE): _problem("`second_factor_refused`: try again, or start the sign-in again."),
             (429, CONTENT_TYPE): _problem("`too_many_guesses`: see `Retry-After`."),
         },
         auth=[],
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        """A pair of tokens for a challenge and a code, a recovery code, or what a passkey has signed.
+        """Exchange a challenge and a code, a recovery code or a passkey's signature for a pair of tokens.
 
-        Send the device's cookie, as at the first step; the answer sets it anew.
+        Send the device's cookie as in the first step; the response sets it again.
         """
         body = SecondFactorSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -98,7 +98,7 @@ class ConfirmationView(APIView):
 
     @extend_schema(
         operation_id="confirmPassword",
-        summary="Show one's password again",
+        summary="Confirm your password",
         request=ConfirmSerializer,
         responses={
             200: ConfirmationSerializer,
@@ -110,7 +110,7 @@ class ConfirmationView(APIView):
         tags=TAGS,
     )
     def post(self, request: Request) -> Response:
-        """What to send as `X-Confirmation` with changes of what protects the account."""
+        """Return the value to send as `X-Confirmation` when changing the account's second factors."""
         body = ConfirmSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         confirmation = second_factors.confirm(
@@ -128,12 +128,12 @@ class SecondFactorsView(APIView):
 
     @extend_schema(
         operation_id="listSecondFactors",
-        summary="Read one's second factors",
+        summary="Read your second factors",
         responses={200: SecondFactorsSerializer, **REFUSED},
         tags=TAGS,
     )
     def get(self, request: Request) -> Response:
-        """The authenticator app, the passkeys, and how many recovery codes are left."""
+        """Return the authenticator app, the passkeys, and the number of recovery codes left."""
         return Response(msgspec.to_builtins(selectors.second_factors(principal_of(request))))
 
 
@@ -142,14 +142,14 @@ class TotpView(APIView):
 
     @extend_schema(
         operation_id="startTotp",
-        summary="Begin to set up an authenticator app",
+        summary="Start setting up an authenticator app",
         parameters=[CONFIRMATION],
         request=None,
         responses={200: EnrolmentSerializer, **REFUSED, **TAKEN},
         tags=TAGS,
     )
     def post(self, request: Request) -> Response:
-        """A new secret, which counts once a code of it was sent back."""
+        """Return a new secret, which takes effect once one of its codes is sent back."""
         return _secret(second_factors.start_totp(**_caller(request)))
 
     @extend_schema(
@@ -160,7 +160,7 @@ class TotpView(APIView):
         tags=TAGS,
     )
     def put(self, request: Request) -> Response:
-        """From here on it is asked for at each sign-in. The answer holds recovery codes if these are the first."""
+        """Require the app at each sign-in from now on. The first second factor also returns recovery codes."""
         body = FinishTotpSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         codes = second_factors.finish_totp(principal=principal_of(request), now=timezone.now(), **body.validated_data)
@@ -174,7 +174,7 @@ class TotpView(APIView):
         tags=TAGS,
     )
     def delete(self, request: Request) -> Response:
-        """It is asked for no more."""
+        """Stop asking for the app at sign-in."""
         second_factors.remove_totp(**_caller(request))
         return Response(status=HTTPStatus.NO_CONTENT)
 
@@ -184,14 +184,14 @@ class PasskeysView(APIView):
 
     @extend_schema(
         operation_id="startPasskey",
-        summary="Begin to add a passkey",
+        summary="Start adding a passkey",
         parameters=[CONFIRMATION],
         request=None,
         responses={200: PasskeyOptionsSerializer, **REFUSED, **TAKEN},
         tags=TAGS,
     )
     def post(self, request: Request) -> Response:
-        """Options for `navigator.credentials.create` or a phone's own call."""
+        """Return the options for `navigator.credentials.create` or the phone's own API."""
         enrolment, options = second_factors.start_passkey(**_caller(request))
         return _secret({"enrolment": enrolment, "options": options})
 
@@ -203,7 +203,7 @@ class PasskeysView(APIView):
         tags=TAGS,
     )
     def put(self, request: Request) -> Response:
-        """Keep what browser or phone has made. The answer holds recovery codes if these are the first."""
+        """Store the passkey that the browser or phone created. The first second factor also returns recovery codes."""
         body = FinishPasskeySerializer(data=request.data)
         body.is_valid(raise_exception=True)
         passkey, codes = second_factors.finish_passkey(
@@ -224,7 +224,7 @@ class PasskeyView(APIView):
         tags=TAGS,
     )
     def delete(self, request: Request, passkey_id: int) -> Response:
-        """It opens nothing any more."""
+        """Remove the passkey, which can no longer be used to sign in."""
         second_factors.remove_passkey(passkey_id=passkey_id, **_caller(request))
         return Response(status=HTTPStatus.NO_CONTENT)
 
@@ -234,22 +234,22 @@ class RecoveryCodesView(APIView):
 
     @extend_schema(
         operation_id="renewRecoveryCodes",
-        summary="Make new recovery codes",
+        summary="Create new recovery codes",
         parameters=[CONFIRMATION],
         request=None,
         responses={200: RecoveryCodesSerializer, **REFUSED, **MISSING},
         tags=TAGS,
     )
     def post(self, request: Request) -> Response:
-        """Each is good for one sign-in; those before count no more."""
+        """Return new recovery codes, each valid for one sign-in. Earlier codes stop working."""
         return _secret({"recovery_codes": second_factors.renew_recovery_codes(**_caller(request))})
 
 
 def _caller(request: Request) -> "second_factors.Caller":
-    """Who asks for a change, and with which confirmation."""
+    """Return the caller and the confirmation that they sent."""
     return {"principal": principal_of(request), "confirmation": request.headers.get(HEADER), "now": timezone.now()}
 
 
 def _secret(answer: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    """An answer that no cache keeps."""
+    """Return a response that must not be cached."""
     return Response(msgspec.to_builtins(answer), status=status, headers={"Cache-Control": "no-store"})

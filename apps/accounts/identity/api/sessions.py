@@ -1,4 +1,4 @@
-"""A person's own sign-ins: where they are signed in, and how to end that."""
+"""A person's own sign-ins: list them and end them."""
 
 from http import HTTPStatus
 from typing import Final
@@ -33,7 +33,7 @@ class SessionsView(APIView):
         responses={200: page_of(SessionSerializer), **REFUSED, **refusals(_400="`invalid`, `bad_cursor`")},
     )
     def get(self, request: Request) -> Response:
-        """One page, the newest first; browsers and apps. By a school's sign-in, those that came by that school's."""
+        """Return one page of browsers and apps, newest first. A school's sign-in lists only that school's sign-ins."""
         principal = principal_of(request)
         page = selectors.sign_ins_page(principal=principal, query=page_query(request), now=timezone.now())
         documents = [session_document(one, current=principal.sign_in) for one in page.items]
@@ -47,10 +47,10 @@ class SessionView(APIView):
         operation_id="endSession",
         summary="Sign out one device",
         tags=TAGS,
-        responses={204: None, **REFUSED, **refusals(_404="`not_found`: not yours, or over already.")},
+        responses={204: None, **REFUSED, **refusals(_404="`not_found`: not yours, or ended already.")},
     )
     def delete(self, request: Request, session_id: UUID) -> Response:
-        """Its tokens and its session open nothing from now on; its live connections are closed within a second."""
+        """End the sign-in. Its tokens and session stop working, and its live connections close within a second."""
         sign_in.end(principal=principal_of(request), sign_in=session_id)
         return Response(status=HTTPStatus.NO_CONTENT)
 
@@ -66,6 +66,6 @@ class LogoutAllView(APIView):
         responses={204: None, **REFUSED},
     )
     def post(self, request: Request) -> Response:
-        """End every sign-in of the caller's, this one too; by a school's sign-in, those that came by that school's."""
+        """End every sign-in of the caller, including this one. A school's sign-in ends only that school's sign-ins."""
         sign_in.end_all(principal=principal_of(request), now=timezone.now())
         return Response(status=HTTPStatus.NO_CONTENT)

@@ -1,1 +1,1 @@
-"""Checking what somebody presents: hashes, strength, and waits after wrong guesses."""
+"""Credential checks: password hashes, password strength, and waits after wrong guesses."""

@@ -1,7 +1,7 @@
-"""Hashing of passwords, bounded: a flood of sign-ins leaves processor time and threads to everything else.
+"""Bounded password hashing: a flood of sign-ins leaves processor time and threads for other work.
 
-Half as many hashes at a time as there are cores. bcrypt lets go of the interpreter lock while it works, so that the
-other threads of the process go on.
+At most half as many hashes run at a time as there are cores. bcrypt releases the interpreter lock while it works, so
+the other threads of the process continue.
 """
 
 import os
@@ -16,9 +16,9 @@ _gate: Final = Gate(at_once=max(1, (os.cpu_count() or 1) // 2), waiting=max(1, s
 
 
 class BoundedPasswordHasher(BCryptSHA256PasswordHasher):
-    """Django's own, its hashes too; making and checking one raises Busy when too many wait."""
+    """Django's hasher with the same hashes; hashing and checking raise Busy when too many callers wait."""
 
     def encode(self, password: str, salt: str) -> str:
-        """The hash, made when it is this caller's turn. Raises Busy."""
+        """Return the hash once it is this caller's turn. Raises Busy."""
         with _gate.entered():
             return super().encode(password, salt)

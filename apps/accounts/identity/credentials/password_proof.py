@@ -1,4 +1,4 @@
-"""The present password as a proof that it is the person who asks for a change of their account."""
+"""The current password as proof that the account's owner requests a change."""
 
 from apps.accounts.identity.credentials.throttle import LoginThrottle
 from apps.accounts.models import User
@@ -7,7 +7,7 @@ from apps.common.problems import Conflict, Forbidden
 
 
 class WrongPassword(Forbidden):
-    """The account's present password is asked for as a proof, and this is not it."""
+    """The password is not the account's current password."""
 
     code = "wrong_password"
     default_detail = "This is not your password."
@@ -17,16 +17,16 @@ class WrongPassword(Forbidden):
 
 
 class NoPassword(Conflict):
-    """The account has no password that could be asked for as a proof: its owner signs in otherwise."""
+    """The account has no password to confirm a change with: its owner signs in another way."""
 
     code = "no_password"
-    default_detail = "Your account has no password: set one first, by the link that a forgotten one is replaced with."
+    default_detail = "Your account has no password: set one first with a password reset link."
 
 
 def prove(user: User, *, password: str, principal: Principal, address: str) -> None:
-    """Hold a change of the account to who knows its password, slowly for who guesses.
+    """Require the account's password for a change, with a growing wait after wrong guesses.
 
-    Guesses are counted for the sign-in that asks, so that those of others slow nobody down.
+    Guesses are counted for the caller's sign-in, so that guesses made elsewhere do not slow down the owner.
 
     Raises NoPassword, WrongPassword, TooManyGuesses.
     """

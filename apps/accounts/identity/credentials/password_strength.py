@@ -1,5 +1,5 @@
-"""How hard a password is to guess, by zxcvbn (Wheeler, 2016): words, names, dates, rows of keys, and what people do to
-them, so that "Password2026!" is as weak as it looks to an attacker.
+"""Password strength, estimated by zxcvbn (Wheeler, 2016): it knows words, names, dates, keyboard rows and the usual
+variations of them, so that "Password2026!" is rated as weak as it is.
 """
 
 from typing import Final
@@ -11,17 +11,17 @@ from zxcvbn import zxcvbn
 from apps.accounts.models import User
 
 ENOUGH: Final = 3
-"""Of 4: more than 10^8 guesses, which our slow hashes and waits make years."""
+"""Out of 4: more than 10^8 guesses, which take years with slow hashes and the waits between guesses."""
 READ: Final = 48
-"""Characters that are looked at: enough of any password, and zxcvbn's time grows with the square of the length."""
+"""Characters that are examined: enough for any password, since zxcvbn's time grows with the square of the length."""
 ABOUT_US: Final = ("safesignal", "panic", "alert", "lockdown", "school")
 
 
 class GuessableValidator:
-    """Refuses what is guessed easily, the person's own name and address among it."""
+    """Reject passwords that are easy to guess, including the person's own name and address."""
 
     def validate(self, password: str, user: User | None = None) -> None:
-        """Raise ValidationError, which says what makes it easy to guess."""
+        """Raise ValidationError, which says why the password is easy to guess."""
         if not password:
             raise ValidationError(_("A password is needed."), code="password_empty")
         own = (user.email, *user.email.split("@"), user.first_name, user.last_name) if user else ()
@@ -32,5 +32,5 @@ class GuessableValidator:
             raise ValidationError(_("This password is easy to guess") + reason, code="password_guessable")
 
     def get_help_text(self) -> str:
-        """What to do."""
+        """Return advice for choosing a password."""
         return _("Use several words that do not belong together, or have one made by a password manager.")

@@ -1,15 +1,15 @@
-"""Guessing passwords and codes is slow, and locks nobody out.
+"""Throttling of password and code guesses, without locking owners out.
 
-Wrong answers are counted in budgets, of which each has some free tries and then waits that double up to a longest one
-(`LIMITS`). Whoever comes from a device that the account has signed in on before is counted for that device alone
-(`apps.common.http.known_devices`), so that nothing which strangers do slows them down. Strangers are counted for the
-account at their address, for the account from everywhere, and for their address over all accounts (a whole school
-sits behind one): the first try of an account from an address never waits for what others did at that address, and an
-address from which the account has signed in within a month waits only for what was tried there with that account. Only
-signing in is slowed: sessions, tokens and alarms know nothing of this. Codes of day accounts are not
-counted: they have 60 bits.
+Wrong answers are counted in budgets. Each budget has some free attempts and then waits that double up to a maximum
+(`LIMITS`). Attempts from a device that has signed in to the account before are counted for that device alone
+(`apps.common.http.known_devices`), so that strangers cannot slow its owner down. Other attempts are counted for the
+account at their address, for the account from everywhere, and for their address over all accounts (a whole school may
+share one address). The first attempt on an account from an address never waits for other attempts from that address,
+and an address from which the account has signed in within a month waits only for attempts on that account from there.
+Only signing in is throttled: sessions, tokens and alarms are not affected. Codes of day accounts are not counted,
+because they have 60 bits.
 
-The counts live in Valkey; without it people sign in all the same.
+The counts are stored in Valkey; without it, sign-ins are not throttled.
 """
 
 import logging
@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 
 FAMILIAR_SECONDS: Final = 30 * 24 * 3600
 FORGOTTEN_AFTER_SECONDS: Final = 3600
-"""Without another wrong answer."""
+"""After this time without another wrong answer, counts are deleted."""
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """How many wrong answers are free, and how long the wait after each further one grows: 1, 2, 4 … seconds."""
+    """Number of free wrong answers, and the longest wait after further ones, which grows as 1, 2, 4 … seconds."""
 
     free: int
     longest_wait: int
@@ -54,8 +54,9 @@ SECOND_FACTOR: Final[Limits] = {
     "account": Budget(free=10, longest_wait=900),
     "source": Budget(free=300, longest_wait=5),
 }
-"""A code has six digits, so that strangers who know the password wait longer: a hundred tries a day. Its owner signs in
-on any known device meanwhile, and a new password, by the link of an e-mail, makes a device known and them strangers."""
+"""A code has only six digits, so strangers who know the password wait longer: a hundred attempts a day. The owner can
+still sign in on any known device. A new password, set with an e-mail link, makes the owner's device known, and the
+strangers no longer know the password."""
 
 _HIT: Final = """
 local familiar, tried = redis.call('EXISTS', KEYS[1]) == 1, redis.call('EXISTS', KEYS[2]) == 1
@@ -76,9 +77,9 @@ for n = 1, budgets do
 end
 return 0
 """
-"""KEYS: familiar, then count and wait of each budget. ARGV: free tries and longest wait of each, then for how long
-it is counted. One step for all, so that parallel guesses count too. Milliseconds to wait are returned; then nothing was
-counted."""
+"""KEYS: familiar, then count and wait of each budget. ARGV: free attempts and longest wait of each, then the lifetime
+of the counts. One atomic script, so that parallel guesses are counted too. Returns the milliseconds to wait, in which
+case nothing was counted, or 0."""
 
 _CLEAR: Final = """
 redis.call('DEL', KEYS[2], KEYS[3])
@@ -98,7 +99,7 @@ class TooManyGuesses(TooManyRequests):
 
 
 class LoginThrottle:
-    """One try for an account from an address, and on a known device if it is one. It counts as wrong until cleared."""
+    """One attempt on an account from an address, or from a known device. It counts as wrong until cleared."""
 
     def __init__(self, *, account: str, address: str, device: str | None = None, limits: Limits = PASSWORD) -> None:
         account, source = account.strip().casefold(), source_of(address)
@@ -115,41 +116,41 @@ class LoginThrottle:
             self._keys += [_key(f"{what}:{kind}", value), _key(f"{what}:{kind}:wait", value)]
 
     def hit(self) -> None:
-        """Count it, before the answer is looked at. Raises TooManyGuesses."""
+        """Count the attempt before the answer is checked. Raises TooManyGuesses."""
         limits = [value for budget in self._budgets for value in (budget.free, budget.longest_wait)]
         try:
             wait = int(valkey.client().eval(_HIT, len(self._keys), *self._keys, *limits, FORGOTTEN_AFTER_SECONDS))
         except redis.RedisError as error:
-            logger.warning("wrong passwords are not counted while Valkey is away: %s", error)
+            logger.warning("wrong passwords are not counted because Valkey is unavailable: %s", error)
             return
         if wait:
             raise TooManyGuesses(retry_after=math.ceil(wait / 1000))
 
     def clear(self) -> None:
-        """It was right: uncount it, and remember the address as familiar to the account."""
+        """Remove a correct attempt from the counts, and remember the address as familiar for the account."""
         try:
             valkey.client().eval(_CLEAR, len(self._keys), *self._keys, FAMILIAR_SECONDS)
         except redis.RedisError as error:
-            logger.warning("a right password was not uncounted while Valkey is away: %s", error)
+            logger.warning("a correct password still counts as wrong because Valkey is unavailable: %s", error)
 
 
 def device_for(email: str, known: KnownDevice | None) -> str | None:
-    """The device to count for, where the account of this address has signed in before; None for a stranger."""
+    """Return the device to count for, if the account with this e-mail has signed in on it before, else None."""
     return known.id if known is not None and known.knows(email) else None
 
 
 def is_due(kind: str, value: str, *, every_seconds: int) -> bool:
-    """Whether this was not done within the last `every_seconds`; it counts as done from now on.
+    """Return whether this was not done within the last `every_seconds`, and record it as done now.
 
-    For messages that anybody can have sent to somebody else. Without Valkey each is due.
+    For messages that anyone can have sent to another person. Without Valkey every message is due.
     """
     try:
         return bool(valkey.client().set(_key(f"done:{kind}", value.strip().casefold()), 1, ex=every_seconds, nx=True))
     except redis.RedisError as error:
-        logger.warning("messages are not counted while Valkey is away: %s", error)
+        logger.warning("messages are not counted because Valkey is unavailable: %s", error)
         return True
 
 
 def _key(kind: str, value: str) -> str:
-    """Keyed digests: Valkey is told neither e-mail nor address."""
+    """Build the key from a keyed digest, so that Valkey stores neither e-mail nor IP addresses."""
     return f"safesignal:guess:{kind}:{salted_hmac('safesignal.guess', value, algorithm='sha256').hexdigest()[:32]}"

@@ -1,7 +1,7 @@
-"""simplejwt's token backend on the key ring: what signs a token, and what is pinned when one is read.
+"""simplejwt's token backend on the key ring: signing tokens, and the checks when a token is read.
 
-Pinned are the algorithm, the key (`kid` is the RFC 7638 thumbprint of one in the ring), the issuer (so that no other
-environment's token is taken), the audience and the type.
+The algorithm, the key (`kid` is the RFC 7638 thumbprint of a key in the ring), the issuer (so that tokens of other
+environments are rejected), the audience and the type are fixed.
 """
 
 from datetime import datetime
@@ -19,13 +19,13 @@ from apps.accounts.identity.keys.signing_keys import ALGORITHM, SigningKey
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 (the type of a token is no secret)
 AUDIENCE: Final = "safesignal"
 MAX_LENGTH: Final = 8 * 1024
-"""Characters; what is longer is refused unread."""
+"""Characters; a longer token is rejected unread."""
 VERIFIED_TOKENS: Final = 8192
-"""How many verified tokens a process remembers, so that each is checked with the key only once."""
+"""Number of verified tokens that a process caches, so that each signature is checked only once."""
 
 
 class KeyRingBackend(TokenBackend):
-    """The keys that sign and verify at one moment. The times in the claims are for the token to check."""
+    """Token backend with the keys of one moment. The token class checks the times in the claims."""
 
     def __init__(self, at: datetime) -> None:
         super().__init__(ALGORITHM, audience=AUDIENCE, issuer=settings.BASE_URL)
@@ -33,7 +33,7 @@ class KeyRingBackend(TokenBackend):
         self._at = at
 
     def encode(self, payload: dict[str, Any]) -> str:
-        """The signed token, with issuer and audience."""
+        """Return the signed token, with issuer and audience."""
         key = self._ring.signing(self._at)
         return jwt.encode(
             {**payload, "iss": self.issuer, "aud": self.audience},
@@ -43,16 +43,16 @@ class KeyRingBackend(TokenBackend):
         )
 
     def decode(self, token: str, verify: bool = True) -> dict[str, Any]:  # type: ignore[override]
-        """The claims of a token of this environment, verified in any case. Raises TokenBackendError."""
+        """Return the claims of a token of this environment, always verified. Raises TokenBackendError."""
         key, payload = _authentic(token, self.issuer, self._ring)
         if key not in self._ring.verifying(self._at):
-            raise TokenBackendError("signed with a key whose time is over")
+            raise TokenBackendError("signed with an expired key")
         return payload.copy()
 
 
 @lru_cache(maxsize=VERIFIED_TOKENS)
 def _authentic(token: str, issuer: str | None, ring: KeyRing) -> tuple[SigningKey, dict[str, Any]]:
-    """The key that signed, and the claims. Only what passed is remembered, since a refusal raises."""
+    """Return the signing key and the claims. Only valid tokens are cached, since a refusal raises."""
     if len(token) > MAX_LENGTH:
         raise TokenBackendError("too long")
     try:
@@ -60,7 +60,7 @@ def _authentic(token: str, issuer: str | None, ring: KeyRing) -> tuple[SigningKe
         kid = header.get("kid")
         key = ring.by_kid(kid) if isinstance(kid, str) else None
         if key is None or header.get("typ") != TOKEN_TYPE:
-            raise TokenBackendError("another type of token, or another key")
+            raise TokenBackendError("wrong type of token, or unknown key")
         payload = jwt.decode(
             token,
             key.private.public_key(),

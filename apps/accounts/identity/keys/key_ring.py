@@ -1,12 +1,12 @@
-"""The keys of access tokens: a folder of PEM files, of which one signs and the others still verify, or will sign.
+"""The keys of access tokens: a folder of PEM files. One key signs; the others still verify, or will sign later.
 
-A file is named for the moment from which its key signs: `20261125T160000Z.pem`, in UTC. So every process of every
-machine comes to the same answer without asking another:
-- the key of the newest moment that has come signs;
-- a key verifies until the longest token that it can have signed is over;
-- a key whose moment is still to come verifies already, and is in the JWKS: nobody is surprised by it.
+A file is named after the time from which its key signs: `20261125T160000Z.pem`, in UTC. So all processes on all
+machines choose the same key without communication:
+- the key with the latest time that has passed signs;
+- a key verifies until the longest-lived token that it can have signed has expired;
+- a key with a future time already verifies, and is in the JWKS, so that clients know it before it signs.
 
-The folder is looked at again each second, so that a key that was added or removed counts without a restart.
+The folder is checked every second, so that added and removed keys take effect without a restart.
 """
 
 import logging
@@ -27,34 +27,34 @@ from apps.accounts.identity.keys.signing_keys import SigningKey, load
 logger = logging.getLogger(__name__)
 
 RELOAD_SECONDS: Final = 1.0
-"""How often a process looks whether the folder has changed."""
+"""How often a process checks whether the folder has changed."""
 LONGEST_TOKEN: Final = timedelta(hours=24)
-"""What SAFESIGNAL_ACCESS_TOKEN_SECONDS may be at the most, and longer than a gateway's token lives."""
+"""Maximum of SAFESIGNAL_ACCESS_TOKEN_SECONDS; longer than the lifetime of a gateway's token."""
 STAMP: Final = "%Y%m%dT%H%M%SZ"
 _NAME: Final = re.compile(r"\d{8}T\d{6}Z\.pem")
 
 
 class KeyRing:
-    """All keys of the folder, by the moments from which they sign. A changed folder is another ring."""
+    """All keys of the folder, by the times from which they sign. Immutable: a changed folder gives a new ring."""
 
     def __init__(self, keys: Mapping[datetime, SigningKey]) -> None:
         self._moments = sorted(keys)
         self._keys = [keys[moment] for moment in self._moments]
 
     def by_kid(self, kid: str) -> SigningKey | None:
-        """The key of this name."""
+        """Return the key with this id."""
         return next((key for key in self._keys if key.kid == kid), None)
 
     def signing(self, now: datetime) -> SigningKey:
-        """The key that signs; before the first key's moment that one, rather than nobody signing in."""
+        """Return the key that signs; before the first key's time the first key, so that signing in still works."""
         return self._keys[self._position(now)]
 
     def verifying(self, now: datetime) -> Sequence[SigningKey]:
-        """The keys that verify: with which a living token was signed, the one that signs, and those that will."""
+        """Return the keys that verify: those of unexpired tokens, the one that signs now, and future ones."""
         return self._keys[self._position(now - LONGEST_TOKEN) :]
 
     def over(self, now: datetime) -> Sequence[datetime]:
-        """The moments of keys that no living token was signed with: another has signed for as long as any lives."""
+        """Return the times of keys that signed no unexpired token: later keys have signed for a token's lifetime."""
         return self._moments[: self._position(now - LONGEST_TOKEN)]
 
     def _position(self, now: datetime) -> int:
@@ -62,28 +62,28 @@ class KeyRing:
 
 
 def key_ring() -> KeyRing:
-    """The ring of this moment. Raises ImproperlyConfigured where there is no usable key."""
+    """Return the current ring. Raises ImproperlyConfigured if there is no usable key."""
     return _folder(settings.TOKEN_KEYS_DIR).ring()
 
 
 def moment_of(file: Path) -> datetime | None:
-    """From when the key of a file signs; None for a file that is no key's."""
+    """Return the time from which the key of a file signs; None for a file that holds no key."""
     return datetime.strptime(file.stem, STAMP).replace(tzinfo=UTC) if _NAME.fullmatch(file.name) else None
 
 
 def file_of(folder: Path, moment: datetime) -> Path:
-    """The file of the key that signs from a moment."""
+    """Return the file of the key that signs from this time."""
     return folder / f"{moment.astimezone(UTC).strftime(STAMP)}.pem"
 
 
 def read(folder: Path) -> KeyRing:
-    """The ring of a folder. Raises OSError, ValueError, ImproperlyConfigured."""
+    """Return the ring of a folder. Raises OSError, ValueError, ImproperlyConfigured."""
     files = sorted(file for file in folder.iterdir() if _NAME.fullmatch(file.name))
     return _read(tuple((file, file.stat().st_mtime_ns) for file in files))
 
 
 class _Folder:
-    """What one process knows of the folder."""
+    """One process's view of the folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -91,7 +91,7 @@ class _Folder:
         self._ring: KeyRing | None = None
 
     def ring(self) -> KeyRing:
-        """As the folder is; as it was, where a change of it cannot be read."""
+        """Return the current ring, or the previous one if the changed folder cannot be read."""
         if self._ring is None or monotonic() - self._looked_at >= RELOAD_SECONDS:
             self._looked_at = monotonic()
             try:
@@ -99,7 +99,7 @@ class _Folder:
             except (OSError, ValueError, ImproperlyConfigured) as error:
                 if self._ring is None:
                     raise ImproperlyConfigured(f"No usable token keys in {self.path}: {error}") from error
-                logger.error("the token keys can not be read, going on with those of before: %s", error)
+                logger.error("the token keys cannot be read, keeping the previous ones: %s", error)
         return self._ring
 
 
@@ -110,7 +110,7 @@ def _folder(path: Path) -> _Folder:
 
 @lru_cache(maxsize=8)
 def _read(files: tuple[tuple[Path, int], ...]) -> KeyRing:
-    """Once for as long as no file comes, goes or changes."""
+    """Read the keys; cached until a file is added, removed or changed."""
     keys = {moment: load(file) for file, _ in files if (moment := moment_of(file))}
     if not keys:
         raise ImproperlyConfigured("there is no file like 20261125T160000Z.pem; manage.py rotate_keys makes one")

@@ -1,4 +1,4 @@
-"""Another key for access tokens: written into the folder of the ring, from where every process takes it by itself."""
+"""Rotation of the access token keys: writes a new key into the folder, where every process picks it up."""
 
 import os
 from collections.abc import Sequence
@@ -12,29 +12,29 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from apps.accounts.identity.keys import key_ring
 
-SHOWN_FIRST: Final = timedelta(seconds=60)
-"""How long a new key is in the ring before it signs: longer than any process takes to see it, or a cache keeps the old
-JWKS."""
-SHOWN_LONGEST: Final = timedelta(days=7)
-"""More than copying a folder to other machines takes. While a key waits to sign, no other rotation is possible."""
+SHORTEST_LEAD: Final = timedelta(seconds=60)
+"""How long a new key is published before it signs: longer than any process needs to load it, and longer than a cache
+keeps the old JWKS."""
+LONGEST_LEAD: Final = timedelta(days=7)
+"""Longer than copying the folder to other machines takes. While a key waits to sign, no other rotation is possible."""
 PRIVATE: Final = 0o600
 
 
 class AlreadyRotated(Exception):
-    """A key is waiting to sign already."""
+    """Another key is waiting to sign."""
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """What is to be done in the folder."""
+    """Planned changes of the folder."""
 
     made: Path
     deleted: Sequence[Path]
     signs_from: datetime
 
 
-def plan(folder: Path, *, now: datetime, signs_in: timedelta = SHOWN_FIRST, stolen: bool = False) -> Rotation:
-    """A new key, and the end of those that no living token was signed with; where they were stolen, of all others.
+def plan(folder: Path, *, now: datetime, signs_in: timedelta = SHORTEST_LEAD, stolen: bool = False) -> Rotation:
+    """Plan a new key and the deletion of keys without unexpired tokens; of all other keys if they were stolen.
 
     Raises AlreadyRotated; OSError for a folder that cannot be read.
     """
@@ -46,12 +46,12 @@ def plan(folder: Path, *, now: datetime, signs_in: timedelta = SHOWN_FIRST, stol
     else:
         signs_from, over = now + signs_in, tuple(key_ring.read(folder).over(now))
     while (made := key_ring.file_of(folder, signs_from)).exists():
-        signs_from += timedelta(seconds=1)  # two keys of one name would be one that is two
+        signs_from += timedelta(seconds=1)  # file names have a resolution of one second
     return Rotation(made, [key_ring.file_of(folder, moment) for moment in over], signs_from)
 
 
 def carry_out(rotation: Rotation) -> None:
-    """First the new key, whole or not at all; then the end of the old ones. Raises OSError."""
+    """Write the new key atomically, then delete the old ones. Raises OSError."""
     key = ec.generate_private_key(ec.SECP256R1())
     _write(rotation.made, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     for file in rotation.deleted:
@@ -59,8 +59,8 @@ def carry_out(rotation: Rotation) -> None:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """With mode and owner of the key beside it: who may read that one reads this one."""
-    beside = next((other for other in sorted(file.parent.iterdir()) if key_ring.moment_of(other)), None)
+    """Write the key with the mode and owner of the existing key, so that the same users can read it."""
+    existing = next((other for other in sorted(file.parent.iterdir()) if key_ring.moment_of(other)), None)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
     try:
@@ -68,8 +68,8 @@ def _write(file: Path, content: bytes) -> None:
             writing.write(content)
             writing.flush()
             os.fsync(writing.fileno())
-        if beside is not None:
-            status = beside.stat()
+        if existing is not None:
+            status = existing.stat()
             if os.geteuid() == 0:
                 os.chown(temporary, status.st_uid, status.st_gid)
             temporary.chmod(status.st_mode & 0o777)

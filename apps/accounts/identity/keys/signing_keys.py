@@ -1,4 +1,4 @@
-"""Keys that sign with ES256 (RFC 7518, 3.4), and the name under which what they signed points at them."""
+"""ES256 signing keys (RFC 7518, 3.4) and their key ids."""
 
 from base64 import urlsafe_b64encode
 from functools import cache
@@ -27,26 +27,26 @@ class Jwk(msgspec.Struct, frozen=True):
 
 
 class SigningKey(msgspec.Struct, frozen=True):
-    """The key that signs, and the name under which tokens point at it."""
+    """A signing key, and the key id in the header of its tokens."""
 
     private: EllipticCurvePrivateKey
     kid: str
 
     @property
     def jwk(self) -> Jwk:
-        """Its public half."""
+        """Return the public key."""
         x, y = _point(self.private)
         return Jwk(kid=self.kid, x=x, y=y)
 
 
 @cache
 def signing_key(file: Path) -> SigningKey:
-    """The P-256 key in this PEM file, which is read once. Raises ImproperlyConfigured for any other key."""
+    """Return the P-256 key of this PEM file, which is read once. Raises ImproperlyConfigured for any other key."""
     return load(file)
 
 
 def load(file: Path) -> SigningKey:
-    """The same, read now."""
+    """Read the P-256 key of this PEM file now. Raises ImproperlyConfigured for any other key."""
     private = load_pem_private_key(file.read_bytes(), password=None)
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
         raise ImproperlyConfigured(f"{file} holds no P-256 private key, which {ALGORITHM} needs.")
@@ -54,13 +54,13 @@ def load(file: Path) -> SigningKey:
 
 
 def thumbprint(private: EllipticCurvePrivateKey) -> str:
-    """The JWK thumbprint of the public key (RFC 7638): SHA-256 over its required members in their fixed order."""
+    """Return the JWK thumbprint of the public key (RFC 7638): SHA-256 over its required members in fixed order."""
     x, y = _point(private)
     return base64url(sha256(f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'.encode()).digest())
 
 
 def base64url(data: bytes) -> str:
-    """Base64url without padding (RFC 7515, 2)."""
+    """Encode as base64url without padding (RFC 7515, 2)."""
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 

@@ -1,6 +1,6 @@
-"""Access tokens: ES256 JWTs (RFC 9068, `at+jwt`) that say who is calling, never what they may.
+"""Access tokens: ES256 JWTs (RFC 9068, `at+jwt`) that identify the caller and carry no permissions.
 
-A token names a person or a gateway for some minutes; rights are read from the database on each request.
+A token identifies a person or a gateway for some minutes; permissions are read from the database on each request.
 """
 
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ from apps.common.access import PrincipalKind
 from apps.common.db.ids import new_id
 
 TokenRefused = TokenError
-"""The token is malformed, foreign, of another kind or expired; the message says which, for the log alone."""
+"""The token is malformed, foreign, of another kind or expired; the message says which and is only for the log."""
 
 
 class OrganizationClaim(msgspec.Struct, frozen=True):
-    """An organization that the person belonged to when the token was made."""
+    """An organization that the person belonged to when the token was issued."""
 
     id: UUID
     role: str
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a verified token says; times are seconds since 1970.
+    """Claims of a verified token; times are seconds since 1970.
 
-    `sid` (the sign-in), `email` and `organizations` are a person's only.
+    Only tokens of people have `sid` (the sign-in), `email` and `organizations`.
     """
 
     iss: str
@@ -46,16 +46,16 @@ class Claims(msgspec.Struct, frozen=True):
     organizations: tuple[OrganizationClaim, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError, which msgspec makes a ValidationError."""
+        """Raise ValueError, which msgspec turns into a ValidationError."""
         if self.kind is PrincipalKind.PERSON and None in (self.sid, self.email, self.organizations):
             raise ValueError("a person's token without sid, email or organizations")
 
 
 class PrincipalToken(UntypedToken):
-    """An access token at one moment. To the library it is untyped: whoever takes it says which kinds of caller may."""
+    """An access token at one moment. Untyped for the library: the code that verifies it checks the kind of caller."""
 
     claims: Claims
-    """What a token that was read says."""
+    """Claims of a token that was read."""
 
     def __init__(self, token: str | None = None, verify: bool = True, *, now: datetime | None = None) -> None:
         self._now = now or timezone.now()
@@ -63,7 +63,7 @@ class PrincipalToken(UntypedToken):
 
     @property
     def current_time(self) -> datetime:
-        """The moment that the token is made or read at, whatever the library sets."""
+        """Return the time at which the token is issued or read; the library cannot override it."""
         return self._now
 
     @current_time.setter
@@ -71,11 +71,11 @@ class PrincipalToken(UntypedToken):
 
     @cached_property
     def token_backend(self) -> KeyRingBackend:
-        """The keys of that moment."""
+        """Return the backend with the keys of that time."""
         return KeyRingBackend(self.current_time)
 
     def set_jti(self) -> None:
-        """Name the token by a UUIDv7."""
+        """Set a UUIDv7 as the token's id."""
         self["jti"] = str(new_id())
 
     def verify(self) -> None:
@@ -83,7 +83,7 @@ class PrincipalToken(UntypedToken):
         try:
             self.claims = msgspec.convert(self.payload, Claims)
             super().verify()
-        except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:  # also an `exp` in no calendar
+        except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:  # also an `exp` out of range
             raise TokenRefused(str(error)) from error
 
 
@@ -95,7 +95,7 @@ def mint(
     lifetime: timedelta,
     now: datetime | None = None,
 ) -> str:
-    """A signed token for `subject`, with `claims` beside those that every token has."""
+    """Return a signed token for `subject`, with `claims` in addition to those of every token."""
     token = PrincipalToken(now=now)
     expires = token["iat"] + int(lifetime.total_seconds())
     token.payload = {**claims, **token.payload, "kind": kind, "sub": str(subject), "exp": expires}
@@ -103,11 +103,11 @@ def mint(
 
 
 def verify(token: str, *, kind: PrincipalKind | None = None, now: datetime | None = None) -> Claims:
-    """The claims of a token that this environment signed and that has not expired.
+    """Return the claims of a token that this environment signed and that has not expired.
 
-    With `kind`, only such a token is taken. Raises TokenRefused.
+    With `kind`, tokens of other kinds are rejected. Raises TokenRefused.
     """
     claims = PrincipalToken(token, now=now).claims
     if kind is not None and claims.kind is not kind:
-        raise TokenRefused(f"a token of a {claims.kind}, where one of a {kind} is asked for")
+        raise TokenRefused(f"a token of a {claims.kind}, but one of a {kind} is required")
     return claims

@@ -1,4 +1,4 @@
-"""`manage.py create_organization`: a new tenant, and the invitation of its first administrator."""
+"""`manage.py create_organization`: create a tenant and invite its first administrator."""
 
 from typing import Any
 
@@ -19,19 +19,19 @@ from apps.tenancy.api.serializers import OrganizationSerializer
 
 
 class Command(BaseCommand):
-    """Both or neither; the e-mail leaves once they are stored."""
+    """Create both in one transaction; the e-mail is sent after commit."""
 
-    help = "Make an organization and invite its first administrator, who then invites everybody else."
+    help = "Create an organization and invite its first administrator, who then invites everyone else."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Name, slug, administrator, dry run."""
-        parser.add_argument("name", help="As people say it: Lincoln High School.")
-        parser.add_argument("--slug", help="For addresses: letters, digits, hyphens. Made from the name if left out.")
+        """Add name, slug, administrator and dry run."""
+        parser.add_argument("name", help="Full name, such as Lincoln High School.")
+        parser.add_argument("--slug", help="For URLs: letters, digits, hyphens. Derived from the name if left out.")
         parser.add_argument("--admin", required=True, type=address, metavar="EMAIL", help="The first administrator.")
         add_dry_run(parser)
 
     def handle(self, *args: Any, name: str, slug: str | None, admin: str, dry_run: bool, **options: Any) -> None:
-        """Make it, and say its id."""
+        """Create the organization and print its id."""
         body = OrganizationSerializer(data={"name": name, "slug": slug or slugify(name)})
         if not body.is_valid():
             raise CommandError(

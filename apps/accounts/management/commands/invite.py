@@ -1,4 +1,4 @@
-"""`manage.py invite`: a role in an organization, offered to an e-mail address."""
+"""`manage.py invite`: offer a role in an organization to an e-mail address."""
 
 from typing import Any
 from uuid import UUID
@@ -20,17 +20,17 @@ from apps.tenancy.place_index import NoSuchPlace, PlaceIndex
 
 
 class Command(BaseCommand):
-    """One person at a time: many come by an import."""
+    """Invite one person; use an import for many."""
 
-    help = "Invite somebody to an organization. The e-mail leaves once the invitation is stored."
+    help = "Invite a person to an organization. The e-mail is sent once the invitation is stored."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Address, organization, role, place, reason, dry run."""
+        """Add address, organization, role, place, reason and dry run."""
         parser.add_argument("email", type=address)
         add_organization(parser)
         parser.add_argument("--role", required=True, choices=[role.value for role in Role])
-        parser.add_argument("--site", help="The role holds at this site only.")
-        parser.add_argument("--building", help="The role holds in this building of the site only.")
+        parser.add_argument("--site", help="Limit the role to this site.")
+        parser.add_argument("--building", help="Limit the role to this building of the site.")
         add_reason(parser)
         add_dry_run(parser)
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         dry_run: bool,
         **options: Any,
     ) -> None:
-        """Invite them."""
+        """Invite the person."""
         if building and not site:
             raise CommandError("--building needs --site.")
         organization_id = named_organization(organization)

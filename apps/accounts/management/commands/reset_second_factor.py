@@ -1,4 +1,4 @@
-"""For who lost phone, passkeys and recovery codes, once an operator has made sure of who is asking."""
+"""`manage.py reset_second_factor`: for people who lost all factors, after an operator verified who they are."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from apps.common.operations.commands import reason as a_reason
 
 
 class Command(BaseCommand):
-    """Takes the second factors from an account; its owner is told, and the audit trail too."""
+    """Remove the second factors of an account, notify its owner, and record it in the audit trail."""
 
     help = "Remove all second factors of a person who lost them. The next sign-in needs the password alone."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose, and why."""
+        """Add e-mail address, reason and dry run."""
         parser.add_argument("email", help="the account's e-mail address")
         parser.add_argument(
-            "--reason", required=True, type=a_reason, help="how you made sure of who is asking; no personal data"
+            "--reason", required=True, type=a_reason, help="how you verified the person's identity; no personal data"
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
 
     def handle(self, *args: Any, email: str, reason: str, dry_run: bool, **options: Any) -> None:
-        """Do it."""
+        """Remove the second factors and print how many there were."""
         user = user_by_email(email)
         if user is None:
             raise CommandError("There is no account with this address.")

@@ -1,4 +1,4 @@
-"""`manage.py rotate_keys`: another key for access tokens."""
+"""`manage.py rotate_keys`: create a new key for access tokens."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,46 +10,46 @@ from django.utils import timezone
 
 from apps.accounts.identity.keys import rotation
 from apps.accounts.identity.keys.key_ring import RELOAD_SECONDS
-from apps.accounts.identity.keys.rotation import SHOWN_FIRST, SHOWN_LONGEST, AlreadyRotated
+from apps.accounts.identity.keys.rotation import LONGEST_LEAD, SHORTEST_LEAD, AlreadyRotated
 from apps.common.operations.commands import whole_number
 
-SHORTEST = int(SHOWN_FIRST.total_seconds())
-LONGEST = int(SHOWN_LONGEST.total_seconds())
+SHORTEST = int(SHORTEST_LEAD.total_seconds())
+LONGEST = int(LONGEST_LEAD.total_seconds())
 CAN_NOT = 1
 WAITS_ALREADY = 3
 
 
 class Command(BaseCommand):
-    """Writes into SAFESIGNAL_TOKEN_KEYS_DIR; no process is restarted."""
+    """Write a key to SAFESIGNAL_TOKEN_KEYS_DIR; processes load it without a restart."""
 
     help = (
-        "Make a new key for access tokens, and delete those that no living token was signed with. Running processes"
-        f" see it within {RELOAD_SECONDS:g} s and sign with it from its moment on; nobody is signed out. Never touches"
-        " the key of gateway configuration. Exit codes: 0 done (or, with --dry-run, possible), 1 the folder can not be"
-        " read or written, 3 a new key is waiting to sign already."
+        "Create a new key for access tokens, and delete keys that signed no unexpired token. Running processes load"
+        f" it within {RELOAD_SECONDS:g} s and sign with it from its start time on; no one is signed out. Never changes"
+        " the key of gateway configuration. Exit codes: 0 done (or, with --dry-run, possible), 1 the folder cannot be"
+        " read or written, 3 a new key is already waiting to sign."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Flags."""
-        parser.add_argument("--dry-run", action="store_true", help="Say what would be done, and do nothing.")
+        """Add the flags."""
+        parser.add_argument("--dry-run", action="store_true", help="Print what would be done, and do nothing.")
         parser.add_argument(
             "--signs-in",
             type=whole_number(SHORTEST, LONGEST),
             default=SHORTEST,
             metavar="SECONDS",
-            help=f"How long the new key is shown before it signs: from {SHORTEST}, the default, to {LONGEST}. Give it "
-            "longer where the folder is copied to other machines.",
+            help=f"How long the new key is published before it signs: {SHORTEST} (default) to {LONGEST}. Use a longer "
+            "time if the folder is copied to other machines.",
         )
         parser.add_argument(
             "--stolen",
             action="store_true",
-            help="Sign with the new key at once and delete all others: tokens that they signed end now, and every"
-            " client gets another with its refresh token.",
+            help="Sign with the new key immediately and delete all others: tokens signed with them stop working, and"
+            " clients get new ones with their refresh tokens.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Plan, say, do."""
+        """Plan the rotation, carry it out, and print the changes."""
         folder, now = settings.TOKEN_KEYS_DIR, timezone.now()
         try:
             planned = rotation.plan(

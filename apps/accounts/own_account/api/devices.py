@@ -1,4 +1,4 @@
-"""Where one is told of alerts: /api/v1/me/devices."""
+"""Push registrations of the caller: /api/v1/me/devices."""
 
 from http import HTTPStatus
 from typing import Final
@@ -25,16 +25,16 @@ READ: Final = refusals(_401="`not_authenticated`", _403="`forbidden`")
 
 
 class DevicesView(APIView):
-    """One's own push registrations."""
+    """The caller's own push registrations."""
 
     @extend_schema(
         operation_id="listMyDevices",
-        summary="List where one is told of alerts",
+        summary="List your devices that receive alerts",
         tags=TAGS,
         responses={200: DevicesSerializer, **READ},
     )
     def get(self, request: Request) -> Response:
-        """All of them, the oldest first; there are never many."""
+        """Return all push registrations, oldest first; there are never many."""
         principal = principal_of(request)
         require_person(principal)
         registrations = selectors.own_push_registrations(principal)
@@ -42,7 +42,7 @@ class DevicesView(APIView):
 
     @extend_schema(
         operation_id="registerMyDevice",
-        summary="Be told of alerts on this device",
+        summary="Receive alerts on this device",
         tags=TAGS,
         request=PushRegistrationSerializer,
         responses={
@@ -53,7 +53,7 @@ class DevicesView(APIView):
         },
     )
     def post(self, request: Request) -> Response:
-        """By its push token, at each start of the app. A token belongs to whoever registered it last."""
+        """Register the push token at each start of the app. A token belongs to the person who registered it last."""
         body = valid(PushRegistrationSerializer, request)
         registration, is_new = push.register(
             principal=principal_of(request),
@@ -67,15 +67,15 @@ class DevicesView(APIView):
 
 
 class DeviceView(APIView):
-    """One of one's own push registrations."""
+    """One of the caller's own push registrations."""
 
     @extend_schema(
         operation_id="removeMyDevice",
-        summary="Be told of alerts on this device no more",
+        summary="Stop receiving alerts on this device",
         tags=TAGS,
         responses={204: None, **READ, **refusals(_404="`not_found`")},
     )
     def delete(self, request: Request, registration_id: UUID) -> Response:
-        """From now on nothing is sent there."""
+        """Remove the registration; nothing more is sent to the device."""
         push.unregister(principal=principal_of(request), registration_id=registration_id)
         return Response(status=HTTPStatus.NO_CONTENT)

@@ -1,4 +1,4 @@
-"""One's own account: /api/v1/me."""
+"""The caller's own account: /api/v1/me."""
 
 from http import HTTPStatus
 from typing import Final, cast
@@ -15,7 +15,7 @@ from apps.accounts.identity import passwords
 from apps.accounts.identity.api.auth import OpenView
 from apps.accounts.identity.api.responses import LINK
 from apps.accounts.identity.serializers import TokenSerializer
-from apps.accounts.openapi import ShowsBodyOfDelete, shown_by
+from apps.accounts.openapi import DeleteBodySchema, documented_by
 from apps.accounts.own_account import account, erasure, export
 from apps.accounts.own_account.serializers import (
     ChangeEmailSerializer,
@@ -46,25 +46,23 @@ PROVED: Final = {
 
 
 class MeView(APIView):
-    """One's own account."""
+    """The caller's own account."""
 
-    @extend_schema(
-        operation_id="getMe", summary="Read one's own account", tags=TAGS, responses={200: OwnSerializer, **READ}
-    )
+    @extend_schema(operation_id="getMe", summary="Read your account", tags=TAGS, responses={200: OwnSerializer, **READ})
     def get(self, request: Request) -> Response:
-        """With its memberships, and what each of them allows at this moment."""
+        """Return the account with its memberships and the current permissions of each."""
         return tagged(account.read(principal_of(request)))
 
     @extend_schema(
         operation_id="updateMe",
-        summary="Change one's own account",
+        summary="Change your account",
         tags=TAGS,
         parameters=[IF_MATCH],
         request=OwnSerializer,
         responses={200: OwnSerializer, **WRITE, **refusals(_412="`precondition_failed`")},
     )
     def patch(self, request: Request) -> Response:
-        """Name and language; what is left out stays."""
+        """Change name and language; fields that are left out stay as they are."""
         document = account.update(
             principal=principal_of(request),
             changes=valid(OwnSerializer, request, partial=True),
@@ -75,7 +73,7 @@ class MeView(APIView):
 
     @extend_schema(
         operation_id="eraseMe",
-        summary="Erase one's own account",
+        summary="Erase your account",
         tags=TAGS,
         request=EraseSerializer,
         responses={
@@ -84,9 +82,9 @@ class MeView(APIView):
             **refusals(**PROVED | {"_409": "`no_password`, `last_admin`, `legal_hold`: see `organizations`."}),
         },
     )
-    @shown_by(ShowsBodyOfDelete)
+    @documented_by(DeleteBodySchema)
     def delete(self, request: Request) -> Response:
-        """For good: what is about the person is forgotten; what they did stays, under an id without a name."""
+        """Erase personal data permanently. Records of the person's actions stay, under an id without a name."""
         erasure.erase(
             principal=principal_of(request),
             password=valid(EraseSerializer, request)["current_password"],
@@ -102,13 +100,13 @@ class OwnPasswordView(APIView):
 
     @extend_schema(
         operation_id="changePassword",
-        summary="Change one's own password",
+        summary="Change your password",
         tags=TAGS,
         request=ChangePasswordSerializer,
         responses={204: None, **WRITE, **refusals(**PROVED)},
     )
     def post(self, request: Request) -> Response:
-        """Every other sign-in than this one ends."""
+        """Change the password and end every other sign-in."""
         body = valid(ChangePasswordSerializer, request)
         user = passwords.change(
             principal=principal_of(request),
@@ -128,13 +126,13 @@ class OwnEmailView(APIView):
 
     @extend_schema(
         operation_id="changeEmail",
-        summary="Change or confirm one's own e-mail address",
+        summary="Change or confirm your e-mail address",
         tags=TAGS,
         request=ChangeEmailSerializer,
         responses={202: SentSerializer, **WRITE, **refusals(**PROVED)},
     )
     def post(self, request: Request) -> Response:
-        """A link is sent there; the address is the account's once the link was opened."""
+        """Send a link to the address, which becomes the account's once the link is opened."""
         body = valid(ChangeEmailSerializer, request)
         proof = account.ask_email(
             principal=principal_of(request),
@@ -147,11 +145,11 @@ class OwnEmailView(APIView):
 
 
 class OwnPhoneView(APIView):
-    """One's own telephone number."""
+    """The caller's own telephone number."""
 
     @extend_schema(
         operation_id="changePhone",
-        summary="Change one's own phone number",
+        summary="Change your phone number",
         tags=TAGS,
         request=ChangePhoneSerializer,
         responses={
@@ -161,18 +159,18 @@ class OwnPhoneView(APIView):
         },
     )
     def post(self, request: Request) -> Response:
-        """A code of six digits is sent there; the number is the account's once the code was sent back."""
+        """Send a six-digit code to the number, which becomes the account's once the code is sent back."""
         proof = account.ask_phone(
             principal=principal_of(request), phone=valid(ChangePhoneSerializer, request)["phone"], now=timezone.now()
         )
-        told = {"verification": str(proof.id), "expires_at": rfc3339(proof.expires_at)}
-        return Response(told, status=HTTPStatus.ACCEPTED)
+        body = {"verification": str(proof.id), "expires_at": rfc3339(proof.expires_at)}
+        return Response(body, status=HTTPStatus.ACCEPTED)
 
     @extend_schema(
-        operation_id="removePhone", summary="Remove one's own phone number", tags=TAGS, responses={204: None, **READ}
+        operation_id="removePhone", summary="Remove your phone number", tags=TAGS, responses={204: None, **READ}
     )
     def delete(self, request: Request) -> Response:
-        """Where there is none, nothing changes."""
+        """Remove the number; without one, nothing changes."""
         account.remove_phone(principal=principal_of(request), now=timezone.now())
         return Response(status=HTTPStatus.NO_CONTENT)
 
@@ -182,7 +180,7 @@ class VerifyPhoneView(APIView):
 
     @extend_schema(
         operation_id="verifyPhone",
-        summary="Confirm one's own phone number",
+        summary="Confirm your phone number",
         tags=TAGS,
         request=VerifyPhoneSerializer,
         responses={
@@ -194,7 +192,7 @@ class VerifyPhoneView(APIView):
         },
     )
     def post(self, request: Request) -> Response:
-        """By the code that was sent there; five tries."""
+        """Confirm the number with the code that was sent to it; five attempts."""
         account.verify_phone(
             principal=principal_of(request), **valid(VerifyPhoneSerializer, request), now=timezone.now()
         )
@@ -206,15 +204,15 @@ class ExportView(APIView):
 
     @extend_schema(
         operation_id="exportMe",
-        summary="Everything that is kept about oneself",
+        summary="Export all data about yourself",
         tags=TAGS,
-        responses={200: OpenApiResponse(ExportSerializer, description="A file of JSON."), **READ},
+        responses={200: OpenApiResponse(ExportSerializer, description="A JSON file."), **READ},
     )
     def get(self, request: Request) -> Response:
-        """In every organization that says something of the caller, also where their rights have ended."""
-        told = export.own_export(principal=principal_of(request), now=timezone.now())
+        """Export the data from every organization with data about the caller, also where their rights have ended."""
+        content = export.own_export(principal=principal_of(request), now=timezone.now())
         headers = {"Content-Disposition": 'attachment; filename="safesignal-export.json"', "Cache-Control": "no-store"}
-        return cast(Response, HttpResponse(told, content_type="application/json", headers=headers))
+        return cast(Response, HttpResponse(content, content_type="application/json", headers=headers))
 
 
 class VerifyEmailView(OpenView):
@@ -222,13 +220,13 @@ class VerifyEmailView(OpenView):
 
     @extend_schema(
         operation_id="verifyEmail",
-        summary="Confirm an e-mail address by a link",
+        summary="Confirm an e-mail address with a link",
         tags=TAGS,
         auth=[],
         request=TokenSerializer,
         responses={204: None, **refusals(_400=LINK, _409="`email_taken`")},
     )
     def post(self, request: Request) -> Response:
-        """It is the account's from now on; if it had another, that one is told."""
+        """Set the account's address; a previous address is notified."""
         account.verify_email(token=valid(TokenSerializer, request)["token"], now=timezone.now())
         return Response(status=HTTPStatus.NO_CONTENT)

@@ -1,4 +1,4 @@
-"""/api/v1/organizations/{id}/day-accounts, and signing in with one."""
+"""/api/v1/organizations/{id}/day-accounts, and signing in with a day account."""
 
 from http import HTTPStatus
 from uuid import UUID
@@ -16,7 +16,7 @@ from apps.accounts.identity.api.responses import TOO_MANY
 from apps.accounts.identity.serializers import TokenPairSerializer
 from apps.accounts.models import Role
 from apps.accounts.people import day_accounts, selectors
-from apps.accounts.people.api.people import TAGS, told
+from apps.accounts.people.api.people import TAGS, document_of
 from apps.accounts.people.documents import DayAccountDocument, person_document
 from apps.accounts.people.serializers import (
     DayAccountBodySerializer,
@@ -35,7 +35,7 @@ from apps.tenancy.api.organizations import LISTED, WRITE, refusals
 
 
 class DayAccountsView(APIView):
-    """Who may raise alarms in an organization today."""
+    """Day accounts of an organization."""
 
     @extend_schema(
         operation_id="listDayAccounts",
@@ -45,7 +45,7 @@ class DayAccountsView(APIView):
         responses={200: page_of(PersonSerializer), **LISTED},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
-        """One page, by name, of those that have not expired."""
+        """Return one page, by name, of the day accounts that have not expired."""
         page = selectors.people_page(
             principal=principal_of(request),
             organization_id=organization_id,
@@ -58,13 +58,13 @@ class DayAccountsView(APIView):
 
     @extend_schema(
         operation_id="createDayAccount",
-        summary="Let somebody raise alarms for a day",
+        summary="Create a day account",
         tags=TAGS,
         request=DayAccountBodySerializer,
         responses={201: DayAccountSerializer, **WRITE, **refusals(_429=TOO_MANY)},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
-        """For substitutes: it can raise alarms and nothing else, and ends by itself. Its code signs in once."""
+        """Create a day account for a substitute. It can only raise alarms, and expires. Its code signs in once."""
         body = valid(DayAccountBodySerializer, request)
         membership, code = day_accounts.create(
             actor=principal_of(request),
@@ -76,7 +76,7 @@ class DayAccountsView(APIView):
             expires_at=body.get("expires_at"),
             now=timezone.now(),
         )
-        document = DayAccountDocument(person=told(membership), code=code)
+        document = DayAccountDocument(person=document_of(membership), code=code)
         return Response(msgspec.to_builtins(document), HTTPStatus.CREATED, headers={"Cache-Control": "no-store"})
 
 
@@ -91,7 +91,7 @@ class DayAccountView(APIView):
         responses={204: None, **WRITE},
     )
     def delete(self, request: Request, organization_id: UUID, user_id: UUID) -> Response:
-        """At once: its tokens and its code are good no more."""
+        """End the day account immediately: its tokens and its code stop working."""
         day_accounts.end(
             actor=principal_of(request),
             organization_id=organization_id,
@@ -119,7 +119,7 @@ class DaySignInView(OpenView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        """A pair of tokens for the code, which is used up by that; however often they are renewed, they end with it."""
+        """Exchange the code, which works once, for a pair of tokens. They end with the day account, even if renewed."""
         code = valid(DayCodeSerializer, request)["code"]
         device = device_of(request._request)
         pair = sign_in.login_for_the_day(code=code, address=address_of(request._request), device=device)

@@ -23,7 +23,7 @@ from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 
 
 class InvitationsView(APIView):
-    """Who is invited to an organization."""
+    """Open invitations of an organization."""
 
     @extend_schema(
         operation_id="listInvitations",
@@ -33,7 +33,7 @@ class InvitationsView(APIView):
         responses={200: page_of(InvitationSerializer), **LISTED},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
-        """One page, newest first."""
+        """Return one page, newest first."""
         page = selectors.invitations_page(
             principal=principal_of(request), organization_id=organization_id, query=page_query(request)
         )
@@ -41,7 +41,7 @@ class InvitationsView(APIView):
 
     @extend_schema(
         operation_id="invite",
-        summary="Invite somebody to an organization",
+        summary="Invite a person to an organization",
         tags=TAGS,
         request=InvitationSerializer,
         responses={
@@ -51,7 +51,7 @@ class InvitationsView(APIView):
         },
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
-        """An e-mail with a link is sent. Whether the address has an account is not told."""
+        """Send an e-mail with a link. The response does not reveal whether the address has an account."""
         body = valid(InvitationSerializer, request)
         invitation = invitations.invite(
             actor=principal_of(request),
@@ -74,7 +74,7 @@ class InvitationView(APIView):
         responses={200: InvitationSerializer, **READ},
     )
     def get(self, request: Request, organization_id: UUID, invitation_id: UUID) -> Response:
-        """As it is now; its link is in its e-mail alone."""
+        """Return the invitation. Its link is only in its e-mail."""
         invitation = selectors.invitation(
             principal=principal_of(request), organization_id=organization_id, invitation_id=invitation_id
         )
@@ -88,7 +88,7 @@ class InvitationView(APIView):
         responses={204: None, **WRITE},
     )
     def delete(self, request: Request, organization_id: UUID, invitation_id: UUID) -> Response:
-        """Its link opens nothing any more."""
+        """Withdraw the invitation; its link stops working."""
         invitations.revoke(
             actor=principal_of(request),
             organization_id=organization_id,
@@ -111,7 +111,7 @@ class ResendInvitationView(APIView):
         responses={200: InvitationSerializer, **WRITE, **refusals(_429=TOO_MANY)},
     )
     def post(self, request: Request, organization_id: UUID, invitation_id: UUID) -> Response:
-        """With a new link and a new term; the old link ends."""
+        """Send a new link with a new expiry; the old link stops working."""
         invitation = invitations.resend(
             actor=principal_of(request),
             organization_id=organization_id,

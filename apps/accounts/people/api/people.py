@@ -1,4 +1,4 @@
-"""/api/v1/users: the people of an organization, as it shows them and with the role that it gives them."""
+"""/api/v1/users: the people of an organization, with their display name and role there."""
 
 from http import HTTPStatus
 from typing import Final
@@ -29,11 +29,11 @@ ORGANIZATION: Final = OpenApiParameter(
     "organization", OpenApiTypes.UUID, description="Needed when you belong to several."
 )
 NAMED: Final = refusals(_400="`invalid`: `errors` names the fields. `organization_required`")
-LAST_ADMIN: Final = "`last_admin`: make somebody else one first."
+LAST_ADMIN: Final = "`last_admin`: make another person an administrator first."
 
 
-def told(membership: Membership) -> PersonDocument:
-    """The person of a membership."""
+def document_of(membership: Membership) -> PersonDocument:
+    """Build the document of a membership's person."""
     return person_document(membership, selectors.places_of([membership]))
 
 
@@ -49,14 +49,14 @@ class PeopleView(APIView):
             OpenApiParameter(
                 "search",
                 OpenApiTypes.STR,
-                description="A part of a name, in any case and with or without accents, or of an e-mail address.",
+                description="Part of a name, in any case and with or without accents, or part of an e-mail address.",
             ),
             *PAGE_PARAMETERS,
         ],
         responses={200: page_of(PersonSerializer), **LISTED},
     )
     def get(self, request: Request) -> Response:
-        """One page, by name."""
+        """Return one page, by name."""
         search = request.query_params.get("search", "")
         if len(search) > LONGEST_SEARCH:
             raise Invalid("search is too long.", errors={"search": [f"At most {LONGEST_SEARCH} characters."]})
@@ -82,37 +82,37 @@ class PersonView(APIView):
         responses={200: PersonSerializer, **READ, **NAMED},
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        """As the organization sees them now."""
+        """Return the person with their data in the organization."""
         membership = selectors.person(
             principal=principal_of(request),
             organization_id=organization_of(request),
             user_id=user_id,
             now=timezone.now(),
         )
-        return tagged(told(membership))
+        return tagged(document_of(membership))
 
     @extend_schema(
         operation_id="replacePerson",
-        summary="Replace how an organization shows a person",
+        summary="Replace a person's display data in an organization",
         tags=TAGS,
         parameters=[ORGANIZATION, IF_MATCH],
         request=PersonSerializer,
         responses={200: PersonSerializer, **WRITE, **NAMED},
     )
     def put(self, request: Request, user_id: UUID) -> Response:
-        """What is left out becomes its default. The account itself is its owner's."""
+        """Replace name and title; a field that is left out gets its default. The account belongs to its owner."""
         return self._show(request, user_id, partial=False)
 
     @extend_schema(
         operation_id="updatePerson",
-        summary="Change how an organization shows a person",
+        summary="Change a person's display data in an organization",
         tags=TAGS,
         parameters=[ORGANIZATION, IF_MATCH],
         request=PersonSerializer(partial=True),
         responses={200: PersonSerializer, **WRITE, **NAMED},
     )
     def patch(self, request: Request, user_id: UUID) -> Response:
-        """What is left out stays. The account itself is its owner's."""
+        """Change the given fields. The account itself belongs to its owner."""
         return self._show(request, user_id, partial=True)
 
     @extend_schema(
@@ -123,7 +123,7 @@ class PersonView(APIView):
         responses={204: None, **WRITE, **NAMED, **refusals(_409=LAST_ADMIN)},
     )
     def delete(self, request: Request, user_id: UUID) -> Response:
-        """Their membership ends, and with it every right here; their account and other organizations do not."""
+        """End the membership and all rights here; the account and other memberships stay."""
         memberships.end(
             actor=principal_of(request),
             user_id=user_id,
@@ -140,7 +140,7 @@ class PersonView(APIView):
             changes=valid(PersonSerializer, request, partial=partial),
             if_match=if_match_of(request),
         )
-        return tagged(told(membership))
+        return tagged(document_of(membership))
 
 
 class PersonOrganizationsView(APIView):
@@ -154,27 +154,27 @@ class PersonOrganizationsView(APIView):
         responses={201: PersonSerializer, **WRITE, **refusals(_409="`already_member`")},
     )
     def post(self, request: Request, user_id: UUID) -> Response:
-        """Somebody of another of the caller's organizations. Anybody else is invited."""
+        """Add a person of another organization of the caller. Invite other people instead."""
         body = valid(MembershipSerializer, request)
         membership = memberships.add(
             actor=principal_of(request), user_id=user_id, organization_id=body["organization"], held=held(body)
         )
-        return tagged(told(membership), HTTPStatus.CREATED)
+        return tagged(document_of(membership), HTTPStatus.CREATED)
 
 
 class PersonOrganizationView(APIView):
-    """What a person is in one organization."""
+    """A person's membership in one organization."""
 
     @extend_schema(
         operation_id="changeMembership",
-        summary="Change a person's role, or where it holds",
+        summary="Change a person's role, or where it applies",
         tags=TAGS,
         parameters=[IF_MATCH],
         request=HeldSerializer(partial=True),
         responses={200: PersonSerializer, **WRITE, **refusals(_409=f"{LAST_ADMIN} `day_account`")},
     )
     def patch(self, request: Request, user_id: UUID, organization_id: UUID) -> Response:
-        """What is left out stays. It counts from their next request on."""
+        """Change the given fields. The change takes effect with the person's next request."""
         membership = memberships.change_role(
             actor=principal_of(request),
             user_id=user_id,
@@ -182,7 +182,7 @@ class PersonOrganizationView(APIView):
             held=role_change(valid(HeldSerializer, request, partial=True)),
             if_match=if_match_of(request),
         )
-        return tagged(told(membership))
+        return tagged(document_of(membership))
 
     @extend_schema(
         operation_id="removePersonFromOrganization",
@@ -192,7 +192,7 @@ class PersonOrganizationView(APIView):
         responses={204: None, **WRITE, **refusals(_409=LAST_ADMIN)},
     )
     def delete(self, request: Request, user_id: UUID, organization_id: UUID) -> Response:
-        """Every right that they have here ends with their next request; their account does not."""
+        """End all rights of the person here with their next request; the account stays."""
         memberships.end(
             actor=principal_of(request),
             user_id=user_id,

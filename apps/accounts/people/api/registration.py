@@ -40,17 +40,17 @@ class RegisterView(OpenView):
             202: None,
             **refusals(
                 _400=LINK,
-                _409="`account_exists`: sign in, then take up the invitation.",
+                _409="`account_exists`: sign in, then accept the invitation.",
                 _429=TOO_MANY,
                 _503="`unavailable`",
             ),
         },
     )
     def post(self, request: Request) -> Response:
-        """With the secret of an invitation, the account is made: sign in with it.
+        """Create an account with the secret of an invitation, then sign in with it.
 
-        With `organization` and `email` instead, a link is sent there, if that organization is open to registration; the
-        answer is the same in any case.
+        With `organization` and `email` instead, a link is sent to the address if the organization is open to
+        registration; the response is the same in either case.
         """
         if isinstance(request.data, Mapping) and "token" not in request.data and "organization" in request.data:
             wish = valid(RegisterOpenlySerializer, request)
@@ -71,7 +71,7 @@ class AcceptInvitationView(APIView):
 
     @extend_schema(
         operation_id="acceptInvitation",
-        summary="Join an organization with the account that one has",
+        summary="Join an organization with your account",
         tags=TAGS,
         request=TokenSerializer,
         responses={
@@ -85,7 +85,7 @@ class AcceptInvitationView(APIView):
         },
     )
     def post(self, request: Request) -> Response:
-        """For an invitation to the address of the account."""
+        """Accept an invitation to the address of the account."""
         token = valid(TokenSerializer, request)["token"]
         membership = invitations.take_up(principal=principal_of(request), token=token, now=timezone.now())
         return tagged(joined_document(membership))

@@ -1,4 +1,4 @@
-"""The table of people for its endpoints, at the time of the request."""
+"""Import and export of people for their endpoints, at the time of the request."""
 
 from collections.abc import Iterable
 from uuid import UUID

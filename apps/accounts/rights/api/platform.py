@@ -1,4 +1,4 @@
-"""What operators of the platform do outside of schools: visits into one, and the table of permissions."""
+"""Endpoints for platform operators: visits to organizations, and the permissions of roles."""
 
 from http import HTTPStatus
 from typing import Final
@@ -24,7 +24,7 @@ TAGS: Final = ["platform"]
 
 
 class VisitsView(APIView):
-    """Looks of platform operators into an organization."""
+    """Visits of platform operators to an organization."""
 
     @extend_schema(
         operation_id="listVisits",
@@ -34,7 +34,7 @@ class VisitsView(APIView):
         responses={200: page_of(VisitSerializer), **LISTED},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
-        """One page, newest first: for the organization's admins, and for who runs the platform."""
+        """Return one page, newest first, for the organization's admins and for platform operators."""
         page = selectors.visits_page(
             principal=principal_of(request), organization_id=organization_id, query=page_query(request)
         )
@@ -42,13 +42,13 @@ class VisitsView(APIView):
 
     @extend_schema(
         operation_id="beginVisit",
-        summary="Look into an organization",
+        summary="Start a visit to an organization",
         tags=TAGS,
         request=VisitSerializer,
         responses={201: VisitSerializer, **WRITE},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
-        """For who runs the platform. The school sees the reason and the end, and everything that is done meanwhile."""
+        """Start a visit as a platform operator. The school can read its reason, its end and everything done in it."""
         body = valid(VisitSerializer, request)
         visit = visits.begin(
             actor=principal_of(request),
@@ -72,7 +72,7 @@ class EndVisitView(APIView):
         responses={200: VisitSerializer, **WRITE, **refusals(_409="`visit_over`")},
     )
     def post(self, request: Request, organization_id: UUID, visit_id: UUID) -> Response:
-        """At once: by who runs the platform, or by an admin of the organization."""
+        """End the visit immediately, as a platform operator or as an admin of the organization."""
         visit = visits.end(
             actor=principal_of(request),
             organization_id=organization_id,
@@ -88,38 +88,38 @@ class PermissionsView(APIView):
 
     @extend_schema(
         operation_id="listPermissions",
-        summary="Read what every role may",
+        summary="Read the permissions of every role",
         tags=TAGS,
         responses={200: RolesSerializer, **READ},
     )
     def get(self, request: Request) -> Response:
-        """From most to least."""
+        """Return the roles with their permissions, from most to least."""
         return Response({"roles": msgspec.to_builtins(permissions.table(principal=principal_of(request)))})
 
 
 class RolePermissionsView(APIView):
-    """What one role may."""
+    """The permissions of one role."""
 
     @extend_schema(
         operation_id="getPermissions",
-        summary="Read what a role may",
+        summary="Read the permissions of a role",
         tags=TAGS,
         responses={200: RoleSerializer, **READ},
     )
     def get(self, request: Request, role: str) -> Response:
-        """As it is now."""
+        """Return the role's current permissions."""
         return tagged(permissions.of_role(principal=principal_of(request), role=role))
 
     @extend_schema(
         operation_id="replacePermissions",
-        summary="Replace what a role may",
+        summary="Replace the permissions of a role",
         tags=TAGS,
         parameters=[IF_MATCH],
         request=RoleSerializer,
         responses={200: RoleSerializer, **WRITE},
     )
     def put(self, request: Request, role: str) -> Response:
-        """In every organization, from the next request on. Staff raise alarms, whatever is sent here."""
+        """Replace them in every organization, from the next request on. Staff can always raise alarms."""
         document = permissions.change(
             actor=principal_of(request),
             role=role,

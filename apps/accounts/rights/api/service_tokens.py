@@ -1,4 +1,4 @@
-"""/api/v1/organizations/{id}/service-tokens: keys of an organization's other systems."""
+"""/api/v1/organizations/{id}/service-tokens: keys for an organization's other systems."""
 
 from http import HTTPStatus
 from typing import Final
@@ -32,7 +32,7 @@ class ServiceTokensView(APIView):
         responses={200: page_of(ServiceTokenSerializer), **LISTED},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
-        """One page, the newest first, expired ones too; what each may, until when, and when it was last used."""
+        """Return one page, newest first, including expired tokens, with scopes, expiry and last use of each."""
         page = selectors.service_tokens_page(
             principal=principal_of(request), organization_id=organization_id, query=page_query(request)
         )
@@ -42,18 +42,18 @@ class ServiceTokensView(APIView):
 
     @extend_schema(
         operation_id="createServiceToken",
-        summary="Make a service token",
+        summary="Create a service token",
         tags=TAGS,
         request=ServiceTokenSerializer,
         responses={
             201: NewServiceTokenSerializer,
             **READ,
-            **refusals(_400="`invalid`: `errors` names the fields; of `scopes` each that can not be given."),
+            **refusals(_400="`invalid`: `errors` names the fields; for `scopes`, each that cannot be given."),
         },
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
-        """`token` is told this once. It may what its scopes say, in this organization, and never what is for people:
-        to answer alarms, or to say who may what.
+        """Create a token; `token` is returned only once. It has the rights of its scopes in this organization, but
+        never those reserved for people, such as answering alarms or changing permissions.
         """
         body = ServiceTokenSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -74,6 +74,6 @@ class ServiceTokenView(APIView):
         responses={204: None, **READ},
     )
     def delete(self, request: Request, organization_id: UUID, token_id: UUID) -> Response:
-        """It opens nothing from now on."""
+        """Withdraw the token, which stops working immediately."""
         service_tokens.withdraw(actor=principal_of(request), organization_id=organization_id, token_id=token_id)
         return Response(status=HTTPStatus.NO_CONTENT)

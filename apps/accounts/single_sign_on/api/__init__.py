@@ -1,1 +1,1 @@
-"""/api/v1: identity providers, and signing in by them."""
+"""/api/v1: identity providers, and signing in with them."""

@@ -1,7 +1,7 @@
-"""/api/v1/auth/oidc: signing in at an organization's own identity provider.
+"""/api/v1/auth/oidc: signing in with an organization's own identity provider.
 
-A browser goes to `…/{provider}/start` and comes back to `…/{provider}/callback`, which opens a session, or hands an app
-a code at its registered address. What a browser is told in between, it is told by redirects.
+A browser starts at `…/{provider}/start` and returns to `…/{provider}/callback`, which starts a session or sends a code
+to an app's registered address. Both endpoints respond to the browser with redirects.
 """
 
 from typing import Final
@@ -31,9 +31,9 @@ from apps.common.problems import CONTENT_TYPE, Invalid, ProblemSerializer
 TAGS: Final = ["auth"]
 LONGEST: Final = 2048
 CHALLENGE_LENGTH: Final = 43
-"""Characters of a SHA-256 in base64url."""
+"""Length of a SHA-256 digest in base64url."""
 FAILED: Final = {
-    (401, CONTENT_TYPE): OpenApiResponse(ProblemSerializer, description="`single_sign_on_failed`: begin again.")
+    (401, CONTENT_TYPE): OpenApiResponse(ProblemSerializer, description="`single_sign_on_failed`: start again.")
 }
 
 
@@ -47,13 +47,13 @@ class SignInPlacesView(OpenView):
     @extend_schema(
         operation_id="findIdentityProviders",
         summary="Find where a school signs in",
-        parameters=[_text("domain", "Of an e-mail address: `school.example`.")],
+        parameters=[_text("domain", "Domain of an e-mail address: `school.example`.")],
         responses={200: SignInPlacesSerializer, (400, CONTENT_TYPE): INVALID},
         auth=[],
         tags=TAGS,
     )
     def get(self, request: Request) -> Response:
-        """The identity providers of the organizations whose mail domain this is."""
+        """Return the identity providers of the organizations that own this mail domain."""
         domain = request.query_params.get("domain", "")
         if not domain or len(domain) > LONGEST:
             raise Invalid(errors={"domain": ["Name the domain of an e-mail address."]})
@@ -65,12 +65,12 @@ class StartView(OpenView):
 
     @extend_schema(
         operation_id="startSingleSignOn",
-        summary="Sign in at one's school: begin",
+        summary="Start sign-in at a school",
         parameters=[
-            _text("next", "A page of the portal to go on to."),
-            _text("redirect_uri", "Instead, for an app: its registered address, which gets `code` and `state`."),
+            _text("next", "Page of the portal to continue to."),
+            _text("redirect_uri", "For an app, instead of `next`: its registered address; it gets `code` and `state`."),
             _text("code_challenge", "With `redirect_uri`: S256, RFC 7636."),
-            _text("state", "With `redirect_uri`: given back as it is."),
+            _text("state", "With `redirect_uri`: returned unchanged."),
         ],
         responses={
             302: OpenApiResponse(description="To the provider's page."),
@@ -101,14 +101,14 @@ class CallbackView(OpenView):
 
     @extend_schema(
         operation_id="finishSingleSignOn",
-        summary="Sign in at one's school: come back",
-        parameters=[_text("state", "As it was sent."), _text("code", "The provider's."), _text("error", "Or why not.")],
+        summary="Return from sign-in at a school",
+        parameters=[_text("state", "As sent."), _text("code", "From the provider."), _text("error", "Or an error.")],
         responses={302: OpenApiResponse(description="To the portal, or to the app with `code` or `error`."), **FAILED},
         auth=[],
         tags=TAGS,
     )
     def get(self, request: Request, provider_id: UUID) -> HttpResponse:
-        """Exchange the provider's code, and go on where the sign-in was meant to lead."""
+        """Exchange the provider's code, and redirect to the destination of the sign-in."""
         now = timezone.now()
         pending = flow.pending_of(
             request.COOKIES.get(settings.SINGLE_SIGN_ON_COOKIE_NAME),
@@ -132,14 +132,14 @@ class AppCodeView(OpenView):
 
     @extend_schema(
         operation_id="takeUpSingleSignOn",
-        summary="Sign in at one's school: tokens for an app",
+        summary="Get tokens after sign-in at a school",
         request=AppCodeSerializer,
         responses={200: TokenPairSerializer, (400, CONTENT_TYPE): INVALID, **FAILED},
         auth=[],
         tags=TAGS,
     )
     def post(self, request: Request) -> Response:
-        """A pair of tokens for the code that the app was handed, and the verifier of its challenge."""
+        """Exchange the code that the app received, and the verifier of its challenge, for a pair of tokens."""
         body = AppCodeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         pair = flow.exchange(
@@ -166,7 +166,7 @@ def _destination(request: Request) -> Destination:
 
 
 def _back(destination: Destination, *, code: str = "", problem: str = "") -> HttpResponse:
-    """Where the sign-in was meant to lead, with its result; what bound it to the browser is used up."""
+    """Redirect to the destination with the result, and delete the cookie that binds the sign-in to the browser."""
     if destination.redirect_uri is not None:
         result = {"error": problem} if problem else {"code": code}
         address = f"{destination.redirect_uri}?{urlencode({**result, 'state': destination.state})}"

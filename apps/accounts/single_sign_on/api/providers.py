@@ -28,7 +28,7 @@ TAGS: Final = ["single sign-on"]
 
 
 class IdentityProvidersView(APIView):
-    """Where an organization's people sign in instead."""
+    """Identity providers of an organization."""
 
     @extend_schema(
         operation_id="listIdentityProviders",
@@ -38,7 +38,7 @@ class IdentityProvidersView(APIView):
         responses={200: page_of(IdentityProviderSerializer), **LISTED},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
-        """One page, oldest first."""
+        """Return one page, oldest first."""
         page = selectors.identity_providers_page(
             principal=principal_of(request), organization_id=organization_id, query=page_query(request)
         )
@@ -52,7 +52,7 @@ class IdentityProvidersView(APIView):
         responses={201: IdentityProviderSerializer, **WRITE, **refusals(_409="`issuer_taken`")},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
-        """Its word counts for addresses in the organization's verified domains, and in this organization alone."""
+        """Add a provider, trusted only in this organization and for addresses in its verified domains."""
         body = IdentityProviderSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         provider = providers.create(
@@ -66,7 +66,7 @@ class IdentityProvidersView(APIView):
 
 
 class IdentityProviderView(APIView):
-    """One of them."""
+    """One identity provider."""
 
     @extend_schema(
         operation_id="getIdentityProvider",
@@ -75,7 +75,7 @@ class IdentityProviderView(APIView):
         responses={200: IdentityProviderSerializer, **READ},
     )
     def get(self, request: Request, organization_id: UUID, provider_id: UUID) -> Response:
-        """As it is now, without its secret."""
+        """Return the provider without its secret."""
         provider = selectors.identity_provider(
             principal=principal_of(request), organization_id=organization_id, provider_id=provider_id
         )
@@ -90,7 +90,7 @@ class IdentityProviderView(APIView):
         responses={200: IdentityProviderSerializer, **WRITE},
     )
     def patch(self, request: Request, organization_id: UUID, provider_id: UUID) -> Response:
-        """What is left out stays. Out of use, it ends the sign-ins that it has opened."""
+        """Change the given fields. Disabling a provider ends the sign-ins made with it."""
         body = ChangedIdentityProviderSerializer(data=request.data, partial=True)
         body.is_valid(raise_exception=True)
         provider = providers.update(
@@ -111,7 +111,7 @@ class IdentityProviderView(APIView):
         responses={204: None, **WRITE},
     )
     def delete(self, request: Request, organization_id: UUID, provider_id: UUID) -> Response:
-        """It ends the sign-ins that it has opened; nobody's account or membership goes with it."""
+        """Remove the provider and end the sign-ins made with it; accounts and memberships stay."""
         providers.delete(
             actor=principal_of(request),
             organization_id=organization_id,
@@ -123,7 +123,7 @@ class IdentityProviderView(APIView):
 
 
 class IdentityDomainsView(APIView):
-    """The mail domains for which an organization's identity providers are believed."""
+    """The mail domains for which an organization's identity providers are trusted."""
 
     @extend_schema(
         operation_id="listIdentityDomains",
@@ -132,23 +132,23 @@ class IdentityDomainsView(APIView):
         responses={200: IdentityDomainsSerializer, **READ},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
-        """All of them, by name."""
+        """Return all verified domains, by name."""
         domains = selectors.identity_domains(principal=principal_of(request), organization_id=organization_id)
         return Response({"results": [msgspec.to_builtins(identity_domain_document(one)) for one in domains]})
 
 
 class IdentityDomainView(APIView):
-    """One of them; for who runs the platform."""
+    """One verified domain; for platform operators."""
 
     @extend_schema(
         operation_id="verifyIdentityDomain",
-        summary="Note that a mail domain is an organization's",
+        summary="Add a verified mail domain",
         tags=TAGS,
         request=None,
         responses={200: IdentityDomainSerializer, **READ},
     )
     def put(self, request: Request, organization_id: UUID, domain: str) -> Response:
-        """After it was proved to the platform's operators, by a DNS record for instance."""
+        """Add a domain after ownership was proved to the platform operators, for example with a DNS record."""
         found = providers.verify_domain(
             actor=principal_of(request), organization_id=organization_id, domain=domain, now=timezone.now()
         )
@@ -156,11 +156,11 @@ class IdentityDomainView(APIView):
 
     @extend_schema(
         operation_id="withdrawIdentityDomain",
-        summary="Note that a mail domain is an organization's no more",
+        summary="Remove a verified mail domain",
         tags=TAGS,
         responses={204: None, **READ},
     )
     def delete(self, request: Request, organization_id: UUID, domain: str) -> Response:
-        """No address in it links a sign-in from now on; what is linked stays."""
+        """Remove the domain: its addresses no longer link sign-ins to accounts; existing links stay."""
         providers.withdraw_domain(actor=principal_of(request), organization_id=organization_id, domain=domain)
         return Response(status=HTTPStatus.NO_CONTENT)
