@@ -1,4 +1,4 @@
-"""The look of the admin: the portal's ink, paper and sign (`static/portal/portal.css`), by django-unfold."""
+"""The appearance of the admin: the portal's colours and logo (`static/portal/portal.css`), for django-unfold."""
 
 from typing import Any, Final
 
@@ -7,7 +7,7 @@ from django.templatetags.static import static
 
 
 def sign(request: HttpRequest) -> str:
-    """The address of the portal's sign."""
+    """Return the URL of the portal's logo."""
     return static("portal/icon.svg")
 
 

@@ -1,9 +1,9 @@
-"""The cloud as one ASGI application: what stays open is served here, all else goes to the WSGI application.
+"""The cloud as one ASGI application: it serves long-lived connections, and passes requests to the WSGI application.
 
-Also where a process serves requests only: a WSGI server hands a body over while it arrives, and so holds a thread for
-as long as its sender likes.
+Even a process that serves requests only uses ASGI: a WSGI server passes a body on while it arrives, so that its sender
+decides how long a thread is in use.
 Request/response work is sync and runs in threads: Django's own async request path costs several times as much. Each
-lane has threads of its own, as many as it has database connections; a request takes one when its body is there.
+lane has its own threads, as many as it has database connections; a request takes one when its body has arrived.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from safesignal.sockets import ClosingSocket
 
 NO_SUCH_SOCKET: Final = 4404
 MEMORY: Final = 64 * 1024 * 1024
-"""Bytes of unfinished bodies, of gateways and of everybody else."""
+"""Bytes of unfinished bodies, each for alarms and for everything else."""
 UNLIMITED: Final = sys.maxsize
-"""Of alarms nothing is refused: they wait, however many they are."""
+"""Requests for alarms are never refused: they wait, however many there are."""
 
 _for_alarms, _for_the_rest = Bodies(MEMORY), Bodies(MEMORY)
 _LANES: Final[Mapping[Lane, tuple[Bodies, Bridge]]] = {
@@ -73,7 +73,7 @@ async def _request(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _refuse(send: Send, problem: Problem) -> None:
-    """The problem, whatever of the request was not read."""
+    """Send the problem, even if the request was not read completely."""
     headers = {"Content-Type": CONTENT_TYPE, **problem.headers}
     lines = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": int(problem.status), "headers": lines})

@@ -1,8 +1,7 @@
-"""The body of a request, read whole before a thread is taken for it: it is small enough and comes in time, or is
-refused. So a client that sends half of one holds nothing but its own connection.
+"""Read request bodies completely before they use a thread, and refuse those that are too large or too slow.
 
-What may be how large is decided once the caller is known (`apps/common/http/body_limits.py`); here, by whether a
-credential is presented at all.
+So a client that sends half a body uses nothing but its own connection. The limits here depend only on whether the
+request has a credential; `apps/common/http/body_limits.py` applies the limits for the authenticated caller.
 """
 
 import asyncio
@@ -19,11 +18,11 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class Gone(Exception):
-    """The client went away before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 class Bodies:
-    """Bodies that are arriving, at most `memory` bytes of them: beyond that the oldest unfinished one is refused."""
+    """Arriving bodies of at most `memory` bytes in total: beyond that the oldest unfinished one is refused."""
 
     def __init__(self, memory: int) -> None:
         self._memory = memory
@@ -31,7 +30,7 @@ class Bodies:
         self._arriving: dict[asyncio.Event, int] = {}
 
     async def read(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
-        """The whole body. Raises TooLarge, BodyTooSlow, Gone."""
+        """Return the whole body. Raises TooLarge, BodyTooSlow, Gone."""
         limit, announced = _limits(headers)
         if announced > limit:
             raise TooLarge(f"Send at most {limit} bytes in this request.")
@@ -64,13 +63,13 @@ class Bodies:
 
 
 async def disconnected(receive: Receive) -> None:
-    """Return when the client has gone away; its body has been read."""
+    """Return when the client has disconnected, after its body was read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _unless(evicted: asyncio.Event, receive: Receive) -> Mapping[str, Any]:
-    """The next message, unless others need the memory first. Raises BodyTooSlow."""
+    """Return the next message, unless others need the memory first. Raises BodyTooSlow."""
 
     async def received() -> Mapping[str, Any]:
         return await receive()
@@ -88,7 +87,7 @@ async def _unless(evicted: asyncio.Event, receive: Receive) -> Mapping[str, Any]
 
 
 def _limits(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, int]:
-    """The most bytes that this request may have, and how many it announces."""
+    """Return the maximum number of bytes of this request, and the number that it announces."""
     named = {name.lower(): value for name, value in headers}
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if CREDENTIALS & named.keys() else ANONYMOUS_BYTES
     length = named.get(b"content-length", b"0")

@@ -1,7 +1,7 @@
-"""The WSGI application under an ASGI server: one pool of threads, for requests whose body has arrived.
+"""Run the WSGI application under an ASGI server: one pool of threads, for requests whose body has arrived.
 
-A response of ordinary size leaves its thread before it is sent, so that a client that reads slowly holds none. A longer
-one (an export) is sent by its thread, piece by piece, each of which the client has to take in time.
+A response of ordinary size is sent without its thread, so that a slow client does not block one. A longer one (an
+export) is sent by its thread in pieces, each of which the client has to receive in time.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from apps.common.concurrency import Busy
 from safesignal.bodies import Gone, Receive, disconnected
 
 WHOLE_BYTES: Final = 512 * 1024
-"""A response of up to this size is kept in memory until it is complete."""
+"""Size up to which a response is kept in memory until it is complete."""
 PIECE_SECONDS: Final = 20.0
-"""In which a client has to take a piece of a longer response."""
+"""Time in which a client has to receive a piece of a longer response."""
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -30,7 +30,7 @@ WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 @dataclass
 class _Response:
-    """What of a response is not sent yet."""
+    """The unsent part of a response."""
 
     start: dict[str, Any] | None = None
     pieces: list[bytes] = field(default_factory=list)
@@ -42,7 +42,7 @@ class _Response:
         return self.pieces.append
 
     def messages(self, *, more: bool) -> list[dict[str, Any]]:
-        """All of it, once."""
+        """Return the ASGI messages for the unsent part, each only once."""
         body = {"type": "http.response.body", "body": b"".join(self.pieces), "more_body": more}
         messages = [body] if self.start is None else [self.start, body]
         self.start = None
@@ -51,8 +51,9 @@ class _Response:
 
 
 class Bridge:
-    """`threads` requests at once; `waiting` more wait for a thread, as long as their clients do and at most `seconds`.
-    Everybody else is refused.
+    """Runs `threads` requests at once; `waiting` more wait for a thread, for at most `seconds`; all others are refused.
+
+    A request also stops waiting when its client disconnects.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Bridge:
                     await send(message)
 
     async def _wait_for_thread(self, receive: Receive) -> None:
-        """Whoever goes away meanwhile is not worked for. Raises Busy, Gone."""
+        """Wait for a thread, unless the client disconnects first. Raises Busy, Gone."""
         if not self._thread.locked():
             await self._thread.acquire()
             return
@@ -106,7 +107,7 @@ class Bridge:
     def _run(
         self, scope: Mapping[str, Any], body: bytes, send: Callable[[list[dict[str, Any]]], None]
     ) -> list[dict[str, Any]]:
-        """In a thread: the response, or its last piece."""
+        """Run the application in a thread; return the messages of the response, or of its last piece."""
         response = _Response()
         iterable = self._application(_environ(scope, body), response.begin)
         size = 0
@@ -128,7 +129,7 @@ def _environ(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
 
 
 def _send_from_thread(loop: asyncio.AbstractEventLoop, send: Send, messages: list[dict[str, Any]]) -> None:
-    """Raises TimeoutError when the client does not take it in time."""
+    """Send messages from a thread. Raises TimeoutError if the client does not receive them in time."""
 
     async def sent() -> None:
         async with asyncio.timeout(PIECE_SECONDS):

@@ -1,4 +1,4 @@
-"""Celery: tasks are hints and a fast path; what is due stands in the database."""
+"""Celery: tasks are only a fast path; the database records which work is due."""
 
 import os
 
@@ -13,10 +13,10 @@ REQUEST_ID = "safesignal_request_id"
 
 
 class RequestTask(Task):  # type: ignore[type-arg]
-    """A task works under the id, and in the trace, of the request that sent it."""
+    """A task that runs with the id and the trace of the request that sent it."""
 
     def __call__(self, *args: object, **kwargs: object) -> object:
-        """Run."""
+        """Run the task."""
         headers: dict[str, str | None] = self.request.headers or {}
         parent = headers.get(tracing.HEADER)
         with request_ids.bound(headers.get(REQUEST_ID)), tracing.span(self.name, parent=parent):
@@ -30,25 +30,25 @@ app.autodiscover_tasks()
 
 @worker_ready.connect
 def catch_up(**_: object) -> None:
-    """Do at once what came due while no worker ran: beat counts its hour from its own start."""
+    """Run hourly work that became due while no worker ran: beat counts each hour from its own start."""
     app.send_task("apps.alerts.tasks.keep_partitions")
     app.send_task("apps.common.tasks.store_audit_heads")
 
 
 @before_task_publish.connect
 def pass_on(headers: dict[str, object], **_: object) -> None:
-    """Tell the task which request sent it."""
+    """Add the id and the trace of the current request to the task's headers."""
     headers[REQUEST_ID] = request_ids.current()
     headers[tracing.HEADER] = tracing.traceparent()
 
 
 @setup_logging.connect
 def keep_logging(**_: object) -> None:
-    """Django has set up the logs; Celery is to leave them as they are."""
+    """Keep Celery from changing the logging that Django has set up."""
 
 
 @worker_init.connect
 def start(**_: object) -> None:
-    """Before the worker has threads."""
+    """Set up the process before the worker has threads."""
     finish_loading()
     tracing.start("worker")

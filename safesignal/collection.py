@@ -1,8 +1,8 @@
-"""When the garbage collector goes over all objects: while no message is on its way to a screen.
+"""Run full garbage collections only while no message is being sent to a screen.
 
-A full pass takes about a third of a second where a thousand screens are connected (some 200 objects for each), and
-everything else in the process waits for it. Python would begin one after any allocation, so most likely while an alert
-is handed to all of them.
+A full pass takes about a third of a second with a thousand connected screens (some 200 objects for each), and
+everything else in the process waits for it. Python could start one after any allocation, so most likely while an alert
+is being sent to all of them.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ from apps.alerts.live.hub import hub
 
 EVERY_SECONDS: Final = 60.0
 QUIET_SECONDS: Final = 1.0
-"""Without a message for this long, none is on its way any more."""
+"""After this long without a message, none is still being sent."""
 LATEST_SECONDS: Final = 600.0
-"""A pass is put off for no longer, or garbage would fill the memory of a process that is never quiet."""
+"""The longest delay of a pass, or garbage would fill the memory of a process that is never idle."""
 NEVER: Final = 2**31 - 1
-"""Passes over the young objects, which take milliseconds, before one over all begins by itself."""
+"""Passes over young objects, which take milliseconds, before Python starts a full one automatically."""
 
 
 async def collect_in_quiet_moments() -> None:
-    """Run for as long as the process serves."""
+    """Collect garbage in quiet moments, for as long as the process serves."""
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, NEVER)
     while True:

@@ -1,4 +1,4 @@
-"""`manage.py` and its help: the commands of SafeSignal first, those of Django and the libraries after them."""
+"""`manage.py` and its help: the commands of SafeSignal first, then those of Django and libraries."""
 
 import re
 from collections import defaultdict
@@ -10,11 +10,11 @@ from typing_extensions import override
 
 
 class CommandLine(ManagementUtility):
-    """Django's own, but for the text of `help`."""
+    """Django's utility with a different text for `help`."""
 
     @override
     def main_help_text(self, commands_only: bool = False) -> str:
-        """All commands; `commands_only` gives the plain list of names that shells complete from."""
+        """Return the list of all commands; `commands_only` returns plain names for shell completion."""
         if commands_only:
             return super().main_help_text(commands_only)
         ours, others = _split()
@@ -34,7 +34,7 @@ class CommandLine(ManagementUtility):
 
 
 def _split() -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Our commands with the module of their app, and the others by the name of theirs."""
+    """Return our commands with the module of their app, and the other commands by app."""
     modules = {config.name for config in apps.get_app_configs()} if settings.configured else set()
     own = {name for name in modules if name.partition(".")[0] == "apps"}
     ours: dict[str, str] = {}
@@ -48,6 +48,6 @@ def _split() -> tuple[dict[str, str], dict[str, list[str]]]:
 
 
 def _summary(name: str, app: str) -> str:
-    """The first clause of a command's help."""
+    """Return the first clause of a command's help."""
     text = " ".join(load_command_class(app, name).help.split())
     return re.split(r"[.:;] ", text, maxsplit=1)[0].rstrip(".")

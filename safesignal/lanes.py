@@ -1,5 +1,6 @@
-"""Which work a request belongs to. Each kind has threads and database connections of its own, so that no other can
-take them: in one process by `asgi.py`, in production as processes, routed in the same way by `deploy/ingress`.
+"""Lanes: kinds of requests with separate threads and database connections, so that no kind can block another.
+
+`asgi.py` separates them in one process; in production they are separate processes, routed equally by `deploy/ingress`.
 """
 
 import re
@@ -8,16 +9,16 @@ from typing import Final
 
 
 class Lane(StrEnum):
-    """In order of importance."""
+    """The lanes in order of importance."""
 
     GATEWAYS = "gateways"
-    """What gateways send and ask, and whether this process is alive."""
+    """Requests of gateways, and health checks."""
     ALARMS = "alarms"
-    """People who see and answer alarms."""
+    """Requests of people who read and answer alarms."""
     SIGN_INS = "sign-ins"
-    """Whatever hashes a password: may wait long, and holds nobody else up."""
+    """Requests that hash a password: they may wait long, and do not delay others."""
     PAGES = "pages"
-    """Everything else."""
+    """All other requests."""
 
 
 _PATHS: Final = (
@@ -33,6 +34,6 @@ _PATHS: Final = (
 
 
 def lane_of(method: str, path: str) -> Lane:
-    """The lane of a request. Reading a page hashes nothing, the sign-in page too."""
+    """Return the lane of a request. GET and HEAD hash no password, even for the sign-in page."""
     lane = next((lane for lane, pattern in _PATHS if pattern.match(path)), Lane.PAGES)
     return Lane.PAGES if lane is Lane.SIGN_INS and method in {"GET", "HEAD"} else lane

@@ -1,7 +1,7 @@
-"""Every setting of the cloud, read once from the environment (or `.env`), with its meaning.
+"""All settings of the cloud, read once from the environment (or `.env`), with their meanings.
 
-`SAFESIGNAL_PROFILE` is `development` or `production`; production refuses what only a development machine may have.
-Each process is given only the database role that it needs: see `deploy/postgres/roles.sql`.
+`SAFESIGNAL_PROFILE` is `development` or `production`; production refuses settings for development machines only.
+Each process gets only the database role that it needs: see `deploy/postgres/roles.sql`.
 """
 
 from pathlib import Path
@@ -26,9 +26,9 @@ PRODUCTION = PROFILE == "production"
 # --- Secrets and names -----------------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SAFESIGNAL_SECRET_KEY")
 SEALING_KEYS: list[str] = env.list("SAFESIGNAL_SEALING_KEYS", default=[SECRET_KEY])
-"""What seals secrets in the database (`apps.common.encryption`): the first seals, each of them opens."""
+"""Keys for secrets in the database (`apps.common.encryption`): the first encrypts, each of them decrypts."""
 BASE_URL = env.str("SAFESIGNAL_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
-"""Where people and gateways reach this cloud; the audience of gateway assertions is made from it."""
+"""The URL of this cloud for people and gateways; the audience of gateway assertions is derived from it."""
 ALLOWED_HOSTS: list[str] = env.list("SAFESIGNAL_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 TOKEN_KEYS_DIR = Path(env.str("SAFESIGNAL_TOKEN_KEYS_DIR"))
@@ -36,16 +36,16 @@ TOKEN_KEYS_DIR = Path(env.str("SAFESIGNAL_TOKEN_KEYS_DIR"))
 CONFIG_KEY_FILE = Path(env.str("SAFESIGNAL_CONFIG_KEY_FILE"))
 """P-256 private key (PEM) that signs gateway configuration; never a token key."""
 AUDIT_KEY_FILE = Path(env.str("SAFESIGNAL_AUDIT_KEY_FILE")) if env.str("SAFESIGNAL_AUDIT_KEY_FILE", "") else None
-"""P-256 private key (PEM) that signs the heads of the audit trail; only the worker, and who verifies, need it."""
+"""P-256 private key (PEM) that signs the heads of the audit chains; only the worker and verification need it."""
 ACCESS_TOKEN_SECONDS = env.int("SAFESIGNAL_ACCESS_TOKEN_SECONDS", 15 * 60)
 if not 60 <= ACCESS_TOKEN_SECONDS <= 24 * 3600:
     raise ImproperlyConfigured("SAFESIGNAL_ACCESS_TOKEN_SECONDS must be between 60 and 86400 (24 h).")
 REFRESH_TOKEN_DAYS = env.int("SAFESIGNAL_REFRESH_TOKEN_DAYS", 30)
-"""After so many days without a use an app's sign-in is over."""
+"""Days without use after which an app's sign-in ends."""
 APP_SIGN_IN_DAYS = env.int("SAFESIGNAL_APP_SIGN_IN_DAYS", 180)
-"""After so many it is over however often it was used: twice a year everybody shows their password again."""
+"""Days after which an app's sign-in ends even if it is used: everybody enters their password twice a year."""
 OPERATOR_SIGN_IN_HOURS = env.int("SAFESIGNAL_OPERATOR_SIGN_IN_HOURS", 12)
-"""A super admin's, in an app or a browser, however often it was used: a working day."""
+"""Hours after which a super admin's sign-in in an app or a browser ends, even if it is used: a working day."""
 if not 1 <= REFRESH_TOKEN_DAYS <= APP_SIGN_IN_DAYS <= 366 or not 1 <= OPERATOR_SIGN_IN_HOURS <= 7 * 24:
     raise ImproperlyConfigured(
         "SAFESIGNAL_REFRESH_TOKEN_DAYS is at least 1 and at most SAFESIGNAL_APP_SIGN_IN_DAYS, which is at most 366; "
@@ -122,21 +122,21 @@ TEMPLATES: list[dict[str, Any]] = [
 
 UNFOLD = admin_look.UNFOLD
 
-# --- PostgreSQL: one alias a role ------------------------------------------------------------------------------------
+# --- PostgreSQL: one alias per role ----------------------------------------------------------------------------------
 GATEWAY_THREADS = env.int("SAFESIGNAL_GATEWAY_THREADS", 4)
 """Threads of one process for gateways' requests and health checks."""
 ALARM_THREADS = env.int("SAFESIGNAL_ALARM_THREADS", 4)
-"""Threads of one process for people who see and answer alarms."""
+"""Threads of one process for people who read and answer alarms."""
 PAGE_THREADS = env.int("SAFESIGNAL_PAGE_THREADS", 4)
-"""Threads of one process for everything else; sign-ins, imports and exports take only a part of them."""
+"""Threads of one process for everything else; sign-ins, imports and exports use only some of them."""
 LIVE_THREADS = env.int("SAFESIGNAL_LIVE_THREADS", 4)
 """Threads of one process in which the live feed reads the database."""
 SIGN_IN_THREADS = 2
-"""Threads of the one-process form for requests that check a password: one works, one is ready to be next."""
+"""Threads for requests that check a password, if there is one process: one works, one is ready to be next."""
 POOL_SIZE = GATEWAY_THREADS + ALARM_THREADS + PAGE_THREADS + LIVE_THREADS + SIGN_IN_THREADS
-"""Connections of one process to PostgreSQL at the most: one for each of its threads, so that no thread ever waits for
-what another one holds. A process of the production form is asked for one kind of work alone, takes the threads of that
-kind, and never opens more connections than those have."""
+"""Maximum number of PostgreSQL connections of one process: one for each thread, so that threads never wait for one. In
+production a process gets only one kind of work, uses the threads of that kind, and opens no more connections than
+those need."""
 
 
 DATABASE_TIME_LIMITS: dict[str, dict[str, int]] = {
@@ -144,10 +144,9 @@ DATABASE_TIME_LIMITS: dict[str, dict[str, int]] = {
     "system": {"lock_timeout": 2_000, "statement_timeout": 60_000, "idle_in_transaction_session_timeout": 60_000},
     "owner": {"lock_timeout": 10_000, "statement_timeout": 0, "idle_in_transaction_session_timeout": 600_000},
 }
-"""Milliseconds, by role: nothing that serves people waits, or holds a row, without end. `owner` migrates: its
-statements may be long, but everybody queues behind a lock that it waits for. `deploy/postgres/roles.sql` sets the same
-in the database, for connections that do not come from here; `apps/common/db/time_limits.py` sets others for one piece
-of work.
+"""Milliseconds, by role: requests neither wait for a row nor lock one without a limit. `owner` migrates: its statements
+may be long, but everybody queues behind a lock that it waits for. `deploy/postgres/roles.sql` sets the same limits in
+the database, for connections from other programs; `apps/common/db/time_limits.py` sets others for single transactions.
 """
 
 
@@ -175,7 +174,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Valkey: live bus, cache, queue ----------------------------------------------------------------------------------
 VALKEY_URL = env.str("VALKEY_URL")
 VALKEY_TIMEOUT_SECONDS = 0.5
-"""A write that is already committed waits no longer than this for Valkey."""
+"""The longest that a write that is already committed waits for Valkey."""
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": [env.str("CACHE_URL")]},
     # No cache: the pool of `apps.common.valkey.client`.
@@ -219,28 +218,28 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "apps.accounts.identity.credentials.password_strength.GuessableValidator"},
 ]
 OPERATORS_NEED_SECOND_FACTOR = env.bool("SAFESIGNAL_OPERATORS_NEED_SECOND_FACTOR", True)
-"""Whether a super admin is one only with a second factor. Off in the demo, whose passwords are printed."""
+"""Whether super admins need a second factor. Off in the demo, whose passwords are printed."""
 if PRODUCTION and not OPERATORS_NEED_SECOND_FACTOR:
     raise ImproperlyConfigured("SAFESIGNAL_OPERATORS_NEED_SECOND_FACTOR can not be switched off in production.")
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/board/"
-# django-guardian keeps the roles of who belongs to some places only (`accounts.SiteGrant`, `accounts.BuildingGrant`).
-# It knows no anonymous user, adds nothing to ours, and is asked through the caller's principal, not as a backend.
+# django-guardian stores the roles of people with some places only (`accounts.SiteGrant`, `accounts.BuildingGrant`).
+# Its anonymous user and its additions to our models are off; principals read its tables, it is not a backend.
 ANONYMOUS_USER_NAME = None
 GUARDIAN_MONKEY_PATCH_USER = False
 GUARDIAN_MONKEY_PATCH_GROUP = False
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
 PASSKEY_ORIGINS: list[str] = env.list("SAFESIGNAL_PASSKEY_ORIGINS", default=[BASE_URL])
-"""Where passkeys may be used: our pages, and `android:apk-key-hash:…` of our app."""
+"""Origins that may use passkeys: our pages, and `android:apk-key-hash:…` of our app."""
 OIDC_PRIVATE_ISSUERS = env.bool("SAFESIGNAL_OIDC_PRIVATE_ISSUERS", not PRODUCTION)
-"""Whether identity providers may be in a private network (and without TLS on this machine): else an organization's
-administrator could have us ask whatever stands beside us."""
+"""Whether identity providers may be in a private network (and without TLS on this machine). If so, an organization's
+administrator can make us send requests to internal hosts."""
 APP_REDIRECTS: list[str] = env.list("SAFESIGNAL_APP_REDIRECTS", default=["safesignal://signed-in"])
-"""Where our apps take up a single sign-on; compared as a whole."""
+"""URLs at which our apps complete a single sign-on; compared as a whole."""
 SOCIALACCOUNT_ADAPTER = "apps.accounts.single_sign_on.oidc.Adapter"
-# django-allauth keeps second factors (`apps.accounts.identity.authenticators`) and speaks OpenID Connect
+# django-allauth stores second factors (`apps.accounts.identity.authenticators`) and implements OpenID Connect
 # (`apps.accounts.single_sign_on.oidc`).
-# None of its pages is routed, and its tables of e-mail addresses and of global providers stay empty and without grants.
+# None of its pages is routed; its tables of e-mail addresses and of global providers stay empty and without grants.
 MFA_ADAPTER = "apps.accounts.identity.authenticators.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "SafeSignal"
@@ -252,8 +251,8 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 SMS_SENDER = env.str("SAFESIGNAL_SMS_SENDER", "")
 """Dotted path of a class with `send(to, text)`; empty: no text messages are sent, and phones can not be verified."""
 SESSION_COOKIE_AGE = 14 * 24 * 3600
-"""Seconds, however often it is used; of a super admin OPERATOR_SIGN_IN_HOURS. An office board must not fall back to the
-sign-in page in the middle of a day: a screen that goes dark costs more than one that is left signed in."""
+"""Seconds, even if it is used; OPERATOR_SIGN_IN_HOURS applies to super admins. An office board must not return to the
+sign-in page in the middle of a day: a screen without alarms is worse than one that stays signed in."""
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -281,7 +280,7 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,
 }
 SIMPLE_JWT = {"TOKEN_TYPE_CLAIM": "kind", "SIGNING_KEY": None}
-"""Keys, issuer and audience come from `apps/accounts/identity/keys/backend.py`; no other way to sign has a key."""
+"""Keys, issuer and audience come from `apps/accounts/identity/keys/backend.py`; other ways of signing have no key."""
 SPECTACULAR_SETTINGS = {
     "TITLE": "SafeSignal",
     "DESCRIPTION": (BASE_DIR / "apps" / "common" / "openapi" / "introduction.md").read_text(),
@@ -303,20 +302,20 @@ SPECTACULAR_SETTINGS = {
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-"""Bytes of one request, and of a batch of gateway events or a table that is imported; `apps/common/http/body_limits.py`
-has the smaller limits of everything else."""
+"""Bytes of any request, such as a batch of gateway events or an imported table; `apps/common/http/body_limits.py`
+has smaller limits for everything else."""
 BODY_SECONDS = 15.0
-"""In which the whole body of a request has to arrive; it holds no thread until then."""
+"""Time in which the whole body of a request has to arrive; until then it uses no thread."""
 RATE_LIMITS = {
     "user": env.int("SAFESIGNAL_RATE_LIMIT_USER", 600),
     "organization": env.int("SAFESIGNAL_RATE_LIMIT_ORGANIZATION", 30_000),
     "address": env.int("SAFESIGNAL_RATE_LIMIT_ADDRESS", 6_000),
 }
-"""Requests of one minute. `address` counts only callers whom nobody knows yet: a whole school sits behind one."""
+"""Requests per minute. `address` counts only anonymous callers: a whole school shares one address."""
 DEVICE_CLAIMS_REQUIRED = env.bool("SAFESIGNAL_DEVICE_CLAIMS_REQUIRED", PRODUCTION)
-"""Whether a school registers only devices whose code it gives; see `manage.py load_device_claims`."""
+"""Whether a school must enter the code of each device that it registers; see `manage.py load_device_claims`."""
 METRICS_TOKEN = env.str("SAFESIGNAL_METRICS_TOKEN", "")
-"""Who sends it as a bearer token may read `/metrics`; without one, only this machine may."""
+"""The bearer token for reading `/metrics`; without one, only this machine may."""
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -329,12 +328,12 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
-"""Own files only, nothing inline. `'self'` covers the live feed: CSP 3 lets it match ws and wss of the same host."""
+"""Our own files only, nothing inline. `'self'` includes the live feed: CSP 3 matches ws and wss of the same host."""
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "sessionid", "csrftoken"
 DEVICE_COOKIE_NAME, SINGLE_SIGN_ON_COOKIE_NAME = "device", "single_sign_on"
 SESSION_COOKIE_SECURE = False
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
-"""No cookie of its own."""
+"""Needs no extra cookie."""
 if PRODUCTION:
     SECURE_SSL_REDIRECT = True
     SECURE_REDIRECT_EXEMPT = [r"^health/"]
@@ -353,7 +352,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else 
 STATIC_ROOT = Path(env.str("SAFESIGNAL_STATIC_ROOT", str(BASE_DIR / "staticfiles"))) if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = not PRODUCTION
-"""A file is looked for when it is asked for: reading all of them first is repeated for each client of a test."""
+"""Files are looked up on request: reading all of them at the start would be repeated for each test client."""
 
 # --- Objects: firmware, archives -------------------------------------------------------------------------------------
 STORAGES: dict[str, dict[str, Any]] = {

@@ -1,6 +1,7 @@
-"""A WebSocket whose close code arrives. Granian holds a close back while a `receive()` waits; Channels always waits.
+"""A WebSocket whose close code reaches the client.
 
-So what waits is taken back before the close is sent. Tried with Granian 2.8.7: without this the socket stays open.
+Granian delays a close while a `receive()` waits, and Channels always waits. So the waiting call is cancelled before the
+close is sent. Tried with Granian 2.8.7: without this the socket stays open.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ GONE: Final[Mapping[str, Any]] = {"type": "websocket.disconnect", "code": 1000}
 
 
 class ClosingSocket:
-    """`receive` and `send` of one connection, for the application behind it."""
+    """The `receive` and `send` of one connection, for its application."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -22,7 +23,7 @@ class ClosingSocket:
         self._closed = asyncio.Event()
 
     async def receive(self) -> Mapping[str, Any]:
-        """The next message; a disconnect once this side has closed."""
+        """Return the next message; a disconnect once this side has closed."""
         coming = asyncio.ensure_future(self._receive())
         closing = asyncio.ensure_future(self._closing.wait())
         try:
@@ -36,13 +37,13 @@ class ClosingSocket:
         return GONE
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Send; a close first takes back what waits to receive."""
+        """Send a message; before a close, cancel a waiting `receive`."""
         if message["type"] != "websocket.close":
             await self._send(message)
             return
         self._closing.set()
         await asyncio.sleep(0)
-        await asyncio.sleep(0)  # one turn for the waiting `receive` to wake, one for what it cancels
+        await asyncio.sleep(0)  # one turn for the waiting `receive` to wake, one for its cancelled task
         try:
             await self._send(message)
         finally:

@@ -1,4 +1,4 @@
-"""Every route of the cloud; the live ones are in `asgi.py`."""
+"""All routes of the cloud, except for the live ones in `asgi.py`."""
 
 from django.contrib import admin
 from django.urls import include, path

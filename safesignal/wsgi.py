@@ -1,4 +1,4 @@
-"""The request/response side of the cloud, as a WSGI application: `asgi.py` runs it in threads."""
+"""The WSGI application for requests and responses, which `asgi.py` runs in threads."""
 
 import os
 

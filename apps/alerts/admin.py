@@ -1,4 +1,4 @@
-"""Alerts in the admin: the record, as far as a role sees it."""
+"""Alerts in the admin, as far as the user's role may read them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,16 +37,16 @@ WHAT: Final = (
 MARKS: Final = {
     "is_drill": "DRILL",
     "is_silent": "SILENT",
-    "is_late": "told late",
+    "is_late": "arrived late",
     "is_unattributed": "of no known button",
 }
 TIMES: Final = ("triggered_at", "received_at", "last_pressed_at", "acknowledged_at", "resolved_at")
-PEOPLE: Final = ("acknowledged_by_name", "resolved_by_name", "approved_by", "approvals_required", "story", "notes")
-"""Who did what: not for who reads closed alerts only."""
+PEOPLE: Final = ("acknowledged_by_name", "resolved_by_name", "approved_by", "approvals_required", "timeline", "notes")
+"""Fields that say who did what: hidden from users who may read closed alerts only."""
 
 
 UNKNOWN: Final = "Unknown"
-"""A person whose row is gone."""
+"""Displayed for a person whose row was deleted."""
 
 
 def _names(people: Sequence[UUID | None]) -> str:
@@ -56,7 +56,7 @@ def _names(people: Sequence[UUID | None]) -> str:
 
 
 def _clock(at: datetime) -> str:
-    """The time of day with seconds, in the time zone of the page."""
+    """Return the time of day with seconds, in the time zone of the page."""
     return date_format(timezone.localtime(at), "H:i:s")
 
 
@@ -74,7 +74,7 @@ def _resolve(principal: Principal, alert: Alert) -> str:
 
 @admin.register(Alert)
 class AlertAdmin(ServiceAdmin):
-    """Every alert that the role sees: a silent one for the response team, open ones for staff."""
+    """Every alert that the role may read: silent ones for the response team, open ones for staff."""
 
     resource = "closed_alerts"
     building = "building_id"
@@ -95,7 +95,7 @@ class AlertAdmin(ServiceAdmin):
         "acknowledged_by_name",
         "resolved_by_name",
         "approved_by",
-        "story",
+        "timeline",
         "notes",
     )
     acts = (
@@ -117,13 +117,13 @@ class AlertAdmin(ServiceAdmin):
     )
 
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
-        """Of what the grant sees: in a suspended school what is open, without the right to read the record."""
+        """Return the alerts visible to the grant; in a suspended school open ones need no right to read the record."""
         reads = (resource, action) == (self.resource, "read")
         held = Q(organization_id=grant.organization_id) if reads else super().granted(grant, resource, action)
         return held & visibility(grant).as_filter()
 
     def may(self, request: HttpRequest, action: str, obj: Any) -> bool:
-        """To read, it is enough to see any alert, or this one."""
+        """Allow reading when any alert, or this one, is visible to the caller."""
         if action != "read":
             return super().may(request, action, obj)
         grants = caller(request).grants
@@ -133,7 +133,7 @@ class AlertAdmin(ServiceAdmin):
         return grant is not None and visibility(grant).shows(obj.status, obj.building_id, silent=obj.is_silent)
 
     def lookup(self, rows: QuerySet[Any], object_id: str) -> Any:
-        """In the one partition that the id names."""
+        """Look in the single partition that the id names."""
         key = self.key(object_id)
         if key is None:
             return None
@@ -144,7 +144,7 @@ class AlertAdmin(ServiceAdmin):
         return super().lookup(rows.filter(triggered_at__gte=start, triggered_at__lt=end), object_id)
 
     def get_fields(self, request: HttpRequest, obj: Alert | None = None) -> tuple[str, ...]:
-        """All of it, for who sees alerts while they are open."""
+        """Return all fields to users who may read open alerts."""
         grant = caller(request).grants.get(obj.organization_id) if obj else None
         return (
             *WHAT,
@@ -153,38 +153,38 @@ class AlertAdmin(ServiceAdmin):
         )
 
     def described(self, row: Alert) -> str:
-        """With all that tells two alerts apart."""
+        """Describe an alert by everything that distinguishes it from others."""
         at = date_format(timezone.localtime(row.triggered_at), "DATETIME_FORMAT")
         return ", ".join(part for part in (row.alert_type, self.place_name(row), at, self.marks(row)) if part)
 
     def marks(self, alert: Alert) -> str:
-        """What sets it apart."""
-        return ", ".join(word for name, word in MARKS.items() if getattr(alert, name))
+        """Display what is special about the alert."""
+        return ", ".join(label for name, label in MARKS.items() if getattr(alert, name))
 
     @admin.display(description="Place")
     def place_name(self, alert: Alert) -> str:
-        """Room, its name, and building, as they were called then."""
+        """Display the room, its name and the building as they were named when the alert was raised."""
         room, building = ((alert.place or {}).get(kind) or {} for kind in ("room", "building"))
         number = room.get("room_number")
-        words = (room_name(number) if number else None, room.get("name"), building.get("name"))
-        return ", ".join(dict.fromkeys(word for word in words if word))
+        parts = (room_name(number) if number else None, room.get("name"), building.get("name"))
+        return ", ".join(dict.fromkeys(part for part in parts if part))
 
     @admin.display(description="Acknowledged by")
     def acknowledged_by_name(self, alert: Alert) -> str:
-        """The person."""
+        """Display the person who acknowledged the alert."""
         return _names([alert.acknowledged_by])
 
     @admin.display(description="Resolved by")
     def resolved_by_name(self, alert: Alert) -> str:
-        """The person."""
+        """Display the person who resolved the alert."""
         return _names([alert.resolved_by])
 
     def approved_by(self, alert: Alert) -> str:
-        """Who has asked for the all-clear so far."""
+        """Display who has requested the all-clear so far."""
         return _names(alert.approvals)
 
-    def story(self, alert: Alert) -> str:
-        """Step by step."""
+    def timeline(self, alert: Alert) -> str:
+        """Display the alert's timeline."""
         steps = AlertEvent.objects.filter(
             organization_id=alert.organization_id, alert=alert.id, triggered_at=alert.triggered_at
         )
@@ -200,7 +200,7 @@ class AlertAdmin(ServiceAdmin):
         )
 
     def notes(self, alert: Alert) -> str:
-        """What people wrote to it."""
+        """Display the notes that people added to the alert."""
         notes = AlertNote.objects.filter(
             organization_id=alert.organization_id, alert=alert.id, triggered_at=alert.triggered_at
         )
@@ -215,7 +215,7 @@ class AlertAdmin(ServiceAdmin):
 
 @admin.register(Incident)
 class IncidentAdmin(ScopedAdmin):
-    """What gathers the alerts of one site, type, drill and silent flag."""
+    """Incidents, each of which groups the alerts of one site, type, drill flag and silent flag."""
 
     resource = "alerts"
     list_display = ("opened_at", "alert_type", "site", "is_drill", "closed_at")
@@ -223,6 +223,6 @@ class IncidentAdmin(ScopedAdmin):
     ordering = ("-opened_at", "-id")
 
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
-        """Silent ones for the response team."""
+        """Restrict silent incidents to the response team."""
         granted = super().granted(grant, resource, action)
         return granted if visibility(grant).silent is None else granted & Q(is_silent=False)

@@ -7,7 +7,7 @@ class AlertsConfig(AppConfig):
     name = "apps.alerts"
 
     def ready(self) -> None:
-        """Say what of ours stands at a place, and what a person did about alerts."""
+        """Register what occupies a place, and which personal data alerts hold."""
         from apps.accounts.own_account import personal_data  # noqa: PLC0415 -- models are there only from here on
         from apps.alerts.selectors import open_alerts_in  # noqa: PLC0415
         from apps.alerts.traces import events_of, notes_of  # noqa: PLC0415

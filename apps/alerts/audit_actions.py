@@ -1,10 +1,10 @@
-"""The audit trail's names for what is done to alerts and drills."""
+"""Audit actions for alerts and drills."""
 
 from apps.common import audit
 
 
 class AuditAction(audit.Action):
-    """A value never changes."""
+    """Actions on alerts and drills; values never change."""
 
     ALERT_RAISE = "alert.raise"
     ALERT_ACKNOWLEDGE = "alert.acknowledge"
@@ -13,7 +13,7 @@ class AuditAction(audit.Action):
     ALERT_GIVE_REASON = "alert.give_reason"
     DRILL_ARM = "drill.arm"
     DRILL_END = "drill.end"
-    # A gateway's event about an alert of a building that is not its own: refused, named like the event.
+    # A gateway's event about an alert of another gateway's building: refused, named like the event.
     FOREIGN_ALERT_ACKNOWLEDGED = "alert.acknowledged"
     FOREIGN_ALERT_RESOLVED = "alert.resolved"
     FOREIGN_ACTION_STARTED = "action.started"

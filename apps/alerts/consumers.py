@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.alerts.live import caller as callers
 from apps.alerts.live import session
 from apps.alerts.live.crowd import Ending
-from apps.alerts.live.hub import Client, Sees, hub
+from apps.alerts.live.hub import Client, IsVisible, hub
 from apps.alerts.live.session import Cursors, Session
 from apps.alerts.live.watch import watch
 from apps.common.access import Principal, PrincipalKind
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 SUBPROTOCOL: Final = "safesignal.v1"
 FIRST_MESSAGE_SECONDS: Final = 0.5
-"""A client that has not said where to resume by then is told what comes from now on; it may still say it later."""
+"""A client that has not sent a resume message by then gets events from now on; it may still resume later."""
 
 TOKEN_ENDED: Final = 4401
 NO_RIGHT: Final = 4403
@@ -54,9 +54,9 @@ class PersonResume(msgspec.Struct, frozen=True):
     organizations: dict[UUID, Seq]
     epoch: UUID | None = None
 
-    def cursors(self, sees: Mapping[UUID, Sees]) -> Cursors:
-        """Where to go on, of the organizations that are the caller's."""
-        known = {organization: seq for organization, seq in self.organizations.items() if organization in sees}
+    def cursors(self, visible: Mapping[UUID, IsVisible]) -> Cursors:
+        """Return the positions to resume from, in the caller's organizations only."""
+        known = {organization: seq for organization, seq in self.organizations.items() if organization in visible}
         return Cursors(known, self.epoch)
 
 
@@ -67,19 +67,19 @@ class GatewayResume(msgspec.Struct, frozen=True):
     cursor: Seq | None
     epoch: UUID | None = None
 
-    def cursors(self, sees: Mapping[UUID, Sees]) -> Cursors:
-        """Where to go on, in the gateway's organization."""
-        return Cursors({} if self.cursor is None else dict.fromkeys(sees, self.cursor), self.epoch)
+    def cursors(self, visible: Mapping[UUID, IsVisible]) -> Cursors:
+        """Return the position to resume from, in the gateway's organization."""
+        return Cursors({} if self.cursor is None else dict.fromkeys(visible, self.cursor), self.epoch)
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
-    """Accepts, finds out who is calling, and sends until the right or the client is gone."""
+    """Accept a connection, identify the caller, and send until access is revoked or the client disconnects."""
 
     kinds: ClassVar[frozenset[PrincipalKind]]
     resume_type: ClassVar[type[PersonResume] | type[GatewayResume]]
 
     async def connect(self) -> None:
-        """Accept first: a close code reaches the client only then."""
+        """Accept at once: a close code reaches the client only after that."""
         offered = [name for entry in self.scope["subprotocols"] for name in entry.replace(" ", "").split(",")]
         await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         self._credential = callers.credential(self.scope, offered)
@@ -87,9 +87,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._task = asyncio.create_task(self._serve())
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """The first message says where to resume; later ones are signs of life."""
+        """Resume from where the first message says; later messages only show that the client is alive."""
         if self._first.done():
-            await self._heard()
+            await self._handle_sign_of_life()
             return
         try:
             self._first.set_result(msgspec.json.decode(text_data or bytes_data or b"", type=self.resume_type))
@@ -99,13 +99,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(BAD_MESSAGE)
 
     async def disconnect(self, code: int) -> None:
-        """The client is gone."""
+        """Stop serving the client."""
         self._task.cancel()
 
-    async def _heard(self) -> None:
-        """The client is there."""
+    async def _handle_sign_of_life(self) -> None:
+        """Handle a message that shows that the client is alive."""
 
-    def _visibility(self, principal: Principal) -> dict[UUID, Sees]:
+    def _visibility(self, principal: Principal) -> dict[UUID, IsVisible]:
         raise NotImplementedError
 
     def _session(self, client: Client) -> Session:
@@ -131,14 +131,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         named, principal = found
         visibility = database_sync_to_async(self._visibility, thread_sensitive=False)
-        sees = await visibility(principal) if principal.kind in self.kinds else {}
-        if not sees:
+        visible = await visibility(principal) if principal.kind in self.kinds else {}
+        if not visible:
             await self.close(NO_RIGHT)
             return
         with watch().watching(
-            named, principal, self._visibility, sees, source_of(address_of_scope(self.scope))
+            named, principal, self._visibility, visible, source_of(address_of_scope(self.scope))
         ) as ended:
-            sender = asyncio.create_task(self._send(sees))
+            sender = asyncio.create_task(self._send(visible))
             either: set[asyncio.Future[Any]] = {sender, ended}
             try:
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -149,12 +149,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
             else:
                 sender.result()
 
-    async def _send(self, sees: Mapping[UUID, Sees]) -> None:
-        """From the client's cursor on; or from now on, until a slow client says where it was after all."""
+    async def _send(self, visible: Mapping[UUID, IsVisible]) -> None:
+        """Send from the client's cursor on; or from now on, until a late resume message arrives after all."""
         try:
             resume = await asyncio.wait_for(asyncio.shield(self._first), FIRST_MESSAGE_SECONDS)
         except TimeoutError:
-            live = asyncio.create_task(self._stream(sees, Cursors()))
+            live = asyncio.create_task(self._stream(visible, Cursors()))
             either: set[asyncio.Future[Any]] = {live, self._first}
             try:
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -163,39 +163,39 @@ class LiveConsumer(AsyncWebsocketConsumer):
             if not self._first.done():
                 live.result()
             resume = self._first.result()
-        await self._stream(sees, resume.cursors(sees))
+        await self._stream(visible, resume.cursors(visible))
 
-    async def _stream(self, sees: Mapping[UUID, Sees], cursors: Cursors) -> None:
-        async for text in self._session(Client(sees)).messages(cursors):
+    async def _stream(self, visible: Mapping[UUID, IsVisible], cursors: Cursors) -> None:
+        async for text in self._session(Client(visible)).messages(cursors):
             await self.send(text_data=text)
 
 
 class AlertsConsumer(LiveConsumer):
-    """`/ws/alerts`: the live feed of a person's organizations, or of a service's."""
+    """`/ws/alerts`: the live feed of the organizations of a person or service."""
 
     kinds = frozenset({PrincipalKind.PERSON, PrincipalKind.SERVICE})
     resume_type = PersonResume
 
-    def _visibility(self, principal: Principal) -> dict[UUID, Sees]:
-        return callers.person_sees(principal)
+    def _visibility(self, principal: Principal) -> dict[UUID, IsVisible]:
+        return callers.visible_to_person(principal)
 
     def _session(self, client: Client) -> Session:
         return Session(hub(), client, session.person_mark)
 
 
 class EdgeConsumer(LiveConsumer):
-    """`/ws/edge`: what a gateway must know of alerts that were changed in the cloud, and commands for it."""
+    """`/ws/edge`: changes that the cloud made to a gateway's alerts, and commands for the gateway."""
 
     kinds = frozenset({PrincipalKind.GATEWAY})
     resume_type = GatewayResume
     _gateway: Principal | None = None
 
-    def _visibility(self, principal: Principal) -> dict[UUID, Sees]:
+    def _visibility(self, principal: Principal) -> dict[UUID, IsVisible]:
         self._gateway = principal
-        return callers.gateway_sees(principal)
+        return callers.visible_to_gateway(principal)
 
-    async def _heard(self) -> None:
-        """It answers each ping: supervision looks at when it did last. An open connection alone is no sign of life."""
+    async def _handle_sign_of_life(self) -> None:
+        """Record the time: a gateway answers each ping, and supervision relies on that, not on an open connection."""
         if self._gateway is None:
             return
         with contextlib.suppress(DatabaseError, OSError):

@@ -1,7 +1,7 @@
 """Drills: a person arms one button for a minute, and its next press starts a drill; every other press is real.
 
-While a button is armed the board shows it. A drill ends by itself within the hour, and with the first real press at its
-site. There is a way from drill to real (a real press), and none from real to drill.
+The board displays which buttons are armed. A drill ends automatically within the hour, and at the first real press at
+its site. A real press turns a drill into a real alarm; nothing turns a real alarm into a drill.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,27 +30,27 @@ from apps.tenancy.models import Building
 ARMED_FOR: Final = timedelta(seconds=60)
 LONGEST: Final = timedelta(minutes=60)
 LOOKED_BACK: Final = timedelta(days=1)
-"""A drill that is older than this was ended long ago: where a real press looks for one."""
+"""How far back a real press looks for a drill to end: an older one ended long ago."""
 _ARMING_LOCK: Final = 0x5AFE_D1
-"""With an organization: held by who is arming a button there, so that two never see that none is armed."""
+"""Advisory lock, together with an organization, held while arming: two requests never both find no armed button."""
 
 
 class DeviceNotFound(NotFound):
-    """No such button here."""
+    """The organization has no such button."""
 
     code = "device_not_found"
     default_detail = "There is no button with this device_id in this organization."
 
 
 class DeviceWithoutRoom(Conflict):
-    """A button that hangs nowhere starts no drill: no gateway speaks for it."""
+    """A button without a room cannot start a drill: no gateway is responsible for it."""
 
     code = "device_without_room"
     default_detail = "This button has no room, so its press is always real: give it a room first."
 
 
 class AlreadyArmed(Conflict):
-    """One button at a time."""
+    """Another button is armed; only one can be at a time."""
 
     code = "drill_already_armed"
     default_detail = "A button is armed already. Press it, or wait until its minute is over: one button at a time."
@@ -66,7 +66,7 @@ class ArmedDrill:
 
 @dataclass(frozen=True, slots=True)
 class RealPress:
-    """A press that is no drill: at which site (None: not known), and how late it can have been."""
+    """A press that is not a drill: its site (None if unknown), and the latest time at which it can have been made."""
 
     alert_id: str
     site: UUID | None
@@ -74,8 +74,9 @@ class RealPress:
     silent: bool
 
     def ends(self, drill: Alert, sites: frozenset[UUID]) -> bool:
-        """Whether it was made while this drill may have run, there. A SILENT one ends no drill that others hear of:
-        the end would tell them.
+        """Return whether the press was made at the drill's site while the drill may have been running.
+
+        A SILENT press ends no drill that other people can see: the end would reveal it.
         """
         here = drill.site_id == self.site if self.site else drill.site_id in sites
         return here and drill.triggered_at <= self.latest and (drill.is_silent or not self.silent)
@@ -83,19 +84,20 @@ class RealPress:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """The times for which buttons are or were armed, by hardware id."""
+    """The periods for which buttons are or were armed, by hardware id."""
 
     by_device: Mapping[str, Sequence[DrillArm]] = field(default_factory=dict)
-    _taken: dict[UUID, str] = field(default_factory=dict)
+    _used: dict[UUID, str] = field(default_factory=dict)
 
     def take(self, device: str, alert_id: str, earliest: datetime, latest: datetime) -> DrillArm | None:
-        """What the button was armed by, if this is the press that it was armed for: for all of the time in which the
-        press can have been. The next press is real.
+        """Return the arm that this press uses, or None; the button's next press is real again.
+
+        The button must have been armed during all of the time in which the press can have been made.
         """
         for one in self.by_device.get(device, ()):
-            taken_by = one.alert_id or self._taken.get(one.id, alert_id)
-            if one.armed_at <= earliest and latest <= one.expires_at and taken_by == alert_id:
-                self._taken[one.id] = alert_id
+            used_by = one.alert_id or self._used.get(one.id, alert_id)
+            if one.armed_at <= earliest and latest <= one.expires_at and used_by == alert_id:
+                self._used[one.id] = alert_id
                 return one
         return None
 
@@ -152,7 +154,7 @@ def arm(*, principal: Principal, organization: UUID, device_id: str, now: dateti
 
 
 def armed_for(organization: UUID, devices: Iterable[str], buildings: frozenset[UUID], *, now: datetime) -> Armed:
-    """The times for which these buttons of these buildings were armed lately."""
+    """Return the periods for which these buttons of these buildings were recently armed."""
     arms = DrillArm.objects.filter(
         organization_id=organization,
         hardware_id__in=set(devices),
@@ -166,13 +168,13 @@ def armed_for(organization: UUID, devices: Iterable[str], buildings: frozenset[U
 
 
 def forget_old_arms(*, now: datetime, limit: int) -> int:
-    """Delete arms that no press can meet any more; how many, at most `limit`. The audit trail keeps who armed what."""
+    """Delete up to `limit` arms that no press can use any more; return how many. The audit trail stays."""
     old = DrillArm.objects.filter(expires_at__lte=now - LOOKED_BACK)
     return delete_some(old, limit=limit)
 
 
 def use(arm: DrillArm, alert_id: str, *, at: datetime) -> None:
-    """The press came that a button was armed for: its next one is real."""
+    """Mark an arm as used by a press: the button's next press is real."""
     if DrillArm.objects.filter(id=arm.id, alert_id=None).update(alert_id=alert_id, used_at=at):
         _announce("drill.disarmed", arm)
 
@@ -185,8 +187,9 @@ def end_for(
     buildings: frozenset[UUID],
     at: datetime,
 ) -> None:
-    """End the drills during which these real presses were made. One whose row is held by somebody is left to the sweep:
-    an alarm waits for nothing.
+    """End the drills during which these real presses were made.
+
+    A drill whose row is locked is left to the sweep: an alarm never waits.
     """
     running = list(
         Alert.objects.select_for_update(skip_locked=True).filter(
@@ -204,8 +207,9 @@ def end_for(
 
 
 def end_overdue(*, now: datetime) -> None:
-    """End the drills that are older than LONGEST, and those that a real press should have ended, of every organization;
-    by the system, without a second person.
+    """End drills of every organization that are older than LONGEST or that a real press should have ended.
+
+    The system ends them, without a second person.
     """
     with system_scope():
         running = Alert.objects.select_for_update(skip_locked=True).filter(is_drill=True, status__in=lifecycle.OPEN)
@@ -221,7 +225,7 @@ def _end(drill: Alert, step: Step, actor: Principal, why: str) -> None:
 
 
 def _real_press_since(drill: Alert) -> bool:
-    """Whether a real press was made at the drill's site while it ran."""
+    """Return whether a real press was made at the drill's site while it was running."""
     silent = {} if drill.is_silent else {"is_silent": False}
     return Alert.objects.filter(
         organization_id=drill.organization_id,

@@ -1,6 +1,6 @@
-"""What an alert may become next: one table, applied by one pure function ("Status and what may follow, nothing else").
+"""The alert's state machine: one table, applied by one pure function ("Status and what may follow, nothing else").
 
-The press time decides, and resolved beats acknowledged: nothing opens a closed alert again.
+The press time decides, and resolved wins over acknowledged: nothing reopens a closed alert.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from apps.common.problems import Conflict
 
 
 class Act(StrEnum):
-    """What can be done to an alert."""
+    """Actions on an alert."""
 
     ACKNOWLEDGE = "acknowledge"
     RESOLVE = "resolve"
@@ -26,20 +26,20 @@ TRANSITIONS: Final[Mapping[tuple[AlertStatus, Act], AlertStatus]] = {
     (AlertStatus.ACKNOWLEDGED, Act.RESOLVE): AlertStatus.RESOLVED,
 }
 REPEATS: Final = frozenset({(AlertStatus.ACKNOWLEDGED, Act.ACKNOWLEDGE), (AlertStatus.RESOLVED, Act.RESOLVE)})
-"""Already so: answered as the first was, and nothing changes."""
+"""The alert is already in this state: nothing changes, and the response is that of the first request."""
 
 OPEN: Final = frozenset({AlertStatus.NEW, AlertStatus.ACKNOWLEDGED})
 
 
 class IllegalTransition(Conflict):
-    """The alert is in a state from which this does not follow."""
+    """The alert's state does not allow this action."""
 
     code = "illegal_transition"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an act leads to. `status` is what the alert is afterwards."""
+    """The outcome of an act. `status` is the alert's status afterwards."""
 
     status: AlertStatus
     changed: bool
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def follow(status: AlertStatus, act: Act) -> Outcome:
-    """The outcome of `act` on an alert in `status`. Raises IllegalTransition."""
+    """Return the outcome of `act` on an alert in `status`. Raises IllegalTransition."""
     if (status, act) in REPEATS:
         return Outcome(status, changed=False)
     try:
@@ -65,11 +65,11 @@ def approve(
     vouched: UUID | None = None,
     by_gateway: bool = False,
 ) -> Outcome:
-    """The outcome of a `resolve` where `required` different persons end an alert.
+    """Return the outcome of a `resolve` where `required` different people must end an alert.
 
     A `person` of None is an act without a person's name (a key switch): enough where one is required, never where two
-    are. A gateway's word (`by_gateway`) counts for one of two persons: not where `vouched`, one of the approvals, rests
-    on a gateway's word already. That person's own act makes it theirs.
+    are. Of two approvals only one may rest on a gateway's statement (`by_gateway`); `vouched` is the existing approval
+    that does. Once that person approves directly, the approval no longer rests on the gateway.
     """
     outcome = follow(status, Act.RESOLVE)
     if not outcome.changed or required == 1:

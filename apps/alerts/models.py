@@ -1,7 +1,7 @@
-"""The record of every alert. Columns of `alert_history` are the requirement's ("Alert History").
+"""Models of alerts. The columns of `alert_history` are those of the requirement ("Alert History").
 
 `alert_history`, `alert_events` and `alert_notes` are partitioned by the month of the alert's `triggered_at`; their
-real keys are made in SQL (see the migrations). Never save or refresh an alert by `id` alone: it visits every
+real keys are defined in SQL (see the migrations). Never save or refresh an alert by `id` alone: that scans every
 partition. Services filter by (id, triggered_at).
 """
 
@@ -16,7 +16,7 @@ from apps.tenancy.models import OwnedByOrganization, Room, Site
 
 
 class AlertStatus(models.TextChoices):
-    """What may follow what: `lifecycle.py`."""
+    """The status of an alert; `lifecycle.py` has the transitions."""
 
     NEW = "new"
     ACKNOWLEDGED = "acknowledged"
@@ -25,7 +25,7 @@ class AlertStatus(models.TextChoices):
 
 
 class Incident(OwnedByOrganization):
-    """Gathers the alerts of one site, type, drill and silent flag while open."""
+    """Groups the alerts of one site, type, drill flag and silent flag while open."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     site = models.ForeignKey(Site, models.DO_NOTHING, db_constraint=False, null=True)
@@ -42,7 +42,7 @@ class Incident(OwnedByOrganization):
 
 
 class Alert(OwnedByOrganization):
-    """One alert. `place` and `hardware_id` are what was true when it was raised."""
+    """One alert. `place` and `hardware_id` have the values from when it was raised."""
 
     id = models.UUIDField(primary_key=True)
     alert_id = models.CharField(max_length=100)
@@ -77,7 +77,7 @@ class Alert(OwnedByOrganization):
     approvals_required = models.SmallIntegerField(db_default=1)
     approvals = ArrayField(models.UUIDField(), default=list)
     gateway_approval = models.UUIDField(null=True)
-    """The one of `approvals` that rests on a gateway's word."""
+    """The one of `approvals` that rests on a gateway's statement."""
     close_reason = models.CharField(max_length=20, null=True)
 
     objects = TenantManager["Alert"]()
@@ -91,9 +91,9 @@ class Alert(OwnedByOrganization):
 
 
 class AlertKey(OwnedByOrganization):
-    """Holds `alert_id` unique within its organization, and outlives the archive.
+    """Keeps `alert_id` unique within its organization, even after the alert is archived.
 
-    Each press has one: of its own alert, or of the one that it joined. `gateway_id` reported it, at `received_at`.
+    Each press has a key, for its own alert or for the one that it joined. `gateway_id` reported it, at `received_at`.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "alert_id")
@@ -131,7 +131,7 @@ class DrillArm(OwnedByOrganization):
 
 
 class AlertEvent(OwnedByOrganization):
-    """One step of an alert's story: append-only, plain ids, retired together with the alert."""
+    """One step of an alert's timeline: append-only, plain ids, retired together with the alert."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     alert = models.UUIDField()
@@ -151,7 +151,7 @@ class AlertEvent(OwnedByOrganization):
 
 
 class AlertNote(OwnedByOrganization):
-    """A person's note to an alert: append-only."""
+    """A person's note on an alert: append-only."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     alert = models.UUIDField()

@@ -1,6 +1,6 @@
-"""How people call the room of an alert."""
+"""Display names of rooms."""
 
 
 def room_name(number: str) -> str:
-    """A room by its number: "Room 101"; a number without digits is already a name, such as "Gym"."""
-    return f"Room {number}" if any(letter.isdigit() for letter in number) else number
+    """Return the display name of a room: "Room 101"; a number without digits is a name already, such as "Gym"."""
+    return f"Room {number}" if any(character.isdigit() for character in number) else number

@@ -1,4 +1,4 @@
-"""Reads of alerts: always from the open scope, filtered by organization, and by what the role may see."""
+"""Queries for alerts: always in the open scope, filtered by organization and by the role's visibility."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -24,14 +24,14 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class AlertNotFound(NotFound):
-    """No such alert, or not the caller's to know of."""
+    """The alert does not exist, or is not visible to the caller."""
 
     code = "alert_not_found"
     default_detail = "There is no alert here with this id."
 
 
 class AlertRow(msgspec.Struct, array_like=True, frozen=True):
-    """An alert of a list: its place in the order, and its finished JSON."""
+    """An alert in a list: its position in the order, and its complete JSON."""
 
     id: UUID
     triggered_at: datetime
@@ -39,7 +39,7 @@ class AlertRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class FoundAlert(msgspec.Struct, array_like=True, frozen=True):
-    """One alert, with its JSON as staff and as a viewer are told it."""
+    """One alert, with its JSON for staff and the redacted one for viewers."""
 
     organization: UUID
     building: UUID | None
@@ -50,31 +50,36 @@ class FoundAlert(msgspec.Struct, array_like=True, frozen=True):
 
 
 def visibility_of(principal: Principal, organization: UUID) -> Visibility:
-    """What the principal sees of an organization: viewers open alerts too, as redacted as others, where it says so.
+    """Return which alerts of an organization are visible to the principal.
 
-    Raises NotFound for a stranger, Forbidden for who sees nothing.
+    Where the organization allows it, viewers can also read open alerts, redacted like all others. Raises NotFound for a
+    stranger, Forbidden for a principal without any visible alerts.
     """
     grant = grant_in(principal, organization)
-    seen = visibility(grant)
-    if not seen.statuses:
+    visible = visibility(grant)
+    if not visible.statuses:
         raise Forbidden(f"Your role in this organization ({grant.role}) does not include reading alerts.")
-    if union(seen.open, seen.closed) == seen.open or not tenancy.settings_of(organization).viewers_see_open_alerts:
-        return seen
-    return replace(seen, open=union(seen.open, seen.closed))
+    if (
+        union(visible.open, visible.closed) == visible.open
+        or not tenancy.settings_of(organization).viewers_see_open_alerts
+    ):
+        return visible
+    return replace(visible, open=union(visible.open, visible.closed))
 
 
 def alert_page(
     *, principal: Principal, organization: UUID, statuses: Collection[AlertStatus], query: PageQuery
 ) -> Page[AlertRow]:
-    """Alerts of an organization that the principal sees, newest first.
+    """Return a page of the alerts of an organization that are visible to the principal, newest first.
 
-    Raises NotFound, or Forbidden for who sees none of these statuses: an empty list would say that there are none.
+    Raises NotFound, or Forbidden if the principal may see none of these statuses: an empty list would say that there
+    are no such alerts.
     """
-    seen = visibility_of(principal, organization)
-    if seen.statuses.isdisjoint(statuses):
+    visible = visibility_of(principal, organization)
+    if visible.statuses.isdisjoint(statuses):
         raise Forbidden("Your role in this organization does not include reading such alerts.")
-    opened, closed, silent = _within(seen.open), _within(seen.closed), _within(seen.silent)
-    named = _within(seen.named)
+    opened, closed, silent = _within(visible.open), _within(visible.closed), _within(visible.silent)
+    named = _within(visible.named)
     comparison, order = (">", "ASC") if query.backwards else ("<", "DESC")
     beyond = f"AND (a.triggered_at, a.id) {comparison} (%s::timestamptz, %s::uuid)" if query.position else ""
     with connection.cursor() as cursor:
@@ -87,9 +92,9 @@ def alert_page(
             [
                 *named.params,
                 organization,
-                [status for status in statuses if status in OPEN and seen.open != NOWHERE],
+                [status for status in statuses if status in OPEN and visible.open != NOWHERE],
                 *opened.params,
-                [status for status in statuses if status in CLOSED and seen.closed != NOWHERE],
+                [status for status in statuses if status in CLOSED and visible.closed != NOWHERE],
                 *closed.params,
                 *silent.params,
                 *(query.position.values if query.position else ()),
@@ -101,28 +106,28 @@ def alert_page(
 
 
 def alert_document(*, principal: Principal, alert_uuid: UUID) -> str:
-    """One alert as JSON. Raises AlertNotFound or Forbidden."""
+    """Return one alert as JSON. Raises AlertNotFound or Forbidden."""
     alert = _find(alert_uuid, principal)
-    seen = visibility_of(principal, alert.organization)
-    if not seen.shows(alert.status, alert.building, silent=alert.is_silent):
+    visible = visibility_of(principal, alert.organization)
+    if not visible.shows(alert.status, alert.building, silent=alert.is_silent):
         raise AlertNotFound()
-    return alert.full if within(seen.named, alert.building) else alert.redacted
+    return alert.full if within(visible.named, alert.building) else alert.redacted
 
 
 def document_after_act(*, principal: Principal, alert_uuid: UUID) -> str:
-    """The alert for who has just acted on it, which in a suspended organization is more than they may read."""
+    """Return an alert that the caller has just acted on, which in a suspended organization they may not read later."""
     return _find(alert_uuid, principal).full
 
 
 def armed_buttons(*, principal: Principal, organization: UUID, now: datetime) -> list[str]:
-    """The buttons that are armed for a drill, as JSON, the last one first, where the principal sees open alerts.
+    """Return the buttons armed for a drill as JSON, newest first, where the principal may read open alerts.
 
-    Raises NotFound for a stranger, Forbidden for one who sees no open alerts.
+    Raises NotFound for a stranger, Forbidden for a principal who may not read open alerts.
     """
-    seen = visibility_of(principal, organization)
-    if seen.open == NOWHERE:
+    visible = visibility_of(principal, organization)
+    if visible.open == NOWHERE:
         raise Forbidden("Your role in this organization does not include reading open alerts.")
-    where = _within(seen.open, "d")
+    where = _within(visible.open, "d")
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT drill_document(d)::text FROM drill_arms d"
@@ -134,7 +139,7 @@ def armed_buttons(*, principal: Principal, organization: UUID, now: datetime) ->
 
 
 def open_alerts_in(extent: Extent) -> list[str]:
-    """The ids of the open alerts at a place, newest first. No more than ids, since some are silent."""
+    """Return the ids of the open alerts at a place, newest first: only ids, since some alerts are silent."""
     alerts = Alert.objects.filter(organization_id=extent.organization_id, status__in=OPEN)
     if not extent.is_everything:
         alerts = alerts.filter(Q(room_id__in=extent.rooms) | Q(building_id__in=extent.buildings))
@@ -142,18 +147,18 @@ def open_alerts_in(extent: Extent) -> list[str]:
 
 
 def is_alarm_open(organization_id: UUID) -> bool:
-    """Whether there is an open alert that is not silent, wherever and whoever may see it.
+    """Return whether any open alert exists that is not silent, at any place and whoever may see it.
 
-    For a page that must not say that all is quiet; which alert it is, the page does not learn.
+    For a page that must not say that there is no alarm; it does not reveal which alert is open.
     """
     here = Alert.objects.filter(organization_id=organization_id, status__in=OPEN, is_silent=False)
     return here.exists()
 
 
 def id_window(alert_uuid: UUID) -> tuple[datetime, datetime]:
-    """The millisecond in which an alert of this id was triggered: the id alone says which partition.
+    """Return the millisecond in which an alert of this id was triggered, which determines its partition.
 
-    Raises AlertNotFound for an id that is no UUIDv7, or one of a time that no calendar has.
+    Raises AlertNotFound for an id that is not a UUIDv7, or whose time is out of range.
     """
     start = from_unix(milliseconds=alert_uuid.int >> 80)
     if alert_uuid.version != 7 or start is None:  # noqa: PLR2004 -- RFC 9562, 5.7
@@ -167,7 +172,7 @@ class _Condition(msgspec.Struct, frozen=True):
 
 
 def _within(where: Where, row: str = "a") -> _Condition:
-    """`visibility.within` for PostgreSQL; a constant for who is not narrowed, so that nothing is asked of each row."""
+    """`visibility.within` in SQL; a constant for an unrestricted principal, so that no row needs a check."""
     if where is None or where == NOWHERE:
         return _Condition("true" if where is None else "false")
     return _Condition(f"coalesce({row}.building_id = ANY (%s), false)", [list(where)])

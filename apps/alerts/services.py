@@ -1,6 +1,6 @@
-"""Every write to an alert after it was raised: acts of people and of the building, and presses that join it.
+"""All writes to an alert after it was raised: acts of people and of the building, and presses that join it.
 
-Each locks the alert's row, asks `lifecycle`, writes the change and its step in the story, and announces it.
+Each locks the alert's row, asks `lifecycle`, writes the change and a step of the timeline, and announces it.
 """
 
 import json
@@ -31,7 +31,7 @@ _JOIN_SQL: Final = """
         SELECT %(organization)s, CASE WHEN elsewhere THEN %(own_name)s ELSE %(press)s END, %(alert)s, %(triggered_at)s,
                %(actor)s, %(received_at)s
         FROM (
-            -- Whether the button hangs in a building that this gateway does not speak for.
+            -- Whether the button is in a building that this gateway is not responsible for.
             SELECT EXISTS (
                 SELECT 1 FROM devices d
                 JOIN rooms r ON r.organization_id = d.organization_id AND r.id = d.room_id
@@ -46,7 +46,7 @@ _JOIN_SQL: Final = """
         SET presses = presses + 1, last_pressed_at = greatest(last_pressed_at, %(pressed_at)s)
         WHERE organization_id = %(organization)s AND id = %(alert)s AND triggered_at = %(triggered_at)s
           AND EXISTS (SELECT 1 FROM joined)
-    ), story AS (
+    ), timeline AS (
         INSERT INTO alert_events (id, organization_id, alert, triggered_at, kind, at, actor_kind, actor_id, detail)
         SELECT %(event)s, %(organization)s, %(alert)s, %(triggered_at)s, 'alert.pressed_again', %(pressed_at)s,
                %(actor_kind)s, %(actor)s, %(detail)s::jsonb
@@ -66,7 +66,7 @@ _PRESSED_SINCE_SQL: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One act in an alert's story: when, and by whom. `person` is None where a key switch acted."""
+    """The time and the actor of one step in an alert's timeline. `person` is None for a key switch."""
 
     event_id: UUID
     at: datetime
@@ -77,16 +77,16 @@ class Step:
 
 
 def acknowledge(*, principal: Principal, alert_uuid: UUID, now: datetime) -> None:
-    """A person takes the alert; a repeat changes nothing. Raises NotFound, Forbidden or IllegalTransition."""
+    """Acknowledge an alert for a person; a repeat changes nothing. Raises NotFound, Forbidden or IllegalTransition."""
     alert = _alert_for(principal, alert_uuid)
     if apply_acknowledge(alert, _by_person(principal, now)).changed:
         record(principal, alert, AuditAction.ALERT_ACKNOWLEDGE)
 
 
 def resolve(*, principal: Principal, alert_uuid: UUID, reason: str | None, now: datetime) -> Outcome:
-    """A person ends the alert, or is the first of the two that it needs. Raises like `acknowledge`.
+    """Resolve an alert for a person, or record the first of two approvals. Raises like `acknowledge`.
 
-    A reason may be given later, by resolving again: closing is never made slower. One that was given stays.
+    A reason may be given later, by resolving again, so that it never delays closing. A reason cannot be replaced.
     """
     alert = _alert_for(principal, alert_uuid)
     step = _by_person(principal, now)
@@ -104,13 +104,13 @@ def apply_acknowledge(alert: Alert, step: Step) -> Outcome:
     outcome = lifecycle.follow(AlertStatus(alert.status), Act.ACKNOWLEDGE)
     if outcome.changed:
         _change(alert, status=outcome.status, acknowledged_at=step.at, acknowledged_by=step.person)
-        tell(alert, step, "alert.acknowledged")
+        add_step(alert, step, "alert.acknowledged")
         announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
     return outcome
 
 
 def apply_resolve(alert: Alert, step: Step, reason: str | None) -> Outcome:
-    """Resolve a locked alert, or approve that it ends. Raises IllegalTransition."""
+    """Resolve a locked alert, or record an approval. Raises IllegalTransition."""
     by_gateway = step.actor_kind is PrincipalKind.GATEWAY
     outcome = lifecycle.approve(
         AlertStatus(alert.status),
@@ -129,7 +129,7 @@ def apply_resolve(alert: Alert, step: Step, reason: str | None) -> Outcome:
     close_reason = reason or alert.close_reason
     if outcome.awaiting_second_person:
         _change(alert, approvals=approvals, gateway_approval=vouched, close_reason=close_reason)
-        tell(alert, step, "alert.resolve_approved", reason=reason)
+        add_step(alert, step, "alert.resolve_approved", reason=reason)
         announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
     else:
         _change(alert, approvals=approvals, gateway_approval=vouched)
@@ -138,7 +138,7 @@ def apply_resolve(alert: Alert, step: Step, reason: str | None) -> Outcome:
 
 
 def end_by_itself(alert: Alert, step: Step, reason: str) -> bool:
-    """Close a locked alert whose time is over: a drill, and nothing else; False when it was closed before."""
+    """Close a locked drill whose time is over; return False if it was closed before. Never for a real alert."""
     outcome = lifecycle.follow(AlertStatus(alert.status), Act.RESOLVE)
     if outcome.changed:
         _close(alert, step, reason)
@@ -147,7 +147,7 @@ def end_by_itself(alert: Alert, step: Step, reason: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class JoiningPress:
-    """A later press of an alert, and who reported it. `own_name` is for a button of another gateway's building."""
+    """A later press of an alert, and its gateway. `own_name` is for a button in another gateway's building."""
 
     press_id: str
     own_name: str
@@ -158,9 +158,9 @@ class JoiningPress:
 
 
 def join_press(alert: Alert, step: Step, press: JoiningPress) -> bool:
-    """A later press joins a locked alert; False when its name is taken: this very press had joined before, mostly.
+    """Join a later press to a locked alert; return False if its name exists, usually since it joined before.
 
-    One statement: a school that presses at once, or a backlog that drains, brings these by the hundred.
+    Uses one statement: a whole school that presses at once, or a draining backlog, brings hundreds of them.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -188,15 +188,15 @@ def join_press(alert: Alert, step: Step, press: JoiningPress) -> bool:
 
 
 def pressed_since(alert: Alert, after: datetime, *, gateway: UUID) -> bool:
-    """Whether a press that another gateway reported may have joined the alert after this moment."""
+    """Return whether a press that another gateway reported may have joined the alert after this moment."""
     with connection.cursor() as cursor:
         cursor.execute(_PRESSED_SINCE_SQL, [alert.organization_id, alert.id, alert.triggered_at, gateway, after])
-        (found,) = cursor.fetchone() or (False,)
-    return bool(found)
+        (exists,) = cursor.fetchone() or (False,)
+    return bool(exists)
 
 
-def tell(alert: Alert, step: Step, kind: str, **detail: str | int | None) -> None:
-    """Add a step to the alert's story."""
+def add_step(alert: Alert, step: Step, kind: str, **detail: str | int | None) -> None:
+    """Add a step to the alert's timeline."""
     AlertEvent.objects.create(
         id=step.event_id,
         organization_id=alert.organization_id,
@@ -211,18 +211,18 @@ def tell(alert: Alert, step: Step, kind: str, **detail: str | int | None) -> Non
 
 
 def announce_alerts(kind: str, ids: Sequence[UUID], times: Sequence[datetime]) -> None:
-    """Tell the feed of alerts, as they will be at commit. `times` are their triggered_at.
+    """Announce alerts in the feed, as they will be at commit. `times` are their triggered_at.
 
-    What is said again of the same alert in the same transaction is one message: it would be the same document.
+    Repeated announcements of an alert in one transaction become one message: the document would be the same.
     """
-    known_ids, known_times = feed.rows_to_extend(_FEED_SQL, kind, 2)
-    new = [(id_, at) for id_, at in zip(ids, times, strict=True) if id_ not in known_ids]
-    known_ids.extend(id_ for id_, _ in new)
-    known_times.extend(at for _, at in new)
+    queued_ids, queued_times = feed.rows_to_extend(_FEED_SQL, kind, 2)
+    new = [(id_, at) for id_, at in zip(ids, times, strict=True) if id_ not in queued_ids]
+    queued_ids.extend(id_ for id_, _ in new)
+    queued_times.extend(at for _, at in new)
 
 
 def was_closed_in_cloud(alert: Alert) -> bool:
-    """Whether a person ended the alert here, so that the time of it is this cloud's."""
+    """Return whether a person ended the alert here, so that its time comes from this cloud's clock."""
     return AlertEvent.objects.filter(
         organization_id=alert.organization_id,
         alert=alert.id,
@@ -233,12 +233,12 @@ def was_closed_in_cloud(alert: Alert) -> bool:
 
 
 def has_name(organization: UUID, alert_id: str) -> bool:
-    """Whether any press has this name."""
+    """Return whether any press has this name."""
     return AlertKey.objects.filter(organization_id=organization, alert_id=alert_id).exists()
 
 
 def locked_alert(organization: UUID, alert_id: str, among: Q) -> Alert | None:
-    """The alert that a press of this name made or joined, if it is one of `among`, its row locked until commit."""
+    """Return the alert in `among` that the press of this name raised or joined, its row locked until commit."""
     key = AlertKey.objects.filter(organization_id=organization, alert_id=alert_id).first()
     if key is None:
         return None
@@ -252,8 +252,9 @@ def locked_alert(organization: UUID, alert_id: str, among: Q) -> Alert | None:
 def locked_successor(
     named: Alert, device: str, among: Q, *, alert_type: str, silent: bool, drill: bool
 ) -> Alert | None:
-    """The newest open alert of this kind that a press meant for `named` may belong to now, if it is one of `among`: of
-    the same device or room.
+    """Return the newest open alert in `among` that a press meant for `named` may belong to now.
+
+    It is of the same kind, and of the same device or room.
     """
     place = Q(hardware_id__in={named.hardware_id, device})
     if named.room_id is not None:
@@ -304,18 +305,18 @@ def _close(alert: Alert, step: Step, reason: str | None) -> None:
         resolved_by=step.person,
         close_reason=reason,
     )
-    tell(alert, step, "alert.resolved", reason=reason)
+    add_step(alert, step, "alert.resolved", reason=reason)
     announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
 
 
 def _give_reason(alert: Alert, step: Step, reason: str) -> None:
     _change(alert, close_reason=reason)
-    tell(alert, step, "alert.reason_given", reason=reason)
+    add_step(alert, step, "alert.reason_given", reason=reason)
     announce_alerts("alert.updated", [alert.id], [alert.triggered_at])
 
 
 def _change(alert: Alert, **values: object) -> None:
-    """Update by (id, triggered_at): an id alone would visit every partition."""
+    """Update by (id, triggered_at): an id alone would scan every partition."""
     Alert.objects.filter(organization_id=alert.organization_id, id=alert.id, triggered_at=alert.triggered_at).update(
         **values
     )
@@ -324,14 +325,14 @@ def _change(alert: Alert, **values: object) -> None:
 
 
 def closing_action(outcome: Outcome) -> AuditAction:
-    """What somebody did who asked for an alert's end: for some alerts they are the first of two."""
+    """Return the audit action of a request to end an alert: resolved, or approved as the first of two."""
     return AuditAction.ALERT_APPROVE_RESOLVE if outcome.awaiting_second_person else AuditAction.ALERT_RESOLVE
 
 
 def record(
     actor: Principal, alert: Alert, action: AuditAction, *, outcome: str = audit.DONE, **detail: audit.Value
 ) -> None:
-    """Write into the audit trail what was done to an alert."""
+    """Write an audit entry about an alert."""
     audit.record(
         actor=actor,
         action=action,

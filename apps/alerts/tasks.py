@@ -12,7 +12,7 @@ from apps.common.db.partitions import PartitionedTable
 from apps.common.retention import purge
 
 HOT_MONTHS: Final = 24
-"""Alerts stay queryable for two years; what is older is detached into the schema `retired`, never dropped."""
+"""Alerts stay queryable for two years; older ones are detached into the schema `retired`, never dropped."""
 METRIC_MONTHS: Final = 13
 
 TABLES: Final = (
@@ -25,7 +25,7 @@ TABLES: Final = (
 
 @shared_task
 def keep_partitions(today: str | None = None) -> None:
-    """Partitions of the months ahead, and of rows that fell outside. `today` (ISO 8601) is for catching up by hand."""
+    """Maintain partitions of coming months and of rows outside any. `today` (ISO 8601) is for manual runs."""
     day = date.fromisoformat(today) if today else timezone.now().date()
     for table in TABLES:
         partitions.keep(table, today=day)
@@ -33,11 +33,11 @@ def keep_partitions(today: str | None = None) -> None:
 
 @shared_task
 def purge_drill_arms() -> None:
-    """Delete the arms of drills of other days."""
+    """Delete the arms of drills of earlier days."""
     purge("drill_arms", drills.forget_old_arms, now=timezone.now())
 
 
 @shared_task
 def end_drills() -> None:
-    """End drills that ran for their longest time."""
+    """End drills that reached their maximum duration."""
     drills.end_overdue(now=timezone.now())

@@ -1,4 +1,4 @@
-"""What a person did about alerts, for their own export."""
+"""A person's acts on alerts, for the export of their personal data."""
 
 from uuid import UUID
 
@@ -8,12 +8,12 @@ from apps.common.access import PrincipalKind
 
 
 def events_of(user_id: UUID) -> list[Trace]:
-    """Steps of alerts that the person made."""
+    """Return the steps of alerts that the person took."""
     made = AlertEvent.objects.filter(actor_kind=PrincipalKind.PERSON, actor_id=user_id).order_by("at", "id")
     return list(made.values("organization_id", "alert", "kind", "at"))
 
 
 def notes_of(user_id: UUID) -> list[Trace]:
-    """Notes that the person wrote."""
+    """Return the notes that the person wrote."""
     written = AlertNote.objects.filter(author_id=user_id).order_by("created_at", "id")
     return list(written.values("organization_id", "alert", "body", "created_at"))

@@ -1,8 +1,8 @@
-"""What of an organization's alerts a grant lets its holder see, and where: a pure reading of the permissions table.
+"""Which alerts of an organization a grant makes visible, and where: derived from the permissions table alone.
 
-`alerts:read` is every alert with its whole story, live; `silent_alerts:read` the silent ones among them;
-`closed_alerts:read` alone is a viewer's: closed alerts, without who did what. `open_alerts:read` is what staff of a
-suspended organization keep: what there is to answer.
+`alerts:read` is every alert with its whole timeline, live; `silent_alerts:read` adds the silent ones;
+`closed_alerts:read` alone is for viewers: closed alerts, without who did what. Staff of a suspended organization keep
+`open_alerts:read`: the alerts that need a response.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from apps.alerts.models import AlertStatus
 from apps.common.access import Grant
 
 Where = frozenset[UUID] | None
-"""The buildings of which alerts are seen. None: of the whole organization, those of no known place included."""
+"""The buildings whose alerts are visible. None: the whole organization, including alerts of no known place."""
 
 NOWHERE: Final[frozenset[UUID]] = frozenset()
 CLOSED: Final = frozenset(AlertStatus) - OPEN
@@ -24,7 +24,7 @@ CLOSED: Final = frozenset(AlertStatus) - OPEN
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """Where open, closed and silent alerts are seen, and where it is told who did what."""
+    """Where open, closed and silent alerts are visible, and where it is visible who did what."""
 
     open: Where
     closed: Where
@@ -33,22 +33,22 @@ class Visibility:
 
     @property
     def statuses(self) -> frozenset[AlertStatus]:
-        """Of which alerts, anywhere."""
+        """The statuses of alerts that are visible at any place."""
         return (OPEN if self.open != NOWHERE else frozenset()) | (CLOSED if self.closed != NOWHERE else frozenset())
 
     def shows(self, status: str, building: UUID | None, *, silent: bool) -> bool:
-        """Whether an alert is seen."""
+        """Return whether an alert is visible."""
         where = self.open if status in OPEN else self.closed
         return within(where, building) and (not silent or within(self.silent, building))
 
     def as_filter(self) -> Q:
-        """The same for a queryset of alerts of the organization."""
-        told = Q(status__in=OPEN) & _inside(self.open) | Q(status__in=CLOSED) & _inside(self.closed)
-        return told if self.silent is None else told & (Q(is_silent=False) | _inside(self.silent))
+        """Return the same as a filter for the organization's alerts."""
+        visible = Q(status__in=OPEN) & _inside(self.open) | Q(status__in=CLOSED) & _inside(self.closed)
+        return visible if self.silent is None else visible & (Q(is_silent=False) | _inside(self.silent))
 
 
 def visibility(grant: Grant) -> Visibility:
-    """What this grant sees."""
+    """Return the visibility that this grant gives."""
     everything = grant.buildings("alerts", "read")
     seen_open = union(everything, grant.buildings("open_alerts", "read"))
     return Visibility(
@@ -60,17 +60,17 @@ def visibility(grant: Grant) -> Visibility:
 
 
 def within(where: Where, building: UUID | None) -> bool:
-    """Whether a building is among them; that of an alert of no known place is None."""
+    """Return whether a building is included; `building` is None for an alert of no known place."""
     return where is None or building in where
 
 
 def union(one: Where, other: Where) -> Where:
-    """Wherever one of the two holds."""
+    """Return the places that are in at least one of the two."""
     return None if one is None or other is None else one | other
 
 
 def both(one: Where, other: Where) -> Where:
-    """Where each of the two holds."""
+    """Return the places that are in both."""
     if one is None or other is None:
         return other if one is None else one
     return one & other

@@ -1,1 +1,1 @@
-"""What knows no domain, only ids: tenant scope, feed, access, audit, problems."""
+"""Code without a domain, which knows ids only: tenant scope, feed, access, audit, problems."""

@@ -1,8 +1,8 @@
-"""Who is calling, and whether they may: a pure check of grants that were resolved once for each request.
+"""Principals and their permissions: pure checks of grants that are resolved once for each request.
 
 A right is a pair (resource, action). Most grants hold it in the whole organization. A narrowed grant (`places`) holds
-it at the sites and buildings that were granted and nowhere else: a check that names no place asks for the whole
-organization, so that one which forgets the place refuses.
+it only at the sites and buildings that were granted: a check without a place is for the whole organization, so that a
+forgotten place results in a refusal.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ NOTHING: frozenset[Pair] = frozenset()
 
 
 class PrincipalKind(StrEnum):
-    """Each kind has its own credentials and its own rights; none is another with a flag."""
+    """Kinds of callers, each with its own credentials and rights; none is another kind with a flag."""
 
     PERSON = "person"
     GATEWAY = "gateway"
@@ -30,7 +30,7 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What a narrowed grant holds where. Each building of a granted site is in `buildings` too."""
+    """The rights of a narrowed grant by place. Each building of a granted site is in `buildings` too."""
 
     sites: Mapping[UUID, frozenset[Pair]] = field(default_factory=dict)
     buildings: Mapping[UUID, frozenset[Pair]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a principal may in one organization: everywhere in it or, where `places` is given, only there.
+    """The rights of a principal in one organization: everywhere in it or, if `places` is given, only there.
 
     `permissions` holds in the whole organization, so it is empty for a narrowed grant.
     """
@@ -48,10 +48,10 @@ class Grant:
     permissions: frozenset[Pair]
     places: Places | None = None
     needs_second_factor: bool = False
-    """Whether most of the role is withheld until the person sets up a second factor, as the organization asks."""
+    """Whether most of the role is withheld until the person sets up the second factor that is required."""
 
     def at(self, building: UUID | None = None, site: UUID | None = None) -> frozenset[Pair]:
-        """The rights held at a building or at a site; with neither, in the whole organization."""
+        """Return the rights held at a building or at a site; with neither, in the whole organization."""
         if self.places is None:
             return self.permissions
         if building is not None:
@@ -59,7 +59,7 @@ class Grant:
         return self.places.sites.get(site, NOTHING) if site is not None else NOTHING
 
     def anywhere(self, resource: str, action: str) -> bool:
-        """Whether this right holds in the organization or at any place of it: who may open a list at all."""
+        """Return whether this right is held in the organization or at any of its places: enough to open a list."""
         places = self.places or Places()
         return any(
             (resource, action) in held
@@ -67,14 +67,14 @@ class Grant:
         )
 
     def buildings(self, resource: str, action: str) -> frozenset[UUID] | None:
-        """The buildings where this right holds, to narrow a list by; None: the whole organization, no narrowing.
+        """Return the buildings where this right is held, to narrow a list; None: the whole organization.
 
-        Who has the right nowhere gets the empty set.
+        The set is empty if the right is held nowhere.
         """
         return self._narrowed_to(self.places.buildings if self.places else {}, resource, action)
 
     def sites(self, resource: str, action: str) -> frozenset[UUID] | None:
-        """Like `buildings`. A site of which only a building was granted can be read as a place, and nothing else."""
+        """Like `buildings`. If only a building of a site was granted, the site can be read as a place, and no more."""
         return self._narrowed_to(self.places.sites if self.places else {}, resource, action)
 
     def _narrowed_to(
@@ -87,7 +87,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller whose credential was verified, with the grants that hold at this moment."""
+    """A caller whose credential was verified, with their current grants."""
 
     kind: PrincipalKind
     id: UUID
@@ -95,22 +95,22 @@ class Principal:
     grants: Mapping[UUID, Grant] = field(default_factory=dict)
     is_super_admin: bool = False
     needs_second_factor: bool = False
-    """Whether they would be a super admin, and are none until they set up a second factor."""
+    """Whether they are a super admin only after they set up a second factor."""
     sign_in: UUID | None = None
-    """Which sign-in a person came by."""
+    """The sign-in that a person uses."""
     only: UUID | None = None
-    """The organization whose identity provider vouched for a person: there alone this sign-in counts, and of the
-    account itself, which others share, it changes and shows nothing."""
+    """The organization whose identity provider signed the person in: the sign-in is valid there only, and neither
+    changes nor reveals the account itself, which other organizations share."""
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether a credential was verified (what DRF asks of a user): of everybody but `ANONYMOUS`."""
+        """Whether a credential was verified (DRF requires this of a user): true for all but `ANONYMOUS`."""
         return self.kind is not PrincipalKind.ANONYMOUS
 
 
 SYSTEM: Final = Principal(PrincipalKind.SYSTEM, UUID(int=0), "SafeSignal", is_super_admin=True)
-"""The platform itself: commands, seeds, sweeps, retention, and what single sign-on provisions. It may do what platform
-operators may and, in every organization, `SYSTEM_PERMISSIONS`.
+"""The platform itself: commands, seeds, sweeps, retention, and provisioning by single sign-on. It has the rights of
+platform operators and, in every organization, `SYSTEM_PERMISSIONS`.
 """
 SYSTEM_PERMISSIONS: Final[frozenset[Pair]] = frozenset(
     {
@@ -128,18 +128,18 @@ ANONYMOUS: Final = Principal(PrincipalKind.ANONYMOUS, UUID(int=0), "")
 
 
 NOT_RIGHTS: Final = frozenset({"id", "name", "sign_in"})
-"""Fields of a principal that say who is calling; all others, a new one too, say what they may do."""
+"""Fields of a principal that say who is calling; all others, including future ones, say what they may do."""
 
 
 def rights_of(principal: Principal) -> dict[str, object]:
-    """What decides what the principal may do and see: two principals with equal rights get equal answers."""
+    """Return everything that determines the principal's rights: equal rights result in equal responses."""
     names = [one.name for one in fields(principal) if one.name not in NOT_RIGHTS]
     return {name: getattr(principal, name) for name in names}
 
 
 class SecondFactorNeeded(Forbidden):
-    """The organization asks its administrators for a second factor, the platform its operators, and this account has
-    none. Alarms are raised and answered without.
+    """The organization requires a second factor of its administrators, or the platform of its operators, and this
+    account has none. Raising and answering alarms never requires it.
     """
 
     code = "second_factor_needed"
@@ -147,14 +147,14 @@ class SecondFactorNeeded(Forbidden):
 
 
 class NotBySingleSignOn(Forbidden):
-    """An organization's identity provider vouches for a person in that organization, not for their account."""
+    """A sign-in through an organization's identity provider is valid in that organization, not for the account."""
 
     code = "not_by_single_sign_on"
-    default_detail = "Sign in with e-mail and password for this: your school's sign-in opens your school alone."
+    default_detail = "Sign in with e-mail and password for this: your school's sign-in is valid for your school only."
 
 
 def second_factor_due(principal: Principal) -> bool:
-    """Whether an organization or the platform asks this person for a second factor that they do not have yet."""
+    """Return whether an organization or the platform requires a second factor that this person lacks."""
     return principal.needs_second_factor or any(grant.needs_second_factor for grant in principal.grants.values())
 
 
@@ -166,13 +166,13 @@ def allows(
     building: UUID | None = None,
     site: UUID | None = None,
 ) -> bool:
-    """Whether the principal may do `action` on `resource` at a building, at a site, or in the whole organization."""
+    """Return whether the principal may do `action` on `resource` at a building, a site, or in the organization."""
     grant = _grant_of(principal, organization)
     return grant is not None and (resource, action) in grant.at(building, site)
 
 
 def grant_in(principal: Principal, organization: UUID) -> Grant:
-    """The principal's grant in an organization. Raises NotFound for a stranger, who must not learn that it exists."""
+    """Return the principal's grant in an organization. Raises NotFound for a stranger, to hide that it exists."""
     grant = _grant_of(principal, organization)
     if grant is None:
         raise NotFound()
@@ -187,7 +187,7 @@ def require(
     building: UUID | None = None,
     site: UUID | None = None,
 ) -> Grant:
-    """The grant that allows it. Raises NotFound for a stranger to the organization or to the place, else Forbidden."""
+    """Return the grant that allows it. Raises NotFound for a stranger to the organization or place, else Forbidden."""
     grant = grant_in(principal, organization)
     held = grant.at(building, site)
     if (resource, action) in held:
@@ -198,7 +198,7 @@ def require(
 
 
 def require_anywhere(principal: Principal, organization: UUID, resource: str, action: str) -> Grant:
-    """The grant that allows it at some place at least: for a list that `grant.buildings(...)` then narrows.
+    """Return the grant that allows it at one place or more: for a list that `grant.buildings(...)` then narrows.
 
     Raises NotFound for a stranger, else Forbidden.
     """
@@ -209,7 +209,7 @@ def require_anywhere(principal: Principal, organization: UUID, resource: str, ac
 
 
 def require_super_admin(principal: Principal) -> None:
-    """For what lies outside schools: who runs the platform. Raises Forbidden, SecondFactorNeeded."""
+    """Require a platform operator, for matters outside any school. Raises Forbidden, SecondFactorNeeded."""
     if principal.needs_second_factor:
         raise SecondFactorNeeded()
     if not principal.is_super_admin:
@@ -217,13 +217,13 @@ def require_super_admin(principal: Principal) -> None:
 
 
 def require_person(principal: Principal) -> None:
-    """For what only people have. Raises Forbidden."""
+    """Require a person. Raises Forbidden."""
     if principal.kind is not PrincipalKind.PERSON:
         raise Forbidden("Only people have an account.")
 
 
 def require_own_account(principal: Principal) -> None:
-    """For what concerns a person's account, in all their organizations. Raises Forbidden, NotBySingleSignOn."""
+    """Require access to a person's account in all their organizations. Raises Forbidden, NotBySingleSignOn."""
     require_person(principal)
     if principal.only is not None:
         raise NotBySingleSignOn()

@@ -10,23 +10,23 @@ from apps.common.models import AuditEntry
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    """What was done, or what was only tried."""
+    """Filter entries by whether the action was done or refused."""
 
     title = parameter_name = "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        """In words."""
+        """Return the choices with their labels."""
         return [(audit.DONE, "Done"), (audit.REFUSED, "Refused")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
-        """The chosen ones."""
+        """Return the entries with the chosen outcome."""
         chosen = self.value()
         return queryset.filter(outcome=chosen) if chosen else queryset
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ScopedAdmin):
-    """Who did what; nobody changes it."""
+    """The audit trail, read-only for everybody."""
 
     resource = "audit"
     list_display = ("at", "action", "outcome", "actor_kind", "actor_id", "target_kind", "target_id", "seq")

@@ -1,4 +1,4 @@
-"""A change, written to the audit trail and announced in the feed."""
+"""Record a change in the audit trail and announce it in the feed."""
 
 from uuid import UUID
 
@@ -16,9 +16,10 @@ def record_change(
     resource: str,
     **detail: audit.Value,
 ) -> None:
-    """Write that `actor` did `action`, and have clients that show the target, one of `resource`, read it again.
+    """Write an audit entry, and announce the change so that clients that display the target read it again.
 
-    What only people of one building may know is announced with its building instead: `feed.announce_change`.
+    The target is one of `resource`. If only people of one building may know of a change, use `feed.announce_change`
+    with that building instead.
     """
     audit.record(
         actor=actor,

@@ -1,4 +1,4 @@
-"""Bounded concurrency for work that is heavy and not an alarm: hashing passwords, imports, exports."""
+"""Bounded concurrency for heavy work other than alarms: hashing passwords, imports, exports."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -16,19 +16,19 @@ WAIT_SECONDS: Final = 10.0
 
 
 class Busy(Unavailable):
-    """Too many are signing in, importing or exporting at this moment. Alarms do not wait for any of it."""
+    """Too many people are signing in, importing or exporting at the moment. Alarms never wait for them."""
 
     code = "busy"
     default_detail = "Too many are doing this at the moment: try again in a few seconds."
 
     @property
     def headers(self) -> dict[str, str]:
-        """Later than for other problems, so that those who wait get their turn."""
+        """Suggest a longer delay than other problems, so that waiting requests get their turn."""
         return {"Retry-After": "3"}
 
 
 class Gate:
-    """Lets `at_once` threads of this process work and `waiting` more wait for their turn; everybody else is refused."""
+    """Allows `at_once` threads of this process to work and `waiting` more to wait; all others are refused."""
 
     def __init__(self, *, at_once: int, waiting: int) -> None:
         self.places: Final = at_once + waiting
@@ -37,7 +37,7 @@ class Gate:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """A place for as long as the block takes, waited for if need be. Raises Busy."""
+        """Hold a place during the block, after waiting for it if necessary. Raises Busy."""
         if not self._present.acquire(blocking=False):
             raise Busy()
         try:
@@ -52,11 +52,11 @@ class Gate:
 
 
 transfers: Final = Gate(at_once=1, waiting=max(1, settings.PAGE_THREADS // 4))
-"""Imports and exports: one at a time in a process, and never more threads than leave most of the pages theirs."""
+"""Imports and exports: one at a time in a process, with few waiting threads, so that most stay free for pages."""
 
 
 def bounded_transfer(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Mark a view that imports or exports: it takes a place in `transfers` while it works, not while it is read."""
+    """Mark a view that imports or exports: it holds a place in `transfers` while it works, not while it is sent."""
 
     @functools.wraps(view)
     def bounded(request: HttpRequest, **kwargs: object) -> HttpResponseBase:

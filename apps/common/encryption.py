@@ -1,7 +1,7 @@
-"""Text sealed for ourselves: secrets that the database keeps, and states that are handed out and come back.
+"""Encryption of text for our own use: secrets in the database, and state that a client keeps and returns.
 
-Fernet (AES-128-CBC with HMAC-SHA256, dated) under a key of its own for each purpose, derived from
-`settings.SEALING_KEYS`: what was sealed for one purpose opens for no other.
+Fernet (AES-128-CBC with HMAC-SHA256, timestamped) with a separate key for each purpose, derived from
+`settings.SEALING_KEYS`: text encrypted for one purpose cannot be decrypted for another.
 """
 
 from base64 import urlsafe_b64encode
@@ -17,16 +17,16 @@ KEY_BYTES = 32
 
 
 class NotSealed(Exception):
-    """This was not sealed here for this purpose, or too long ago."""
+    """The text was not encrypted here for this purpose, or too long ago."""
 
 
 def seal(text: str, *, purpose: str, now: datetime) -> str:
-    """The text, unreadable and unchangeable for whoever has no key."""
+    """Encrypt and authenticate a text."""
     return _keys(tuple(settings.SEALING_KEYS), purpose).encrypt_at_time(text.encode(), int(now.timestamp())).decode()
 
 
 def unseal(sealed: str, *, purpose: str) -> str:
-    """What was sealed, however long ago. Raises NotSealed."""
+    """Decrypt a text of any age. Raises NotSealed."""
     try:
         return _keys(tuple(settings.SEALING_KEYS), purpose).decrypt(sealed.encode()).decode()
     except InvalidToken:
@@ -34,7 +34,7 @@ def unseal(sealed: str, *, purpose: str) -> str:
 
 
 def unseal_fresh(sealed: str, *, purpose: str, within: timedelta, now: datetime) -> str:
-    """What was sealed at most `within` ago. Raises NotSealed."""
+    """Decrypt a text that was encrypted at most `within` ago. Raises NotSealed."""
     keys = _keys(tuple(settings.SEALING_KEYS), purpose)
     try:
         return keys.decrypt_at_time(sealed.encode(), int(within.total_seconds()), int(now.timestamp())).decode()

@@ -1,4 +1,4 @@
-"""The feed's counter and log, and the audit trail: ids only, no domain."""
+"""Models of the feed and its counter, and of the audit trail: ids only, no domain."""
 
 from django.db import models
 
@@ -7,7 +7,7 @@ from apps.common.db.scope import TenantManager, current_scope
 
 
 class OrganizationHead(models.Model):
-    """The seq of an organization's newest feed event, and of the newest that all of its staff may know of."""
+    """The seq of an organization's newest feed event, and of the newest one visible to all of its staff."""
 
     organization_id = models.UUIDField(primary_key=True)
     seq = models.BigIntegerField(default=0)
@@ -20,7 +20,7 @@ class OrganizationHead(models.Model):
 
 
 class FeedEvent(models.Model):
-    """One committed change that people of an organization can see; PRIMARY KEY (organization_id, seq).
+    """One committed change visible to people of an organization; PRIMARY KEY (organization_id, seq).
 
     `previous` is the seq of the organization's event before it.
     """
@@ -53,16 +53,16 @@ class FeedEvent(models.Model):
 
 
 class TrailManager(TenantManager["AuditEntry"]):
-    """The trail of the open scope's organizations; the platform's, which is of none, is asked for by name."""
+    """The trails of the open scope's organizations; `platform` returns the one that belongs to none."""
 
     def platform(self) -> models.QuerySet["AuditEntry"]:
-        """Rows of no organization. PostgreSQL shows them to `app` only where `audit_trail` has opened them."""
+        """Return the rows of no organization. PostgreSQL returns them to `app` only after `audit_trail` allowed it."""
         scope = current_scope()
         return models.QuerySet(self.model, using=scope.alias).filter(organization_id=None)
 
 
 class AuditEntry(models.Model):
-    """Who did what, when; append-only. The relay adds its place in the chain: `seq`, `sealed_at`, `hash`, once."""
+    """Who did what, when; append-only. The relay sets the place in the chain once: `seq`, `sealed_at`, `hash`."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     organization_id = models.UUIDField(null=True)
@@ -102,7 +102,7 @@ class AuditEntry(models.Model):
 
 
 class AuditPersonal(models.Model):
-    """What in an entry is about a person: erasable, while the digest of it stays in the chain."""
+    """The personal data of an entry: erasable, while its digest stays in the chain."""
 
     entry_id = models.UUIDField(primary_key=True)
     organization_id = models.UUIDField(null=True)
@@ -118,9 +118,10 @@ class AuditPersonal(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The answer to a write, for who sends it again; PRIMARY KEY (principal_id, key), seen by that principal alone.
+    """The response to a write, for a repeat by the same principal; PRIMARY KEY (principal_id, key).
 
-    `body` is None where the answer holds a secret. `rights` is a digest of what the principal could do then.
+    Visible to that principal only. `body` is None if the response had a secret. `rights` is a digest of the
+    principal's rights at that time.
     """
 
     pk = models.CompositePrimaryKey("principal_id", "key")

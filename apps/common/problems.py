@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem details, each with a stable `code` that a program can rely on.
 
-`type` is the address of a page that explains the code; `docs/problems.md` lists them all.
+`type` is the URL of a page that explains the code; `docs/problems.md` lists them all.
 """
 
 import sys
@@ -20,15 +20,15 @@ from rest_framework.response import Response
 
 CONTENT_TYPE: Final = "application/problem+json"
 ERRORS_SHOWN: Final = 20
-"""Fields, and reasons of one field, that a problem names: whoever sends more mistakes is not answered with all."""
+"""Maximum number of fields, and of reasons for one field, in a problem."""
 NAME_SHOWN: Final = 100
-"""Characters of a field's name that are repeated to who sent it."""
+"""Maximum number of characters of a sent field name in a problem."""
 API: Final = "/api/"
-"""Below this every answer is for a program, a refusal of Django's own too."""
+"""Below this path every response is for programs, including Django's own refusals."""
 
 
 class Problem(Exception):
-    """The request could not be read: a host that is not ours, or a header that cannot be.
+    """The request could not be read: a host that is not ours, or an invalid header.
 
     Subclasses fix `status` and `code`; `detail` says what to do.
     """
@@ -43,12 +43,12 @@ class Problem(Exception):
         self.extra = extra
 
     def body(self) -> dict[str, object]:
-        """The members of the problem object (RFC 9457, 3.1), then this problem's own."""
+        """Return the members of the problem object (RFC 9457, 3.1), then this problem's own."""
         return problem_body(self.status, self.code, self.detail, **self.extra)
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that go with it."""
+        """Additional headers of the response."""
         return {}
 
 
@@ -61,12 +61,12 @@ class Unauthenticated(Problem):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a 401 asks for (RFC 9110, 11.6.1)."""
+        """The challenge that a 401 requires (RFC 9110, 11.6.1)."""
         return {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(Problem):
-    """The caller is known and has no right to this."""
+    """The caller is authenticated but does not have permission."""
 
     status = HTTPStatus.FORBIDDEN
     code = "forbidden"
@@ -74,7 +74,7 @@ class Forbidden(Problem):
 
 
 class NotFound(Problem):
-    """It is not there, or not the caller's to know of."""
+    """The resource does not exist, or is not visible to the caller."""
 
     status = HTTPStatus.NOT_FOUND
     code = "not_found"
@@ -82,7 +82,7 @@ class NotFound(Problem):
 
 
 class Conflict(Problem):
-    """The state of the thing does not allow it."""
+    """The state of the resource does not allow this."""
 
     status = HTTPStatus.CONFLICT
     code = "conflict"
@@ -109,14 +109,14 @@ class Invalid(Problem):
 
 
 class Malformed(Problem):
-    """The body is not JSON (RFC 8259), or holds text that nobody can store: a NUL or half a character."""
+    """The body is not JSON (RFC 8259), or has text that cannot be stored: a NUL or half a character."""
 
     code = "malformed"
     default_detail = "The body is not well-formed JSON."
 
 
 class MethodNotAllowed(Problem):
-    """This address does not take this method; `Allow` names those that it takes."""
+    """This URL does not support this method; `Allow` lists those that it does."""
 
     status = HTTPStatus.METHOD_NOT_ALLOWED
     code = "method_not_allowed"
@@ -124,7 +124,7 @@ class MethodNotAllowed(Problem):
 
 
 class NotAcceptable(Problem):
-    """`Accept` names no format that this address answers in."""
+    """`Accept` names no format that this URL can return."""
 
     status = HTTPStatus.NOT_ACCEPTABLE
     code = "not_acceptable"
@@ -132,7 +132,7 @@ class NotAcceptable(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """The body is of a type that this address does not read."""
+    """The body has a type that this URL does not support."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "unsupported_media_type"
@@ -140,7 +140,7 @@ class UnsupportedMediaType(Problem):
 
 
 class TooLarge(Problem):
-    """The body is larger than this call takes."""
+    """The body is larger than this request may be."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "too_large"
@@ -160,12 +160,12 @@ class TooManyRequests(Problem):
 
     @property
     def headers(self) -> dict[str, str]:
-        """When to come back (RFC 9110, 10.2.3)."""
+        """When to try again (RFC 9110, 10.2.3)."""
         return {"Retry-After": str(self.retry_after)}
 
 
 class Unavailable(Problem):
-    """The cloud itself is not able to answer now; nothing was written."""
+    """The cloud is temporarily unable to respond; nothing was written."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "unavailable"
@@ -173,7 +173,7 @@ class Unavailable(Problem):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Soon: a gateway tries again by itself."""
+        """Try again soon: a gateway does so by itself."""
         return {"Retry-After": "1"}
 
 
@@ -186,7 +186,7 @@ class InternalError(Problem):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Once more, in case that it was a moment's."""
+        """Try again, since the cause may be temporary."""
         return {"Retry-After": "1"}
 
 
@@ -195,7 +195,7 @@ def _capped(reasons: object) -> object:
 
 
 class LineProblemSerializer(serializers.Serializer[object]):
-    """What is wrong in one line of a table."""
+    """A fault in one line of a table."""
 
     line = serializers.IntegerField(help_text="The header is line 1.")
     column = serializers.CharField(allow_null=True, help_text="Null: the whole line.")
@@ -203,7 +203,7 @@ class LineProblemSerializer(serializers.Serializer[object]):
 
 
 class OccupantsSerializer(serializers.Serializer[object]):
-    """What stands at a place that cannot be deleted."""
+    """The objects that prevent deleting a place."""
 
     what = serializers.CharField()
     count = serializers.IntegerField()
@@ -211,7 +211,7 @@ class OccupantsSerializer(serializers.Serializer[object]):
 
 
 class ProblemSerializer(serializers.Serializer[object]):
-    """A problem as the OpenAPI document shows it (RFC 9457, 3.1), with the members that some codes add."""
+    """A problem in the OpenAPI document (RFC 9457, 3.1), with the members that some codes add."""
 
     type = serializers.URLField(help_text="A page that explains `code`.")
     title = serializers.CharField()
@@ -221,33 +221,33 @@ class ProblemSerializer(serializers.Serializer[object]):
     errors = serializers.DictField(  # type: ignore[assignment]
         child=serializers.JSONField(),
         required=False,
-        help_text="`invalid` and its like: which fields are at fault, each with a list of reasons; at most 20.",
+        help_text="`invalid` and similar codes: the invalid fields, each with a list of reasons; at most 20.",
     )
-    lines = LineProblemSerializer(many=True, required=False, help_text="`csv_refused`: the first lines at fault.")
-    more = serializers.IntegerField(required=False, help_text="`csv_refused`: how many more lines are at fault.")
-    in_the_way = OccupantsSerializer(many=True, required=False, help_text="`place_in_use`: what stands there.")
+    lines = LineProblemSerializer(many=True, required=False, help_text="`csv_refused`: the first invalid lines.")
+    more = serializers.IntegerField(required=False, help_text="`csv_refused`: how many more lines are invalid.")
+    in_the_way = OccupantsSerializer(many=True, required=False, help_text="`place_in_use`: what prevents it.")
     organizations = serializers.ListField(
         child=serializers.UUIDField(), required=False, help_text="`legal_hold`, `last_admin`: which organizations."
     )
-    attempts_left = serializers.IntegerField(required=False, help_text="`wrong_code`: how often it may still be tried.")
-    retry_after = serializers.IntegerField(required=False, help_text="In how many seconds to try again.")
+    attempts_left = serializers.IntegerField(required=False, help_text="`wrong_code`: the remaining attempts.")
+    retry_after = serializers.IntegerField(required=False, help_text="Seconds to wait before trying again.")
     challenge = serializers.CharField(
         required=False, help_text="`second_factor_required`: send it with the code to /auth/login/second-factor."
     )
     methods = serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="`second_factor_required`: what the account has."
+        child=serializers.CharField(), required=False, help_text="`second_factor_required`: the methods of the account."
     )
     passkey = serializers.DictField(
         child=serializers.JSONField(),
         required=False,
         allow_null=True,
-        help_text="`second_factor_required`: what `navigator.credentials.get` is asked.",
+        help_text="`second_factor_required`: the options for `navigator.credentials.get`.",
     )
-    errors_left_out = serializers.IntegerField(required=False, help_text="How many more fields are at fault.")
+    errors_left_out = serializers.IntegerField(required=False, help_text="How many more fields are invalid.")
 
 
 def problem_body(status: HTTPStatus, code: str, detail: str, **extra: object) -> dict[str, object]:
-    """One problem object."""
+    """Return one problem object."""
     return {
         "type": f"{settings.BASE_URL}/problems/{code}",
         "title": status.phrase,
@@ -259,12 +259,12 @@ def problem_body(status: HTTPStatus, code: str, detail: str, **extra: object) ->
 
 
 def problem_response(problem: Problem) -> HttpResponse:
-    """The problem as a plain Django answer, for what runs outside of DRF."""
+    """Return the problem as a plain Django response, for code outside of DRF."""
     return JsonResponse(problem.body(), status=problem.status, content_type=CONTENT_TYPE, headers=problem.headers)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's `handler400`: a host that is not ours, a header that cannot be, and whatever else it suspects."""
+    """Django's `handler400`: for a host that is not ours, an invalid header, and other suspicious operations."""
     too_large = isinstance(exception, RequestDataTooBig)
     return _in_shape(request, TooLarge() if too_large else Problem(), defaults.bad_request(request, exception))
 
@@ -280,7 +280,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's last answer (`handler500`): a page for a browser, else in the shape of every other refusal."""
+    """Django's `handler500`: a page for browsers, else a problem like every other."""
     problem = Unavailable() if isinstance(sys.exc_info()[1], OperationalError) else InternalError()
     if request.path_info.startswith(API) or "text/html" not in request.headers.get("Accept", ""):
         return problem_response(problem)
@@ -302,18 +302,18 @@ _DRF: Final[Mapping[type[exceptions.APIException], type[Problem]]] = {
     exceptions.NotAcceptable: NotAcceptable,
     exceptions.UnsupportedMediaType: UnsupportedMediaType,
 }
-"""What DRF itself refuses, by our names."""
+"""The problems for exceptions of DRF itself."""
 
 _DJANGO: Final[Mapping[type[Exception], type[Problem]]] = {
     Http404: NotFound,
     PermissionDenied: Forbidden,
     RequestDataTooBig: TooLarge,
 }
-"""What Django itself refuses."""
+"""The problems for exceptions of Django itself."""
 
 
 def _problem(error: Exception) -> Problem | None:
-    """The problem that an error means to a caller; None for one that is a defect."""
+    """Return the problem for an exception; None if it is a defect."""
     match error:
         case Problem():
             return error
@@ -326,7 +326,7 @@ def _problem(error: Exception) -> Problem | None:
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: every refusal has the same shape."""
+    """DRF's exception handler: return every refusal in the same form."""
     problem = _problem(error)
     if problem is None:
         return None

@@ -1,4 +1,4 @@
-"""Deleting what is kept no longer: in small transactions, so that no alarm waits for it; the audit trail is told."""
+"""Retention: delete expired rows in small transactions, so that no alarm waits, and record it in the audit trail."""
 
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -15,15 +15,15 @@ TIME_LIMITS: Final = "SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_time
 
 
 class Forget(Protocol):
-    """Deletes at most `limit` rows in the open system scope, and says how many."""
+    """Deletes at most `limit` rows in the open system scope, and returns how many."""
 
     def __call__(self, *, now: datetime, limit: int) -> int:
-        """How many were deleted."""
+        """Delete rows and return their number."""
         ...
 
 
 def delete_some(rows: QuerySet[Any], *, limit: int) -> int:
-    """Delete at most `limit` of these rows; how many of their own kind. In the database that they are read from."""
+    """Delete at most `limit` of these rows in their own database; return how many, without cascades."""
     chosen = list(rows.values_list("pk", flat=True)[:limit])
     if not chosen:
         return 0
@@ -32,7 +32,7 @@ def delete_some(rows: QuerySet[Any], *, limit: int) -> int:
 
 
 def purge(what: str, forget: Forget, *, now: datetime) -> int:
-    """Delete batch by batch until nothing old is left; how many. One audit row says what went by which rule."""
+    """Delete batch by batch until no expired row is left; return how many. One audit row records the rule."""
     total = 0
     while True:
         with system_scope():

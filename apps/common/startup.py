@@ -1,4 +1,4 @@
-"""What every program of the cloud does once, when it is loaded and before it has threads."""
+"""One-time setup of every program of the cloud, when it is loaded and before it has threads."""
 
 import gc
 import sys
@@ -10,12 +10,12 @@ import msgspec
 from django.conf import settings
 
 SWITCH_SECONDS: Final = 0.0002
-"""How long a thread keeps the interpreter while others wait for it: a 25th of Python's own, so that an alarm gets it
-soon, whatever pages or seals are computed."""
+"""How long a thread keeps the interpreter while others wait for it: a 25th of Python's default, so that an alarm gets
+it soon, whatever pages or hashes are computed."""
 
 
 def finish_loading() -> None:
-    """Load what would be loaded by the first request, and make the process ready for threads and for long."""
+    """Load what the first request would load, and prepare the process for threads and for running long."""
     import_module(settings.ROOT_URLCONF)
     _prepare_messages()
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -23,10 +23,10 @@ def finish_loading() -> None:
 
 
 def _prepare_messages() -> None:
-    """Have msgspec work out how each type is read.
+    """Have msgspec prepare the decoding of each type.
 
-    It does so at the first use, and lets other threads see the type half done: two that read one for the first time
-    at the same moment end the process (tried with msgspec 0.22.0).
+    It does so at the first use, and exposes the unfinished type to other threads: two threads that decode a type for
+    the first time at once crash the process (tried with msgspec 0.22.0).
     """
     for struct in _below(msgspec.Struct):
         msgspec.json.Decoder(struct)
@@ -39,8 +39,9 @@ def _below(type_: type[Any]) -> Iterator[type[Any]]:
 
 
 def _leave_out_of_collections() -> None:
-    """Have the garbage collector pass over what is loaded: a pass over all of Django takes a tenth of a second and
-    more, and every screen waits for it.
+    """Exclude loaded objects from garbage collection.
+
+    A pass over all of Django takes a tenth of a second or more, and every screen waits for it.
     """
     gc.collect()
     gc.freeze()

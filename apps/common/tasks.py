@@ -1,4 +1,4 @@
-"""Celery entry points of what every app stands on."""
+"""Celery entry points of the common app."""
 
 from celery import shared_task
 from django.utils import timezone
@@ -12,23 +12,23 @@ from apps.common.retention import purge
 
 @shared_task
 def store_audit_heads() -> None:
-    """Sign the heads of the audit trail into object storage, once a day. Asked for each hour."""
+    """Store signed heads of the audit chains in object storage, once a day; called each hour."""
     checkpoints.store_if_due(timezone.now())
 
 
 @shared_task
 def beat() -> None:
-    """Show that beat sends and a worker works."""
+    """Record that beat sends tasks and a worker runs them."""
     heartbeats.show("beat", timezone.now())
 
 
 @shared_task
 def forget_idempotency_keys() -> None:
-    """Delete responses that are kept no longer."""
+    """Delete expired responses."""
     purge("idempotency_keys", idempotency.forget_old, now=timezone.now())
 
 
 @shared_task
 def purge_feed() -> None:
-    """Delete feed events that no cursor reaches."""
+    """Delete feed events that no cursor can resume from."""
     purge("feed", feed.forget_old, now=timezone.now())

@@ -1,4 +1,4 @@
-"""Clients of Valkey: what is kept there is no record, and work goes on without it."""
+"""Clients of Valkey, which stores nothing permanent: the cloud works without it."""
 
 from functools import cache
 
@@ -10,14 +10,14 @@ from redis import asyncio as aioredis
 
 @cache
 def client() -> redis.Redis:
-    """The synchronous client of this process.
+    """Return the synchronous client of this process.
 
-    Threads share it: django-redis would make one for each thread and context, which costs more than a command.
+    Threads share it: django-redis would create one for each thread and context, which costs more than a command.
     """
     connected: redis.Redis = get_redis_connection("valkey")
     return connected
 
 
 def async_client() -> aioredis.Redis:
-    """A client for one event loop; its owner closes it."""
+    """Return a client for one event loop; its owner must close it."""
     return aioredis.Redis.from_url(settings.VALKEY_URL)

@@ -1,4 +1,4 @@
-"""The endpoint of gateways: takes a batch of events, and returns a result for each."""
+"""The endpoint for gateways: accept a batch of events and return a result for each."""
 
 import msgspec
 from django.http import HttpResponse
@@ -23,7 +23,7 @@ class EdgeEventsView(APIView):
     parser_classes = []
 
     def post(self, request: Request) -> HttpResponse:
-        """Ingest a batch. Never answers 429: floods are collapsed, not refused."""
+        """Ingest a batch. Never returns 429: floods are collapsed, not refused."""
         principal = principal_of(request)
         if principal.kind is not PrincipalKind.GATEWAY:
             raise Forbidden("Only a gateway sends events.")

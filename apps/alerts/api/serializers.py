@@ -1,4 +1,4 @@
-"""What alerts look like in the OpenAPI document; the bytes themselves come from the database, finished."""
+"""How the OpenAPI document describes alerts; PostgreSQL itself builds the JSON of responses."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ from contracts import alert_types, examples
 ALERTS: Final[dict[str, dict[str, object]]] = {
     one.name: msgspec.json.decode(one.raw) for one in examples("alert", "valid")
 }
-"""Of the contract, by the name of each."""
+"""The contract's examples, by name."""
 CLOSE_REASONS = ["real", "drill", "test", "mistake", "fault"]
 
 
@@ -26,7 +26,7 @@ class AlertRoomSerializer(serializers.Serializer[object]):
 
 
 class PlaceSerializer(serializers.Serializer[object]):
-    """Where it is, as it was named when the alert was raised."""
+    """The alert's place, as it was named when the alert was raised."""
 
     site = NamedSerializer()
     building = NamedSerializer()
@@ -42,7 +42,7 @@ class AlertDeviceSerializer(serializers.Serializer[object]):
 
 
 class ApprovalsSerializer(serializers.Serializer[object]):
-    """How many different persons have agreed that it ends, of how many."""
+    """How many different people have approved ending the alert, and how many are required."""
 
     given = serializers.IntegerField()
     required = serializers.IntegerField()  # type: ignore[assignment]
@@ -110,14 +110,14 @@ class AwaitingSerializer(serializers.Serializer[object]):
 
 
 class IllegalTransitionSerializer(ProblemSerializer):
-    """The refusal of an act that does not fit the alert's state."""
+    """The problem returned when an action is not possible in the alert's state."""
 
-    current = AlertSerializer(help_text="The alert as it is now, so that a screen can show it at once.")
+    current = AlertSerializer(help_text="The current alert, so that a client can display it at once.")
 
 
 @openapi_example(request={"reason": "mistake"})
 class ResolveSerializer(StrictSerializer):
-    """Why it ends; it may be given later."""
+    """Why the alert ends; the reason may be given later."""
 
     reason = serializers.ChoiceField(CLOSE_REASONS, required=False, allow_null=True)
 

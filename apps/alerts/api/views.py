@@ -86,7 +86,7 @@ class AlertView(APIView):
 
 @exempt_from_rate_limit
 class AcknowledgeView(APIView):
-    """Take an alert."""
+    """Acknowledge an alert."""
 
     @extend_schema(
         operation_id="acknowledgeAlert",
@@ -96,7 +96,7 @@ class AcknowledgeView(APIView):
         responses={200: AlertSerializer, (409, "application/problem+json"): IllegalTransitionSerializer},
     )
     def put(self, request: Request, alert_uuid: UUID) -> HttpResponse:
-        """Acknowledge; a repeat answers as the first did."""
+        """Acknowledge the alert; a repeated request gets the same response."""
         principal = principal_of(request)
         try:
             services.acknowledge(principal=principal, alert_uuid=alert_uuid, now=timezone.now())
@@ -107,7 +107,7 @@ class AcknowledgeView(APIView):
 
 @exempt_from_rate_limit
 class ResolveView(APIView):
-    """End an alert; a lockdown is ended by two different persons."""
+    """Resolve an alert; ending a lockdown takes two different people."""
 
     @extend_schema(
         operation_id="resolveAlert",
@@ -121,7 +121,7 @@ class ResolveView(APIView):
         },
     )
     def put(self, request: Request, alert_uuid: UUID) -> HttpResponse:
-        """Resolve, or be the first of two."""
+        """Resolve the alert, or record the first of two approvals."""
         body = ResolveSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         try:
@@ -144,7 +144,7 @@ class ResolveView(APIView):
 
 
 class DrillsView(APIView):
-    """Start drills, and see which buttons are armed."""
+    """Arm buttons for drills, and list the armed ones."""
 
     @extend_schema(
         operation_id="listArmedButtons",
@@ -154,7 +154,7 @@ class DrillsView(APIView):
         responses={200: ArmedButtonsSerializer, (400, "application/problem+json"): ProblemSerializer},
     )
     def get(self, request: Request) -> HttpResponse:
-        """The buttons whose next press is a drill, for who sees open alerts there."""
+        """List the buttons whose next press is a drill, where the caller may read open alerts."""
         documents = selectors.armed_buttons(
             principal=principal_of(request), organization=organization_of(request), now=timezone.now()
         )
@@ -192,7 +192,7 @@ def _document(request: Request, alert_uuid: UUID) -> HttpResponse:
 
 
 def _with_current(refusal: IllegalTransition, request: Request, alert_uuid: UUID) -> IllegalTransition:
-    """The refusal, with the alert as it is now, so that a screen can show the truth at once."""
+    """Return the refusal with the current alert added, so that a client can display the real state at once."""
     document = selectors.document_after_act(principal=principal_of(request), alert_uuid=alert_uuid)
     return IllegalTransition(refusal.detail, current=json.loads(document))
 
@@ -201,5 +201,5 @@ def _statuses(named: str | None) -> Collection[AlertStatus]:
     if named is None:
         return tuple(AlertStatus)
     if named not in STATUS_FILTERS:
-        raise Invalid("status is not known.", errors={"status": [f"One of {', '.join(STATUS_FILTERS)}."]})
+        raise Invalid("status is not valid.", errors={"status": [f"One of {', '.join(STATUS_FILTERS)}."]})
     return STATUS_FILTERS[named]

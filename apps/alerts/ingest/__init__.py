@@ -1,1 +1,1 @@
-"""Ingest: what gateways send becomes alerts, their stories, troubles and feed, once each, in one transaction."""
+"""Ingest: turn gateway events into alerts, timelines, troubles and feed events, once each, in one transaction."""

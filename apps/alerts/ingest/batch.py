@@ -1,4 +1,4 @@
-"""A batch as everything in ingest knows it: who sent it, when it came, and how it becomes a trouble."""
+"""A batch of gateway events: its sender, its time of arrival, and the troubles that it opens."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,18 +17,18 @@ from apps.devices.selectors import gateway_buildings
 from apps.devices.services import raise_trouble
 
 CLOCK_LIMIT: Final = timedelta(days=1)
-"""A gateway's clock that is off by more than this is corrected by what it is off."""
+"""A gateway clock whose error is larger than this is corrected by that error."""
 
 
 OLDEST: Final = timedelta(days=90)
-"""What is older than the hot history was dated by a clock that lost its time; it is dated by its arrival."""
+"""An older event than the hot history was dated by a clock that lost its time; its arrival time is used instead."""
 
 NAME_DIGITS: Final = 16
-"""Of the digest in a name that the cloud gives: `{device}:{inst}:{seq}@{digest}` has 100 characters at most."""
+"""Length of the digest in a name from the cloud: `{device}:{inst}:{seq}@{digest}` has at most 100 characters."""
 
 
 class Quarantined(Exception):
-    """This one event is kept aside, with a word for programs and a sentence for people."""
+    """This event is quarantined, with a reason code for programs and a detail text for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -37,9 +37,9 @@ class Quarantined(Exception):
 
 
 class Dated(msgspec.Struct, frozen=True, gc=False):
-    """When a press was, by the cloud's clock: at some moment from `earliest` to `latest`.
+    """When a press was made, by the cloud's clock: at some moment from `earliest` to `latest`.
 
-    `pressed_at` is the moment that is shown; `original` what the gateway had said, where that could not be believed.
+    `pressed_at` is the displayed time; `original` is the gateway's value where it was not plausible.
     """
 
     pressed_at: datetime
@@ -48,16 +48,16 @@ class Dated(msgspec.Struct, frozen=True, gc=False):
     original: datetime | None = None
 
     def is_before(self, end: datetime | None) -> bool:
-        """Whether the press was certainly made before this; None has not come. Gateways give whole milliseconds."""
+        """Return whether the press was certainly made before `end` (None: never). Gateways send whole milliseconds."""
         return end is None or self.latest < end.replace(microsecond=end.microsecond // 1000 * 1000)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Who sent a batch, when it came, and by how much the sender's clock is off.
+    """The sender of a batch, its time of arrival, and the error of the sender's clock.
 
-    `clock_error` is what the cloud's clock is ahead of the gateway's (negative: behind), as measured at this sending;
-    the time that the request was under way is part of it, so a negative one is certain.
+    `clock_error` is by how much the cloud's clock is ahead of the gateway's (negative: behind), measured from this
+    request. It includes the time that the request took to arrive, so a negative value is certain.
     """
 
     gateway: Principal
@@ -68,16 +68,16 @@ class Batch:
 
     @property
     def gateway_id(self) -> UUID:
-        """The sender."""
+        """The id of the gateway that sent the batch."""
         return self.gateway.id
 
     @cached_property
     def buildings(self) -> frozenset[UUID]:
-        """The buildings that the gateway speaks for."""
+        """The buildings that the gateway is responsible for."""
         return gateway_buildings(self.organization_id, self.gateway_id)
 
     def own_name(self, alert_id: str, *facts: object) -> str:
-        """A name for an alert that no other gateway can give; with `facts`, for one press that differs from another."""
+        """Return an alert name that no other gateway can use; `facts` distinguish presses of this gateway."""
         digest = sha256(":".join(map(str, (self.gateway_id, *facts))).encode()).hexdigest()
         return f"{alert_id}@{digest[:NAME_DIGITS]}"
 
@@ -87,11 +87,11 @@ class Batch:
 
     @cached_property
     def _fast(self) -> timedelta:
-        """By how much, at least, the gateway's clock is ahead."""
+        """The least amount by which the gateway's clock is ahead."""
         return timedelta(0) if self._clock_is_lost else max(-self.clock_error, timedelta(0))
 
     def _corrected(self, at: datetime) -> datetime | None:
-        """A time of the gateway's by the cloud's clock; None when it cannot be believed."""
+        """Convert a time of the gateway to the cloud's clock; return None if it is not plausible."""
         try:
             corrected = at.astimezone(UTC) + (self.clock_error if self._clock_is_lost else timedelta(0))
         except OverflowError:
@@ -99,8 +99,10 @@ class Batch:
         return corrected if self.received_at - OLDEST <= corrected <= self.received_at + CLOCK_LIMIT else None
 
     def dated(self, hops: Hops) -> Dated:
-        """When a press was. The gateway bounds it by the cloud's clock, as far as it has measured that. Where it has
-        not, or where its clock is lost, the press may have been at any moment until it arrived here.
+        """Return when a press was made.
+
+        The gateway gives bounds by the cloud's clock where it has measured the difference. Where it has not, or where
+        its clock lost its time, the press may have been made at any moment before it arrived here.
         """
         corrected = self._corrected(hops.pressed_at)
         if corrected is None:
@@ -115,16 +117,16 @@ class Batch:
         return Dated(pressed_at, min(earliest, pressed_at), min(max(latest, pressed_at), self.received_at))
 
     def acted_at(self, at: datetime) -> datetime:
-        """When a person acted. Never later than now, and rather too early: what is pressed after it is a new alert."""
+        """Return when a person acted, never in the future and rather too early: a later press is a new alert."""
         corrected = self._corrected(at)
         return self.received_at if corrected is None else min(corrected - self._fast, self.received_at)
 
     def acted_after(self, at: datetime) -> datetime:
-        """The earliest moment at which a person can have acted."""
+        """Return the earliest moment at which a person can have acted."""
         return self.received_at - OLDEST if self._corrected(at) is None else self.acted_at(at)
 
     def trouble(self, device: str | None, kind: str, detail: str | None, *, since: datetime | None = None) -> None:
-        """Open a trouble of the gateway (None), or of a device that it speaks of."""
+        """Open a trouble of a device, or of the gateway itself (None)."""
         raise_trouble(
             organization_id=self.organization_id,
             gateway_id=self.gateway_id,
@@ -135,6 +137,6 @@ class Batch:
         )
 
     def remark(self, device: str | None, kind: str, detail: str) -> None:
-        """Open a trouble beside an alarm: one that cannot be written now never costs the alarm, and is logged."""
+        """Open a trouble together with an alarm; if it cannot be written now, log that and keep the alarm."""
         with skipped_when_locked(f"trouble {kind} of gateway {self.gateway_id}"):
             self.trouble(device, kind, detail)

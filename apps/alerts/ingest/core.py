@@ -1,8 +1,8 @@
-"""An alarm of a gateway whose event cannot be read as a whole: its frozen core is enough to raise it.
+"""Alarms whose event cannot be read completely: the frozen core is enough to raise them.
 
 A newer gateway may name an alert type that this cloud does not know, a field may be broken, or the text around it. The
-core, device, inst and seq, says which press of which button it was: without it there is nothing to raise, with it there
-is an alarm, as grave as any, and a trouble. Whatever else is well-formed is kept.
+core (device, inst and seq) identifies the press and its button: without it there is nothing to raise, with it there is
+an alarm, as serious as any other, and a trouble. All other well-formed fields are kept.
 """
 
 import json
@@ -35,17 +35,17 @@ IN_DOUBT: Final[Mapping[str, object]] = {
     "live": True,
     "policy": 0,
 }
-"""What is taken for a field that cannot be read."""
+"""Default values of fields that cannot be read."""
 
 _LENIENT: Final = json.JSONDecoder(strict=False)
 _IN_TEXT: Final = re.compile(
     r'"(?P<name>kind|event_id|alert_id|device|inst)"\s*:\s*"(?P<text>[^"\\]*)"|"(?P<number>seq)"\s*:\s*(?P<value>[0-9]{1,10})\b'
 )
-"""The fields of the core, where the text around them is no JSON."""
+"""The fields of the core in a text that is not JSON."""
 
 
 class ReadInPart(msgspec.Struct, frozen=True):
-    """An alarm, what was sent, and the names of the fields that had to be guessed."""
+    """An alarm, the body that was sent, and the names of the fields that got default values."""
 
     event: Alarm
     body: bytes
@@ -53,7 +53,7 @@ class ReadInPart(msgspec.Struct, frozen=True):
 
 
 def read_core(body: bytes, received_at: datetime) -> ReadInPart | None:
-    """The alarm in a body that is no event of the contract; None when it is none, or its core cannot be read."""
+    """Return the alarm in a body that does not match the contract; None if it is not one or its core is unreadable."""
     sent = _read(body)
     kind = _kind(sent)
     if kind is None:
@@ -68,20 +68,20 @@ def read_core(body: bytes, received_at: datetime) -> ReadInPart | None:
         alarm["alert_id"] = press_id
         unread = [*unread, *({"alert_id"} - set(unread))]
     moment = rfc3339(received_at)
-    guessed = {
+    defaults = {
         **IN_DOUBT,
         "event_id": str(new_id()),
         "at": moment,
         "hops": {"pressed_at": moment, "arrived_at": moment},
     }
-    alarm |= {"kind": kind.__struct_config__.tag} | {name: guessed[name] for name in unread if name in guessed}
+    alarm |= {"kind": kind.__struct_config__.tag} | {name: defaults[name] for name in unread if name in defaults}
     if sent.get("kind") not in ALARMS:
         unread = ["kind", *unread]
     return ReadInPart(msgspec.convert(alarm, kind), body, tuple(unread))
 
 
 def _read(body: bytes) -> dict[str, Any]:
-    """The fields of an object as far as they can be found; of the core alone where the text is no JSON."""
+    """Return the fields of an object as far as they are readable; those of the core where the text is not JSON."""
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -102,7 +102,7 @@ def _read(body: bytes) -> dict[str, Any]:
 
 
 def _kind(sent: Mapping[str, Any]) -> type[Alarm] | None:
-    """Which alarm it is. One of a kind that cannot be read, or that only a newer gateway knows, is a new one."""
+    """Return the kind of alarm. A kind that is unreadable, or known to newer gateways only, counts as a new alert."""
     kind = sent.get("kind")
     if not isinstance(kind, str):
         kind = None
@@ -112,7 +112,7 @@ def _kind(sent: Mapping[str, Any]) -> type[Alarm] | None:
 
 
 def _fields(kind: type[Alarm], sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Those that can be read, and the names of those that cannot."""
+    """Return the readable fields, and the names of the unreadable ones."""
     read, unread = {}, []
     for field in msgspec.structs.fields(kind):
         if field.name in sent and _is(sent[field.name], field.type):

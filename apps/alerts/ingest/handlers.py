@@ -1,4 +1,4 @@
-"""What each kind of event does. `apply` is dispatched by the type of the event."""
+"""Handlers for each kind of event. `apply` is dispatched by the type of the event."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -41,7 +41,7 @@ FOREIGN: Final = "foreign_alert"
 
 @singledispatch
 def apply(event: Event, batch: Batch) -> bool:
-    """What an event does; False when it had been done before. Raises Quarantined."""
+    """Apply an event; return False if it was applied before. Raises Quarantined."""
     raise Quarantined("unknown_kind", f"This cloud does not know events of {type(event).__name__}.")
 
 
@@ -52,8 +52,9 @@ def _(event: AlertRaised, batch: Batch) -> bool:
 
 @apply.register
 def _(event: AlertPressedAgain, batch: Batch) -> bool:
-    """Joins its alert, or the one that followed it. In doubt it is an alert of its own: an alert is joined only where
-    the press was certainly made while it was open, and where the same people hear of both.
+    """Join the press to its alert, or to the one that followed it. In doubt, raise a new alert.
+
+    A press joins an alert only if it was certainly made while the alert was open, and the same people see both.
     """
     press = press_of(batch, event, 0, armed=armed_for(batch, [event]))
     alert = _joinable(batch, event, press)
@@ -72,7 +73,7 @@ def _(event: AlertAcknowledged, batch: Batch) -> bool:
     try:
         outcome = services.apply_acknowledge(alert, step)
     except IllegalTransition:
-        services.tell(alert, step, "alert.acknowledged_too_late")
+        services.add_step(alert, step, "alert.acknowledged_too_late")
     else:
         if outcome.changed:
             _record(batch, AuditAction.ALERT_ACKNOWLEDGE, alert, event.by)
@@ -81,24 +82,24 @@ def _(event: AlertAcknowledged, batch: Batch) -> bool:
 
 @apply.register
 def _(event: AlertResolved, batch: Batch) -> bool:
-    """A close is of what had been pressed until then: another gateway's press after it keeps the alert open."""
+    """Resolve the alert. This covers earlier presses only: a later press at another gateway keeps the alert open."""
     alert = _own_alert(batch, event)
     if event.by.via == "real_press":
         return _end_drill(batch, event, alert)
     step = _act(batch, event, event.by, alert)
     if services.pressed_since(alert, batch.acted_after(event.at), gateway=batch.gateway_id):
-        services.tell(alert, step, "alert.resolve_outdated")
+        services.add_step(alert, step, "alert.resolve_outdated")
         _record(batch, AuditAction.ALERT_RESOLVE, alert, event.by, refused="pressed_since")
         return True
     try:
         outcome = services.apply_resolve(alert, step, event.reason)
     except IllegalTransition:
-        services.tell(alert, step, "alert.resolved_too_late")
+        services.add_step(alert, step, "alert.resolved_too_late")
         return True
     if outcome.changed:
         _record(batch, services.closing_action(outcome), alert, event.by)
     elif outcome.awaiting_second_person and step.person not in alert.approvals:
-        services.tell(alert, step, "alert.approval_not_counted")
+        services.add_step(alert, step, "alert.approval_not_counted")
         _record(batch, AuditAction.ALERT_APPROVE_RESOLVE, alert, event.by, refused="one_of_two_by_gateway")
     return True
 
@@ -106,7 +107,7 @@ def _(event: AlertResolved, batch: Batch) -> bool:
 @apply.register
 def _(event: ActionEvent, batch: Batch) -> bool:
     alert = _own_alert(batch, event, or_=Q(building_id=None))
-    services.tell(
+    services.add_step(
         alert,
         _step(batch, event),
         str(event.__struct_config__.tag),
@@ -137,13 +138,13 @@ def _(event: DeviceRecovered, batch: Batch) -> bool:
 
 @apply.register
 def _(event: PressRefused, batch: Batch) -> bool:
-    batch.trouble(event.device, "press_refused", f"{event.count} messages could not be taken: {event.reason}.")
+    batch.trouble(event.device, "press_refused", f"{event.count} messages could not be accepted: {event.reason}.")
     return True
 
 
 @apply.register
 def _(event: GatewayStatus, batch: Batch) -> bool:
-    """A trouble of the gateway that is not among those that stand there has ended, though its end was lost."""
+    """Close the gateway's troubles that it no longer lists: they have ended, although the event for that was lost."""
     if not isinstance(event.troubles, UnsetType):
         end_other_troubles(
             organization_id=batch.organization_id,
@@ -156,12 +157,12 @@ def _(event: GatewayStatus, batch: Batch) -> bool:
 
 @apply.register
 def _(event: SelftestDone, batch: Batch) -> bool:
-    """Kept as it came, in gateway_events."""
+    """Do nothing more: gateway_events keeps the event as it was received."""
     return True
 
 
 def armed_for(batch: Batch, events: Iterable[PressFacts]) -> drills.Armed:
-    """The times for which the buttons of these presses were armed, as far as any says that it is a drill."""
+    """Return the periods for which the buttons of those presses that claim to be drills were armed."""
     claiming = {event.device for event in events if event.drill}
     if not claiming:
         return drills.Armed()
@@ -169,14 +170,14 @@ def armed_for(batch: Batch, events: Iterable[PressFacts]) -> drills.Armed:
 
 
 def _end_drill(batch: Batch, event: AlertResolved, drill: Alert) -> bool:
-    """A real press ends a drill without a second person; it ends nothing that is real."""
+    """End a drill because of a real press, without a second person. Raises Quarantined for a real alert."""
     if not drill.is_drill:
         raise Quarantined("not_a_drill", "A real press ends drills only.")
     step = _step(batch, event)
     try:
         ended = services.end_by_itself(drill, step, "drill")
     except IllegalTransition:
-        services.tell(drill, step, "alert.resolved_too_late")
+        services.add_step(drill, step, "alert.resolved_too_late")
     else:
         if ended:
             _record(batch, AuditAction.DRILL_END, drill, event.by)
@@ -184,23 +185,23 @@ def _end_drill(batch: Batch, event: AlertResolved, drill: Alert) -> bool:
 
 
 def _joinable(batch: Batch, event: AlertPressedAgain, press: Press) -> Alert | None:
-    """The alert that a press joins, its row locked. A gateway joins the alerts of its own buildings."""
+    """Return the alert that a press joins, its row locked. A gateway can only join alerts of its own buildings."""
     named = _named(batch, (event.alert_id, batch.own_name(event.alert_id)), _own(batch))
-    if named is None or _takes(named, press):
+    if named is None or _can_join(named, press):
         return named
     row = press.row
     next_one = services.locked_successor(
         named, event.device, _own(batch), alert_type=row.type, silent=row.silent, drill=row.drill
     )
-    return next_one if next_one is not None and _takes(next_one, press) else None
+    return next_one if next_one is not None and _can_join(next_one, press) else None
 
 
-def _takes(alert: Alert, press: Press) -> bool:
-    """Whether the press is told to the same people as the alert, and certainly belongs to it.
+def _can_join(alert: Alert, press: Press) -> bool:
+    """Return whether the press concerns the same people as the alert, and certainly belongs to it.
 
-    An open alert is still before everyone, as it is at the gateway. A closed one is joined only where the press was
-    certainly made while it was open. When a gateway's people closed an alert is known by that gateway's clock alone;
-    what it heard before, it has said before. So nothing joins such an alert any more.
+    An open alert is still displayed everywhere, as it is at the gateway. A press joins a closed alert only if it was
+    certainly made while the alert was open. An alert that was closed at a gateway is never joined: only that gateway's
+    clock says when it was closed, and the gateway has already sent all earlier presses.
     """
     row, dated = press.row, press.dated
     if (alert.alert_type, alert.is_silent, alert.is_drill) != (row.type, row.silent, row.drill):
@@ -225,12 +226,12 @@ def _joining(batch: Batch, press: Press) -> services.JoiningPress:
 
 
 def _own(batch: Batch) -> Q:
-    """The alerts of the gateway's buildings, and its own ones of no known place."""
+    """Return a filter for alerts of the gateway's buildings, and those that it raised without a known place."""
     return Q(building_id__in=batch.buildings) | Q(building_id=None, gateway_id=batch.gateway_id)
 
 
 def _own_alert(batch: Batch, event: ActionEvent | AlertAcknowledged | AlertResolved, *, or_: Q | None = None) -> Alert:
-    """The alert that a gateway speaks of. Raises Quarantined for one that is not there, or another gateway's."""
+    """Return the alert that an event is about. Raises Quarantined if it does not exist or is another gateway's."""
     names = (batch.own_name(event.alert_id), event.alert_id)
     alert = _named(batch, names, _own(batch) | or_ if or_ else _own(batch))
     if alert is not None:
@@ -246,7 +247,7 @@ def _named(batch: Batch, names: Iterable[str], among: Q) -> Alert | None:
 
 
 def record_foreign(batch: Batch, event: Event) -> None:
-    """A gateway acted on an alert of buildings that it does not speak for: nothing came of it, and people know."""
+    """Record a refused event about an alert of buildings that the gateway is not responsible for."""
     action = AuditAction(str(event.__struct_config__.tag))
     batch.trouble(None, FOREIGN, "This gateway acted on an alert of a building that it does not speak for.")
     audit.record(
@@ -260,7 +261,7 @@ def record_foreign(batch: Batch, event: Event) -> None:
 
 
 def _step(batch: Batch, event: Event, at: datetime | None = None) -> Step:
-    """What the gateway itself did or saw."""
+    """Return the step for something that the gateway itself did or observed."""
     return Step(
         event_id=event.event_id,
         at=at or batch.acted_at(event.at),
@@ -272,14 +273,14 @@ def _step(batch: Batch, event: Event, at: datetime | None = None) -> Step:
 
 
 def _act(batch: Batch, event: Event, by: BuildingAct, alert: Alert) -> Step:
-    """What somebody did in the building. A person who may not act on this alert counts as no name."""
+    """Return the step for an act in the building. A person who may not act on this alert is not recorded by name."""
     principal = person_principal(by.person) if by.person else None
     may = principal is not None and allows(principal, batch.organization_id, "alerts", "update", alert.building_id)
     return replace(_step(batch, event), person=by.person if may else None, via=by.via)
 
 
 def _record(batch: Batch, action: AuditAction, alert: Alert, by: BuildingAct, *, refused: str | None = None) -> None:
-    """What was done by a gateway's word: who did it, as the gateway says."""
+    """Write an audit entry for an act that a gateway reported, naming the person whom the gateway named."""
     detail = {"via": by.via, "person": str(by.person) if by.person else None, "reason": refused}
     services.record(
         batch.gateway,

@@ -27,21 +27,21 @@ CloseReason = Literal["real", "drill", "test", "mistake", "fault"]
 
 FIRST_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_TIME: Final = datetime(3000, 1, 1, tzinfo=UTC)
-"""Times that the contract has are from the first until before the last: none is at an edge of the calendar."""
+"""Times that the contract allows, the last one excluded: none is at the limits of the calendar."""
 
 
 def require_times(*times: datetime | msgspec.UnsetType | None) -> None:
-    """Raise ValueError for a time that the contract does not have."""
+    """Raise ValueError for a time that the contract does not allow."""
     for time in times:
         if isinstance(time, datetime) and not FIRST_TIME <= time < LAST_TIME:
             raise ValueError("a time is from 1970 to 2999")
 
 
 class Hops(Struct, frozen=True):
-    """When the press passed each point, by the gateway's clock; None for what did not happen.
+    """When the press passed each point, by the gateway's clock; None for a point that it did not pass.
 
-    `earliest_at` and `latest_at` bound the press by the cloud's clock, as the gateway measured it; None where it could
-    not, UNSET from a gateway that does not measure.
+    `earliest_at` and `latest_at` are bounds by the cloud's clock, as the gateway measured it; None if it could not,
+    UNSET from a gateway that does not measure it.
     """
 
     pressed_at: Time
@@ -56,7 +56,7 @@ class Hops(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True, tag_field="kind"):
-    """What every event carries."""
+    """The fields of every event."""
 
     event_id: UUID
     at: Time
@@ -66,7 +66,7 @@ class Event(Struct, frozen=True, tag_field="kind"):
 
 
 class PressFacts(Event, frozen=True):
-    """A press as the gateway decided it."""
+    """A press as the gateway classified it."""
 
     device: DeviceId
     inst: Inst
@@ -85,7 +85,7 @@ class PressFacts(Event, frozen=True):
 
     @property
     def press_id(self) -> str:
-        """The name that an alert has whose first press this is."""
+        """The name of an alert that starts with this press."""
         return f"{self.device}:{self.inst}:{self.seq}"
 
 
@@ -103,9 +103,9 @@ class AlertPressedAgain(PressFacts, frozen=True, tag="alert.pressed_again", kw_o
 
 
 class BuildingAct(Struct, frozen=True):
-    """Whose act it was: a gateway closes nothing by itself. A person stands behind the board, none behind a key.
+    """Who acted in the building: the board names a person, a key switch does not. A gateway never acts on its own.
 
-    `real_press` ends a drill, and nothing else.
+    `real_press` can only end a drill.
     """
 
     via: Literal["key_switch", "board", "real_press"]
@@ -125,7 +125,7 @@ class AlertAcknowledged(Event, frozen=True, tag="alert.acknowledged"):
 
 
 class AlertResolved(Event, frozen=True, tag="alert.resolved"):
-    """A person ended it in the building."""
+    """A person resolved the alert in the building."""
 
     alert_id: AnyAlertId
     by: BuildingAct
@@ -133,7 +133,7 @@ class AlertResolved(Event, frozen=True, tag="alert.resolved"):
 
 
 class ActionEvent(Event, frozen=True):
-    """What the building did: a PA zone, a strobe, a webhook."""
+    """An automatic action of the building, such as a PA zone, a strobe or a webhook."""
 
     alert_id: AnyAlertId
     action: Literal["pa", "strobe", "webhook"]
@@ -143,31 +143,31 @@ class ActionEvent(Event, frozen=True):
 
 
 class ActionStarted(ActionEvent, frozen=True, tag="action.started"):
-    """It began."""
+    """The action started."""
 
 
 class ActionDone(ActionEvent, frozen=True, tag="action.done", kw_only=True):
-    """It ended as meant."""
+    """The action completed."""
 
     confirmed: bool
 
 
 class ActionFailed(ActionEvent, frozen=True, tag="action.failed", kw_only=True):
-    """It did not happen."""
+    """The action failed."""
 
     confirmed: bool
     reason: Word
 
 
 class ActionStopped(ActionEvent, frozen=True, tag="action.stopped"):
-    """It was ended before its time."""
+    """The action was stopped early."""
 
     confirmed: bool | None = None
     reason: Word | None = None
 
 
 class DeviceTrouble(Event, frozen=True, tag="device.trouble"):
-    """Something may keep an alarm from working; no device means the gateway itself."""
+    """A condition that may prevent an alarm; without a device it concerns the gateway itself."""
 
     device: DeviceId | None
     trouble: Word
@@ -186,7 +186,7 @@ class DeviceRecovered(Event, frozen=True, tag="device.recovered"):
 
 
 class PressRefused(Event, frozen=True, tag="press.refused"):
-    """Messages at the gateway that could not be read or had no right."""
+    """Messages that the gateway could not read or did not accept for lack of permission."""
 
     reason: Word
     count: Count
@@ -196,7 +196,7 @@ class PressRefused(Event, frozen=True, tag="press.refused"):
 
 
 class SelftestDone(Event, frozen=True, tag="selftest.done"):
-    """The nightly press through the chain."""
+    """The result of the nightly test press through the whole chain."""
 
     device: DeviceId
     inst: Inst
@@ -207,7 +207,7 @@ class SelftestDone(Event, frozen=True, tag="selftest.done"):
 
 
 class StandingTrouble(Struct, frozen=True):
-    """A trouble that stands at the gateway; no device means the gateway itself."""
+    """An open trouble at the gateway; without a device it concerns the gateway itself."""
 
     device: DeviceId | None
     trouble: Word
@@ -218,7 +218,7 @@ class StandingTrouble(Struct, frozen=True):
 
 
 class GatewayStatus(Event, frozen=True, tag="gateway.status", kw_only=True):
-    """How the gateway is. `troubles`: all that stand there; unset where it does not know, or more than fit."""
+    """The state of the gateway. `troubles` lists all open ones; unset if unknown, or if there are too many."""
 
     versions: dict[Word, Text64]
     queue_depth: Natural
@@ -258,14 +258,14 @@ class EventsRequest(Struct, frozen=True):
 
 
 class EventHead(Struct, frozen=True):
-    """As much of a bad event as its answer needs."""
+    """The part of an invalid event that its result needs."""
 
     event_id: UUID | None = None
     kind: Annotated[str, Meta(max_length=40, pattern=r"^[^\x00]*\Z")] = "unknown"
 
 
 class EventResult(Struct, frozen=True):
-    """The answer to one event. `retry`: nothing of it is kept, and the gateway sends it again."""
+    """The result of one event. `retry`: nothing was stored, and the gateway sends it again."""
 
     event_id: UUID | None
     result: Literal["stored", "repeat", "quarantined", "retry"]
@@ -274,7 +274,7 @@ class EventResult(Struct, frozen=True):
 
 
 class EventsAnswer(Struct, frozen=True):
-    """Given only after commit; `watermark` is the greatest event id that the cloud has of this epoch."""
+    """The response, sent only after commit; `watermark` is the greatest event id stored for this epoch."""
 
     watermark: UUID | None
     results: list[EventResult]

@@ -1,7 +1,7 @@
-"""Whose an alert's name is: a name that one gateway gave is never another press of another gateway.
+"""Ownership of alert names: a name that one gateway used never stands for a different press of another gateway.
 
-The plain name, `{device}:{inst}:{seq}`, is for a gateway of the device's building. What any other gateway raises, and a
-press that finds its name taken, gets a name of its own (`Batch.own_name`).
+The plain name, `{device}:{inst}:{seq}`, is for a gateway of the device's building. An alert from any other gateway, and
+a press whose name is already in use, get a separate name (`Batch.own_name`).
 """
 
 from collections.abc import Collection
@@ -26,7 +26,7 @@ _KNOWN_SQL: Final = """
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What a gateway said that a press is: by these nobody takes one press for another that is heard by others."""
+    """A press as its gateway classified it: presses that concern different people are never the same press."""
 
     alert_type: str
     silent: bool
@@ -34,9 +34,9 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, array_like=True, frozen=True):
-    """A press that has a name: which gateway gave it, when it came to the cloud, and the alert that it belongs to.
+    """A named press: the gateway that named it, when it arrived in the cloud, and the alert that it belongs to.
 
-    `alert_type` is None where that alert has left the database.
+    `alert_type` is None if that alert is no longer in the database.
     """
 
     name: str
@@ -48,8 +48,10 @@ class Known(msgspec.Struct, array_like=True, frozen=True):
     resolved_at: datetime | None
 
     def is_press(self, batch: Batch, kind: Kind, dated: Dated) -> bool:
-        """Whether what a gateway sends now is this very press: its own once more, or one that another gateway of the
-        same building has heard too. What was reported before it can have happened is another press.
+        """Return whether a gateway reports this same press again.
+
+        It may be a repeat of its own, or a press that another gateway of the same building received too. A press that
+        was received before this one can have been made is a different press.
         """
         if self.alert_type is not None and Kind(self.alert_type, bool(self.silent), bool(self.claims_drill)) != kind:
             return False
@@ -63,7 +65,7 @@ class Known(msgspec.Struct, array_like=True, frozen=True):
 
 
 def known_names(organization: UUID, names: Collection[str]) -> dict[str, Known]:
-    """The presses that have these names."""
+    """Return the presses that have these names."""
     if not names:
         return {}
     with connection.cursor() as cursor:

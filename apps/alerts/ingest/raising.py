@@ -1,4 +1,4 @@
-"""Alerts of a batch, as one set: dated once, written by one statement, announced."""
+"""Raise the alerts of a batch as one set: date them, write them with one statement, and announce them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ _RAISE_SQL: Final = Path(__file__).with_name("raise_alerts.sql").read_text()
 
 
 class RaiseRow(msgspec.Struct, frozen=True, gc=False):
-    """One alert for `raise_alerts.sql`. `name` is given where the plain `alert_id` is another alert's."""
+    """One alert for `raise_alerts.sql`. `name` is set where the plain `alert_id` belongs to another alert."""
 
     number: int
     event_id: UUID
@@ -44,7 +44,7 @@ class RaiseRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class Press(NamedTuple):
-    """A press that is to be an alert: what is written, when it was, and whether the gateway says that it is a drill."""
+    """A press to raise as an alert: the row to write, its time, and whether the gateway says that it is a drill."""
 
     row: RaiseRow
     dated: Dated
@@ -52,15 +52,15 @@ class Press(NamedTuple):
     is_known: bool
     """Whether this very event was stored before."""
     arm: DrillArm | None = None
-    """What its button was armed by, where it is a drill."""
+    """The arm of the button, if the press is a drill."""
 
     def renamed(self, name: str) -> "Press":
-        """The same press, for an alert of this name."""
+        """Return the same press for an alert with this name."""
         return self._replace(row=msgspec.structs.replace(self.row, name=name))
 
 
 class Written(NamedTuple):
-    """A row of the statement: `id` is None where the name was taken."""
+    """A row that the statement returned: `id` is None where the name was already in use."""
 
     number: int
     name: str
@@ -73,9 +73,9 @@ class Written(NamedTuple):
 
 
 def raise_alerts(batch: Batch, presses: Sequence[Press]) -> set[int]:
-    """Write alerts that are not known yet and announce them; the numbers of the rows that were new.
+    """Write and announce alerts that do not exist yet; return the numbers of the new rows.
 
-    A name that is taken by another press gives way: this one is an alert under a name of its own, and a trouble.
+    Where another press already uses the name, raise the alert under a separate name, and open a trouble.
     """
     by_number = {press.row.number: press for press in presses}
     new: set[int] = set()
@@ -85,14 +85,14 @@ def raise_alerts(batch: Batch, presses: Sequence[Press]) -> set[int]:
         made = [row for row in written if row.id is not None]
         _announce(batch, made, by_number)
         new.update(row.number for row in made)
-        taken = [row for row in written if row.id is None]
-        waiting = _renamed(batch, taken, by_number) if taken else []
+        conflicting = [row for row in written if row.id is None]
+        waiting = _renamed(batch, conflicting, by_number) if conflicting else []
         by_number.update((press.row.number, press) for press in waiting)
     return new
 
 
 def press_of(batch: Batch, event: PressFacts, number: int, *, armed: drills.Armed, is_known: bool = False) -> Press:
-    """What an alert of this press is written from."""
+    """Return what is needed to write an alert for this press."""
     dated = batch.dated(event.hops)
     arm = armed.take(event.device, event.press_id, dated.earliest, dated.latest) if event.drill else None
     metadata: dict[str, object] = {
@@ -136,7 +136,7 @@ def press_of(batch: Batch, event: PressFacts, number: int, *, armed: drills.Arme
 
 
 def press_names(batch: Batch, event: AnyEvent) -> set[str]:
-    """The names that a press of this gateway can have; none where the event is no press."""
+    """Return the names that a press of this gateway can have; none if the event is not a press."""
     if not isinstance(event, PressFacts):
         return set()
     kind = (event.type, event.silent, event.drill)
@@ -144,7 +144,7 @@ def press_names(batch: Batch, event: AnyEvent) -> set[str]:
 
 
 def bare_press(batch: Batch, event: PressFacts, number: int) -> Press:
-    """The last resort, of the core alone: a real alarm, dated by its arrival."""
+    """Return a real alarm built from the core alone and dated by its arrival: the last resort."""
     moment = rfc3339(batch.received_at)
     row = RaiseRow(
         number=number,
@@ -184,7 +184,7 @@ def _write(batch: Batch, rows: Sequence[RaiseRow]) -> list[Written]:
 
 
 def _announce(batch: Batch, made: Sequence[Written], presses: Mapping[int, Press]) -> None:
-    """Tell people of new alerts and of what was wrong with them; a real one ends the drill that was going on."""
+    """Announce new alerts and open troubles for their faults; a real alert ends a running drill."""
     if not made:
         return
     services.announce_alerts("alert.created", [row.id for row in made if row.id], [row.triggered_at for row in made])
@@ -198,7 +198,7 @@ def _announce(batch: Batch, made: Sequence[Written], presses: Mapping[int, Press
             drill_is_open = True
             drills.use(press.arm, press.row.alert_id, at=batch.received_at)
         elif press.claims_drill:
-            detail = "A press counts as real: no drill was armed for all of the time in which it can have been."
+            detail = "A press counts as real: no drill was armed during all of the time in which it can have been made."
             batch.remark(row.device, "drill_not_armed", detail)
     if drill_is_open:
         real = [(row, presses[row.number]) for row in made if presses[row.number].arm is None]
@@ -206,17 +206,17 @@ def _announce(batch: Batch, made: Sequence[Written], presses: Mapping[int, Press
 
 
 def end_drills(batch: Batch, real: Sequence[drills.RealPress]) -> None:
-    """A real press during a drill ends it, whoever raised it."""
+    """End drills during which real presses were made, whoever raised them."""
     drills.end_for(
         real, organization=batch.organization_id, gateway=batch.gateway, buildings=batch.buildings, at=batch.received_at
     )
 
 
-def _renamed(batch: Batch, taken: Sequence[Written], presses: Mapping[int, Press]) -> list[Press]:
-    """Those of the presses whose name belongs to another press, each with the next name that it may have."""
-    known = known_names(batch.organization_id, [row.name for row in taken])
+def _renamed(batch: Batch, conflicting: Sequence[Written], presses: Mapping[int, Press]) -> list[Press]:
+    """Return the presses whose name belongs to another press, each with the next name to try."""
+    known = known_names(batch.organization_id, [row.name for row in conflicting])
     renamed: list[Press] = []
-    for row in taken:
+    for row in conflicting:
         press, owner = presses[row.number], known.get(row.name)
         kind = Kind(press.row.type, press.row.silent, press.claims_drill)
         last_name = batch.own_name(press.row.alert_id, *msgspec.structs.astuple(kind))
@@ -224,7 +224,7 @@ def _renamed(batch: Batch, taken: Sequence[Written], presses: Mapping[int, Press
             continue
         own_name = batch.own_name(press.row.alert_id)
         is_own = owner is not None and owner.gateway == batch.gateway_id
-        detail = "A press came under the name of another press, so it is an alert of its own: two give the same names."
+        detail = "A press has the name of another press, so it is a separate alert: two senders use the same names."
         batch.remark(row.device, "alert_name_taken", detail)
         renamed.append(press.renamed(last_name if is_own or row.name == own_name else own_name))
     return renamed

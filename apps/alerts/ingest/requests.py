@@ -1,4 +1,4 @@
-"""A gateway's request as a type. One event that is no JSON costs the others nothing."""
+"""Parse a gateway's request. An event that is not JSON does not affect the others."""
 
 import json
 import re
@@ -19,41 +19,41 @@ _EPOCH: Final = re.compile(r'"epoch"\s*:\s*"([0-9a-f-]{36})"')
 _SENT_AT: Final = re.compile(r'"sent_at"\s*:\s*"([^"]{1,40})"')
 _BETWEEN: Final = re.compile(r"[\s,]*")
 _NEXT_EVENT: Final = re.compile(r',\s*(?=\{\s*"(?:event_id|kind)"\s*:)')
-"""Where an event begins after one that cannot be read: gateways write one of these first."""
+"""The start of the event after one that cannot be read: gateways write one of these fields first."""
 _AFTER_AN_EVENT: Final = re.compile(r"\s*(?:\Z|,\s*(?:\{|\Z))")
-"""Nothing, or the next event. Anything else is the rest of an event that only seemed to end."""
+"""The end of the list, or the next event. Anything else belongs to an event that only seemed to end."""
 _END: Final = re.compile(r"\s*\]\s*\}\s*\Z")
 
 
 class TooManyEvents(TooLarge):
-    """More events than one request takes."""
+    """The request contains more events than allowed."""
 
     code = "too_many_events"
     default_detail = f"Send at most {MAX_EVENTS} events in one request."
 
 
 def parse(body: bytes) -> EventsRequest:
-    """The request as a type. Raises Invalid or TooManyEvents."""
+    """Parse the body of a request. Raises Invalid or TooManyEvents."""
     try:
         request = decode_request(body)
     except msgspec.ValidationError as error:
         raise _invalid(error) from None
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        found = _split(body)
-        if found is None:
+        partial = _split(body)
+        if partial is None:
             raise _invalid(error) from None
-        request = found
+        request = partial
     if len(request.events) > MAX_EVENTS:
         raise TooManyEvents()
     return request
 
 
 def _invalid(error: Exception) -> Invalid:
-    return Invalid(f"The body is not what contracts/edge_events asks for: {error}")
+    return Invalid(f"The body does not match contracts/edge_events: {error}")
 
 
 def _split(body: bytes) -> EventsRequest | None:
-    """A request of which some event is no JSON, or that has something around it; None where no events are found."""
+    """Parse a request in which an event, or text around the events, is not JSON; return None if it has no events."""
     text = body.decode("utf-8", "replace")
     epoch, start = _EPOCH.search(text), _EVENTS.search(text)
     if epoch is None or start is None:
@@ -67,7 +67,7 @@ def _split(body: bytes) -> EventsRequest | None:
 
 
 def _events(text: str, position: int) -> Iterator[str]:
-    """The text of each event: a JSON value, or whatever stands before the next event."""
+    """Yield the text of each event: a JSON value, or everything before the next event."""
     end = _END.search(text, position)
     stop = end.start() if end else len(text)
     while (position := _BETWEEN.match(text, position).end()) < stop:  # type: ignore[union-attr]  # it matches nothing too

@@ -1,7 +1,8 @@
-"""One batch of one gateway: decoded event by event, written as a set, answered event by event.
+"""Store one batch of a gateway: decode each event, write them as a set, and return a result for each.
 
-A bad event costs the others nothing; what has no right to stop an alarm (a suspended organization, a device of nobody
-known, a clock) does not. Everything happens in the transaction of the open tenant scope, and is told after its commit.
+An invalid event does not affect the others, and nothing that must not stop an alarm does (a suspended organization, an
+unregistered device, a clock). Everything runs in the transaction of the open tenant scope; the response follows its
+commit.
 """
 
 import logging
@@ -44,17 +45,17 @@ __all__ = ["ingest", "parse"]
 logger = logging.getLogger(__name__)
 
 CLOUDS_OWN: Final = (OperationalError, InterfaceError)
-"""Errors that are no event's: the whole request fails, nothing of it is kept, and the gateway sends it again. Any other
-error while an event is read, dated, decided or applied is that event's own."""
+"""Errors of the cloud itself: the whole request fails, nothing is stored, and the gateway sends it again. Any other
+error while reading, dating, deciding or applying an event concerns that event only."""
 LOCK_WAIT: Final = timedelta(milliseconds=50)
-"""How long one event waits for a row that another transaction has locked. Everything else in the batch waits with it,
-so it is short; the event is answered `retry`, and the gateway sends it again."""
+"""How long one event waits for a row that another transaction has locked. The rest of the batch waits with it,
+so it is short; the result of the event is `retry`, and the gateway sends it again."""
 NO_LOCK_WAIT: Final = timedelta(milliseconds=1)
-"""The wait once one alert of the batch was found locked: many locked alerts must not add up."""
+"""The wait after one alert of the batch turned out to be locked: many locked alerts must not add up."""
 
 
 class SeenRow(msgspec.Struct, frozen=True, gc=False):
-    """One event to be remembered; `body` only of what is kept nowhere else."""
+    """A row of received events; `body` is set only for an event that is stored nowhere else."""
 
     event_id: UUID
     kind: str
@@ -63,7 +64,7 @@ class SeenRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class Locked(Exception):
-    """An event needs a row that another transaction holds. `key` names what has to wait: see `_key`."""
+    """An event needs a row that another transaction has locked. `key` names the events that must wait: see `_key`."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -71,7 +72,7 @@ class Locked(Exception):
 
 
 class Undecodable(NamedTuple):
-    """An event that is not one of the contract's, with as much of its head as could be read."""
+    """An event that does not match the contract, with the readable part of its head."""
 
     head: EventHead
     body: bytes
@@ -82,7 +83,7 @@ Decoded = AnyEvent | ReadInPart | Undecodable
 
 
 class Numbered(msgspec.Struct, frozen=True, gc=False):
-    """An event, its place in the batch, the id that it came under, and whether it was stored before."""
+    """An event, its place in the batch, the id that it was sent with, and whether it was stored before."""
 
     number: int
     event: AnyEvent
@@ -90,16 +91,16 @@ class Numbered(msgspec.Struct, frozen=True, gc=False):
     is_known: bool
 
     def result(self, result: Literal["stored", "repeat"]) -> EventResult:
-        """The answer to it."""
+        """Return the result for this event."""
         return EventResult(self.event_id, result)
 
     def quarantined(self, reason: str, detail: str) -> EventResult:
-        """The answer to one that is put aside."""
+        """Return the result for this event if it is quarantined."""
         return EventResult(self.event_id, "quarantined", reason, detail)
 
 
 def ingest(*, gateway: Principal, request: EventsRequest, received_at: datetime) -> EventsAnswer:
-    """Store a batch and answer each event; in the open scope of the gateway's organization."""
+    """Store a batch and return a result for each event, in the open scope of the gateway's organization."""
     batch = Batch(
         gateway=gateway,
         organization_id=next(iter(gateway.grants)),
@@ -108,7 +109,7 @@ def ingest(*, gateway: Principal, request: EventsRequest, received_at: datetime)
         clock_error=received_at - request.sent_at if request.sent_at else timedelta(0),
     )
     decoded = [_decode(raw, received_at) for raw in request.events]
-    results = _store_what_is_free(batch, decoded)
+    results = _store_unlocked(batch, decoded)
     _count(decoded, results)
     answer = EventsAnswer(watermark=_watermark(batch), results=results)
     record_gateway_seen(organization_id=batch.organization_id, gateway_id=batch.gateway_id, at=received_at)
@@ -122,12 +123,12 @@ def _decode(raw: msgspec.Raw, received_at: datetime) -> Decoded:
         if not isinstance(event, AlertRaised) or event.alert_id == event.press_id:
             return event
         problem = "alert_id is not this press's"
-    except Exception as error:  # whatever it is, it is this event's own
+    except Exception as error:  # any error concerns this event only
         problem = str(error)
     try:
         alarm = read_core(body, received_at)
     except Exception:
-        logger.exception("an event's core cannot be looked for")
+        logger.exception("cannot read the core of an event")
         alarm = None
     return alarm or _undecodable(body, problem)
 
@@ -140,11 +141,11 @@ def _undecodable(body: bytes, problem: str) -> Undecodable:
     return Undecodable(head, body, _text(problem.encode("utf-8", "replace"))[:1000])
 
 
-def _store_what_is_free(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
-    """Store the batch without the alerts that another transaction has locked: their events are answered `retry`.
+def _store_unlocked(batch: Batch, decoded: Sequence[Decoded]) -> list[EventResult]:
+    """Store the batch without the alerts that another transaction has locked: the result of their events is `retry`.
 
-    A retried event must not have been remembered, or it would be a repeat when it comes again: so the batch is stored
-    anew without it. All events of a locked alert wait together, in their order.
+    The id of an event to retry must not be stored, or the event would be a repeat when it is sent again. So the batch
+    is stored anew without it. All events of a locked alert wait together, in their order.
     """
     locked: set[str] = set()
     while True:
@@ -156,7 +157,7 @@ def _store_what_is_free(batch: Batch, decoded: Sequence[Decoded]) -> list[EventR
 
 
 def _key(event: AnyEvent) -> str:
-    """What an event waits with when a row is locked: its alert, or itself."""
+    """Return the key of the events that wait together when a row is locked: the alert, or the event itself."""
     alert_id: str | None = getattr(event, "alert_id", None)
     return alert_id or str(event.event_id)
 
@@ -168,10 +169,10 @@ def _is_locked(one: Decoded, locked: Collection[str]) -> bool:
 
 
 def _store(batch: Batch, decoded: Sequence[Decoded], locked: Collection[str]) -> list[EventResult]:
-    """Remember every event id first; then alerts as a set, then the rest in order. Raises Locked.
+    """Store every event id first; then alerts as a set, then the rest in order. Raises Locked.
 
-    What was stored before is a repeat. A press is known by its own name, whatever event id it comes under: one whose
-    name is new is raised.
+    An event that was stored before is a repeat. A press is identified by its own name, whatever its event id: if the
+    name is new, an alert is raised.
     """
     fresh = _remember(batch, [one for one in decoded if not _is_locked(one, locked)])
     limit_lock_wait(NO_LOCK_WAIT if locked else LOCK_WAIT)
@@ -191,7 +192,7 @@ def _store(batch: Batch, decoded: Sequence[Decoded], locked: Collection[str]) ->
         numbered = Numbered(number, event, id_sent, event.event_id not in fresh)
         fresh.discard(event.event_id)
         if isinstance(one, ReadInPart) and not numbered.is_known:
-            _guarded(partial(_say_what_was_guessed, batch, one))
+            _guarded(partial(_report_defaults, batch, one))
         (raised if isinstance(event, AlertRaised) else others).append(numbered)
     results |= _raise_all(batch, raised)
     results |= _apply_all(batch, others)
@@ -207,7 +208,7 @@ def _id_sent(one: AnyEvent | ReadInPart) -> UUID | None:
 
 
 def _remember(batch: Batch, decoded: Sequence[Decoded]) -> set[UUID]:
-    """Write the ids of a batch down; the ids that were not known before."""
+    """Store the event ids of a batch; return the ids that are new."""
     rows: list[SeenRow] = []
     for event in decoded:
         if isinstance(event, Undecodable):
@@ -232,19 +233,19 @@ def _remember(batch: Batch, decoded: Sequence[Decoded]) -> set[UUID]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def _say_what_was_guessed(batch: Batch, alarm: ReadInPart) -> None:
+def _report_defaults(batch: Batch, alarm: ReadInPart) -> None:
     named = ", ".join(alarm.unread)
-    detail = f"A press could not be read as a whole ({named}), so it counts as grave as any: update the cloud."
+    detail = f"A press could not be read completely ({named}), so it counts as a serious alarm: update the cloud."
     batch.trouble(alarm.event.device, "press_read_in_part", detail)
 
 
 def _text(body: bytes) -> str:
-    """As PostgreSQL can keep it."""
+    """Return the text in a form that PostgreSQL can store."""
     return body.decode("utf-8", "replace").replace("\x00", "")
 
 
 def _raise_all(batch: Batch, raised: Sequence[Numbered]) -> dict[int, EventResult]:
-    """Alerts as one set; if that fails, one by one, so that only the bad one suffers."""
+    """Raise alerts as one set; if that fails, one by one, so that only the failing one is affected."""
     if not raised:
         return {}
     events = [(one, one.event) for one in raised if isinstance(one.event, AlertRaised)]
@@ -266,7 +267,7 @@ def _raise_all(batch: Batch, raised: Sequence[Numbered]) -> dict[int, EventResul
 
 
 def _apply_all(batch: Batch, others: Sequence[Numbered]) -> dict[int, EventResult]:
-    """In order. A press that was stored before is a repeat if it has a name, whatever became of its event."""
+    """Apply events in order. A press stored before is a repeat if it has a name, whatever its event's result."""
     again = {one.number: press_names(batch, one.event) for one in others if one.is_known}
     known = known_names(batch.organization_id, {name for names in again.values() for name in names}).keys()
     results = {}
@@ -278,7 +279,7 @@ def _apply_all(batch: Batch, others: Sequence[Numbered]) -> dict[int, EventResul
 
 
 def _one_by_one(batch: Batch, one: Numbered) -> EventResult:
-    """One event under a savepoint. What fails is its own; a press that fails is raised from its core."""
+    """Apply one event under a savepoint, so that an error affects it alone; a failing press is raised from its core."""
     try:
         with savepoint():
             known = apply(one.event, batch) is False
@@ -299,12 +300,12 @@ def _one_by_one(batch: Batch, one: Numbered) -> EventResult:
 
 
 def _last_resort(batch: Batch, one: Numbered, event: PressFacts) -> EventResult:
-    """A press that cannot be applied is an alert of its core alone, dated by its arrival."""
+    """Raise an alert for a press that cannot be applied, from its core alone and dated by its arrival."""
     try:
         with savepoint():
             new = raise_alerts(batch, [bare_press(batch, event, one.number)])
             detail = (
-                "A press could not be taken as it was sent. It is an alert, dated by its arrival: update the cloud."
+                "A press could not be processed as it was sent. It is an alert, dated by its arrival: update the cloud."
             )
             batch.trouble(event.device, "press_read_in_part", detail)
     except CLOUDS_OWN as error:
@@ -318,10 +319,10 @@ def _last_resort(batch: Batch, one: Numbered, event: PressFacts) -> EventResult:
 
 
 def _report(batch: Batch, results: Mapping[int, EventResult], presses: Sequence[int]) -> None:
-    """What people and the audit trail must know of a batch as a whole."""
+    """Open troubles and write audit entries that concern a batch as a whole."""
     bad = [result for result in results.values() if result.result == "quarantined"]
     if bad:
-        detail = f"{len(bad)} events could not be taken, the first: {bad[0].detail}"
+        detail = f"{len(bad)} events could not be processed, the first: {bad[0].detail}"
         _guarded(partial(batch.trouble, None, "quarantined_event", detail))
     stored = sum(results[number].result == "stored" for number in presses)
     if stored:
@@ -340,16 +341,16 @@ def _audit_presses(batch: Batch, stored: int) -> None:
 
 
 def _guarded(act: Callable[[], object]) -> None:
-    """Do what stands beside the events of a batch: if it fails, they do not."""
+    """Run work that accompanies the events of a batch: if it fails, the events are still stored."""
     try:
         with savepoint():
             act()
     except CLOUDS_OWN as error:
         if not is_lock_conflict(error):
             raise
-        logger.warning("what a batch says beside its events cannot be written: %s", error)
+        logger.warning("cannot write the troubles and audit entries of a batch: %s", error)
     except Exception:
-        logger.exception("what a batch says beside its events cannot be written")
+        logger.exception("cannot write the troubles and audit entries of a batch")
 
 
 def _count(decoded: Sequence[Decoded], results: Sequence[EventResult]) -> None:

@@ -1,1 +1,1 @@
-"""The live side: one hub for a process, and the sockets and streams of people and gateways that stand on it."""
+"""The live feed: one hub for each process, and the sockets and streams of people and gateways that use it."""

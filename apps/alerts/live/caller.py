@@ -1,4 +1,4 @@
-"""Who is at the other end of a live connection: the same principals as of REST, from a header or the session cookie."""
+"""The caller of a live connection: the same principals as in the REST API, from a header or the session cookie."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from apps.accounts.identity import last_use
 from apps.accounts.identity.principals import Named, named_by_bearer, named_by_session, principals_of
-from apps.alerts.live.hub import Sees
+from apps.alerts.live.hub import IsVisible
 from apps.alerts.visibility import NOWHERE, Where, both, union, visibility, within
 from apps.common.access import Principal
 from apps.common.db.scope import tenant_scope
@@ -27,17 +27,17 @@ BEARER_PREFIX: Final = "bearer."
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A bearer token, or else a session key that came with an Origin of our own."""
+    """A bearer token, or else a session key that was sent with our own Origin."""
 
     token: str | None
     session_key: str | None
 
 
 def credential(scope: Mapping[str, Any], subprotocols: Iterable[str] = ()) -> Credential:
-    """The credential of a connection.
+    """Return the credential of a connection.
 
-    A session counts only for a page of our own: a socket has no CSRF token. Every browser names the page's origin when
-    it opens a socket, and when it reads a stream from another origin.
+    A session counts only for our own pages, since a socket has no CSRF token. Every browser sends the page's origin
+    when it opens a socket, and when it reads a stream from another origin.
     """
     by_name = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     scheme, _, token = by_name.get("authorization", "").partition(" ")
@@ -54,7 +54,7 @@ def credential(scope: Mapping[str, Any], subprotocols: Iterable[str] = ()) -> Cr
 
 
 def _is_ours(origin: str, scheme: str, headers: Mapping[str, str]) -> bool:
-    """Whether a page's origin (scheme, host and port) is the one that the request itself went to, or our public one."""
+    """Return whether an origin (scheme, host and port) is the one that the request was sent to, or our public one."""
     proxied = getattr(settings, "SECURE_PROXY_SSL_HEADER", None)
     secure = headers.get("x-forwarded-proto") == proxied[1] if proxied else scheme in {"https", "wss"}
     host = headers.get("host", "")
@@ -64,7 +64,7 @@ def _is_ours(origin: str, scheme: str, headers: Mapping[str, str]) -> bool:
 
 
 async def caller(given: Credential) -> tuple[Named, Principal] | None:
-    """Whom a credential names, and what they may at this moment; None when it opens nothing (any more)."""
+    """Return the owner of a credential with their current rights; None if it is not valid, or no longer."""
 
     def resolve() -> tuple[Named, Principal] | None:
         named = _named(given)
@@ -89,15 +89,15 @@ def _named(given: Credential) -> Named | None:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonSees:
-    """Which messages of an organization a person or service sees: by what they are about, at which buildings."""
+class VisibleToPerson:
+    """The messages of an organization that are visible to a person or service, by audience and building."""
 
     ordinary: Where
     silent: Where
     devices: Where
 
     def __call__(self, envelope: Envelope) -> bool:
-        """Whether a message is for them."""
+        """Return whether a message is visible to them."""
         match envelope.audience:
             case Audience.STAFF:
                 where = self.ordinary
@@ -113,33 +113,34 @@ class PersonSees:
 
 
 @dataclass(frozen=True, slots=True)
-class GatewaySees:
-    """Which messages a gateway gets: alerts of its buildings or of no known place, and what is meant for gateways."""
+class VisibleToGateway:
+    """The messages for a gateway: alerts of its buildings or of no known place, and messages meant for gateways."""
 
     buildings: frozenset[UUID]
 
     def __call__(self, envelope: Envelope) -> bool:
-        """Whether a message is for it."""
+        """Return whether a message is for the gateway."""
         ours = envelope.building_id is None or envelope.building_id in self.buildings
         return ours and (envelope.audience is Audience.GATEWAY or envelope.kind.startswith("alert."))
 
 
-def person_sees(principal: Principal) -> dict[UUID, Sees]:
-    """For each organization whose live feed the person may read: which messages. Equal for equal visibility.
+def visible_to_person(principal: Principal) -> dict[UUID, IsVisible]:
+    """Return the visible messages for each organization whose live feed the person may read.
 
-    Staff of a suspended school go on hearing what may keep an alarm from working, on the connection that they have.
+    Equal for equal visibility. Staff of a suspended school still get messages about conditions that may prevent an
+    alarm, on the connection that they already have.
     """
-    seen: dict[UUID, Sees] = {}
+    visible: dict[UUID, IsVisible] = {}
     for organization, grant in principal.grants.items():
         one = visibility(grant)
         devices = union(grant.buildings("devices", "read"), grant.buildings("open_alerts", "read"))
         if one.open != NOWHERE:
-            seen[organization] = PersonSees(one.open, one.silent, devices)
-    return seen
+            visible[organization] = VisibleToPerson(one.open, one.silent, devices)
+    return visible
 
 
-def gateway_sees(principal: Principal) -> dict[UUID, Sees]:
-    """The same for a gateway, in its organization. Reads the database."""
+def visible_to_gateway(principal: Principal) -> dict[UUID, IsVisible]:
+    """Return the messages for a gateway, in its organization. Reads the database."""
     organization = next(iter(principal.grants))
     with tenant_scope([organization]):
-        return {organization: GatewaySees(gateway_buildings(organization, principal.id))}
+        return {organization: VisibleToGateway(gateway_buildings(organization, principal.id))}

@@ -1,8 +1,8 @@
-"""How many live connections one sign-in, one person and one place of an organization may hold in a process.
+"""Limits on the live connections of one sign-in, one person and one network address in a process.
 
-A sign-in that opens one more than it may loses its oldest: the newest is the one that somebody looks at, while older
-ones may be what a lost network left behind. Only a source, which strangers may share, is refused. The limits are far
-above normal use: a person has a phone, a tablet and some tabs; a thousand phones share one address.
+A sign-in that exceeds its limit loses its oldest connection: the newest is the one in use, while older ones may be left
+over from a lost network. Only an address, which strangers may share, is refused. The limits are far above normal use: a
+person has a phone, a tablet and some tabs; a thousand phones share one address.
 """
 
 import asyncio
@@ -27,24 +27,24 @@ RETRY_SECONDS: Final = 30
 class Ending(Enum):
     """Why the server ends a connection."""
 
-    TOKEN_ENDED = "the credential opens nothing any more"  # noqa: S105 -- a reason
-    RIGHTS_CHANGED = "the caller sees something else now"
+    TOKEN_ENDED = "the credential is no longer valid"  # noqa: S105 -- a reason
+    RIGHTS_CHANGED = "the caller's visibility has changed"
     TOO_MANY = "the same caller opened newer connections"
 
 
 Ended = asyncio.Future[Ending]
-"""Done when a connection is to be closed."""
+"""Completed when a connection must be closed."""
 
 
 class Crowd:
-    """The open connections of this process, by who holds them."""
+    """The open connections of this process, by sign-in, person and source."""
 
     def __init__(self) -> None:
         self._held: defaultdict[Hashable, dict[Ended, None]] = defaultdict(dict)
 
     @contextmanager
     def among(self, principal: Principal, organizations: Iterable[UUID], source: str, ended: Ended) -> Iterator[None]:
-        """While a connection is open. Raises TooManyRequests when its source has as many as it may."""
+        """Count a connection while it is open. Raises TooManyRequests if its source has reached the limit."""
         sources = [(organization, source) for organization in organizations]
         if any(len(self._held.get(one, ())) >= PER_SOURCE for one in sources):
             raise TooManyRequests(retry_after=RETRY_SECONDS)
@@ -65,7 +65,7 @@ class Crowd:
                     del self._held[holder]
 
     def _make_room(self, holder: Hashable, limit: int) -> None:
-        """End the oldest connections of this holder, so that one more is within the limit."""
+        """End the oldest connections of this holder, so that one more stays within the limit."""
         still_open = [one for one in self._held.get(holder, ()) if not one.done()]
         for oldest in still_open[: max(0, len(still_open) + 1 - limit)]:
             oldest.set_result(Ending.TOO_MANY)

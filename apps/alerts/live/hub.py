@@ -1,9 +1,9 @@
-"""One hub for a process: one subscription for an organization, one text for a message, a bounded queue for a client.
+"""One hub per process: one subscription per organization, one text per message, a bounded queue per client.
 
-A message lost on the bus is found by the number of the one before it, which each message carries; a bus or relay that
-is gone altogether, by reading the heads from the database. So a client gets every event that it may see, in order, none
-twice. When the database was restored or failed over and lost what was handed on (another epoch, or the last event is
-not there any more), every client of it is sent a `Restart`.
+Each message carries the number of the one before it, which reveals a message lost on the bus; reading the heads from
+the database reveals that the bus or the relay is down. So a client gets every event visible to it, in order and once.
+If a restore or failover of the database lost events that were already sent (another epoch, or the last event is
+missing), every client of the organization is sent a `Restart`.
 """
 
 import asyncio
@@ -30,17 +30,17 @@ from apps.common.observability import metrics, tracing
 logger = logging.getLogger(__name__)
 
 QUEUE_SIZE: Final = 512
-"""Messages that may wait for one client; more is a client too slow to be told live."""
+"""Messages that may wait for one client; a client with more is too slow for the live feed."""
 CHECK_SECONDS: Final = 2.0
-"""How often the heads are compared with the database."""
+"""Seconds between comparisons of the heads with the database."""
 PAGE: Final = 500
 
-Sees = Callable[[Envelope], bool]
+IsVisible = Callable[[Envelope], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The history of an organization's feed is another one: the client reads its state again and goes on from here."""
+    """An organization's feed has a new history: the client reads its state again and continues from here."""
 
     organization_id: UUID
     head: Head
@@ -48,17 +48,17 @@ class Restart:
 
 @dataclass(eq=False, slots=True)
 class Client:
-    """One socket or stream. `sees` says, for each organization, which messages are for it."""
+    """One socket or stream. `visible` selects the messages visible to it, for each organization."""
 
-    sees: Mapping[UUID, Sees]
+    visible: Mapping[UUID, IsVisible]
     queue: asyncio.Queue[FeedMessage | Restart | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_SIZE))
     positions: dict[UUID, int] = field(default_factory=dict)
-    """Up to where this client has been sent everything that it may see."""
+    """The position up to which this client has been sent every message visible to it."""
     too_slow: asyncio.Event = field(default_factory=asyncio.Event)
 
     def offer(self, item: FeedMessage | Restart) -> None:
-        """Queue what this client may see."""
-        if isinstance(item, FeedMessage) and not self.sees[item.organization_id](item.envelope):
+        """Queue a message if it is visible to this client."""
+        if isinstance(item, FeedMessage) and not self.visible[item.organization_id](item.envelope):
             return
         try:
             self.queue.put_nowait(item)
@@ -66,12 +66,12 @@ class Client:
             self.too_slow.set()
 
     def ping(self) -> None:
-        """Have `next` return None, unless so much waits already that the client needs no ping."""
+        """Make `next` return None, unless so many messages wait that the client needs no ping."""
         with contextlib.suppress(asyncio.QueueFull):
             self.queue.put_nowait(None)
 
     async def next(self) -> FeedMessage | Restart | None:
-        """The next message that was not sent to this client yet, or the order to start over; None: time for a ping."""
+        """Return the next message not yet sent to this client, or a `Restart`; None means that a ping is due."""
         while True:
             item = await self.queue.get()
             if item is None:
@@ -86,7 +86,7 @@ class Client:
 
 @dataclass(slots=True)
 class _Channel:
-    """An organization that somebody here listens to; `head` is the last event that was handed on."""
+    """An organization that clients here listen to; `head` is the last event that was passed to them."""
 
     organization_id: UUID
     head: Head
@@ -95,7 +95,7 @@ class _Channel:
 
 
 class Hub:
-    """Joins the live bus to the clients of this process."""
+    """Connects the live bus to the clients of this process."""
 
     def __init__(self) -> None:
         self._channels: dict[UUID, _Channel] = {}
@@ -108,11 +108,11 @@ class Hub:
         self._epoch: UUID | None = None
 
     async def join(self, client: Client) -> Heads:
-        """Start to queue messages for a client; the head of each of its organizations at that moment."""
+        """Start to queue messages for a client; return the head of each of its organizations at that moment."""
         async with self._joining:
             if not self._tasks:
                 self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._check())]
-            new = [organization for organization in client.sees if organization not in self._channels]
+            new = [organization for organization in client.visible if organization not in self._channels]
             if new:
                 heads = await _heads(new)
                 if self._epoch != heads.epoch:
@@ -120,17 +120,17 @@ class Hub:
                 for organization in new:
                     self._channels[organization] = _Channel(organization, heads.of(organization))
                 await self._subscribe(new)
-            for organization in client.sees:
+            for organization in client.visible:
                 self._channels[organization].clients.add(client)
         self._clients.add(client)
         metrics.live_clients.set(len(self._clients))
-        for organization in client.sees:
+        for organization in client.visible:
             await self._catch_up(self._channels[organization])
         return self.heads(client)
 
     def leave(self, client: Client) -> None:
         """Stop queueing for a client."""
-        for organization in client.sees:
+        for organization in client.visible:
             channel = self._channels.get(organization)
             if channel is not None:
                 channel.clients.discard(client)
@@ -138,19 +138,19 @@ class Hub:
         metrics.live_clients.set(len(self._clients))
 
     def heads(self, client: Client) -> Heads:
-        """The newest that was handed on here of each of the client's organizations."""
+        """Return the newest event passed to clients here, for each of the client's organizations."""
         if self._epoch is None:
-            raise LookupError("nobody has joined yet")
-        return Heads(self._epoch, {organization: self._channels[organization].head for organization in client.sees})
+            raise LookupError("no client has joined yet")
+        return Heads(self._epoch, {organization: self._channels[organization].head for organization in client.visible})
 
     @property
     def is_current(self) -> bool:
-        """Whether the heads were compared with the database lately: else nobody may be told that all is well."""
+        """Whether the heads were recently compared with the database; only then may a client show that all is well."""
         return time.monotonic() - self._checked_at < 3 * CHECK_SECONDS
 
     @property
     def quiet_seconds(self) -> float:
-        """For how long no message was handed on."""
+        """Seconds since a message was last passed to clients."""
         return time.monotonic() - self._handed_on_at
 
     async def _subscribe(self, organizations: list[UUID]) -> None:
@@ -159,14 +159,14 @@ class Hub:
                 await self._pubsub.subscribe(*map(bus.feed_channel, organizations))
 
     async def _listen(self) -> None:
-        """Take messages from the bus; start over when it breaks."""
+        """Receive messages from the bus; start over when the connection breaks."""
         while True:
             client = valkey.async_client()
             try:
                 pubsub = client.pubsub(ignore_subscribe_messages=True)
                 await pubsub.subscribe(bus.feed_channel("none"))
                 self._pubsub = pubsub
-                # Whoever joined until now found no bus to subscribe at; whoever joins from now on does it.
+                # Clients that joined so far had no bus to subscribe to; later ones subscribe themselves.
                 if self._channels:
                     await pubsub.subscribe(*map(bus.feed_channel, self._channels))
                 for channel in list(self._channels.values()):
@@ -175,7 +175,7 @@ class Hub:
                     organization = UUID(raw["channel"].decode().rpartition(":")[2])
                     await self._receive(organization, raw["data"])
             except (redis.RedisError, DatabaseError, OSError, msgspec.DecodeError, ValueError) as error:
-                logger.warning("the live bus is away, reading from the database: %s", error)
+                logger.warning("the live bus is unavailable, reading from the database: %s", error)
             finally:
                 self._pubsub = None
                 await client.aclose()
@@ -194,18 +194,18 @@ class Hub:
             await self._catch_up(channel)
 
     async def _check(self) -> None:
-        """Compare with the database, whatever the bus and the relay do; forget organizations nobody listens to."""
+        """Compare the heads with the database, independently of bus and relay; drop organizations without clients."""
         while True:
             try:
                 await self._compare()
                 self._checked_at = time.monotonic()
                 await self._forget_idle()
             except (DatabaseError, OSError) as error:
-                logger.warning("the heads could not be compared: %s", error)
+                logger.warning("cannot compare the heads with the database: %s", error)
             await asyncio.sleep(CHECK_SECONDS)
 
     async def _compare(self) -> None:
-        """Catch up with the database; in another history than the one that is known here, every channel starts over."""
+        """Catch up with the database; if it has a different history than this hub, every channel starts over."""
         heads = await _heads(list(self._channels))
         restored = self._epoch not in (None, heads.epoch)
         self._epoch = heads.epoch
@@ -263,7 +263,7 @@ def hub() -> Hub:
 
 
 async def read_since(organization: UUID, seq: int) -> list[FeedMessage]:
-    """A page of an organization's events after `seq`. Raises UnknownCursor."""
+    """Return a page of an organization's events after `seq`. Raises UnknownCursor."""
 
     def read() -> list[FeedMessage]:
         with tenant_scope([organization]):

@@ -1,7 +1,7 @@
-"""One live connection, whatever carries it: what came since the cursor, `ready`, then everything as it comes.
+"""One live connection, whatever its transport: events since the cursor, `ready`, then every event as it arrives.
 
-The numbers that a person is told are of events that everybody on the staff may know of, or that this person was sent:
-so neither a number nor its change reveals a silent alert to somebody who may not see it.
+The numbers sent to a person belong to events that all of the staff may see, or that this person was sent. So neither a
+number nor its change reveals a silent alert to somebody who may not see it.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ PING_SECONDS: Final = 10.0
 
 
 class TooSlow(Exception):
-    """The client does not keep up: it reconnects and resumes."""
+    """The client does not keep up: it has to reconnect and resume."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursors:
-    """Where a client goes on: the last number that it was told of each organization, and in which history.
+    """Where a client resumes: the last number that it received from each organization, and in which history.
 
-    `epoch` is None from a client that does not know of epochs: the numbers alone are compared then.
+    `epoch` is None from a client that does not support epochs: then only the numbers are compared.
     """
 
     organizations: Mapping[UUID, int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Cursors:
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What `ready`, `ping` and `resync` say: in which history, and the number of each organization."""
+    """The content of `ready`, `ping` and `resync`: the history, and the number of each organization."""
 
     kind: str
     epoch: UUID
@@ -46,11 +46,11 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 Write = Callable[[Mark], str]
-"""How a mark is written for one kind of client."""
+"""Encodes a mark for one kind of client."""
 
 
 def person_mark(mark: Mark) -> str:
-    """As `contracts/live` has it."""
+    """Encode a mark as `contracts/live` specifies."""
     if mark.kind == "resync":
         ((organization, seq),) = mark.positions.items()
         return _encode({"type": mark.kind, "epoch": mark.epoch, "organization": organization, "seq": seq})
@@ -59,41 +59,43 @@ def person_mark(mark: Mark) -> str:
 
 
 def gateway_mark(mark: Mark) -> str:
-    """As `contracts/edge_downlink` has it: a gateway has one organization."""
+    """Encode a mark as `contracts/edge_downlink` specifies: a gateway has one organization."""
     ((_, seq),) = mark.positions.items()
     return _encode({"type": mark.kind, "epoch": mark.epoch, "seq": seq})
 
 
 class Session:
-    """One client of the hub. `told` holds the numbers that the client knows."""
+    """One client of the hub. `_positions` holds the numbers that were sent to the client."""
 
     def __init__(self, hub: Hub, client: Client, write: Write, *, shows_all_numbers: bool = False) -> None:
         self._hub = hub
         self._client = client
         self._write = write
         self._shows_all_numbers = shows_all_numbers
-        """For a gateway, from which no alert of its buildings is kept."""
-        self._told: dict[UUID, int] = {}
+        """For a gateway, from which no alert of its buildings is hidden."""
+        self._positions: dict[UUID, int] = {}
         self._epoch: UUID
 
     @property
     def cursors(self) -> Cursors:
-        """Where the client may go on, once what was sent has arrived."""
-        return Cursors(self._told, self._epoch)
+        """Where the client can resume, once it has received everything that was sent."""
+        return Cursors(self._positions, self._epoch)
 
     async def messages(self, cursors: Cursors) -> AsyncIterator[str]:
-        """What the client is sent, from its cursors on, for ever. Raises TooSlow."""
+        """Yield the messages for the client from its cursors on, without end. Raises TooSlow."""
         try:
             heads = await self._hub.join(self._client)
             self._epoch = heads.epoch
             same_history = cursors.epoch in (None, heads.epoch)
-            self._told = {one: cursors.organizations[one] for one in self._client.sees if one in cursors.organizations}
-            for organization in self._client.sees:
+            self._positions = {
+                one: cursors.organizations[one] for one in self._client.visible if one in cursors.organizations
+            }
+            for organization in self._client.visible:
                 async for text in self._resume(
                     organization, cursors.organizations.get(organization), heads.of(organization), same_history
                 ):
                     yield text
-            yield self._mark("ready", self._told)
+            yield self._mark("ready", self._positions)
             async for text in self._live():
                 yield text
         finally:
@@ -102,7 +104,7 @@ class Session:
     async def _resume(
         self, organization: UUID, cursor: int | None, head: Head, same_history: bool
     ) -> AsyncIterator[str]:
-        """What the client missed up to `head`, or `resync`; what comes after waits in its queue."""
+        """Yield what the client missed up to `head`, or `resync`; later messages wait in its queue."""
         try:
             if cursor is not None:
                 if not same_history:
@@ -114,7 +116,7 @@ class Session:
                         raise UnknownCursor()
                     for message in page:
                         cursor = message.seq
-                        if self._client.sees[organization](message.envelope):
+                        if self._client.visible[organization](message.envelope):
                             yield self._message(message)
         except UnknownCursor:
             yield self._start_over(organization, head)
@@ -137,26 +139,26 @@ class Session:
 
     def _ping(self) -> str:
         heads = self._hub.heads(self._client)
-        for organization in self._told:
+        for organization in self._positions:
             self._advance(organization, heads.of(organization))
-        return self._mark("ping", self._told)
+        return self._mark("ping", self._positions)
 
     def _start_over(self, organization: UUID, head: Head) -> str:
         self._epoch = self._hub.heads(self._client).epoch
         self._client.positions[organization] = head.seq
-        self._told[organization] = self._number(head)
-        return self._mark("resync", {organization: self._told[organization]})
+        self._positions[organization] = self._number(head)
+        return self._mark("resync", {organization: self._positions[organization]})
 
     def _message(self, message: FeedMessage) -> str:
-        self._told[message.organization_id] = message.seq
+        self._positions[message.organization_id] = message.seq
         return message.text
 
     def _mark(self, kind: str, positions: Mapping[UUID, int]) -> str:
         return self._write(Mark(kind, self._epoch, dict(positions)))
 
     def _advance(self, organization: UUID, head: Head) -> None:
-        """Nothing for this client came up to `head`: it may know so, in numbers that say no more."""
-        self._told[organization] = max(self._told.get(organization, 0), self._number(head))
+        """Advance the client to `head`, to which it has missed nothing, in numbers that reveal nothing else."""
+        self._positions[organization] = max(self._positions.get(organization, 0), self._number(head))
 
     def _number(self, head: Head) -> int:
         return head.seq if self._shows_all_numbers else head.public_seq
@@ -164,7 +166,7 @@ class Session:
 
 @contextmanager
 def _pinging(client: Client) -> Iterator[None]:
-    """One timer for each ping; a time-out around each message would cost more than sending it."""
+    """Ping with one timer per ping; a timeout around each message would cost more than sending it."""
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle
 

@@ -12,7 +12,7 @@ import msgspec
 from apps.alerts.live import caller as callers
 from apps.alerts.live import session
 from apps.alerts.live.crowd import Ended
-from apps.alerts.live.hub import Client, Sees, hub
+from apps.alerts.live.hub import Client, IsVisible, hub
 from apps.alerts.live.session import Cursors, Session
 from apps.alerts.live.watch import watch
 from apps.common.http.addresses import address_of_scope, source_of
@@ -32,16 +32,16 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def stream(scope: Scope, receive: Receive, send: Send) -> None:
-    """An ASGI application: each message is an event whose `id` is a cursor that `Last-Event-ID` gives back."""
+    """An ASGI application: each message is an event whose `id` is a cursor that `Last-Event-ID` returns."""
     found = await callers.caller(callers.credential(scope))
-    sees = callers.person_sees(found[1]) if found else {}
-    if found is None or not sees:
+    visible = callers.visible_to_person(found[1]) if found else {}
+    if found is None or not visible:
         await _refuse(send, Forbidden() if found else Unauthenticated())
         return
     try:
-        with watch().watching(*found, callers.person_sees, sees, source_of(address_of_scope(scope))) as ended:
+        with watch().watching(*found, callers.visible_to_person, visible, source_of(address_of_scope(scope))) as ended:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-            await _stream_until(ended, _events(sees, _cursors(scope["headers"], sees), send))
+            await _stream_until(ended, _events(visible, _cursors(scope["headers"], visible), send))
     except TooManyRequests as problem:
         await _refuse(send, problem)
         return
@@ -49,21 +49,21 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _stream_until(ended: Ended, sending: Coroutine[Any, Any, None]) -> None:
-    """Send until the client is gone, or the connection is to be closed."""
+    """Send until the client disconnects, or the connection must be closed."""
     events = asyncio.create_task(sending)
     either: set[asyncio.Future[Any]] = {events, ended}
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     finally:
         events.cancel()
-    await asyncio.wait({events})  # whatever it was sending is sent or given up, before the end is
+    await asyncio.wait({events})  # finish or abandon the current send before ending the response
     if not ended.done():
         events.result()
 
 
-async def _events(sees: Mapping[UUID, Sees], cursors: Cursors, send: Send) -> None:
-    """Until the client does not keep up."""
-    live = Session(hub(), Client(sees), session.person_mark)
+async def _events(visible: Mapping[UUID, IsVisible], cursors: Cursors, send: Send) -> None:
+    """Send events until the client does not keep up."""
+    live = Session(hub(), Client(visible), session.person_mark)
     try:
         async for text in live.messages(cursors):
             kind = msgspec.json.decode(text, type=_Kind).type
@@ -95,13 +95,13 @@ def _encode(cursors: Cursors) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _cursors(headers: list[tuple[bytes, bytes]], sees: Iterable[UUID]) -> Cursors:
-    """Where to go on; a cursor that cannot be read is of another history, so its client starts over."""
+def _cursors(headers: list[tuple[bytes, bytes]], visible: Iterable[UUID]) -> Cursors:
+    """Return the positions to resume from; an unreadable cursor counts as another history: the client starts over."""
     last = next((value for name, value in headers if name.lower() == b"last-event-id"), b"").decode("latin-1")
     if not last:
         return Cursors()
     try:
         found = msgspec.json.decode(base64.urlsafe_b64decode(last + "=" * (-len(last) % 4)), type=_EventId)
     except (msgspec.DecodeError, binascii.Error, ValueError):
-        return Cursors(dict.fromkeys(sees, 0), NO_EPOCH)
+        return Cursors(dict.fromkeys(visible, 0), NO_EPOCH)
     return Cursors(found.organizations, found.epoch)

@@ -1,8 +1,8 @@
-"""Close open connections within a second when what their caller may see has changed.
+"""Close open connections within a second when their caller's visibility has changed.
 
-Each look compares the rights versions of all callers of this process, in one small statement, and resolves anew only
-those whose version moved or whose rights end by time. While the database is away no connection is closed, and none
-gets anything new either; afterwards every caller is resolved anew.
+Each check compares the rights versions of all callers of this process, in one small statement, and resolves again only
+callers whose version changed or whose rights expire. While the database is unavailable no connection is closed, and
+none gets anything new either; afterwards every caller is resolved again.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ from django.utils import timezone
 from apps.accounts.identity.principals import Named, principals_of
 from apps.accounts.rights import versions
 from apps.alerts.live.crowd import Crowd, Ended, Ending
-from apps.alerts.live.hub import Sees
+from apps.alerts.live.hub import IsVisible
 from apps.common.access import Principal
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.5
-"""From one look to the next: half of the second that is promised; the rest is for the look and for the way."""
+"""Interval between checks: half of the promised second; the rest is for the check and for delivery."""
 RESOLVE_AGAIN_SECONDS: Final = (30.0, 60.0)
-"""A caller is resolved anew after so long even if no version moved, spread out so that not all are at once."""
+"""Bounds of the time after which a caller is resolved again even without a new version, random to spread the load."""
 AT_ONCE: Final = 200
-"""Callers that one statement resolves, so that a change for a whole school leaves the event loop room in between."""
+"""Callers that one statement resolves, so that a change for a whole school does not block the event loop."""
 AT_THE_NEXT_LOOK: Final = datetime.min.replace(tzinfo=UTC)
 
-Visibility = Callable[[Principal], Mapping[UUID, Sees]]
-"""Which messages a principal sees, for each organization; equal for equal visibility. It may read the database."""
+Visibility = Callable[[Principal], Mapping[UUID, IsVisible]]
+"""Returns a principal's visible messages by organization; equal for equal visibility. May read the database."""
 
 
 @dataclass(eq=False, slots=True)
@@ -48,10 +48,10 @@ class _Watched:
 
     named: Named
     visibility: Visibility
-    sees: Mapping[UUID, Sees]
+    visible: Mapping[UUID, IsVisible]
     ended: Ended
     resolve_at: datetime = AT_THE_NEXT_LOOK
-    """The principal was resolved before its versions were known, so each connection is resolved once under them."""
+    """The principal was resolved before its versions were read, so each connection is resolved once more after that."""
     subjects: frozenset[UUID] = field(default=frozenset())
 
 
@@ -67,19 +67,19 @@ class Watch:
 
     @contextmanager
     def watching(
-        self, named: Named, principal: Principal, visibility: Visibility, sees: Mapping[UUID, Sees], source: str
+        self, named: Named, principal: Principal, visibility: Visibility, visible: Mapping[UUID, IsVisible], source: str
     ) -> Iterator[Ended]:
-        """While a connection is open that was opened with these rights, when `visibility(principal)` was `sees`.
+        """Watch a connection while it is open; `visible` was `visibility(principal)` when it was opened.
 
-        Raises TooManyRequests when there are too many from its source.
+        Raises TooManyRequests if its source has too many connections.
         """
-        one = _Watched(named, visibility, sees, asyncio.get_running_loop().create_future())
+        one = _Watched(named, visibility, visible, asyncio.get_running_loop().create_future())
         self._watched.add(one)
         self._follow(one, versions.subjects_of(principal))
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
-            with self._crowd.among(principal, sees, source, one.ended):
+            with self._crowd.among(principal, visible, source, one.ended):
                 yield one.ended
         finally:
             self._watched.discard(one)
@@ -87,7 +87,7 @@ class Watch:
             one.ended.cancel()
 
     def _follow(self, one: _Watched, subjects: frozenset[UUID]) -> None:
-        """Have a connection resolved anew whenever the version of one of these subjects moves, and of no other."""
+        """Resolve a connection again whenever the version of one of these subjects changes, and of no other."""
         for subject in one.subjects - subjects:
             self._by_subject[subject].discard(one)
             if not self._by_subject[subject]:
@@ -98,26 +98,26 @@ class Watch:
         one.subjects = subjects
 
     async def _look(self) -> None:
-        """For as long as anybody is connected."""
+        """Check repeatedly for as long as any client is connected."""
         while self._watched:
             began = time.monotonic()
             try:
                 await self._compare()
             except (DatabaseError, OSError) as error:
-                logger.warning("rights of open connections could not be read again: %s", error)
+                logger.warning("cannot read the rights of open connections again: %s", error)
                 self._forget()
-            except Exception:  # whatever it is, the others' rights must still be looked at
-                logger.exception("rights of open connections could not be compared")
+            except Exception:  # after any error, the rights of the others must still be checked
+                logger.exception("cannot compare the rights of open connections")
                 self._forget()
             await asyncio.sleep(max(0.0, LOOK_SECONDS - (time.monotonic() - began)))
 
     def _forget(self) -> None:
-        """A database that was away may come back restored, with versions that mean something else."""
+        """Forget all versions: a database that was unavailable may have been restored, with different versions."""
         for one in self._watched:
             one.resolve_at = AT_THE_NEXT_LOOK
 
     async def _compare(self) -> None:
-        """Versions are read before rights: what changes in between is found by the next look."""
+        """Read versions before rights, so that the next check finds changes made in between."""
         now = timezone.now()
         moved = await database_sync_to_async(versions.changed, thread_sensitive=False)(dict(self._versions))
         due = list(
@@ -132,10 +132,10 @@ class Watch:
 
     async def _resolve(self, due: Collection[_Watched], now: datetime) -> None:
         resolved = await database_sync_to_async(_resolve, thread_sensitive=False)(due, now)
-        for one, (principal, sees, until) in zip(due, resolved, strict=True):
+        for one, (principal, visible, until) in zip(due, resolved, strict=True):
             if one not in self._watched or one.ended.done():
                 continue
-            if principal is None or sees != one.sees:
+            if principal is None or visible != one.visible:
                 one.ended.set_result(Ending.TOKEN_ENDED if principal is None else Ending.RIGHTS_CHANGED)
                 continue
             again = now + timedelta(seconds=random.uniform(*RESOLVE_AGAIN_SECONDS))  # noqa: S311 -- no secret
@@ -149,8 +149,8 @@ def watch() -> Watch:
     return Watch()
 
 
-_Resolved = tuple[Principal | None, Mapping[UUID, Sees], datetime | None]
-"""A principal with what it sees now, and when time alone changes that next."""
+_Resolved = tuple[Principal | None, Mapping[UUID, IsVisible], datetime | None]
+"""A principal, its current visibility, and when that next changes by time alone."""
 
 
 def _resolve(due: Collection[_Watched], now: datetime) -> list[_Resolved]:

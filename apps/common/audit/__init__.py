@@ -1,7 +1,7 @@
 """The audit trail: one row for each change, in the writer's own transaction; and one for each refused attempt.
 
-Rows are written plain and never wait for anything: the relay seals them afterwards (`chain.py`). What is personal
-in them, a name and an address, stands beside the chain and can be erased; a salted digest of it is in the chain.
+Rows are written without a hash and never wait for anything: the relay adds them to the hash chain later (`chain.py`).
+Personal data, a name and an address, is stored outside the chain and can be erased; the chain has a salted digest.
 """
 
 import secrets
@@ -27,14 +27,14 @@ Value = str | int | bool | None
 
 
 class Action(StrEnum):
-    """What an entry says was done. Each app lists its own in `audit_actions.py`.
+    """The action of an entry. Each app lists its own in `audit_actions.py`.
 
     Values are stored, hash-chained and searched for, so they never change.
     """
 
 
 class CommonAction(Action):
-    """Of code that knows no domain."""
+    """Actions of code without a domain."""
 
     REQUEST_REFUSED = "request.refused"
     RETENTION_THINNED = "retention.thinned"
@@ -51,7 +51,7 @@ _address: ContextVar[str | None] = ContextVar("audit_address", default=None)
 
 @contextmanager
 def coming_from(address: str) -> Iterator[None]:
-    """What is recorded inside says that it came from this address."""
+    """Record this address in all entries that are written inside the block."""
     token = _address.set(address)
     try:
         yield
@@ -69,7 +69,7 @@ def record(
     outcome: str = DONE,
     **detail: Value,
 ) -> None:
-    """Write that `actor` did `action`, or with `outcome` refused that they tried.
+    """Write an entry that `actor` did `action`, or was refused it, according to `outcome`.
 
     Repeats of a refusal are collapsed: see `refusals.py`. No personal data or secrets in `detail`.
     """
@@ -105,9 +105,9 @@ def record(
 
 
 def forget(person: UUID) -> int:
-    """Erase a person's name and addresses from the trails of all organizations; from how many entries.
+    """Erase a person's name and addresses from the trails of all organizations; return the number of entries.
 
-    What they did stays, under their id, and the chain stays whole.
+    Their actions stay, under their id, and the chain stays valid.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT audit_forget(%s)", [person])
@@ -116,17 +116,17 @@ def forget(person: UUID) -> int:
 
 
 def personal_digest(salt: bytes, values: Mapping[str, object]) -> bytes:
-    """What the chain knows of personal values: salted, since addresses and names can be guessed."""
+    """Return the digest of personal values for the chain: salted, since addresses and names can be guessed."""
     return sha256(salt + canonical(values)).digest()
 
 
 def canonical(value: object) -> bytes:
-    """The one JSON text of a value: sorted keys, no spaces, UTF-8; bytes as base64."""
+    """Encode a value as canonical JSON: sorted keys, no spaces, UTF-8; bytes as base64."""
     return _canonical.encode(value)
 
 
 def _personal(entry: AuditEntry, actor: Principal, address: str | None) -> AuditPersonal | None:
-    """Of a person their name and address; of an anonymous caller the address, which is about the user they named."""
+    """Return a person's name and address; for an anonymous caller the address, as data about the user they named."""
     if actor.kind not in (PrincipalKind.PERSON, PrincipalKind.ANONYMOUS):
         return None
     values = {name: value for name, value in {"address": address, "name": actor.name}.items() if value}

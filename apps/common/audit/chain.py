@@ -1,8 +1,8 @@
-"""The chain over the audit trail: for each organization, and for the platform, one of its own.
+"""The hash chains of the audit trail: one for each organization, and one for the platform.
 
-An entry's hash is SHA-256 over the hash of the entry before it and its own content. So whoever changes, removes,
-inserts or reorders what was sealed leaves a broken link, unless they make every later hash anew; that, and a cut tail,
-is what the signed heads in object storage show (`checkpoints.py`).
+An entry's hash is SHA-256 over the hash of the entry before it and its own content. So changing, removing, inserting or
+reordering chained entries breaks a link, unless every later hash is computed anew. The signed checkpoints in object
+storage reveal that, and a removed tail (`checkpoints.py`).
 """
 
 import logging
@@ -25,12 +25,12 @@ from apps.common.models import AuditEntry
 logger = logging.getLogger(__name__)
 
 FIRST: Final = bytes(32)
-"""What the first entry of a chain follows."""
+"""The hash before the first entry of a chain."""
 BATCH: Final = 1000
 EVERY_SECONDS: Final = 1.0
 TIME_LIMITS: Final = "SET LOCAL lock_timeout = '500ms'; SET LOCAL statement_timeout = '5s'"
 ADVISORY_LOCK: Final = 0x5AFE5EA1
-"""Held by who is sealing; any number that nothing else uses."""
+"""Key of the advisory lock on chaining; any number that nothing else uses."""
 
 _HEADS: Final = """
     SELECT chain.id, head.seq, head.hash FROM unnest(%s::uuid[]) AS chain(id), LATERAL (
@@ -50,7 +50,7 @@ _SEAL: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest sealed entry of a chain; `organization_id` None is the platform's."""
+    """The newest entry of a chain; `organization_id` is None for the platform's chain."""
 
     organization_id: UUID | None
     seq: int
@@ -58,7 +58,7 @@ class Head:
 
 
 class Content(msgspec.Struct, array_like=True, frozen=True):
-    """What of an entry is in the chain, in this order; times are RFC 3339 with microseconds."""
+    """The hashed content of an entry, in this order; times are RFC 3339 with microseconds."""
 
     organization_id: UUID | None
     seq: int
@@ -77,7 +77,7 @@ class Content(msgspec.Struct, array_like=True, frozen=True):
 
 
 def link(previous: bytes, entry: AuditEntry, *, seq: int, sealed_at: datetime) -> bytes:
-    """The hash of an entry at this place of its chain."""
+    """Return the hash of an entry at this place of its chain."""
     content = Content(
         entry.organization_id,
         seq,
@@ -98,14 +98,14 @@ def link(previous: bytes, entry: AuditEntry, *, seq: int, sealed_at: datetime) -
 
 
 def keep_sealing(stopping: Callable[[], bool]) -> None:
-    """Seal each second until told to stop; in a thread of its own, so that the feed never waits for it."""
+    """Add new entries to the chains each second until stopped; in its own thread, so that the feed never waits."""
     try:
         while not stopping():
             try:
                 while seal() == BATCH and not stopping():
                     pass
             except DatabaseError as error:
-                logger.warning("the audit trail is sealed later: %s: %s", type(error).__name__, error)
+                logger.warning("cannot extend the audit chains, trying again: %s: %s", type(error).__name__, error)
                 connections["system"].close()
             time.sleep(EVERY_SECONDS)
     finally:
@@ -113,10 +113,10 @@ def keep_sealing(stopping: Callable[[], bool]) -> None:
 
 
 def seal() -> int:
-    """Give the oldest entries that have none their place in the chain; how many. One does it at a time.
+    """Append the oldest entries outside the chain to it; return how many. Only one process does so at a time.
 
-    Only what was committed is seen, so a chain's order is the order in which entries were found here. Raises
-    DatabaseError, and then nothing was sealed.
+    Only committed entries are visible, so a chain has the order in which this function read them. Raises
+    DatabaseError; nothing is appended then.
     """
     with system_scope():
         with connections["system"].cursor() as cursor:
@@ -132,7 +132,7 @@ def seal() -> int:
 
 
 def heads(organizations: Iterable[UUID]) -> Iterator[Head]:
-    """The newest sealed entry of the platform's chain and of those of these organizations; inside `system_scope`."""
+    """Yield the head of the platform's chain and of these organizations' chains; inside `system_scope`."""
     with connections["system"].cursor() as cursor:
         cursor.execute(_HEADS, [list(organizations)])
         for organization, seq, digest in cursor.fetchall():

@@ -1,4 +1,4 @@
-"""Signed heads of the audit chains, kept outside the database: without them nobody could see that a tail was cut.
+"""Signed checkpoints of the audit chains, outside the database: only they reveal that a chain's tail was removed.
 
 Once a day one object is written: a JWS (RFC 7515) signed with ES256 and a key that signs nothing else. Keep the bucket
 under object lock, or copy these objects to where the database's administrators cannot delete them.
@@ -30,12 +30,12 @@ logger = logging.getLogger(__name__)
 
 FOLDER: Final = "audit-heads"
 EVERY: Final = timedelta(hours=23)
-"""Asked for each hour, made when the last one is older than this: a machine that was off at night misses no day."""
+"""Checked each hour, written if the last one is older: a machine that is off at night misses no day."""
 _NAME: Final = "%Y%m%dT%H%M%SZ.jws"
 
 
 class StoredHead(msgspec.Struct, frozen=True):
-    """How long one chain was, and its newest hash (hexadecimal)."""
+    """The length of one chain, and its newest hash (hexadecimal)."""
 
     organization_id: UUID | None
     seq: int
@@ -43,7 +43,7 @@ class StoredHead(msgspec.Struct, frozen=True):
 
 
 class Heads(msgspec.Struct, frozen=True):
-    """All chains at one moment."""
+    """The heads of all chains at one moment."""
 
     iss: str
     made_at: datetime
@@ -52,16 +52,16 @@ class Heads(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class HeadsFile:
-    """One stored object: what it says, or None where its signature is not by a known key."""
+    """One stored object: its heads, or None if no known key made its signature."""
 
     name: str
     heads: Heads | None
 
 
 def store_if_due(now: datetime) -> str | None:
-    """Write the heads of all chains, unless it was done within EVERY; the object's name.
+    """Store the heads of all chains, unless that was done within EVERY; return the object's name.
 
-    Raises ImproperlyConfigured without a key, and what the object storage raises.
+    Raises ImproperlyConfigured without a key, and errors of the object storage.
     """
     newest = newest_at()
     if newest is not None and now - newest < EVERY:
@@ -76,16 +76,16 @@ def store_if_due(now: datetime) -> str | None:
 
 
 def newest_at() -> datetime | None:
-    """When heads were last stored."""
+    """Return when heads were last stored."""
     return max((at for _, at in _objects()), default=None)
 
 
 def stored(public_keys: Sequence[Path] = ()) -> Iterator[HeadsFile]:
-    """Every stored object, the oldest first; signed by our key or by one of these (PEM)."""
+    """Yield every stored object, oldest first; signatures are checked with our key and these (PEM)."""
     keys = [load_pem_public_key(path.read_bytes()) for path in public_keys]
     if settings.AUDIT_KEY_FILE:
         keys.append(_private_key().public_key())
-    for name, _ in sorted(_objects(), key=lambda found: found[1]):
+    for name, _ in sorted(_objects(), key=lambda named: named[1]):
         with default_storage.open(f"{FOLDER}/{name}") as file:
             yield HeadsFile(name, _verified(file.read(), keys))
 

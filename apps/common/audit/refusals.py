@@ -1,9 +1,9 @@
-"""How often a refused attempt is written down: so that no flood of them fills the audit trail.
+"""Collapse repeated refusals, so that a flood of them does not fill the audit trail.
 
-Within a window of ten minutes the 1st, 10th, 100th, 1,000th … of the same refusal is written, with that number in it.
-Whoever collects more than a hundred different ones is counted as a whole from then on, in the same steps. So one
-caller's flood of a million is about a hundred rows, and the trail still says how large it was. Counts are kept in each
-process's memory: nothing is asked, locked or waited for.
+Within a window of ten minutes the 1st, 10th, 100th, 1,000th … of the same refusal is written, with its number. After
+more than a hundred different refusals of one caller, all of them are counted together, in the same steps. So a million
+refusals of one caller become about a hundred rows, and the trail still says how many there were. Each process counts in
+its own memory, without queries, locks or waiting.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ DIFFERENT: Final = 100
 
 
 class Refusals:
-    """Counts of one process; safe to use from its threads."""
+    """The counts of one process; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -26,7 +26,7 @@ class Refusals:
         self._different: Counter[Hashable] = Counter()
 
     def times(self, who: Hashable, what: Hashable, now: datetime) -> int | None:
-        """Count one refusal of `who`: how many there were in this window if this one is to be written, else None."""
+        """Count one refusal of `who`; return the number in this window if it must be written, else None."""
         with self._lock:
             if now >= self._ends:
                 self._counts.clear()

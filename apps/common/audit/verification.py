@@ -1,4 +1,4 @@
-"""Whether the audit trail is as it was written: the first broken link of each chain, named."""
+"""Verification of the audit trail: find and classify the first broken link of each chain."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ from apps.common.models import AuditEntry, AuditPersonal
 
 CHUNK: Final = 2000
 BACKDATED: Final = timedelta(hours=1)
-"""No entry is sealed this long after what was sealed before it was made: not even a clock is that wrong."""
+"""No entry is this much older than the time at which the entry before it was chained, even with a wrong clock."""
 FARTHEST: Final = 1000
-"""How far around a broken link one looks for what belongs there."""
+"""How many entries around a broken link are searched for the one that belongs there."""
 
 
 class Fault(StrEnum):
-    """What is wrong with a link."""
+    """Kinds of faults of a link."""
 
     CHANGED = "changed"
     REMOVED = "removed"
@@ -37,7 +37,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """The first broken link of a chain: what is wrong, its place, and the entry that is found there."""
+    """The first broken link of a chain: its fault, its place, and the entry at that place."""
 
     fault: Fault
     position: int
@@ -47,7 +47,7 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found in one chain."""
+    """The result for one chain."""
 
     organization_id: UUID | None
     length: int
@@ -57,7 +57,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Link:
-    """A sealed entry, with the personal values that still stand beside it."""
+    """A chained entry, with its personal values unless they were erased."""
 
     entry: AuditEntry
     seq: int
@@ -66,11 +66,11 @@ class _Link:
     personal: AuditPersonal | None
 
     def follows(self, previous: bytes, *, at: int) -> bool:
-        """Whether its hash is right after `previous`, at this place."""
+        """Return whether the hash is right after `previous`, at this place."""
         return self.hash == link(previous, self.entry, seq=at, sealed_at=self.sealed_at)
 
     def personal_is_right(self) -> bool:
-        """Whether its personal values are those that were sealed, or were erased."""
+        """Return whether the personal values match their digest in the chain, or were erased."""
         if self.personal is None:
             return True
         digest = personal_digest(bytes(self.personal.salt), self.personal.values)
@@ -78,7 +78,7 @@ class _Link:
 
 
 def chains() -> list[UUID | None]:
-    """Every organization with a trail, and None: the platform's."""
+    """Return every organization with a trail, and None for the platform's trail."""
     with system_scope(), connections["system"].cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT organization_id FROM audit_entries WHERE organization_id IS NOT NULL ORDER BY 1"
@@ -87,20 +87,20 @@ def chains() -> list[UUID | None]:
 
 
 def count(organizations: Iterable[UUID | None]) -> int:
-    """How many entries `verify` will read: for a progress bar."""
+    """Return how many entries `verify` will read, for a progress bar."""
     with system_scope():
         return sum(AuditEntry.objects.filter(organization_id=one).count() for one in organizations)
 
 
 def forged(files: Iterable[HeadsFile]) -> list[str]:
-    """Names of stored heads that none of the known keys signed."""
+    """Return the names of stored heads that no known key signed."""
     return [file.name for file in files if file.heads is None]
 
 
 def verify(organization: UUID | None, files: Sequence[HeadsFile], read: Callable[[int], object]) -> Verdict:
-    """Read one chain from its start; it ends at the first broken link. `files` were read before the call.
+    """Verify one chain from its start up to the first broken link. `files` must have been read before the call.
 
-    `read` is told how many entries more were read. Constant memory.
+    `read` is called with the number of entries read since its last call. Memory use is constant.
     """
     known = _known(organization, files)
     with system_scope():
@@ -114,58 +114,58 @@ def verify(organization: UUID | None, files: Sequence[HeadsFile], read: Callable
 
 @dataclass(slots=True)
 class _Walk:
-    """How far a chain was found whole: the last two links of it."""
+    """The valid part of a chain so far, of which the last two links are kept."""
 
     last: _Link | None = None
     before_last: _Link | None = None
 
     @property
     def length(self) -> int:
-        """How many entries were found whole."""
+        """The number of valid entries."""
         return self.last.seq if self.last else 0
 
     def step(self, one: _Link, rest: Iterator[_Link], known: Sequence[str]) -> Break | None:
-        """Take the next link, or say what is wrong with it. `known` are the hashes of stored heads at this place."""
+        """Accept the next link, or return its fault. `known` are the hashes of stored heads at this place."""
         at = self.length + 1
         if one.seq != at:
             return Break(Fault.REMOVED, at, one.entry.id, f"{one.seq - at} missing before this entry")
         if not one.follows(_hash(self.last), at=at):
             return self._broken(one, list(islice(rest, FARTHEST)))
         if self.last and one.entry.at < self.last.sealed_at - BACKDATED:
-            return Break(Fault.INSERTED, at, one.entry.id, "dated before what was sealed when it came")
+            return Break(Fault.INSERTED, at, one.entry.id, "dated before the previous entry was chained")
         if not one.personal_is_right():
-            return Break(Fault.CHANGED, at, one.entry.id, "its personal values are not those that were sealed")
+            return Break(Fault.CHANGED, at, one.entry.id, "its personal values do not match the chain")
         if any(stored != one.hash.hex() for stored in known):
             return Break(
-                Fault.REWRITTEN, at, one.entry.id, "a stored head has another hash here: all hashes were made anew"
+                Fault.REWRITTEN, at, one.entry.id, "a stored head has another hash here: all hashes were recomputed"
             )
         self.before_last, self.last = self.last, one
         return None
 
     def tail(self, stored: int, oldest_unsealed: AuditEntry | None) -> Break | None:
-        """What is wrong after the last link: `stored` is the longest that a stored head knew the chain."""
+        """Return what is wrong after the last link. `stored` is the greatest length of the chain in any stored head."""
         if stored > self.length:
             return Break(Fault.CUT_TAIL, self.length + 1, None, f"a stored head knew {stored} entries")
         if self.last and oldest_unsealed and oldest_unsealed.at < self.last.sealed_at - BACKDATED:
             return Break(
-                Fault.INSERTED, self.length + 1, oldest_unsealed.id, "dated before what was sealed when it came"
+                Fault.INSERTED, self.length + 1, oldest_unsealed.id, "dated before the previous entry was chained"
             )
         return None
 
     def _broken(self, one: _Link, rest: Sequence[_Link]) -> Break:
-        """Which of the ways to break a link fits: what stands around it tells."""
+        """Classify a broken link by the entries around it."""
         at, previous = one.seq, _hash(self.last)
         if any(later.follows(previous, at=at) for later in rest):
             if any(one.follows(later.hash, at=place) for later in rest for place in (later.seq, later.seq + 1)):
                 return Break(Fault.REORDERED, at, one.entry.id, "it belongs to a later place")
-            return Break(Fault.INSERTED, at, one.entry.id, "what belongs here comes later")
+            return Break(Fault.INSERTED, at, one.entry.id, "the entry that belongs here comes later")
         if self.last and one.follows(_hash(self.before_last), at=at - 1):
-            return Break(Fault.INSERTED, at - 1, self.last.entry.id, "what comes next belongs to its place")
+            return Break(Fault.INSERTED, at - 1, self.last.entry.id, "the next entry belongs to its place")
         if rest and not rest[0].follows(one.hash, at=rest[0].seq):
             for missing in range(1, FARTHEST):
                 if rest[0].follows(one.hash, at=rest[0].seq + missing):
                     return Break(Fault.REMOVED, at, one.entry.id, f"{missing} missing before this entry, renumbered")
-        return Break(Fault.CHANGED, at, one.entry.id, "its content is not what was sealed")
+        return Break(Fault.CHANGED, at, one.entry.id, "its content has changed since it was chained")
 
 
 def _hash(one: _Link | None) -> bytes:
@@ -173,7 +173,7 @@ def _hash(one: _Link | None) -> bytes:
 
 
 def _known(organization: UUID | None, files: Iterable[HeadsFile]) -> Mapping[int, list[str]]:
-    """The hashes that stored heads have of this chain, by place."""
+    """Return the hashes that stored heads contain for this chain, by place."""
     known: dict[int, list[str]] = defaultdict(list)
     for file in files:
         for head in file.heads.heads if file.heads else ():

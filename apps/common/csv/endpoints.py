@@ -1,4 +1,4 @@
-"""The two endpoints of a table: import it (text/csv in, counts of what was done out) and export it (text/csv out)."""
+"""The two endpoints of a table: import (accepts text/csv, returns counts of changes) and export (returns text/csv)."""
 
 from collections.abc import Iterable, Mapping
 from tempfile import SpooledTemporaryFile
@@ -25,30 +25,30 @@ MEDIA_TYPE: Final = "text/csv"
 _DRY_RUN: Final = OpenApiParameter(
     "dry_run",
     OpenApiTypes.BOOL,
-    description="`true`: check every line and tell what would be done; nothing is changed.",
+    description="`true`: check every line and report what would be done; nothing is changed.",
 )
 
 
 class CsvParser(BaseParser):
-    """The body as it came; `files.py` reads it."""
+    """Passes the body on unchanged; `files.py` reads it."""
 
     media_type = MEDIA_TYPE
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """All of it."""
+        """Return the whole body."""
         return stream.read()
 
 
 class ExcelCsvParser(CsvParser):
-    """A browser on a machine with Excel names CSV files so."""
+    """The media type that browsers use for CSV files on a machine with Excel."""
 
     media_type = "application/vnd.ms-excel"
 
 
 class TabSeparatedParser(CsvParser):
-    """A table with tabs between its cells."""
+    """A table with tab-separated cells."""
 
     media_type = "text/tab-separated-values"
 
@@ -56,15 +56,15 @@ class TabSeparatedParser(CsvParser):
 _EXCEL: Final = OpenApiParameter(
     "excel",
     OpenApiTypes.BOOL,
-    description="`true`: begin with a byte order mark, by which Excel knows that the file is UTF-8.",
+    description="`true`: begin with a byte order mark, by which Excel recognizes UTF-8.",
 )
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _IN_MEMORY: Final = 1 << 20
-"""Bytes of a table that wait in memory to be sent; a longer one waits in a temporary file."""
+"""Bytes of a table that are kept in memory before sending; a longer one is kept in a temporary file."""
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What an import did, or with `dry_run` would do, with the things that its lines speak of."""
+    """What an import did, or with `dry_run` would do, to the objects that its lines describe."""
 
     created: int
     updated: int
@@ -95,24 +95,24 @@ _IMPORT_RESPONSES: Final = {
         _NOT_HERE
         | {
             400: "`csv_refused`: `lines` says which, each with its column.",
-            409: "Something of it was changed or taken meanwhile: nothing was imported.",
+            409: "Some of the data was changed or is in use by now: nothing was imported.",
         }
     ),
 }
 
 
 class Importer(Protocol):
-    """The service that imports a table. Raises CsvRefused, NotFound, Forbidden, Conflict."""
+    """A service that imports a table. Raises CsvRefused, NotFound, Forbidden, Conflict."""
 
     def __call__(self, *, actor: Principal, organization_id: UUID, body: bytes, dry_run: bool) -> Imported:
         """Import all lines or none."""
 
 
 class Exporter(Protocol):
-    """The service that exports a table. Raises NotFound, Forbidden before its first line."""
+    """A service that exports a table. Raises NotFound, Forbidden before its first line."""
 
     def __call__(self, *, principal: Principal, organization_id: UUID) -> Iterable[str]:
-        """Return the text of the table, which an import takes."""
+        """Return the text of the table, in the form that an import accepts."""
 
 
 def table_paths(name: str, *, importer: Importer, exporter: Exporter, description: str) -> list[URLPattern]:

@@ -1,4 +1,4 @@
-"""Tables as files: whatever encoding and separator a spreadsheet has saved them with, read as records of text.
+"""Read table files as records of text, in any encoding and with any separator that spreadsheets use.
 
 Spreadsheets write UTF-8 with or without a byte order mark, or UTF-16 with one ("Unicode text"); they separate cells by
 commas, by semicolons (where the comma is the decimal mark) or by tabs; and Excel may say which in a first line `sep=;`.
@@ -14,11 +14,11 @@ _LINE_END: Final = re.compile("\r\n|\r|\n")
 _SEPARATORS: Final = ",;\t"
 _NAMED_SEPARATOR: Final = re.compile(r"sep=(.)(\r\n|\r|\n)")
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How a workbook of Excel begins: a ZIP archive (.xlsx), or a compound file (.xls)."""
+"""The first bytes of Excel workbooks: a ZIP archive (.xlsx), or a compound file (.xls)."""
 
 
 class Unreadable(ValueError):
-    """What keeps a file from being read, and the line of it."""
+    """Why a file cannot be read, and the line that is the cause."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
@@ -26,9 +26,9 @@ class Unreadable(ValueError):
 
 
 def records(body: bytes, columns: Collection[str]) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not empty, with the number of the line in which it begins.
+    """Yield each non-empty record, with the number of the line in which it begins.
 
-    `columns` are names to expect in the header: by them the separator is recognized. Raises Unreadable.
+    `columns` are the names expected in the header, which determine the separator. Raises Unreadable.
     """
     text = _decoded(body)
     named = _NAMED_SEPARATOR.match(text)
@@ -64,12 +64,12 @@ def _decoded(body: bytes) -> str:
 
 
 def _line_of(before: str) -> int:
-    """The number of the line that follows this text."""
+    """Return the number of the line that follows this text."""
     return len(_LINE_END.findall(before)) + 1
 
 
 def _separator(text: str, columns: Collection[str]) -> str:
-    """The separator by which the first line names most of the columns."""
+    """Return the separator with which the first line names most of the columns."""
     first = next((line for line in _LINE_END.split(text) if line.strip(_SEPARATORS + " ")), "")
 
     def known(separator: str) -> int:

@@ -1,8 +1,8 @@
-"""Tables as CSV (RFC 4180), for spreadsheets: read strictly, and written so that no cell is taken for a formula.
+"""Tables as CSV (RFC 4180) for spreadsheets: strict reading, and writing without cells that act as formulas.
 
-A cell that begins like a formula is written with an apostrophe before it, which is taken away again when it is read; a
-free text that begins so without it is refused. A plain number, `-1` for a basement, is no formula. Every cell is
-written in quotation marks: where a spreadsheet separates cells by semicolons, `x;=1` would otherwise be two of them.
+A cell that begins like a formula is written with a leading apostrophe, which reading removes again; free text that
+begins like a formula without one is refused. A plain number such as `-1`, for a basement, is not a formula. Every cell
+is quoted: in a spreadsheet that separates cells by semicolons, `x;=1` would otherwise become two cells.
 """
 
 import csv
@@ -22,19 +22,19 @@ from apps.common.text import multiple_lines, single_line
 
 MAX_LINES: Final = 10_000
 SHOWN: Final = 100
-"""Of the lines that are at fault, as many are told."""
+"""Maximum number of invalid lines to report."""
 
 _FORMULA: Final = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
-"""How a cell begins that a spreadsheet calculates, or one that was written with an apostrophe before it."""
+"""Matches the start of a cell that a spreadsheet would evaluate, or that was written with an apostrophe."""
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
 Parse = Callable[[str], object]
-"""From a cell that is not empty to its value. Raises ValueError, which says what is asked for."""
+"""Converts a non-empty cell to its value. Raises ValueError, which says what is required."""
 R = TypeVar("R", bound=msgspec.Struct)
 
 
 class LineProblem(msgspec.Struct, frozen=True):
-    """What is wrong in one line; the header is line 1. Without a column it is the whole line."""
+    """A fault in one line; the header is line 1. Without a column it concerns the whole line."""
 
     line: int
     column: str | None
@@ -42,14 +42,14 @@ class LineProblem(msgspec.Struct, frozen=True):
 
 
 class CsvRefused(Invalid):
-    """The table holds lines that are at fault; `lines` names each, with its column, the first hundred of them."""
+    """The table contains invalid lines; `lines` has the first hundred of them, each with its column."""
 
     code = "csv_refused"
     default_detail = "Nothing was changed: correct the lines that `lines` names, then send the whole table again."
 
 
 class BadCell(ValueError):
-    """A line that can be read and does not fit what is there; `column` is the one at fault."""
+    """A well-formed line conflicts with existing data; `column` is the invalid one."""
 
     def __init__(self, column: str, problem: str) -> None:
         super().__init__(problem)
@@ -57,25 +57,25 @@ class BadCell(ValueError):
 
 
 class Faults:
-    """What is wrong with a table, gathered so that it can be told at once."""
+    """The faults of a table, collected so that they can be reported together."""
 
     def __init__(self) -> None:
-        self._found: list[LineProblem] = []
+        self._problems: list[LineProblem] = []
 
     def add(self, line: int, column: str | None, problem: str) -> None:
-        """One more."""
-        self._found.append(LineProblem(line, column, problem))
+        """Add a fault."""
+        self._problems.append(LineProblem(line, column, problem))
 
     def refuse(self) -> None:
-        """Raises CsvRefused where there are any."""
-        if self._found:
-            found = sorted(self._found, key=lambda one: one.line)
-            raise CsvRefused(lines=msgspec.to_builtins(found[:SHOWN]), more=max(0, len(found) - SHOWN))
+        """Raise CsvRefused if there are any faults."""
+        if self._problems:
+            problems = sorted(self._problems, key=lambda one: one.line)
+            raise CsvRefused(lines=msgspec.to_builtins(problems[:SHOWN]), more=max(0, len(problems) - SHOWN))
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: how a cell of it is read, and whether each line must have one."""
+    """One column: how its cells are parsed, and whether each line must have a value."""
 
     name: str
     parse: Parse
@@ -84,7 +84,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Line(Generic[R]):
-    """A row, and the line of the file in which it begins."""
+    """A row, and the line of the file at which it begins."""
 
     number: int
     row: R
@@ -92,9 +92,9 @@ class Line(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Table(Generic[R]):
-    """A format: its columns, whose names are the fields of `row`.
+    """A table format: its columns, whose names are the fields of `row`.
 
-    An empty cell is null. A column that a file leaves out leaves its field unset, so that what it says stays as it is.
+    An empty cell is null. If a file leaves out a column, its field is unset, so that the existing value is kept.
     """
 
     columns: Sequence[Column]
@@ -102,7 +102,7 @@ class Table(Generic[R]):
     max_lines: int = MAX_LINES
 
     def read(self, body: bytes) -> list[Line[R]]:
-        """The rows of a file. Raises CsvRefused."""
+        """Read the rows of a file. Raises CsvRefused."""
         faults = Faults()
         records = _records(body, {column.name for column in self.columns}, faults)
         first = next(records, None)
@@ -118,13 +118,13 @@ class Table(Generic[R]):
         return lines
 
     def write(self, rows: Iterable[R]) -> Iterator[str]:
-        """Rows as the text of a file without its header, line by line."""
+        """Yield the lines of a file for these rows, without the header."""
         for row in rows:
             yield _text([_cell(getattr(row, column.name)) for column in self.columns])
 
     @property
     def head(self) -> str:
-        """The header's line."""
+        """Return the header line."""
         return _text([column.name for column in self.columns])
 
     def _header(self, first: tuple[int, list[str]] | None, faults: Faults) -> list[Column]:
@@ -149,36 +149,36 @@ class Table(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class FreeText:
-    """Reads a text of at most `most` characters, in its normal form; what it reads could be taken for a formula.
+    """Parses text of at most `most` characters into its normal form; such a cell could act as a formula.
 
-    `normalize` raises ValueError for a text that is none of its kind.
+    `normalize` raises ValueError for unsuitable text.
     """
 
     most: int
     normalize: Callable[[str], str] = single_line
 
     def __call__(self, cell: str) -> str:
-        """The text. Raises ValueError."""
+        """Return the text. Raises ValueError."""
         normal = self.normalize(cell)
         if not normal:
-            raise ValueError("It holds no character that can be seen.")
+            raise ValueError("It has no visible character.")
         if len(normal) > self.most:
             raise ValueError(f"Longer than {self.most} characters.")
         return normal
 
 
 def text(most: int) -> FreeText:
-    """A text of one line."""
+    """Return a parser for a text of one line."""
     return FreeText(most)
 
 
 def multiline_text(most: int) -> FreeText:
-    """A text that may have line breaks."""
+    """Return a parser for a text that may have line breaks."""
     return FreeText(most, multiple_lines)
 
 
 def whole(least: int, most: int) -> Parse:
-    """A whole number within limits."""
+    """Return a parser for a whole number within limits."""
 
     def parse(cell: str) -> int:
         if not re.fullmatch(r"[+-]?\d{1,10}", cell, re.ASCII) or not least <= int(cell) <= most:
@@ -189,7 +189,7 @@ def whole(least: int, most: int) -> Parse:
 
 
 def degrees(most: int) -> Parse:
-    """An angle, with a decimal point, rounded as the API rounds it."""
+    """Return a parser for an angle with a decimal point, rounded as in the API."""
 
     def parse(cell: str) -> Decimal:
         if not re.fullmatch(r"[+-]?\d{1,3}(\.\d{1,30})?", cell, re.ASCII) or abs(Decimal(cell)) > most:
@@ -200,7 +200,7 @@ def degrees(most: int) -> Parse:
 
 
 def one_of(values: Sequence[str]) -> Parse:
-    """One of some words."""
+    """Return a parser for one of these values."""
 
     def parse(cell: str) -> str:
         if cell not in values:
@@ -211,7 +211,7 @@ def one_of(values: Sequence[str]) -> Parse:
 
 
 def _records(body: bytes, columns: Collection[str], faults: Faults) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not empty, with the line in which it begins."""
+    """Yield each non-empty record, with the line at which it begins."""
     try:
         yield from files.records(body, columns)
     except files.Unreadable as error:
@@ -219,7 +219,7 @@ def _records(body: bytes, columns: Collection[str], faults: Faults) -> Iterator[
 
 
 def _without_empty_end(cells: Sequence[str]) -> Sequence[str]:
-    """The cells without the empty ones at the end that a spreadsheet adds."""
+    """Return the cells without the trailing empty ones that a spreadsheet adds."""
     count = len(cells)
     while count > 1 and not cells[count - 1].strip():
         count -= 1
@@ -227,7 +227,7 @@ def _without_empty_end(cells: Sequence[str]) -> Sequence[str]:
 
 
 def _values(number: int, cells: Sequence[str], header: Sequence[Column], faults: Faults) -> Mapping[str, object] | None:
-    """The values of a record by column; None where something of it is at fault."""
+    """Return the values of a record by column; None if any of them is invalid."""
     if not any(cell.strip() for cell in cells[len(header) :]):
         cells = cells[: len(header)]
     if len(cells) != len(header):

@@ -1,7 +1,7 @@
-"""SQL functions: `sql/<name>.sql` in an app's folder is the present text of one, and migrations apply it.
+"""SQL functions: `sql/<name>.sql` in an app's folder has the current text of one, and migrations apply it.
 
-A file creates or replaces its function whatever was there before, and says all of it: `SET LOCAL ROLE` when the role
-`system` owns it, and the grants of EXECUTE. After a change of a file, `makemigrations` writes the migration.
+A file creates or replaces its function completely: it includes `SET LOCAL ROLE` if the role `system` owns the function,
+and the grants of EXECUTE. After a file has changed, `makemigrations` writes the migration.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ DIGEST_LENGTH: Final = 16
 class ApplyFunction(Operation):
     """Create or replace an SQL function from its file in the migration's app.
 
-    `digest` names the text that the migration was written for. On a new database an earlier migration creates the
-    present text too, so the body is not checked: it may need columns of a later migration.
+    `digest` identifies the text that the migration was written for. On a new database an earlier migration already
+    creates the current text, so the body is not checked: it may need columns of a later migration.
     """
 
     category = OperationCategory.SQL
@@ -34,7 +34,7 @@ class ApplyFunction(Operation):
         self.digest = digest
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Functions are no part of the models' state."""
+        """Do nothing: functions are not part of the models' state."""
 
     def database_forwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
@@ -47,20 +47,20 @@ class ApplyFunction(Operation):
     def database_backwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
-        """Leave the function: only its present text is known."""
+        """Keep the function: only its current text is available."""
 
     def describe(self) -> str:
-        """What `makemigrations` and `migrate` print."""
+        """Return the text that `makemigrations` and `migrate` print."""
         return f"Apply SQL function {self.name}"
 
     @property
     def migration_name_fragment(self) -> str:
-        """Part of the name of a migration that `makemigrations` writes."""
+        """The part for this operation in the migration names of `makemigrations`."""
         return f"function_{self.name}"
 
 
 class FunctionAutodetector(MigrationAutodetector):
-    """Also finds functions whose file changed."""
+    """An autodetector that also detects functions whose file has changed."""
 
     def changes(
         self,
@@ -69,29 +69,29 @@ class FunctionAutodetector(MigrationAutodetector):
         convert_apps: set[str] | None = None,
         migration_name: str | None = None,
     ) -> dict[str, list[Migration]]:
-        """Keep the graph, whose migrations say what was applied."""
+        """Keep the graph, whose migrations record which texts were applied."""
         self._graph = graph
         return super().changes(graph, trim_to_apps, convert_apps, migration_name)
 
     def generate_altered_order_with_respect_to(self) -> None:
-        """Add the functions after this last step, so that they come after what their migration does to tables."""
+        """Add the functions after this last step, so that they follow their migration's changes to tables."""
         super().generate_altered_order_with_respect_to()
         for app_label, operation in _changed_functions(self._graph):
             self.add_operation(app_label, operation)
 
 
 def function_file(app_label: str, name: str) -> Path:
-    """Where the text of a function stands."""
+    """Return the path of the file with a function's text."""
     return _folder(app_label) / f"{name}.sql"
 
 
 def function_files(app_label: str) -> list[Path]:
-    """The files of an app's functions, by name."""
+    """Return the files of an app's functions, ordered by name."""
     return sorted(_folder(app_label).glob("*.sql"))
 
 
 def function_sql(file: Path) -> str:
-    """The statements that create or replace a function: its file, with what the role `system` needs meanwhile."""
+    """Return the statements that create or replace a function: its file, with temporary grants for `system`."""
     return f"""
         GRANT CREATE ON SCHEMA public TO safesignal_system;
         {file.read_text()}
@@ -101,7 +101,7 @@ def function_sql(file: Path) -> str:
 
 
 def _changed_functions(graph: MigrationGraph) -> Iterator[tuple[str, ApplyFunction]]:
-    """App label and operation for each file whose text is not the one that was applied last."""
+    """Yield the app label and operation for each file whose text differs from the last applied one."""
     for config in apps.get_app_configs():
         applied = _applied_digests(graph, config.label)
         for file in function_files(config.label):
@@ -111,7 +111,7 @@ def _changed_functions(graph: MigrationGraph) -> Iterator[tuple[str, ApplyFuncti
 
 
 def _applied_digests(graph: MigrationGraph, app_label: str) -> dict[str, str]:
-    """The digest of each function's text as the app's last migration of it has it."""
+    """Return the digest of each function's text in the app's last migration of that function."""
     migrations = [
         graph.nodes[key]
         for leaf in graph.leaf_nodes(app_label)

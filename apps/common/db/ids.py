@@ -6,5 +6,5 @@ from uuid_utils.compat import uuid7
 
 
 def new_id() -> UUID:
-    """A new UUIDv7."""
+    """Return a new UUIDv7."""
     return uuid7()

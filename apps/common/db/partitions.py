@@ -1,7 +1,7 @@
-"""Monthly partitions: made ahead, emptied of what fell outside, retired when their time is over.
+"""Monthly partitions: create them ahead of time, move rows out of the default one, and retire old ones.
 
-Each step is a short transaction of its own, safe to run twice; what a stopped system missed is caught up at the next
-run, since what is there is read from the catalogue and not remembered.
+Each step is a separate short transaction and safe to run twice. The next run catches up after an outage, since the
+existing partitions are read from the catalogue.
 """
 
 import logging
@@ -18,19 +18,19 @@ logger = logging.getLogger(__name__)
 
 MONTHS_AHEAD: Final = 3
 LOCK_TIMEOUT: Final = "200ms"
-"""A partition's lock waits no longer than this for ingest, and ingest no longer for it; the next run tries again."""
+"""The longest that a partition's lock and ingest wait for each other; the next run tries again."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionedTable:
-    """A table by month. `retain_months` whole months are kept attached after their end."""
+    """A table partitioned by month. `retain_months` whole months stay attached after their end."""
 
     name: str
     retain_months: int
 
 
 def keep(table: PartitionedTable, *, today: date) -> None:
-    """Make the months from now to MONTHS_AHEAD, and those whose rows wait in the default; retire the oldest."""
+    """Create partitions up to MONTHS_AHEAD, and for rows in the default partition; retire the oldest."""
     existing, waiting = _months(table.name)
     oldest = _plus(today, -table.retain_months)
     for month in sorted({*_ahead(today), *waiting} - existing):
@@ -44,13 +44,13 @@ def _ahead(today: date) -> Iterator[date]:
 
 
 def _plus(day: date, months: int) -> date:
-    """The first of the month that is `months` after that of `day`."""
+    """Return the first day of the month that is `months` after that of `day`."""
     index = day.year * 12 + day.month - 1 + months
     return date(index // 12, index % 12 + 1, 1)
 
 
 def _months(table: str) -> tuple[set[date], set[date]]:
-    """Months that have a partition, and months whose rows wait in the default partition."""
+    """Return the months that have a partition, and the months whose rows are in the default partition."""
     with system_scope(), connections["system"].cursor() as cursor:
         cursor.execute("SELECT month, in_default FROM partition_months(%s)", [table])
         rows: list[tuple[date, bool]] = cursor.fetchall()

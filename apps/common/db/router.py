@@ -1,9 +1,9 @@
-"""Which database alias migrations are about."""
+"""The database alias for migrations."""
 
 
 class MigrationRouter:
-    """Only the role `owner` migrates: `makemigrations` need not ask as a role that may not read what was applied."""
+    """Migrates as `owner` only, so `makemigrations` never uses a role that may not read the applied migrations."""
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: object) -> bool:
-        """Whether migrations run on this alias."""
+        """Return whether migrations run on this alias."""
         return db == "owner"

@@ -1,19 +1,19 @@
-"""Builders of the SQL that every tenant table needs; used by migrations only.
+"""Builders of the SQL that every tenant table needs, for migrations only.
 
-What a migration has run is history: change a builder only together with a migration that brings old tables along.
+Applied migrations do not run again: change a builder only together with a migration that updates existing tables.
 """
 
 from django.db.migrations import RunSQL
 
 SCOPE = "ANY ((SELECT nullif(current_setting('safesignal.organizations', true), '')::uuid[])::uuid[])"
-"""The scope in a policy. The inner SELECT runs once a statement; `nullif`, because a used connection answers ''."""
+"""The scope in a policy. The inner SELECT runs once per statement; a reused connection returns '', hence `nullif`."""
 
 READ_WRITE = "SELECT, INSERT, UPDATE, DELETE"
 APPEND_ONLY = "SELECT, INSERT"
 
 
 def lock_tenant_table(table: str, *, column: str = "organization_id", grant: str = READ_WRITE) -> RunSQL:
-    """Row-level security for one tenant table: `app` sees its scope, `system` and `owner` every row."""
+    """Row-level security for one tenant table: `app` can access its scope, `system` and `owner` every row."""
     return RunSQL(
         f"""
         ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
@@ -28,12 +28,12 @@ def lock_tenant_table(table: str, *, column: str = "organization_id", grant: str
 
 
 def grant_identity_table(table: str, *, grant: str = READ_WRITE) -> RunSQL:
-    """A table that is read before anyone is known, so it has no tenant: its lock is this grant and its selectors."""
+    """A table that is read before the caller is known: it has no tenant, only this grant and selectors protect it."""
     return RunSQL(f"GRANT {grant} ON {table} TO safesignal_app, safesignal_system;", RunSQL.noop)
 
 
 def belongs_to_organization(table: str, *, key: bool = True) -> RunSQL:
-    """ON DELETE CASCADE to the organization; with `key`, (organization_id, id) can be pointed at."""
+    """ON DELETE CASCADE to the organization; with `key`, foreign keys can refer to (organization_id, id)."""
     unique = (
         f"ALTER TABLE {table} ADD CONSTRAINT {table}_organization_id_key UNIQUE (organization_id, id);" if key else ""
     )
@@ -60,7 +60,7 @@ def same_tenant_reference(table: str, column: str, target: str, *, on_delete: st
 
 
 def append_only(table: str) -> RunSQL:
-    """UPDATE and DELETE are refused, but for the owner, who moves rows between partitions."""
+    """Refuse UPDATE and DELETE, except by the owner, who moves rows between partitions."""
     return RunSQL(
         f"""
         CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table}
@@ -71,9 +71,9 @@ def append_only(table: str) -> RunSQL:
 
 
 def owned_by_system(signature: str) -> RunSQL:
-    """Hand a SECURITY DEFINER function to `system`, callable by `app`: for what is asked before a tenant is known.
+    """Make `system` the owner of a SECURITY DEFINER function that `app` calls before a tenant is known.
 
-    Only for migrations from before `sql/`: the file of a function says owner and grants itself.
+    Only for migrations from before `sql/`: now the file of a function sets owner and grants itself.
     """
     return RunSQL(
         f"""
@@ -90,16 +90,16 @@ def owned_by_system(signature: str) -> RunSQL:
 
 
 EVERYBODY = "00000000-0000-0000-0000-000000000000"
-"""The subject in `rights_versions` whose number counts for every principal."""
+"""The subject in `rights_versions` whose version applies to every principal."""
 
 
 def raise_rights_version(
     table: str, *, columns: tuple[str, ...], subject: str | None, on_insert: bool = True
 ) -> RunSQL:
-    """Triggers that raise a rights version whenever a row comes, goes, or changes in one of these columns.
+    """Triggers that raise a rights version on every insert, delete, or change of one of these columns.
 
-    `subject` is the column that holds the id of the principal or organization whose rights the row gives. None raises
-    the version of everybody, once for each statement.
+    `subject` is the column with the id of the principal or organization whose rights the row defines. None raises the
+    version for everybody, once per statement.
     """
     if subject is None:
         return RunSQL(

@@ -1,8 +1,8 @@
-"""Whose rows a piece of work may touch: one transaction, one set of organizations, held by PostgreSQL itself.
+"""Tenant scopes: one transaction, limited to a set of organizations by PostgreSQL itself.
 
-Every read and write of tenant data happens inside `tenant_scope` (role app: what row-level security lets through)
-or, for the relay, the sweeps and the partition keeper, inside `system_scope` (role system: every organization).
-Managers refuse a query outside of both.
+Every read and write of tenant data happens inside `tenant_scope` (role app, limited by row-level security) or, for the
+relay, the sweeps and the partition keeper, inside `system_scope` (role system, every organization). Managers refuse
+queries outside of both.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ from django.db import connections, models, transaction
 
 
 class ScopeError(RuntimeError):
-    """Tenant data was touched outside a scope, or a scope was opened inside another."""
+    """Tenant data was accessed outside a scope, or a scope was opened inside another."""
 
 
 @dataclass(slots=True)
 class FeedRows:
-    """A query whose rows (organization_id, kind, audience, site_id, building_id, payload) join the feed at commit."""
+    """A query whose rows (organization_id, kind, audience, site_id, building_id, payload) enter the feed at commit."""
 
     sql: str
     params: list[Any]
@@ -37,14 +37,14 @@ class Scope:
 
 
 class Outbox(Protocol):
-    """Writes what was queued in a scope; `apps.common.feed` registers itself."""
+    """Writes the queued rows of a scope; `apps.common.feed` registers its own."""
 
     def append(self, alias: str, queued: Sequence[FeedRows]) -> None:
-        """Write it, by the last statement of the transaction."""
+        """Write the queued rows, by the last statement of the transaction."""
         ...
 
     def committed(self) -> None:
-        """The transaction that wrote it was committed."""
+        """Handle the commit of the transaction that wrote the rows."""
         ...
 
 
@@ -53,13 +53,13 @@ _outbox: Outbox
 
 
 def register_outbox(outbox: Outbox) -> None:
-    """Once, by the only package that queues in scopes."""
+    """Register the outbox; called once, by the only package that queues in scopes."""
     global _outbox  # noqa: PLW0603
     _outbox = outbox
 
 
 def current_scope() -> Scope:
-    """The scope that is open here. Raises ScopeError when there is none."""
+    """Return the open scope. Raises ScopeError if there is none."""
     scope = _current.get()
     if scope is None:
         raise ScopeError("No tenant scope is open: wrap this in tenant_scope(...) or system_scope().")
@@ -68,7 +68,7 @@ def current_scope() -> Scope:
 
 @contextmanager
 def tenant_scope(organizations: Iterable[UUID]) -> Iterator[Scope]:
-    """One transaction in which only rows of these organizations exist.
+    """Open a transaction in which only rows of these organizations are visible.
 
     The feed is written last, just before COMMIT, so that the order of commits is the order of the feed.
     """
@@ -79,26 +79,26 @@ def tenant_scope(organizations: Iterable[UUID]) -> Iterator[Scope]:
 
 @contextmanager
 def system_scope() -> Iterator[Scope]:
-    """One transaction over every organization, as the role `system`: only for work that belongs to no tenant."""
+    """Open a transaction over every organization, as the role `system`: only for work that belongs to no tenant."""
     with _open(Scope(alias="system", organizations=None)) as scope:
         yield scope
 
 
 def widen_scope(organizations: Iterable[UUID]) -> None:
-    """Let more organizations into the open scope, once its caller has shown a right there that is no grant.
+    """Add organizations to the open scope in which the caller has proved a right other than a grant.
 
-    For the founder of an organization, the holder of an invitation, and a person's own traces in organizations that
-    they belong to no more.
+    For the founder of an organization, the holder of an invitation, and a person's own data in organizations that they
+    no longer belong to.
     """
     scope = current_scope()
     if scope.organizations is not None:
         scope.organizations |= frozenset(organizations)
-        _tell_database(scope)
+        _set_visible_organizations(scope)
 
 
 @contextmanager
 def savepoint() -> Iterator[None]:
-    """Undo what is done inside, in the open scope, when it fails; what it announced is not announced either."""
+    """Roll back the block, in the open scope, if it fails, including what it announced."""
     scope = current_scope()
     queued = [(rows, [len(param) if isinstance(param, list) else None for param in rows.params]) for rows in scope.feed]
     try:
@@ -115,7 +115,7 @@ def savepoint() -> Iterator[None]:
 
 @contextmanager
 def rolled_back_if(dry_run: bool) -> Iterator[None]:
-    """In a dry run, roll back what is done inside, in the open scope, after all checks have run."""
+    """In a dry run, roll back the block, in the open scope, after all checks have run."""
     scope = current_scope()
     queued = len(scope.feed)
     with transaction.atomic(using=scope.alias):
@@ -134,7 +134,7 @@ def _open(scope: Scope) -> Iterator[Scope]:
     try:
         with transaction.atomic(using=scope.alias, durable=True):
             if scope.organizations is not None:
-                _tell_database(scope)
+                _set_visible_organizations(scope)
             yield scope
             announced = bool(scope.feed) and not connection.get_rollback()
             if announced:
@@ -145,8 +145,8 @@ def _open(scope: Scope) -> Iterator[Scope]:
         _current.reset(token)
 
 
-def _tell_database(scope: Scope) -> None:
-    """What row-level security lets through from here to the end of the transaction."""
+def _set_visible_organizations(scope: Scope) -> None:
+    """Set the organizations that row-level security admits until the end of the transaction."""
     ids = ",".join(sorted(str(organization) for organization in scope.organizations or ()))
     with connections[scope.alias].cursor() as cursor:
         cursor.execute("SELECT set_config('safesignal.organizations', %s, true)", [f"{{{ids}}}"])
@@ -156,12 +156,12 @@ M = TypeVar("M", bound=models.Model)
 
 
 class TenantManager(models.Manager[M]):
-    """Refuses a query without a scope, and filters by organization, which row-level security then holds again."""
+    """Refuses queries without a scope, and filters by organization, which row-level security enforces again."""
 
     organization_field = "organization_id"
 
     def get_queryset(self) -> models.QuerySet[M]:
-        """Rows of the open scope. Raises ScopeError when none is open."""
+        """Return the rows of the open scope. Raises ScopeError if none is open."""
         scope = current_scope()
         queryset = super().get_queryset().using(scope.alias)
         if scope.organizations is None:

@@ -1,7 +1,7 @@
-"""How long a statement and a lock may take, and what it means when one took longer.
+"""Time limits for statements and locks, and the errors of exceeding them.
 
-Every connection of the application roles has the limits of `settings.DATABASE_TIME_LIMITS`. Work that needs other
-limits sets them here, for the rest of its transaction.
+Every connection of the application roles has the limits of `settings.DATABASE_TIME_LIMITS`. Work with other needs sets
+its own limits here, for the rest of its transaction.
 """
 
 import logging
@@ -18,24 +18,25 @@ logger = logging.getLogger(__name__)
 
 
 def limit_lock_wait(limit: timedelta | None) -> None:
-    """From here to the end of the transaction no lock is waited for longer; None: as long as the connection allows."""
+    """Limit the wait for each lock until the end of the transaction; None: the connection's own limit."""
     _set("lock_timeout", limit)
 
 
 def limit_statements(limit: timedelta | None) -> None:
-    """From here to the end of the transaction no statement takes longer; None: as long as the connection allows."""
+    """Limit the duration of statements until the end of the transaction; None: the connection's own limit."""
     _set("statement_timeout", limit)
 
 
 def is_lock_conflict(error: DatabaseError | InterfaceError) -> bool:
-    """Whether a statement failed because another transaction has a row that it needs: worth trying again."""
+    """Return whether a statement failed because another transaction has locked a row: worth trying again."""
     return isinstance(error.__cause__, LockNotAvailable | DeadlockDetected)
 
 
 @contextmanager
 def skipped_when_locked(what: str) -> Iterator[None]:
-    """A write that must not cost the rest of its transaction: undone and logged when another transaction is in its
-    way.
+    """Roll back the block, and log it, if another transaction blocks it.
+
+    For a write that must not make the rest of its transaction fail.
     """
     try:
         with transaction.atomic(using=current_scope().alias):
@@ -47,7 +48,7 @@ def skipped_when_locked(what: str) -> Iterator[None]:
 
 
 def milliseconds(limit: timedelta) -> int:
-    """The form that PostgreSQL takes."""
+    """Return the limit in milliseconds, as PostgreSQL requires."""
     return round(limit / timedelta(milliseconds=1))
 
 

@@ -1,12 +1,12 @@
-"""The feed: every committed change that people of an organization can see, in one order.
+"""The feed: every committed change that is visible to people of an organization, in one order.
 
-`announce` queues; the scope has the queue written just before COMMIT, so that `seq` follows the order of commits.
-The one number is cursor of the live feed, order of the outbox, and version of whatever is cached. It is the time of
-writing in microseconds, so that it reveals nothing about events that a reader may not see; each event names the one
-before it, so that a hole is noticed all the same.
+`announce` queues events; the scope writes the queue just before COMMIT, so that `seq` follows the order of commits.
+This one number is the cursor of the live feed, the order of the outbox, and the version of cached data. It is the time
+of writing in microseconds, so that it reveals nothing about events that are not visible to a reader; each event names
+the one before it, so that readers still notice gaps.
 
-A database that is failed over or restored may lose commits. Then it has another `epoch`, or the event at which a reader
-stopped is not in it; either way the reader starts over (`UnknownCursor`).
+A database may lose commits in a failover or restore. Then it has another `epoch`, or the event at which a reader
+stopped is missing; either way the reader starts over (`UnknownCursor`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,39 +24,39 @@ from apps.common.feed import bus
 from apps.common.observability import request_ids, tracing
 
 RESUME_WINDOW: Final = 5000
-"""A reader with more events than this to catch up with reads the list again instead."""
+"""A reader that missed more events than this reads the list again instead."""
 KEEP: Final = timedelta(days=30)
-"""How long an event stays. A reader that stopped before that reads the list again too."""
+"""How long an event is kept. A reader that stopped before that reads the list again too."""
 
 
 class Audience(StrEnum):
-    """The smallest circle that a message is for.
+    """The smallest group of people to whom a message is visible.
 
-    The two public ones are spelled out in `feed_append` too; a test holds them together.
+    The two public ones are listed in `feed_append` too; a test keeps the lists equal.
     """
 
     STAFF = "staff"
-    """Who sees open alerts."""
+    """People who may read open alerts."""
     RESPONSE = "response"
-    """Who sees silent alerts."""
+    """People who may read silent alerts."""
     DEVICES = "devices"
-    """Who sees devices."""
+    """People who may read devices."""
     SILENT_DEVICES = "silent_devices"
-    """Who sees both devices and silent alerts: troubles that came of a silent press."""
+    """People who may read both devices and silent alerts: for troubles caused by a silent press."""
     GATEWAY = "gateway"
 
 
 PUBLIC: Final = frozenset({Audience.STAFF, Audience.DEVICES})
-"""Audiences whose events may move the head that everybody is told."""
+"""Audiences whose events may advance the head that is sent to everybody."""
 
 
 class UnknownCursor(Exception):
-    """No event of this history has that seq: it was lost in a restore or failover, or is not kept any more."""
+    """No event of this history has that seq: it was lost in a restore or failover, or is no longer kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest event of an organization, and the newest that all of its staff may know of."""
+    """The newest event of an organization, and the newest that is visible to all of its staff."""
 
     seq: int
     public_seq: int
@@ -70,12 +70,12 @@ class Heads:
     organizations: Mapping[UUID, Head]
 
     def of(self, organization: UUID) -> Head:
-        """The head of an organization; zero before its first event."""
+        """Return the head of an organization; zero before its first event."""
         return self.organizations.get(organization, Head(0, 0))
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """What a hub must know of a message to decide who gets it; travels before the text, on a line of its own."""
+    """What a hub needs to decide who receives a message; sent on a separate line before the text."""
 
     seq: int
     previous: int
@@ -88,7 +88,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class FeedMessage:
-    """One feed event as the clients get it: `text` is encoded once, for all of them."""
+    """One feed event as clients receive it: `text` is encoded once, for all of them."""
 
     organization_id: UUID
     envelope: Envelope
@@ -96,16 +96,16 @@ class FeedMessage:
 
     @property
     def seq(self) -> int:
-        """Its place in the organization's order."""
+        """The event's position in the organization's order."""
         return self.envelope.seq
 
     def encode(self) -> bytes:
-        """As the live bus carries it."""
+        """Encode the message for the live bus."""
         return msgspec.json.encode(self.envelope) + b"\n" + self.text.encode()
 
     @classmethod
     def decode(cls, organization_id: UUID, data: bytes) -> "FeedMessage":
-        """What `encode` made. Raises msgspec.DecodeError."""
+        """Decode a message from `encode`. Raises msgspec.DecodeError."""
         envelope, _, text = data.partition(b"\n")
         return cls(organization_id, msgspec.json.decode(envelope, type=Envelope), text.decode())
 
@@ -113,7 +113,7 @@ class FeedMessage:
 def announce(
     *, organization_id: UUID, kind: str, audience: Audience, payload: str, building_id: UUID | None = None
 ) -> None:
-    """Queue one feed event; `payload` is a JSON object whose members join the message."""
+    """Queue one feed event; the members of `payload`, a JSON object, become part of the message."""
     announce_rows(
         "SELECT %s::uuid, %s::text, %s::text, NULL::uuid, %s::uuid, %s::text",
         [organization_id, kind, audience, building_id, payload],
@@ -121,14 +121,14 @@ def announce(
 
 
 class Change(msgspec.Struct, frozen=True):
-    """That something is another now: clients that show it read it again."""
+    """Something has changed: clients that display it read it again."""
 
     resource: str
     id: UUID
 
 
 def announce_change(*, organization_id: UUID, resource: str, id: UUID, building_id: UUID | None = None) -> None:
-    """Queue `changed` for the staff: which `resource` (places, people, devices, organization, …), and which of it."""
+    """Queue `changed` for the staff, with the `resource` (places, people, devices, organization, …) and its id."""
     payload = msgspec.json.encode(Change(resource, id)).decode()
     announce(
         organization_id=organization_id,
@@ -145,9 +145,9 @@ def announce_rows(sql: str, params: Sequence[Any]) -> None:
 
 
 def rows_to_extend(sql: str, kind: str, columns: int) -> list[list[Any]]:
-    """The parameter lists, after `kind`, of the query at the end of the queue if it is this one; else of a new one.
+    """Return the parameter lists, after `kind`, of the last queued query if it is this one; else of a new one.
 
-    So that what is announced one after another is one query, however much it is.
+    So any number of consecutive announcements becomes a single query.
     """
     queue = current_scope().feed
     if not (queue and queue[-1].sql == sql and queue[-1].params[0] == kind):
@@ -156,7 +156,7 @@ def rows_to_extend(sql: str, kind: str, columns: int) -> list[list[Any]]:
 
 
 class _Outbox:
-    """Writes what was queued, once it is complete, and wakes the relay."""
+    """Writes the complete queue, and wakes the relay."""
 
     def append(self, alias: str, queued: Sequence[FeedRows]) -> None:
         """Give each row the next seq of its organization, in the order of the queue."""
@@ -184,7 +184,7 @@ _COLUMNS = (
 
 
 def since(organization: UUID, seq: int, *, limit: int) -> list[FeedMessage]:
-    """The events of an organization after `seq`, in order; 0 is before the first. Raises UnknownCursor."""
+    """Return the events of an organization after `seq`, in order; 0 is before the first. Raises UnknownCursor."""
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
             f"SELECT {_COLUMNS} FROM feed_events WHERE organization_id = %s AND seq >= %s ORDER BY seq LIMIT %s",
@@ -197,7 +197,7 @@ def since(organization: UUID, seq: int, *, limit: int) -> list[FeedMessage]:
 
 
 def require_resumable(organization: UUID, seq: int) -> None:
-    """Raise UnknownCursor where a reader that stopped at `seq` cannot go on, or would take longer than the list."""
+    """Raise UnknownCursor if a reader that stopped at `seq` cannot resume, or reading the list again is faster."""
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
             "SELECT count(*), min(seq), bool_and(previous = before) FROM ("
@@ -206,14 +206,14 @@ def require_resumable(organization: UUID, seq: int) -> None:
             " FROM feed_events WHERE organization_id = %s AND seq >= %s ORDER BY seq LIMIT %s) newer",
             [seq, organization, seq, RESUME_WINDOW + 2],
         )
-        found, first, is_whole = cursor.fetchone() or (0, None, None)
-    newer = found if seq == 0 else found - 1
+        count, first, is_whole = cursor.fetchone() or (0, None, None)
+    newer = count if seq == 0 else count - 1
     if newer > RESUME_WINDOW or is_whole is False or first != (seq or first):
         raise UnknownCursor()
 
 
 def unsent(*, limit: int) -> list[FeedMessage]:
-    """What was committed and not yet published, of every organization: the outbox."""
+    """Return the committed but unpublished events of every organization: the outbox."""
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
             f"SELECT {_COLUMNS} FROM feed_events WHERE sent_at IS NULL ORDER BY organization_id, seq LIMIT %s",
@@ -223,7 +223,7 @@ def unsent(*, limit: int) -> list[FeedMessage]:
 
 
 def mark_sent(messages: Sequence[FeedMessage], at: datetime) -> None:
-    """Take published events out of the outbox."""
+    """Remove published events from the outbox."""
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
             "UPDATE feed_events f SET sent_at = %s FROM unnest(%s::uuid[], %s::bigint[]) AS k(organization_id, seq)"
@@ -233,9 +233,9 @@ def mark_sent(messages: Sequence[FeedMessage], at: datetime) -> None:
 
 
 def forget_old(*, now: datetime, limit: int) -> int:
-    """Delete events that were published and are older than KEEP; how many, at most `limit`.
+    """Delete up to `limit` published events that are older than KEEP; return how many.
 
-    The heads stay: a reader that stopped there recognises its history by them.
+    The heads stay: a reader that stopped there recognizes its history by them.
     """
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
@@ -250,9 +250,9 @@ def forget_old(*, now: datetime, limit: int) -> int:
 
 
 def count_missing(published: Mapping[UUID, int]) -> int:
-    """How many of these events, one for each organization, are not in the database, though they are kept for so long.
+    """Return how many of these events, one for each organization, are missing although they should still be kept.
 
-    A head is kept for ever, so a published event is either still there, or an older one than the head and out of KEEP.
+    A head is kept forever, so a published event either still exists, or is older than the head and than KEEP.
     """
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
@@ -268,7 +268,7 @@ def count_missing(published: Mapping[UUID, int]) -> int:
 
 
 def heads() -> Heads:
-    """The heads of every organization in scope, with the epoch, in one look."""
+    """Return the heads of every organization in scope and the epoch, with one query."""
     scope = current_scope()
     mine, params = (
         ("", []) if scope.organizations is None else (" AND h.organization_id = ANY (%s)", [[*scope.organizations]])
@@ -284,17 +284,17 @@ def heads() -> Heads:
 
 
 def epoch() -> UUID:
-    """The name of this history of the database."""
+    """Return the identifier of this history of the database."""
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute("SELECT feed_epoch()")
-        (found,) = cursor.fetchone() or (None,)
-    if found is None:
+        (value,) = cursor.fetchone() or (None,)
+    if value is None:
         raise LookupError("the table feed_epoch has no row")
-    return UUID(str(found))
+    return UUID(str(value))
 
 
 def renew_epoch(*, reason: str) -> None:
-    """Say that this history is another one than readers may know: each of them starts over. In the system scope."""
+    """Start a new history, so that every reader starts over. In the system scope."""
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
             "UPDATE feed_epoch SET nonce = gen_random_uuid(), renewed_at = clock_timestamp(), reason = %s", [reason]

@@ -1,7 +1,7 @@
-"""The live bus in Valkey: the poke that wakes the relay, and one channel of feed messages for an organization.
+"""The live bus in Valkey: the poke that wakes the relay, and one channel of feed messages per organization.
 
-Nothing here is a record. What is lost on the bus is found again in the database: the relay polls it, and the hubs
-compare the heads with it.
+The bus stores nothing. Messages lost on it are recovered from the database: the relay polls it, and the hubs compare
+the heads with it.
 """
 
 import logging
@@ -18,18 +18,18 @@ POKE_CHANNEL: Final = "safesignal:poke"
 
 
 def feed_channel(organization: UUID | str) -> str:
-    """The channel of one organization's feed."""
+    """Return the channel of one organization's feed."""
     return f"safesignal:feed:{organization}"
 
 
 def published_key(epoch: UUID) -> str:
-    """Where the relay notes how far it has published each organization's feed, in one history of the database."""
+    """Return the key for the relay's published position in each organization's feed, in one history of the database."""
     return f"safesignal:published:{epoch}"
 
 
 def poke() -> None:
-    """Tell the relay that something was committed. It polls as well, so a failure costs only milliseconds."""
+    """Notify the relay of a commit. It polls as well, so a failure costs only milliseconds."""
     try:
         valkey.client().publish(POKE_CHANNEL, b"")
     except redis.RedisError as error:
-        logger.warning("the live bus did not take a poke, the relay will find it by polling: %s", error)
+        logger.warning("cannot wake the relay through the live bus, it will find the change by polling: %s", error)

@@ -1,7 +1,7 @@
-"""The relay: carries committed feed events to the live bus, in order, at least once.
+"""The relay: publishes committed feed events on the live bus, in order, at least once.
 
-One leads (a PostgreSQL advisory lock), others wait to take over. It is poked after each commit and polls as a net. An
-event leaves the outbox only when the bus took it.
+One relay leads (by a PostgreSQL advisory lock), others wait to take over. It is woken after each commit and polls as a
+fallback. An event leaves the outbox only after the bus has accepted it.
 """
 
 import logging
@@ -24,14 +24,14 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.1
 BATCH: Final = 1000
 ADVISORY_LOCK: Final = 0x5AFE516
-"""The name of the leader's lock; any number that nothing else uses."""
+"""The key of the leader's advisory lock; any number that nothing else uses."""
 RETRY_SECONDS: Final = 0.5
 HEARTBEAT: Final = "relay"
 HEARTBEAT_SECONDS: Final = 10.0
 
 
 class Relay:
-    """Runs until `stopping` says so; mends itself when database or bus come back."""
+    """Runs until `stopping` returns true; recovers when database or bus are available again."""
 
     def __init__(self, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
@@ -39,7 +39,7 @@ class Relay:
         self._shows_at = 0.0
 
     def run(self) -> None:
-        """Lead, or wait to lead, until told to stop; afterwards another one may."""
+        """Lead, or wait to lead, until stopped; after that another relay can lead."""
         while not self._stopping():
             try:
                 if self._lead():
@@ -61,11 +61,11 @@ class Relay:
     def _carry(self) -> None:
         logger.info("the relay leads")
         while not self._stopping():
-            self._show_life()
+            self._send_heartbeat()
             if publish_unsent() < BATCH:
                 self._wait_for_poke()
 
-    def _show_life(self) -> None:
+    def _send_heartbeat(self) -> None:
         if time.monotonic() >= self._shows_at:
             heartbeats.show(HEARTBEAT, timezone.now())
             self._shows_at = time.monotonic() + HEARTBEAT_SECONDS
@@ -78,7 +78,7 @@ class Relay:
 
 
 def publish_unsent() -> int:
-    """Publish what was committed and not yet sent; how many. Raises RedisError, and then nothing is marked as sent."""
+    """Publish unsent events; return how many. Raises RedisError; nothing is marked as sent then."""
     with system_scope():
         messages = feed.unsent(limit=BATCH)
         if messages:
@@ -95,20 +95,20 @@ def publish_unsent() -> int:
 def notice_restore() -> None:
     """Renew the feed's epoch when events that were published in it are not in the database.
 
-    PostgreSQL itself tells of a failover and of a restore from a dump (`feed_epoch()`); not of a copied data folder.
-    Looked at whenever a relay begins to lead: no database is put in another's place without ending its connections.
-    By then it may hold newer events than those that it lost. Raises RedisError.
+    PostgreSQL itself reveals a failover and a restore from a dump (`feed_epoch()`), but not a copied data folder. A
+    relay checks this when it begins to lead, since replacing a database ends its connections. By then the database may
+    have newer events than the lost ones. Raises RedisError.
     """
     with system_scope():
         published: dict[bytes, bytes] = valkey.client().hgetall(bus.published_key(feed.epoch()))  # type: ignore[assignment]
         lost = feed.count_missing({UUID(name.decode()): int(seq) for name, seq in published.items()})
         if lost:
-            logger.error("the database went back: published events of %d organizations are not in it", lost)
+            logger.error("the database has lost published events of %d organizations", lost)
             feed.renew_epoch(reason="the database lacked what had been published")
 
 
 def _remember_published(messages: Sequence[feed.FeedMessage]) -> None:
-    """The newest published seq of each organization, in this epoch."""
+    """Store the newest published seq of each organization, in this epoch."""
     key = bus.published_key(feed.epoch())
     newest = {str(message.organization_id): message.seq for message in messages}
     with valkey.client().pipeline(transaction=False) as pipeline:

@@ -1,1 +1,1 @@
-"""What is the same for every HTTP endpoint: problems, pages, ETags, idempotency, rate limits, bodies, request ids."""
+"""Shared parts of all HTTP endpoints: problems, pages, ETags, idempotency, rate limits, bodies, request ids."""

@@ -1,4 +1,4 @@
-"""Where a request comes from."""
+"""Network addresses of callers."""
 
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 
 def address_of_scope(scope: Mapping[str, Any]) -> str:
-    """The same of an ASGI connection."""
+    """Return the caller's address of an ASGI connection, like `address_of`."""
     if getattr(settings, "SECURE_PROXY_SSL_HEADER", None):
         forwarded = b"".join(value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for")
         seen = forwarded.decode("latin-1").rpartition(",")[2].strip()
@@ -20,7 +20,7 @@ def address_of_scope(scope: Mapping[str, Any]) -> str:
 
 
 def address_of(request: HttpRequest) -> str:
-    """The caller's address: what the nearest proxy saw, where one is declared to stand before us, else the peer's."""
+    """Return the caller's address: the one that the declared proxy reports, else that of the peer."""
     if getattr(settings, "SECURE_PROXY_SSL_HEADER", None):
         seen: str = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
         if seen:
@@ -30,7 +30,7 @@ def address_of(request: HttpRequest) -> str:
 
 
 def source_of(address: str) -> str:
-    """What is counted as one caller: the address, and of IPv6 the network of 64 bits that one customer has at least."""
+    """Return what counts as one caller: the IPv4 address, or the /64 network that an IPv6 customer has at least."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What every REST endpoint shares: the principal of a request, and the organization it speaks of."""
+"""Shared parts of REST endpoints: the principal of a request, and the organization that it is about."""
 
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def renderers_for(media_type: str) -> list[type[JSONRenderer]]:
-    """`renderer_classes` of a view that answers in another type than JSON, which it renders itself.
+    """Return the `renderer_classes` of a view that renders another media type than JSON itself.
 
-    A caller may ask for that type (`Accept`), or for JSON, in which refusals are rendered either way.
+    A caller may accept that type, or JSON (`Accept`); problems are rendered as JSON either way.
     """
     return [JSONRenderer, type("Renderer", (JSONRenderer,), {"media_type": media_type})]
 
@@ -30,24 +30,24 @@ class OrganizationRequired(Invalid):
 
 
 class HasPrincipal(BasePermission):
-    """No principal is a refusal."""
+    """Permits requests with a principal only."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        """Whether somebody is calling."""
+        """Return whether the caller is authenticated."""
         return isinstance(request.user, Principal)
 
 
 def principal_of(request: Request) -> Principal:
-    """The caller. Raises Unauthenticated when there is none."""
+    """Return the caller. Raises Unauthenticated if there is none."""
     if not isinstance(request.user, Principal):
         raise Unauthenticated()
     return request.user
 
 
 def organization_of(request: Request) -> UUID:
-    """The organization that a request is about: `?organization=`, or the caller's only one.
+    """Return the organization that a request is about: `?organization=`, or the caller's only one.
 
-    Raises OrganizationRequired, Invalid, or NotFound for one that is not the caller's.
+    Raises OrganizationRequired, Invalid, or NotFound if the caller does not belong to it.
     """
     principal = principal_of(request)
     named = request.query_params.get("organization")

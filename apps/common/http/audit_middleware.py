@@ -1,7 +1,7 @@
 """Records refused attempts in the audit trail, for every endpoint.
 
-A write by a known caller that ends in 403, 404 or 409 is recorded after its own transaction was rolled back, in one of
-its own; so is one whose refusal a page shows in words (`report_refusal`). Nobody's request fails because this does.
+If a write by an authenticated caller ends in 403, 404 or 409, it is recorded in a separate transaction, after its own
+was rolled back; so is a write whose refusal a page displays as text (`report_refusal`). An error here fails no request.
 """
 
 import logging
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 REFUSALS: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
-"""No right, not the caller's to know of, not while it is so. What cannot be read at all (400, 412, 413 …) is no attempt
-to do anything, and 401 and 429 say nothing of anybody: wrong passwords are recorded where they are checked."""
+"""No permission, not visible to the caller, or a conflict. A malformed request (400, 412, 413 …) is not an attempt, and
+401 and 429 identify nobody: wrong passwords are recorded where they are checked."""
 
 
 class _Coded(msgspec.Struct, frozen=True):
@@ -33,18 +33,18 @@ class _Coded(msgspec.Struct, frozen=True):
 
 
 def report_refusal(request: HttpRequest, problem: Problem) -> None:
-    """Record that a page shows `problem` in its response, whose status does not say so."""
+    """Record that a page displays `problem` in a response whose status does not indicate it."""
     request.reported_refusal = problem  # type: ignore[attr-defined]
 
 
 class AuditMiddleware:
-    """Stands outside the scope of a request, so that what it records stays when the rest is rolled back."""
+    """Runs outside the scope of a request, so that its entries stay when the request is rolled back."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, and record a refusal; whatever is recorded meanwhile names the caller's address."""
+        """Return the response, and record a refusal; all entries written meanwhile have the caller's address."""
         with audit.coming_from(address_of(request)):
             response = self.get_response(request)
             refusal = _refusal(request, response)
@@ -55,7 +55,7 @@ class AuditMiddleware:
 
 
 def _refusal(request: HttpRequest, response: HttpResponse) -> tuple[int, str] | None:
-    """Status and code of a refused write."""
+    """Return the status and code of a refused write."""
     if request.method in READS:
         return None
     problem: Problem | None = getattr(request, "reported_refusal", None)
@@ -88,13 +88,13 @@ def _record(request: HttpRequest, principal: Principal, status: int, code: str) 
                 code=code,
             )
     except DatabaseError as error:
-        logger.warning("a refused attempt is not in the audit trail: %s: %s", type(error).__name__, error)
+        logger.warning("cannot record a refused attempt in the audit trail: %s: %s", type(error).__name__, error)
 
 
 def _organization(request: HttpRequest, principal: Principal, named: Iterable[UUID]) -> UUID | None:
-    """In whose trail it belongs: the caller's organization that the request names, or their only one.
+    """Return whose trail the entry belongs to: the caller's organization that the request names, or their only one.
 
-    Else the platform's. Never in that of a school which the caller is a stranger to: they could fill it.
+    None is the platform's trail. A stranger's entries never go to a school's trail, which they could otherwise fill.
     """
     asked = request.GET.get("organization")
     candidates = [str(one) for one in named] + ([asked] if asked else [])

@@ -1,7 +1,7 @@
-"""How large the body of a request may be: as small as who sends it, and what it is for, allow.
+"""Limits on the size of request bodies, by caller and purpose.
 
-Only a gateway's batch and a table that is imported are large. Where nobody is authenticated yet, a body is a password,
-a code or a link: parsing more for a stranger would take time from alarms.
+Only a gateway's batch and an imported table are large. Before authentication, a body has a password, a code or a link:
+parsing more for a stranger would take time from alarms.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ ORDINARY_BYTES: Final = 256 * 1024
 
 
 class BodyTooSlow(Problem):
-    """The body did not arrive in time, or others needed the memory that it took meanwhile."""
+    """The body did not arrive in time, or others needed its memory meanwhile."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
     code = "body_too_slow"
@@ -28,13 +28,13 @@ class BodyTooSlow(Problem):
 
 
 class BodyLimitMiddleware:
-    """Stands after the middleware that knows the caller, and before anything that reads the body."""
+    """Runs after the middleware that identifies the caller, and before anything that reads the body."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, or refuse with 413."""
+        """Return the response, or refuse the request with 413."""
         limit = _limit(request)
         if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
             return problem_response(TooLarge(f"Send at most {limit} bytes in this request."))

@@ -1,7 +1,7 @@
-"""What a cache may keep of our answers: nothing, where the answer does not say otherwise itself.
+"""Cache control: a response must not be stored unless it says otherwise.
 
-An answer is about somebody unless it says that it is for everybody (`public`, as the keys of tokens and our own files
-are). A read that many screens repeat says `private, no-cache` with an `ETag`: its browser may keep it, and asks again.
+Responses are private unless marked `public`, like the token keys and our static files. Reads that many screens repeat
+use `private, no-cache` with an `ETag`: the browser may store them, and revalidates.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ KEEP_NOTHING: Final = "no-store"
 
 
 class CacheMiddleware:
-    """Stands outside of whatever writes `Cache-Control` itself."""
+    """Runs outside all code that sets `Cache-Control` itself."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The answer, not to be kept unless it says so."""
+        """Return the response, with `no-store` unless it sets `Cache-Control`."""
         response = self.get_response(request)
         response.headers.setdefault("Cache-Control", KEEP_NOTHING)
         return response

@@ -1,4 +1,4 @@
-"""What a browser may load on a page of ours: own files only, nothing inline (`settings.CONTENT_SECURITY_POLICY`)."""
+"""Content security policy: our own files only, nothing inline (`settings.CONTENT_SECURITY_POLICY`)."""
 
 from http import HTTPStatus
 from typing import Final
@@ -13,17 +13,17 @@ ADMIN_REPLACES: Final = {
     "style-src": [SELF, UNSAFE_INLINE],
     "img-src": [SELF, "data:"],
 }
-"""django-unfold's pages are driven by Alpine.js, which evaluates their attributes, and style their colours in the page.
-A script in the page itself is refused there as everywhere, and nothing comes from elsewhere."""
+"""django-unfold's pages use Alpine.js, which evaluates attributes, and inline styles for their colours. Inline scripts
+are refused there as everywhere, and nothing is loaded from other hosts."""
 
 
 class PolicyMiddleware(CSPMiddleware):
-    """The strict policy everywhere, and one that the admin works with there."""
+    """Applies the strict policy, except for a looser one that the admin needs."""
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
     ) -> PolicyParts:
-        """What makes up the policy of one answer."""
+        """Return the policy of one response."""
         parts = super().get_policy_parts(request, response, report_only)
         if _is_page_of_admin(request, response) and not report_only:
             parts.replace = ADMIN_REPLACES
@@ -31,6 +31,6 @@ class PolicyMiddleware(CSPMiddleware):
 
 
 def _is_page_of_admin(request: HttpRequest, response: HttpResponseBase) -> bool:
-    """Whether this is a page of the admin for somebody who signed in: no refusal, no file, no other path."""
+    """Return whether this is an admin page for a signed-in person: not a refusal, a file or another path."""
     is_page = response.status_code == HTTPStatus.OK and response.get("Content-Type", "").startswith("text/html")
     return is_page and request.path_info.startswith(ADMIN) and getattr(request, "principal", None) is not None

@@ -23,41 +23,41 @@ def public_endpoint(view: View) -> View:
 def own_scope(view: View) -> View:
     """Mark an authenticated view that runs in no scope: its services open their own transactions.
 
-    For guesses that are counted: what a refusal writes is committed although the response is an error.
+    For attempts that are counted: what a refusal writes is committed although the response is an error.
     """
     view.has_own_scope = True  # type: ignore[attr-defined]
     return view
 
 
 def exempt_from_rate_limit(endpoint: Endpoint) -> Endpoint:
-    """Mark a view, or its class, that never returns 429: raising an alarm, seeing it, and answering it."""
+    """Mark a view, or its class, that never returns 429: for raising, reading and answering alarms."""
     endpoint.is_exempt_from_rate_limit = True  # type: ignore[attr-defined]
     return endpoint
 
 
 def is_public_endpoint(request: HttpRequest) -> bool:
-    """Whether the view of this request is public."""
+    """Return whether the view of this request is public."""
     return bool(getattr(_view(request), "is_public_endpoint", False))
 
 
 def has_own_scope(request: HttpRequest) -> bool:
-    """Whether the view of this request opens its own scope: a public endpoint, or one that is marked so."""
+    """Return whether the view of this request opens its own scope: a public endpoint, or one marked so."""
     return is_public_endpoint(request) or bool(getattr(_view(request), "has_own_scope", False))
 
 
 def is_exempt_from_rate_limit(request: HttpRequest) -> bool:
-    """Whether the view of this request, or its class, never returns 429."""
+    """Return whether the view of this request, or its class, never returns 429."""
     view = _view(request)
     return bool(getattr(getattr(view, "cls", view), "is_exempt_from_rate_limit", False))
 
 
 def is_transfer(request: HttpRequest) -> bool:
-    """Whether the view of this request imports or exports (`concurrency.bounded_transfer`)."""
+    """Return whether the view of this request imports or exports (`concurrency.bounded_transfer`)."""
     return bool(getattr(_view(request), "is_transfer", False))
 
 
 def _view(request: HttpRequest) -> object:
-    """The view of this request, resolved once."""
+    """Return the view of this request, resolved once."""
     try:
         return request._safesignal_view  # type: ignore[attr-defined]
     except AttributeError:

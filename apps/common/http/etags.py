@@ -1,4 +1,4 @@
-"""A strong validator for each representation, and writes that refuse to overwrite what their caller has not seen.
+"""Strong entity tags of representations, and writes that refuse to overwrite changes unknown to their caller.
 
 RFC 9110, 8.8.3 (ETag) and 13.1.1 (If-Match). `If-Match` is optional: without it the last writer wins.
 """
@@ -22,13 +22,13 @@ IF_MATCH: Final = OpenApiParameter(
     "If-Match",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
-    description="The `ETag` of what you have seen: if it has changed since, nothing is written (412).",
+    description="The `ETag` of the representation that you read: if it has changed, nothing is written (412).",
 )
 """For `@extend_schema` of a write."""
 
 
 class PreconditionFailed(Problem):
-    """The resource is no longer what the caller saw."""
+    """The resource has changed since the caller read it."""
 
     status = HTTPStatus.PRECONDITION_FAILED
     code = "precondition_failed"
@@ -36,18 +36,18 @@ class PreconditionFailed(Problem):
 
 
 def etag_of(representation: object) -> str:
-    """The strong entity tag of a representation: anything that msgspec can encode."""
+    """Return the strong entity tag of a representation: anything that msgspec can encode."""
     encoded = msgspec.json.encode(representation, order="deterministic", enc_hook=_builtins)
     return f'"{hashlib.sha256(encoded).hexdigest()[:32]}"'
 
 
 def if_match_of(request: Request) -> str | None:
-    """The `If-Match` of a request, for the service that writes."""
+    """Return the `If-Match` of a request, for the service that writes."""
     return request.headers.get("If-Match")
 
 
 def require_match(if_match: str | None, current: object) -> None:
-    """Hold a write to what its caller saw: `current` is the representation of the locked row.
+    """Require that the caller has read the current state: `current` is the representation of the locked row.
 
     Raises PreconditionFailed. A weak tag never matches.
     """
@@ -58,12 +58,12 @@ def require_match(if_match: str | None, current: object) -> None:
 
 
 def tagged(representation: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    """The representation as an answer, with its ETag."""
+    """Return a response with the representation and its ETag."""
     return Response(msgspec.to_builtins(representation), status=status, headers={"ETag": etag_of(representation)})
 
 
 def _builtins(value: object) -> object:
-    """What a serializer answers is a mapping of its own kind."""
+    """Convert a serializer's own mapping type to a plain one."""
     if isinstance(value, Mapping):
         return dict(value)
     raise NotImplementedError(f"{type(value).__name__} is no part of a representation.")

@@ -1,8 +1,8 @@
-"""`Idempotency-Key`: a write that is sent again because its answer was lost is carried out once.
+"""`Idempotency-Key`: a write that is sent again because its response was lost is carried out once.
 
-As draft-ietf-httpapi-idempotency-key-header has it. The answer is kept in the transaction of the write itself, so that
-there is never the one without the other; a refusal changed nothing and is not kept. Kept are keys of persons and
-services, below /api/; who is not known yet (signing in) has none, and what a gateway sends is named by its event ids.
+Implements draft-ietf-httpapi-idempotency-key-header. The response is stored in the transaction of the write itself, so
+that neither exists without the other; a refusal changed nothing and is not stored. Keys are for people and services,
+below /api/: anonymous callers (signing in) have none, and gateways identify their events by event ids.
 """
 
 import hashlib
@@ -32,11 +32,11 @@ KEEP: Final = timedelta(hours=24)
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 KEPT_HEADERS: Final = ("Content-Type", "ETag", "Location")
 _KEY: Final = re.compile(r"[!#-~][!-~]{0,253}[!#-~]|[!#-~]")
-"""Printable ASCII without a quote at either end."""
+"""Matches printable ASCII without a quote at either end."""
 
 
 class IdempotencyKeyReused(Problem):
-    """The key was used for another request: another method, address or body."""
+    """The key was used for another request: another method, URL or body."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "idempotency_key_reused"
@@ -51,23 +51,25 @@ class IdempotencyInProgress(Conflict):
 
 
 class IdempotencyAnswerNotKept(Conflict):
-    """The write was carried out; its answer can not be given again, since it holds a secret or your rights changed."""
+    """The write was carried out; its response cannot be repeated, since it has a secret or your rights changed."""
 
     code = "idempotency_answer_not_kept"
-    default_detail = "This was carried out when the key came first. Its answer is not given twice: read the resource."
+    default_detail = (
+        "This was carried out when the key was first used. Its response is not repeated: read the resource."
+    )
 
 
 class IdempotencyMiddleware:
-    """Stands inside the scope of the request, whose transaction it shares."""
+    """Runs inside the scope of the request, whose transaction it shares."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer; a repeat as the first time."""
+        """Return the response; for a repeat, that of the first request."""
         sent = request.headers.get(HEADER)
         principal: Principal | None = getattr(request, "principal", None)
-        if sent is None or principal is None or not _counts(request, principal):
+        if sent is None or principal is None or not _applies(request, principal):
             return self.get_response(request)
         try:
             return self._once(request, principal, _parse(sent), timezone.now())
@@ -75,13 +77,13 @@ class IdempotencyMiddleware:
             return problem_response(problem)
 
     def _once(self, request: HttpRequest, principal: Principal, key: str, now: datetime) -> HttpResponse:
-        _take(principal, key)
+        _lock_key(principal, key)
         fingerprint, rights = _fingerprint(request), _rights(principal)
         kept = IdempotencyKey.objects.filter(principal_id=principal.id, key=key, created_at__gt=now - KEEP).first()
         if kept is None:
             response = self.get_response(request)
             if response.status_code < HTTPStatus.BAD_REQUEST:
-                _keep(response, principal=principal, key=key, fingerprint=fingerprint, rights=rights, now=now)
+                _store(response, principal=principal, key=key, fingerprint=fingerprint, rights=rights, now=now)
             return response
         if bytes(kept.fingerprint) != fingerprint:
             raise IdempotencyKeyReused()
@@ -91,18 +93,18 @@ class IdempotencyMiddleware:
 
 
 def forget_old(*, now: datetime, limit: int) -> int:
-    """Delete answers that are kept no longer; how many, at most `limit`. In the system scope."""
+    """Delete up to `limit` expired responses; return how many. In the system scope."""
     return delete_some(IdempotencyKey.objects.using("system").filter(created_at__lt=now - KEEP), limit=limit)
 
 
 def forget(principal: Principal) -> None:
-    """Keep none of the principal's answers: they were about a person who is erased. In the caller's transaction."""
+    """Delete all of the principal's responses, since the person is being erased. In the caller's transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('safesignal.principal', %s, true)", [str(principal.id)])
     IdempotencyKey.objects.filter(principal_id=principal.id).update(body=None, headers={})
 
 
-def _counts(request: HttpRequest, principal: Principal) -> bool:
+def _applies(request: HttpRequest, principal: Principal) -> bool:
     return (
         request.method in WRITES
         and request.path_info.startswith(API)
@@ -112,7 +114,7 @@ def _counts(request: HttpRequest, principal: Principal) -> bool:
 
 
 def _parse(sent: str) -> str:
-    """The key, with or without the quotes of a structured field (RFC 8941, 3.3.3). Raises Invalid."""
+    """Return the key, sent with or without the quotes of a structured field (RFC 8941, 3.3.3). Raises Invalid."""
     key = sent.strip()
     if key.startswith('"') and key.endswith('"'):
         key = key[1:-1]
@@ -123,8 +125,8 @@ def _parse(sent: str) -> str:
     return key
 
 
-def _take(principal: Principal, key: str) -> None:
-    """Be the only one to work on this key until the end of the transaction. Raises IdempotencyInProgress."""
+def _lock_key(principal: Principal, key: str) -> None:
+    """Lock this key until the end of the transaction. Raises IdempotencyInProgress."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('safesignal.principal', %s, true), pg_try_advisory_xact_lock(hashtextextended(%s, 0))",
@@ -141,16 +143,16 @@ def _fingerprint(request: HttpRequest) -> bytes:
 
 
 def _rights(principal: Principal) -> bytes:
-    """A digest of all that decides what the caller may do and see at this moment, places included."""
+    """Return a digest of everything that determines the caller's current rights, places included."""
     rights = msgspec.to_builtins(rights_of(principal), str_keys=True, order="deterministic")
     return hashlib.sha256(msgspec.json.encode(rights)).digest()
 
 
-def _keep(
+def _store(
     response: HttpResponse, *, principal: Principal, key: str, fingerprint: bytes, rights: bytes, now: datetime
 ) -> None:
-    """Remember the answer; of one that no cache may store (a secret in it), or that is streamed, only that it was."""
-    told_once = response.streaming or "no-store" in response.headers.get("Cache-Control", "")
+    """Store the response, but without its body if it must not be cached (it has a secret) or is streamed."""
+    not_repeatable = response.streaming or "no-store" in response.headers.get("Cache-Control", "")
     IdempotencyKey.objects.bulk_create(
         [
             IdempotencyKey(
@@ -160,7 +162,7 @@ def _keep(
                 rights=rights,
                 status=response.status_code,
                 headers={name: response.headers[name] for name in KEPT_HEADERS if name in response.headers},
-                body=None if told_once else response.content,
+                body=None if not_repeatable else response.content,
                 created_at=now,
             )
         ],

@@ -1,8 +1,8 @@
-"""Browsers and apps that somebody has signed in on before: a cookie tells them from strangers.
+"""Browsers and apps on which somebody has signed in before, recognized by a cookie.
 
-What OWASP calls device cookies ("Slow down online guessing attacks with device cookies"): wrong passwords of strangers
-slow strangers down, and never a device that the account's owner has used. The cookie opens nothing: it names a device
-and the accounts that have signed in there, sealed, so that nobody but us makes or reads one.
+OWASP calls them device cookies ("Slow down online guessing attacks with device cookies"): wrong passwords from
+strangers slow strangers down, but never a device that the account's owner has used. The cookie grants no access: it
+names a device and the accounts that have signed in there, encrypted, so that only this cloud can create or read one.
 """
 
 import secrets
@@ -20,7 +20,7 @@ from apps.common.encryption import NotSealed, seal, unseal_fresh
 LIFETIME: Final = timedelta(days=180)
 """Renewed at each sign-in."""
 MOST_ACCOUNTS: Final = 10
-"""Of one device: a computer in a staff room is several people's. The last to sign in are kept."""
+"""Accounts of one device: several people share a computer in a staff room. The latest ones are kept."""
 PURPOSE: Final = "known_device"
 
 
@@ -31,30 +31,30 @@ class KnownDevice(msgspec.Struct, frozen=True):
     accounts: tuple[str, ...] = ()
 
     def knows(self, email: str) -> bool:
-        """Whether the account of this address has signed in here."""
+        """Return whether the account of this address has signed in here."""
         return _digest(email) in self.accounts
 
 
 def known_device(request: HttpRequest) -> KnownDevice | None:
-    """The device that sends this request, if somebody signed in on it before."""
-    sealed = request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")
+    """Return the device that sends this request, if somebody has signed in on it before."""
+    encrypted = request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")
     try:
         return msgspec.json.decode(
-            unseal_fresh(sealed, purpose=PURPOSE, within=LIFETIME, now=timezone.now()), type=KnownDevice
+            unseal_fresh(encrypted, purpose=PURPOSE, within=LIFETIME, now=timezone.now()), type=KnownDevice
         )
     except NotSealed:
         return None
 
 
 def remember_device(request: HttpRequest, response: HttpResponseBase, email: str) -> None:
-    """Have the browser or app keep that the account of this address has signed in there."""
+    """Set the cookie that records that the account of this address has signed in on this browser or app."""
     before = known_device(request) or KnownDevice(secrets.token_urlsafe(16))
     account = _digest(email)
     accounts = (account, *(one for one in before.accounts if one != account))[:MOST_ACCOUNTS]
-    sealed = seal(msgspec.json.encode(KnownDevice(before.id, accounts)).decode(), purpose=PURPOSE, now=timezone.now())
+    cookie = seal(msgspec.json.encode(KnownDevice(before.id, accounts)).decode(), purpose=PURPOSE, now=timezone.now())
     response.set_cookie(
         settings.DEVICE_COOKIE_NAME,
-        sealed,
+        cookie,
         max_age=LIFETIME,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,

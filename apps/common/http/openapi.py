@@ -1,7 +1,7 @@
-"""What the OpenAPI document says of every route alike: its headers, its refusals, and the key of a repeated write.
+"""The shared parts of all routes in the OpenAPI document: headers, refusals, and the idempotency key.
 
-Routes say what is theirs (`extend_schema`); this hook of drf-spectacular adds the rest, each thing written down once
-below `components` and referred to, so that no route can forget it.
+Routes describe their own parts (`extend_schema`); this hook of drf-spectacular adds the rest, defined once below
+`components` and referred to, so that no route can omit it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,42 +43,42 @@ KEYED: Final[Codes] = {
 
 HEADERS: Final[Mapping[str, Json]] = {
     REQUEST_ID: {
-        "description": "The name of this request, yours if you sent one: say it when you ask for help.",
+        "description": "The id of this request, yours if you sent one: quote it when you ask for help.",
         "schema": {"type": "string", "minLength": 8, "maxLength": 64},
     },
     "RateLimit-Policy": {
-        "description": 'The limits that count here: `"user";q=600;w=60` is 600 requests in 60 seconds for one caller.',
+        "description": 'The limits that apply here: `"user";q=600;w=60` is 600 requests in 60 seconds for one caller.',
         "schema": {"type": "string"},
     },
     "RateLimit": {
-        "description": "The tightest of them: `r` requests are left, for `t` seconds. Absent while nobody counts.",
+        "description": "The tightest limit: `r` requests are left, for `t` seconds. Absent while nothing is counted.",
         "schema": {"type": "string"},
     },
     "Retry-After": {
-        "description": "In how many seconds to try again.",
+        "description": "Seconds to wait before trying again.",
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
-    "WWW-Authenticate": {"description": "How to prove who is calling.", "schema": {"type": "string"}},
+    "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
     "ETag": {
-        "description": "Names what you were told: send it as `If-Match` with a write.",
+        "description": "Identifies this representation: send it as `If-Match` with a write.",
         "schema": {"type": "string", "pattern": '^"[0-9a-f]{32}"$'},
     },
     REPLAYED: {
-        "description": "`true`: this was carried out when the key came first, and this is the answer of then.",
+        "description": "`true`: this was carried out when the key was first used, and this is the response from then.",
         "schema": {"type": "string", "const": "true"},
     },
 }
 KEY_PARAMETER: Final[Json] = {
     "in": "header",
     "name": IDEMPOTENCY_KEY,
-    "description": "A name of this write, a UUID for example: sent again with it, it is carried out once. Kept 24 h.",
+    "description": "A key for this write, such as a UUID: a write sent again with it is carried out once. Kept 24 h.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]([!-~]*[!#-~])?$"},
     "example": "5f0c4f5e-9f0a-4a52-8a55-0b8d3c1f7a11",
 }
 
 
 def complete(result: Json, generator: SchemaGenerator, request: object, public: bool) -> Json:
-    """A postprocessing hook of drf-spectacular."""
+    """Complete the document: a postprocessing hook of drf-spectacular."""
     components = result.setdefault("components", {})
     components["headers"] = dict(HEADERS)
     components["parameters"] = {IDEMPOTENCY_KEY: KEY_PARAMETER}
@@ -90,10 +90,10 @@ def complete(result: Json, generator: SchemaGenerator, request: object, public: 
         for method, operation in operations.items():
             _complete(operation, method, views[path, method], has_etag=has_etag, responses=components["responses"])
     components["responses"] = dict(sorted(components["responses"].items()))
-    _name_what_has_a_title(result)
-    _show_a_sample(result)
-    _tag_what_is_made(result["paths"])
-    _write_patterns_for_everybody(result)
+    _move_titled_schemas(result)
+    _add_samples(result)
+    _add_etags_to_created(result["paths"])
+    _convert_patterns(result)
     return result
 
 
@@ -125,7 +125,7 @@ def _joined(groups: list[Codes]) -> Iterator[tuple[HTTPStatus, tuple[str, ...]]]
 
 
 def _refuse(own: Json, status: HTTPStatus, codes: tuple[str, ...], responses: Json) -> None:
-    """Add codes to what a route says of a status itself, else refer to what is said of it everywhere."""
+    """Add codes to a route's own description of a status, else refer to the shared one."""
     documented = own.get(str(int(status)))
     if documented is not None:
         missing = [f"`{code}`" for code in codes if f"`{code}`" not in documented["description"]]
@@ -147,7 +147,7 @@ def _response(status: HTTPStatus, codes: tuple[str, ...]) -> Json:
 def _headers(
     status: HTTPStatus, *, is_counted: bool = False, is_keyed: bool = False, has_etag: bool = False
 ) -> Iterator[str]:
-    """Which headers an answer may carry."""
+    """Return the headers that a response may have."""
     yield REQUEST_ID
     if is_counted or status is HTTPStatus.TOO_MANY_REQUESTS:
         yield from ("RateLimit-Policy", "RateLimit")
@@ -169,8 +169,8 @@ def _takes_if_match(operation: Json) -> bool:
     return any(parameter.get("name") == "If-Match" for parameter in operation.get("parameters", ()))
 
 
-def _tag_what_is_made(paths: Json) -> None:
-    """What a POST makes is told with its ETag, where the thing itself has one."""
+def _add_etags_to_created(paths: Json) -> None:
+    """Add the ETag to the response of a POST whose new resource has one."""
     schemas = [_schema(answer) for answer in _answers(paths, "200") if "ETag" in answer["headers"]]
     for answer in _answers(paths, "201"):
         if _schema(answer) in schemas:
@@ -188,8 +188,8 @@ def _schema(answer: Json) -> object:
     return answer.get("content", {}).get("application/json", {}).get("schema")
 
 
-def _name_what_has_a_title(result: Json) -> None:
-    """A schema that a route writes out becomes a component, so that a client has one type for it."""
+def _move_titled_schemas(result: Json) -> None:
+    """Turn schemas that a route defines inline into components, so that clients have one type for each."""
     schemas = result["components"]["schemas"]
     for operations in result["paths"].values():
         for operation in operations.values():
@@ -202,25 +202,25 @@ def _name_what_has_a_title(result: Json) -> None:
     result["components"]["schemas"] = dict(sorted(schemas.items()))
 
 
-def _show_a_sample(result: Json) -> None:
-    """Where nobody wrote an example (`apps.common.openapi.examples.shown`), one that follows from the schema."""
+def _add_samples(result: Json) -> None:
+    """Derive an example from the schema where none was written (`apps.common.openapi.examples`)."""
     for operations in result["paths"].values():
         for operation in operations.values():
-            well = (answer for status, answer in operation["responses"].items() if status < "300")
-            for part in (operation.get("requestBody", {}), *well):
+            successful = (answer for status, answer in operation["responses"].items() if status < "300")
+            for part in (operation.get("requestBody", {}), *successful):
                 media = part.get("content", {}).get("application/json")
                 if media is not None and "examples" not in media:
                     value = sample(media["schema"], result["components"]["schemas"])
                     media["examples"] = {"Sample": {"value": value}}
 
 
-def _write_patterns_for_everybody(part: Any) -> None:
-    """Python's end of a text is `\\Z`, that of JSON Schema `$` (ECMA-262)."""
+def _convert_patterns(part: Any) -> None:
+    """Convert Python's end of text, `\\Z`, to that of JSON Schema, `$` (ECMA-262)."""
     if isinstance(part, dict):
         if isinstance(part.get("pattern"), str):
             part["pattern"] = part["pattern"].replace(r"\Z", "$")
         for value in part.values():
-            _write_patterns_for_everybody(value)
+            _convert_patterns(value)
     elif isinstance(part, list):
         for value in part:
-            _write_patterns_for_everybody(value)
+            _convert_patterns(value)

@@ -1,6 +1,6 @@
-"""Pages of a list, by key: a page is not moved by what is added or removed before it, and costs the same anywhere.
+"""Keyset pagination: rows added or removed before a page do not shift it, and each page has the same cost.
 
-A cursor is opaque, signed, and good for the list and the filters that gave it out, and for no other.
+A cursor is opaque, signed, and valid only for the list and the filters that issued it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -31,27 +31,27 @@ PAGE_PARAMETERS: Final = [
     OpenApiParameter(
         "limit",
         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-        description="How many rows a page has at most.",
+        description="Maximum number of rows of a page.",
     ),
-    OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` or `previous` of a page of this very list."),
+    OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` or `previous` of a page of the same list."),
 ]
 """For `@extend_schema` of a list."""
 
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Model)
 Value = str | int | datetime | UUID
-"""What a list can be ordered by."""
+"""The values by which a list can be ordered."""
 
 
 class BadCursor(Invalid):
-    """The cursor was given out by another list, for other filters, or by nobody."""
+    """The cursor is from another list, for other filters, or invalid."""
 
     code = "bad_cursor"
-    default_detail = "This cursor is not one of this list: begin again without it."
+    default_detail = "This cursor is not from this list: start again without it."
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """A place in a list: the order's values of the row beside it. `backwards` reads from there to the list's start."""
+    """A position in a list: the ordering values of the adjacent row. `backwards` reads from it to the list's start."""
 
     values: list[str | int]
     backwards: bool = False
@@ -59,20 +59,20 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
-    """Which page is asked for; without a position, the first."""
+    """The requested page; without a position, the first."""
 
     limit: int = DEFAULT_LIMIT
     position: Position | None = None
 
     @property
     def backwards(self) -> bool:
-        """Whether rows are read from the position to the start, the nearest first."""
+        """Whether rows are read from the position to the start, nearest first."""
         return self.position is not None and self.position.backwards
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page in the list's order, and where to go on."""
+    """One page in the list's order, and the positions of its neighbours."""
 
     items: Sequence[T]
     next: Position | None
@@ -80,15 +80,15 @@ class Page(Generic[T]):
 
 
 def page_query(request: Request) -> PageQuery:
-    """What `?limit=&cursor=` ask for. Raises Invalid, BadCursor."""
+    """Parse `?limit=&cursor=`. Raises Invalid, BadCursor."""
     cursor = request.query_params.get("cursor")
     return PageQuery(_limit(request.query_params.get("limit")), None if cursor is None else _decode(request, cursor))
 
 
 def cut(rows: Sequence[T], query: PageQuery, key: Callable[[T], Iterable[Value]]) -> Page[T]:
-    """The page of rows that were read in the direction of the query, one more than its limit.
+    """Return the page of rows that were read in the query's direction, one more than its limit.
 
-    `key` gives the values of the list's order, the last of which is unique.
+    `key` returns the ordering values of a row, the last of which is unique.
     """
     more, items = len(rows) > query.limit, list(rows[: query.limit])
     if query.backwards:
@@ -102,24 +102,24 @@ def cut(rows: Sequence[T], query: PageQuery, key: Callable[[T], Iterable[Value]]
 
 
 def keyset_page(queryset: models.QuerySet[M], *, by: str, query: PageQuery, descending: bool = False) -> Page[M]:
-    """A page of a queryset ordered by the field or annotation `by`, never null, then by id."""
+    """Return a page of a queryset ordered by the field or annotation `by`, which is never null, then by id."""
     if query.position is not None:
         value, id_ = query.position.values
         way = "lt" if descending != query.backwards else "gt"
         beyond = Q(**{f"{by}__{way}": value}) | Q(**{f"id__{way}": id_})
-        queryset = queryset.filter(beyond, **{f"{by}__{way}e": value})  # the second is what an index answers
+        queryset = queryset.filter(beyond, **{f"{by}__{way}e": value})  # an index supports the second condition
     sign = "-" if descending != query.backwards else ""
     rows = list(queryset.order_by(f"{sign}{by}", f"{sign}id")[: query.limit + 1])
     return cut(rows, query, key=lambda row: (cast(Value, getattr(row, by)), cast(UUID, row.pk)))
 
 
 def page_response(request: Request, page: Page[T], results: Sequence[object]) -> Response:
-    """The answer of a list: `results` are the documents of the page's items."""
+    """Return the response of a list: `results` are the documents of the page's items."""
     return Response({"next": link(request, page.next), "previous": link(request, page.previous), "results": results})
 
 
 def link(request: Request, position: Position | None) -> str | None:
-    """The address of the page at a position, with the filters of this one."""
+    """Return the URL of the page at a position, with the filters of this one."""
     if position is None:
         return None
     query: QueryDict = request.query_params.copy()
@@ -129,7 +129,7 @@ def link(request: Request, position: Position | None) -> str | None:
 
 @cache
 def page_of(item: type[serializers.BaseSerializer[T]]) -> serializers.Serializer[object]:
-    """How the OpenAPI document shows a page of such items."""
+    """Return a serializer that describes a page of such items in the OpenAPI document."""
     page = inline_serializer(
         f"{item.__name__.removesuffix('Serializer')}Page",
         {
@@ -151,7 +151,7 @@ def _limit(named: str | None) -> int:
 
 
 def _signer(request: Request) -> Signer:
-    """Signs for this list with these filters: another list's signature is no good here."""
+    """Return the signer for this list with these filters: signatures of other lists are not valid."""
     filters = sorted((name, value) for name, value in request.query_params.items() if name not in {"cursor", "limit"})
     return Signer(salt=f"cursor {request.path} {filters}")
 

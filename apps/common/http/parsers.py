@@ -1,4 +1,4 @@
-"""JSON in: strict, and nothing that PostgreSQL or a program behind us could choke on."""
+"""Strict JSON parsing, without values that PostgreSQL or other programs cannot handle."""
 
 from collections.abc import Mapping
 from typing import IO, Any, Final
@@ -16,8 +16,8 @@ NO_NUL = "It holds a NUL character, which no text may."
 
 
 class JsonParser(BaseParser):
-    """RFC 8259 as UTF-8. Refused: NaN, half a surrogate pair, NUL, which no column holds, and more values or levels
-    than any body of this API has.
+    """Parses RFC 8259 as UTF-8. Refuses NaN, half a surrogate pair, NUL, which no column can store, and more values or
+    levels than any body of this API has.
     """
 
     media_type = "application/json"
@@ -28,7 +28,7 @@ class JsonParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The decoded body. Raises Malformed, Invalid."""
+        """Return the decoded body. Raises Malformed, Invalid."""
         body: bytes = stream.read()
         try:
             value = msgspec.json.decode(body)
@@ -42,7 +42,7 @@ class JsonParser(BaseParser):
 
 
 def _limit(value: object) -> None:
-    """Raises Malformed for more values or levels than allowed."""
+    """Raise Malformed for more values or levels than allowed."""
     level, count = [value], 0
     for _ in range(MAX_DEPTH + 1):
         parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list)]
@@ -56,7 +56,7 @@ def _limit(value: object) -> None:
 
 
 def _refusal(value: object) -> Problem:
-    """Names the fields that hold a NUL, where there are fields."""
+    """Return a problem that names the fields with a NUL, if there are fields."""
     if not isinstance(value, dict):
         return Malformed("The body holds a NUL character, which no text may.")
     return Invalid(errors={name: [NO_NUL] for name, part in value.items() if _holds_nul([name, part])})

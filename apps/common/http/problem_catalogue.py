@@ -1,4 +1,4 @@
-"""Every problem that this cloud can answer with: for the pages that `type` points at, and for `docs/problems.md`."""
+"""Every problem that this cloud can return: for the pages that `type` refers to, and for `docs/problems.md`."""
 
 import inspect
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from apps.common.problems import Problem
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One code: what it means, and what to do."""
+    """A problem code, with its meaning and advice."""
 
     code: str
     status: int
@@ -36,19 +36,19 @@ Written by `python manage.py problems > docs/problems.md`; a test says when it i
 
 
 def catalogue() -> dict[str, Entry]:
-    """By code."""
+    """Return all problems by code."""
     _load_all()
     return {entry.code: entry for entry in sorted(map(_entry, _family(Problem)), key=lambda entry: entry.code)}
 
 
 def markdown() -> str:
-    """`docs/problems.md`."""
+    """Return the text of `docs/problems.md`."""
     rows = (f"| `{e.code}` | {e.status} | {_cell(e.meaning)} | {_cell(e.advice)} |\n" for e in catalogue().values())
     return PAGE_HEAD + "".join(rows)
 
 
 def _load_all() -> None:
-    """Each problem stands beside the service that raises it, which nobody may have imported yet."""
+    """Import all modules: each problem is defined next to the service that raises it."""
     for app in apps.get_app_configs():
         if app.name.startswith("apps."):
             for module in walk_packages(app.module.__path__, f"{app.name}.") if app.module else ():
@@ -57,7 +57,7 @@ def _load_all() -> None:
 
 
 def _family(problem: type[Problem]) -> Iterator[type[Problem]]:
-    """A problem that only gathers others has no code of its own: the first to name a code owns it."""
+    """Yield a problem and its subclasses that define a code; a base class without its own code is skipped."""
     if problem.__module__.startswith("apps.") and "code" in vars(problem):
         yield problem
     for child in problem.__subclasses__():

@@ -1,10 +1,10 @@
-"""How many requests one caller may send in a minute: a guard against runaway programs, never against an alarm.
+"""Limits on the requests of one caller per minute: against runaway programs, never against alarms.
 
-Counted are a person or service (`user`), their organization, and for callers whom nobody knows yet the address, or the
-device where somebody signed in before (`known_devices`): no flood from one address keeps those out who work there. Who
-raises, sees or answers an alarm is counted nowhere (`endpoints.exempt_from_rate_limit`), nor is a gateway or a live
-connection. Without Valkey nobody is counted. The limits are `settings.RATE_LIMITS`; the headers those of
-draft-ietf-httpapi-ratelimit-headers.
+Requests count for a person or service (`user`) and their organization. Anonymous requests count for the address, or for
+the device if somebody has signed in on it before (`known_devices`): a flood from one address does not lock out people
+who work there. Raising, reading and answering alarms is not counted (`endpoints.exempt_from_rate_limit`), nor are
+gateways and live connections. Without Valkey nothing is counted. The limits are in `settings.RATE_LIMITS`; the headers
+are those of draft-ietf-httpapi-ratelimit-headers.
 """
 
 import logging
@@ -30,36 +30,36 @@ logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS: Final = 60
 REST_SECONDS: Final = 2.0
-"""How long Valkey is not asked again after it did not answer: each asking can take VALKEY_TIMEOUT_SECONDS."""
+"""Pause after Valkey did not respond, since each attempt can take VALKEY_TIMEOUT_SECONDS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Where one caller stands under one limit."""
+    """The requests of one caller under one limit."""
 
     policy: str
     limit: int
     used: int
     reset: int
-    """Seconds until it begins again."""
+    """Seconds until the limit is reset."""
 
     @property
     def remaining(self) -> int:
-        """Requests that are left of this minute."""
+        """The number of requests left in this minute."""
         return max(0, self.limit - self.used)
 
 
 class RateLimitMiddleware:
-    """Counts requests below /api/; stands after the middleware that resolves the principal."""
+    """Counts requests below /api/; runs after the middleware that resolves the principal."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
         self._rests_until = 0.0
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, or refuse with 429; either way say what is left."""
+        """Return the response, or refuse with 429; either way add the rate limit headers."""
         keys = _keys(request)
-        counts = self._take(keys) if keys else []
+        counts = self._count(keys) if keys else []
         exceeded = [count.reset for count in counts if count.used > count.limit]
         if exceeded:
             response = problem_response(TooManyRequests(retry_after=max(exceeded)))
@@ -71,8 +71,8 @@ class RateLimitMiddleware:
             response["RateLimit"] = f'"{tightest.policy}";r={tightest.remaining};t={tightest.reset}'
         return response
 
-    def _take(self, keys: Mapping[str, str]) -> list[Count]:
-        """Count this request under each limit, in one round trip; nothing while Valkey is away."""
+    def _count(self, keys: Mapping[str, str]) -> list[Count]:
+        """Count this request under each limit, in one round trip; count nothing while Valkey is unavailable."""
         if time.monotonic() < self._rests_until:
             return []
         try:
@@ -84,7 +84,7 @@ class RateLimitMiddleware:
                 answers = [int(answer) for answer in pipeline.execute()]
         except redis.RedisError as error:
             self._rests_until = time.monotonic() + REST_SECONDS
-            logger.warning("requests are not counted while Valkey is away: %s", error)
+            logger.warning("requests are not counted while Valkey is unavailable: %s", error)
             return []
         return [
             Count(policy, settings.RATE_LIMITS[policy], used, max(reset, 1))
@@ -93,7 +93,7 @@ class RateLimitMiddleware:
 
 
 def _keys(request: HttpRequest) -> dict[str, str]:
-    """Under which limits this request counts, and as whom; under none for what is never refused."""
+    """Return the counter keys of this request by limit; none for requests that are never refused."""
     if not request.path_info.startswith(API) or is_exempt_from_rate_limit(request):
         return {}
     principal: Principal | None = getattr(request, "principal", None)
@@ -110,7 +110,7 @@ def _keys(request: HttpRequest) -> dict[str, str]:
 
 
 def _organization(request: HttpRequest, principal: Principal) -> UUID | None:
-    """The one that is named or the only one; a request without either counts for its caller alone."""
+    """Return the named organization or the only one; a request without either counts for its caller only."""
     if len(principal.grants) == 1:
         return next(iter(principal.grants))
     named = request.GET.get("organization")
@@ -118,6 +118,6 @@ def _organization(request: HttpRequest, principal: Principal) -> UUID | None:
 
 
 def _key(kind: str, value: str) -> str:
-    """Keyed digests: Valkey is not told who calls from where."""
+    """Return a keyed digest, so that Valkey does not store who calls from where."""
     digest = salted_hmac("safesignal.rate", value, algorithm="sha256").hexdigest()[:32]
     return f"safesignal:rate:{kind}:{digest}"

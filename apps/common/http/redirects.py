@@ -1,4 +1,4 @@
-"""Where a browser may be sent at the word of an address: pages of this host only."""
+"""Redirect targets from URLs, restricted to pages of this host."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -8,13 +8,13 @@ from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 
 LONGEST: Final = 1024
-"""Characters of such an address."""
+"""Maximum number of characters of a redirect target."""
 
 
 def own_page(request: HttpRequest, named: str) -> str | None:
-    """The page of this host that `named` leads to, as a path with its query; None for anything else.
+    """Return the page of this host that `named` refers to, as a path with its query; None for anything else.
 
-    A relative path is refused: it would mean another page on every page, and Django takes it for the name of a view.
+    A relative path is refused: its meaning would depend on the current page, and Django treats it as a view name.
     """
     if not named.startswith("/") or len(named) > LONGEST or not named.isprintable():
         return None

@@ -1,4 +1,4 @@
-"""The outermost middleware: gives a request its id, its log line and its metrics, and refuses what it cannot read."""
+"""The outermost middleware: request id, log line and metrics; it refuses unreadable requests."""
 
 import logging
 import time
@@ -16,29 +16,29 @@ from apps.common.problems import Invalid, Problem, TooLarge, problem_response
 logger = logging.getLogger(__name__)
 
 QUIET: Final = ("/health/", "/metrics", "/static/")
-"""Asked for every few seconds by machines: not worth a line each."""
+"""Paths that machines request every few seconds: not logged."""
 
 
 class RequestMiddleware:
-    """Stands before all others, so that their refusals are named, logged and counted too."""
+    """Runs before all others, so that their refusals have an id and are logged and counted too."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer under the request's id."""
+        """Return the response, with the request's id."""
         began = time.perf_counter()
         request_id = request_ids.choose(request.headers.get(request_ids.HEADER))
         with request_ids.bound(request_id), tracing.span("request", parent=request.headers.get(tracing.HEADER)):
             refusal = _unreadable(request)
             response = problem_response(refusal) if refusal else self.get_response(request)
             response[request_ids.HEADER] = request_id
-            _write_down(request, response, time.perf_counter() - began)
+            _log_request(request, response, time.perf_counter() - began)
         return response
 
 
 def _unreadable(request: HttpRequest) -> Problem | None:
-    """Why nobody should begin to read this request: its size, or a NUL, which PostgreSQL has no text for."""
+    """Return why this request must not be read: its size, or a NUL, which PostgreSQL cannot store."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         return TooLarge(f"Send at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes in one request.")
@@ -49,8 +49,8 @@ def _unreadable(request: HttpRequest) -> Problem | None:
     return None
 
 
-def _write_down(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
-    """By route, never by path or query: those may hold what a person typed."""
+def _log_request(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    """Log the request by route, never by path or query, which may have text that a person typed."""
     route = request.resolver_match.route if request.resolver_match else "none"
     metrics.count_request(request.method or "", route, response.status_code, seconds)
     tracing.rename(f"{request.method} {route}", **{"http.response.status_code": response.status_code})

@@ -1,8 +1,8 @@
-"""What every REST body shares: nothing is guessed.
+"""Shared parts of REST bodies: strict validation without guessing.
 
-Unknown fields are refused, so that a misspelt one is never silently ignored; and a value has the JSON type that the
-document says, so that a room "12" is not one day the number 12, and "no" not a yes. Text is brought to its normal form
-(`text.py`), and a time names its zone.
+Unknown fields are refused, so that a misspelt one is never silently ignored. A value must have the documented JSON
+type, so that a room "12" never becomes the number 12, and "no" never becomes true. Text is normalized (`text.py`), and
+a time must have a zone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from apps.common.problems import ERRORS_SHOWN
 from apps.common.text import email_address, multiple_lines, single_line
 
 COORDINATE_PLACES: Final = 8
-"""Decimals of a degree: about a millimetre."""
+"""Decimal places of a degree: about a millimetre."""
 
 _TYPES: Final[Mapping[type[serializers.Field[Any, Any, Any, Any]], tuple[type, ...]]] = {
     serializers.CharField: (str,),
@@ -27,26 +27,26 @@ _TYPES: Final[Mapping[type[serializers.Field[Any, Any, Any, Any]], tuple[type, .
     serializers.FloatField: (int, float),
     serializers.BooleanField: (bool,),
 }
-"""Which JSON a field is written in, where DRF itself takes others too."""
+"""The JSON types of fields for which DRF itself accepts other types too."""
 
 
 class MultilineField(serializers.CharField):
-    """A text that may have line breaks."""
+    """A text field that may have line breaks."""
 
 
 class ZonedDateTimeField(serializers.DateTimeField):
-    """A moment that names its zone (RFC 3339): the server would have to guess the zone of any other."""
+    """A time with a zone (RFC 3339): without one the server would have to guess."""
 
     default_error_messages = {
         "no_zone": "Give date, time and zone, such as 2026-09-01T08:15:00Z or 2026-09-01T08:15:00-05:00."
     }
 
     def to_internal_value(self, value: Any) -> datetime:
-        """The aware moment. Raises ValidationError."""
+        """Return the aware time. Raises ValidationError."""
         try:
             parsed = parse_datetime(value) if isinstance(value, str) else None
         except ValueError:
-            parsed = None  # DRF says which value is out of range
+            parsed = None  # DRF reports which value is out of range
         if isinstance(value, str) and parsed is not None and parsed.tzinfo is None:
             self.fail("no_zone")
         return super().to_internal_value(value)
@@ -67,16 +67,16 @@ class CoordinateField(serializers.DecimalField):
         )
 
     def validate_precision(self, value: Decimal) -> Decimal:
-        """The rounded value. Raises ValidationError where it has too many digits, as only one out of range has."""
+        """Return the rounded value. Raises ValidationError for too many digits, which only values out of range have."""
         within = self.max_value is not None and abs(value) <= self.max_value
         return super().validate_precision(round(value, COORDINATE_PLACES) if within else value)
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields that it does not know and values of another type, naming each."""
+    """Refuses unknown fields and values of the wrong type, naming each."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """The validated values. Raises ValidationError."""
+        """Return the validated values. Raises ValidationError."""
         if isinstance(data, Mapping):
             unknown = sorted(str(name) for name in data if name not in self.fields)
             if unknown:
@@ -88,7 +88,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
     def _with_normal_text(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The same with every text in its normal form. Raises ValidationError."""
+        """Return the data with every text normalized. Raises ValidationError."""
         values, errors = dict(data), {}
         for name, field in self.fields.items():
             normalize = _normalization(field)
@@ -103,21 +103,21 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class NamedSerializer(serializers.Serializer[object]):
-    """A place, a person or a gateway, by id and name."""
+    """The id and name of a place, a person or a gateway."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
 
 
 def valid(body: type[StrictSerializer], request: Request, *, partial: bool = False) -> dict[str, Any]:
-    """The values of a body. Raises ValidationError."""
+    """Return the validated values of a body. Raises ValidationError."""
     serializer = body(data=request.data, partial=partial)
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
 
 
 def _normalization(field: serializers.Field[Any, Any, Any, Any]) -> Callable[[str], str] | None:
-    """How the text of a field is normalized; None for what is no text, or a secret, which stays as it was typed."""
+    """Return the normalization of a field; None if it is not text, or is a secret, which stays as it was typed."""
     if not isinstance(field, serializers.CharField) or not field.trim_whitespace:
         return None
     if isinstance(field, serializers.EmailField):
@@ -126,7 +126,7 @@ def _normalization(field: serializers.Field[Any, Any, Any, Any]) -> Callable[[st
 
 
 def _no_such_fields(names: Sequence[str]) -> dict[str, list[str]]:
-    """Of many only the first: what a stranger makes up is not repeated at length."""
+    """Return errors for unknown fields, only for the first of many: a stranger's input is not repeated at length."""
     errors = {name: ["There is no such field."] for name in names[: ERRORS_SHOWN - 1]}
     left_out = len(names) - len(errors)
     return errors | ({"non_field_errors": [f"There are no such fields: {left_out} more."]} if left_out else {})

@@ -1,4 +1,4 @@
-"""One request is one transaction in the scope of its caller."""
+"""Run each request as one transaction in the scope of its caller."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from apps.common.problems import Problem, problem_response
 
 
 class ScopeMiddleware:
-    """Opens the caller's scope around the view; an answer of 400 or above rolls back what the view wrote.
+    """Opens the caller's scope around the view; a response of 400 or above rolls back the view's writes.
 
     `request.principal` was set by the middleware before this one; for an anonymous caller the scope is empty. Some
     endpoints (signing in) open their own.
@@ -23,7 +23,7 @@ class ScopeMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer the request inside its scope."""
+        """Return the response, from inside the caller's scope."""
         if has_own_scope(request):
             return self.get_response(request)
         principal: Principal | None = getattr(request, "principal", None)
@@ -34,5 +34,5 @@ class ScopeMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Problems raised outside of DRF."""
+        """Return the response for a problem that was raised outside of DRF."""
         return problem_response(error) if isinstance(error, Problem) else None

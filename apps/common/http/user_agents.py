@@ -1,4 +1,4 @@
-"""What a caller's `User-Agent` says of its device: enough for its owner to recognize it, and no more is kept."""
+"""Device names from `User-Agent`: just enough for the owner to recognize the device, and nothing else is kept."""
 
 import re
 from typing import Final
@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 LONGEST: Final = 100
 READ: Final = 500
-"""Letters of the header that are looked at."""
+"""Number of characters of the header that are examined."""
 UNKNOWN: Final = "Unknown device"
 _BROWSERS: Final = (
     ("Edge", r"\bEdg(?:e|A|iOS)?/"),
@@ -16,7 +16,7 @@ _BROWSERS: Final = (
     ("Chrome", r"\b(?:Chrome|CriOS)/"),
     ("Safari", r"\bVersion/.*\bSafari/"),
 )
-"""In this order: most of them name those below too."""
+"""Browsers in order of precedence: most of them also name those below."""
 _SYSTEMS: Final = (
     ("iPhone", r"\biPhone\b"),
     ("iPad", r"\biPad\b"),
@@ -29,17 +29,17 @@ _SYSTEMS: Final = (
 
 
 def device_of(request: HttpRequest) -> str:
-    """ "Firefox on Windows", "Chrome on Android"; of another program its own name and version."""
+    """Return "Firefox on Windows" or "Chrome on Android"; for another program its own name and version."""
     return device_text(request.META.get("HTTP_USER_AGENT", ""))
 
 
 def device_text(user_agent: str) -> str:
-    """The same for a header's text."""
+    """Return the same for the text of a header."""
     user_agent = user_agent[:READ]
     browser, system = _first(_BROWSERS, user_agent), _first(_SYSTEMS, user_agent)
     if browser and system:
         return f"{browser} on {system}"
-    product = "".join(letter for letter in user_agent.partition(" (")[0] if letter.isprintable())
+    product = "".join(character for character in user_agent.partition(" (")[0] if character.isprintable())
     return product.strip()[:LONGEST] or UNKNOWN
 
 

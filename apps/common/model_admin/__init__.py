@@ -1,1 +1,1 @@
-"""What every app's part of the admin is built from: the site, pages that read in a scope, forms that call services."""
+"""The base of each app's admin: the site, pages that read in a scope, and forms that call services."""

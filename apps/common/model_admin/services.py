@@ -1,7 +1,7 @@
-"""What the admin writes: a form validates, then a service saves, and what it refuses is shown as an error of the form.
+"""Writes in the admin: a form validates, then a service saves, and a refusal becomes an error of the form.
 
-The admin itself writes nothing, so that every entry point leaves the same rows, audit entry and feed event. A form
-remembers what its reader saw (`seen`): what somebody else changed meanwhile is not overwritten.
+The admin itself writes nothing, so that every entry point results in the same rows, audit entry and feed event. A form
+has the entity tag of the row that it displayed (`seen`), so that it does not overwrite other people's changes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,14 +32,14 @@ else:
     _ModelForm = forms.ModelForm
     _ModelChoiceField = forms.ModelChoiceField
 CONFIRMED = "confirmed"
-"""What a form sends whose question was answered."""
+"""The field that a confirmed form sends."""
 Values = Mapping[str, Any]
-"""What was typed, by the name of the field."""
+"""Entered values by field name."""
 T = TypeVar("T")
 
 
 def attempt(request: HttpRequest, write: Callable[[], T]) -> T | Problem:
-    """The result of a service, or its refusal, which changed nothing and joins the audit trail."""
+    """Return the result of a service, or its refusal, which changed nothing and is recorded in the audit trail."""
     try:
         with transaction.atomic():
             return write()
@@ -57,26 +57,26 @@ class _Refused(Exception):
 
 
 class ServiceForm(_ModelForm):
-    """A form that a service saves; at a refusal nothing that was typed is lost."""
+    """A form that a service saves; a refusal keeps everything that was entered."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
     body: ClassVar[type[BaseSerializer[Any]] | None] = None
-    """What the API reads the same values with: its limits are this form's."""
+    """The API's serializer for the same values: its limits apply to this form."""
     refusal: ClassVar[Problem | None] = None
-    """Why the service did not save what was typed, when the same is shown again."""
+    """Why the service did not save the values, when the form is displayed again."""
 
     @property
     def typed(self) -> dict[str, Any]:
-        """What is new in a form that changes something; everything in one that makes it."""
+        """The changed values in a form for changing a row; all values in one for adding it."""
         names = self.cleaned_data if self.instance._state.adding else self.changed_data
         return {name: self.cleaned_data[name] for name in names if name != "seen"}
 
     def clean(self) -> dict[str, Any]:
-        """Held to the limits of the API, with its normal form of text."""
+        """Validate with the limits of the API, and normalize text as it does."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.body is not None and not self.errors:
-            known = self.body().fields  # type: ignore[attr-defined]
-            values = {name: value for name, value in self.typed.items() if name in known}
+            fields = self.body().fields  # type: ignore[attr-defined]
+            values = {name: value for name, value in self.typed.items() if name in fields}
             checked = self.body(data=values, partial=True)
             if checked.is_valid():
                 cleaned |= {name: value for name, value in checked.validated_data.items() if isinstance(value, str)}
@@ -84,7 +84,7 @@ class ServiceForm(_ModelForm):
                 self._complain(dict(checked.errors))
         if self.refusal is not None:
             errors = self.refusal.extra.get("errors")
-            self._complain(errors if isinstance(errors, Mapping) and errors else {"": [_words(self.refusal)]})
+            self._complain(errors if isinstance(errors, Mapping) and errors else {"": [_message(self.refusal)]})
         return cleaned
 
     def _post_clean(self) -> None:
@@ -92,16 +92,16 @@ class ServiceForm(_ModelForm):
 
     def _complain(self, errors: Mapping[str, Any]) -> None:
         for field, complaints in errors.items():
-            known = field if field in self.fields else None
+            target = field if field in self.fields else None
             texts = complaints if isinstance(complaints, list) else [complaints]
-            self.add_error(known, ValidationError([str(text) for text in texts]))
+            self.add_error(target, ValidationError([str(text) for text in texts]))
 
 
 class ParentField(_ModelChoiceField):
-    """What a new row is put below, by its whole name."""
+    """The parent of a new row, displayed with its full name."""
 
     def label_from_instance(self, obj: models.Model) -> str:
-        """With what it is in."""
+        """Return the name with those of its own parents."""
         place: object = obj
         names = [str(place)]
         while place := next((getattr(place, up) for up in ("floor", "building", "site") if hasattr(place, up)), None):
@@ -111,82 +111,82 @@ class ParentField(_ModelChoiceField):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that is done to a row, by a button on its page or to several in the list."""
+    """An action on a row, by a button on its page, or on several rows in the list."""
 
     name: str
     label: str
     right: tuple[str, str]
     """(resource, action)"""
     run: Callable[[Principal, Any], str]
-    """Calls the service, and says what was done. Raises Problem."""
+    """Calls the service, and returns a message about the result. Raises Problem."""
     applies: Callable[[Any], bool] = lambda _: True
-    """Whether a row's page offers it."""
+    """Returns whether a row's page offers the action."""
     question: str = ""
-    """Asked before it is done to several rows at once; empty: it is done at once."""
+    """The confirmation for several rows; empty: no confirmation."""
 
 
 class ServiceAdmin(ScopedAdmin):
-    """Rows that the caller may also make, change or remove, each through the service named in a subclass."""
+    """Rows that the caller may also add, change or delete, through the services that a subclass names."""
 
     parent: ClassVar[str] = ""
-    """The field that says what a new row is put below; it stays."""
+    """The field with the parent of a new row, which never changes."""
     read_fields: ClassVar[Sequence[str]] = ()
-    """What is shown to who may not change it; empty: `fields`."""
+    """The fields for callers who may not change the row; empty: `fields`."""
     body: ClassVar[type[BaseSerializer[Any]] | None] = None
     acts: ClassVar[Sequence[Act]] = ()
     removal: ClassVar[str] = "Delete"
-    """What the page calls it to remove a row."""
+    """The page's label for deleting a row."""
     list_disable_select_all = True
     change_form_outer_before_template = "admin/acts.html"
 
     def create(self, principal: Principal, values: Values) -> models.Model:
-        """Call the service that makes one. Raises Problem."""
+        """Call the service that creates a row. Raises Problem."""
         raise NotImplementedError
 
     def update(self, principal: Principal, obj: Any, values: Values, seen: str | None) -> models.Model:
-        """Call the service that changes one, if it is still as it was `seen`. Raises Problem."""
+        """Call the service that changes a row, if its entity tag is still `seen`. Raises Problem."""
         raise NotImplementedError
 
     def remove(self, request: HttpRequest, obj: Any) -> None:
-        """Call the service that removes one. Raises Problem."""
+        """Call the service that deletes a row. Raises Problem."""
         raise NotImplementedError
 
     def document(self, obj: Any) -> object:
-        """The representation that the API makes the entity tag of."""
+        """Return the representation from which the API computes the entity tag."""
         raise NotImplementedError
 
     def seen(self, obj: Any) -> str:
-        """What a form remembers of a row."""
+        """Return the entity tag that a form has of a row."""
         return etag_of(self.document(obj))
 
     @property
     def pages(self) -> frozenset[str]:  # type: ignore[override]
-        """Those of `ScopedAdmin`, and of what there is a service for."""
+        """The views of `ScopedAdmin`, and those for which there is a service."""
         more = {page for page, verb in (("add", "create"), ("delete", "remove")) if self._has(verb)}
         return ScopedAdmin.pages | more
 
     @property
     def posted(self) -> frozenset[str]:  # type: ignore[override]
-        """Of what there is a service for."""
+        """The views for which there is a service."""
         views = {"create": "add_view", "update": "change_view", "remove": "delete_view"}
         return frozenset(
             {view for verb, view in views.items() if self._has(verb)} | ({"changelist_view"} if self.acts else set())
         )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """By the role, where there is a service for it."""
+        """Return whether there is a service for adding and the role allows it."""
         return self._has("create") and self.may(request, "create", None)
 
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """By the role, where there is a service for it."""
+        """Return whether there is a service for changing and the role allows it."""
         return self._has("update") and self.may(request, "update", obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """By the role, where there is a service for it."""
+        """Return whether there is a service for deleting and the role allows it."""
         return self._has("remove") and self.may(request, "delete", obj)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
-        """The parent first; in a form that changes something also what its reader saw."""
+        """Return the fields, with the parent first; a form for changing a row also has `seen`."""
         above = [self.parent] if self.parent else []
         if obj is None:
             return [*above, *self.fields]
@@ -195,30 +195,30 @@ class ServiceAdmin(ScopedAdmin):
         return [*above, *(self.read_fields or self.fields)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
-        """The parent, once a row is there."""
+        """Make the parent read-only once the row exists."""
         return [*self.readonly_fields, self.parent] if obj is not None and self.parent else [*self.readonly_fields]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """A form that the service saves."""
+        """Return a form that the service saves."""
         base = self.form if issubclass(self.form, ServiceForm) else type("Form", (ServiceForm, self.form), {})
-        known = {"body": self.body, "refusal": getattr(request, "refusal", None)}
-        kwargs["form"] = type("Form", (base,), known | self.form_context(request, obj))
+        context = {"body": self.body, "refusal": getattr(request, "refusal", None)}
+        kwargs["form"] = type("Form", (base,), context | self.form_context(request, obj))
         form = super().get_form(request, obj, change, **kwargs)
         if obj is not None and self.has_change_permission(request, obj):
             form.base_fields["seen"].initial = self.seen(obj)
         return form
 
     def form_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """What a subclass's form needs to know."""
+        """Return additional attributes for the form of a subclass."""
         return {}
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """What may be null may be left empty; nothing is made or changed beside."""
+        """Make nullable fields optional, and remove the links for editing related rows."""
         if db_field.name == self.parent:
             kwargs |= {"queryset": self.parents(request), "form_class": ParentField}
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        known = self.body().fields.get(db_field.name) if self.body else None  # type: ignore[attr-defined]
-        if field is not None and (db_field.null or getattr(known, "allow_null", False)):
+        in_api = self.body().fields.get(db_field.name) if self.body else None  # type: ignore[attr-defined]
+        if field is not None and (db_field.null or getattr(in_api, "allow_null", False)):
             field.required, field.empty_value = False, None
         for related in ("add", "change", "delete", "view"):
             if hasattr(field.widget if field else None, f"can_{related}_related"):
@@ -226,14 +226,14 @@ class ServiceAdmin(ScopedAdmin):
         return field
 
     def parents(self, request: HttpRequest) -> QuerySet[Any]:
-        """Below what the caller may make one."""
+        """Return the rows below which the caller may add one."""
         page = self._parent_page()
         every: QuerySet[Any] = super(ScopedAdmin, page).get_queryset(request)
         above = list(page.list_select_related or ())
         return every.filter(page.where(caller(request), self.resource, "create")).select_related(*above)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """The parent that the address names, or the only one."""
+        """Select the parent in the URL, or the only possible one."""
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
         if self.parent and self.parent not in initial:
             first_two = list(self.parents(request)[:2])
@@ -242,7 +242,7 @@ class ServiceAdmin(ScopedAdmin):
         return initial
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """A new row, below the parent that the address names, if it names one: refused as the API refuses."""
+        """Check the parent in the URL, if there is one, with the same refusals as the API."""
         named = request.GET.get(self.parent) if self.parent else None
         if named is not None:
             page = self._parent_page()
@@ -252,7 +252,7 @@ class ServiceAdmin(ScopedAdmin):
         return answer
 
     def save_form(self, request: HttpRequest, form: Any, change: Any) -> Any:
-        """Call the service; a form in which nothing was changed saves nothing."""
+        """Call the service; a form without changes saves nothing."""
         principal = caller(request)
         try:
             if not change:
@@ -264,38 +264,38 @@ class ServiceAdmin(ScopedAdmin):
         return form.instance
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
-        """The service has saved it."""
+        """Do nothing: the service has saved the row."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
-        """There is nothing related that a form here edits."""
+        """Do nothing: forms here do not edit related rows."""
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Through the service."""
+        """Delete through the service."""
         self.remove(request, obj)
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """What goes with a row, as far as a person must know before."""
+        """Return the related rows that a person must know of before deleting a row."""
         return [], self.goes_with(objs[0]), set(), []
 
     def goes_with(self, obj: Any) -> dict[str, int]:
-        """How many of what, by their names in the plural."""
+        """Return the numbers of related rows that are deleted too, by plural name."""
         return {}
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponseBase:
-        """As Django's; what stands in the way is said, and nothing is removed."""
+        """Delete like Django; if something prevents it, display what, and delete nothing."""
         context = {"removal": self.removal, **(extra_context or {})}
         try:
             answer: HttpResponseBase = super().delete_view(request, object_id, context)
         except Problem as problem:
             report_refusal(request, problem)
-            messages.error(request, _words(problem))
+            messages.error(request, _message(problem))
             return redirect(request.get_full_path())
         return answer
 
     def get_urls(self) -> list[URLPattern]:
-        """With an address for each act."""
+        """Add a URL for each act."""
         return [
             *(
                 path(
@@ -310,7 +310,7 @@ class ServiceAdmin(ScopedAdmin):
         ]
 
     def act_view(self, request: HttpRequest, object_id: str, act: Act) -> HttpResponse:
-        """Do it to one row, and come back to its page."""
+        """Do an act on one row, and redirect to its page."""
         every = super(ScopedAdmin, self).get_queryset(request)
         if self.lookup(every.filter(self.where(caller(request), *act.right)), object_id) is None:
             self.refuse(request, object_id, *act.right)
@@ -318,13 +318,13 @@ class ServiceAdmin(ScopedAdmin):
         return redirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """The acts, for several rows of the list; each row as if it were the only one."""
+        """Return the acts for several rows of the list; each row is handled separately."""
 
         def several(act: Act) -> Callable[..., HttpResponse | None]:
             def run(_: object, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
                 chosen = list(rows.filter(self.where(caller(request), *act.right)))
                 if act.question and CONFIRMED not in request.POST:
-                    return self._ask(request, act, chosen)
+                    return self._confirmation(request, act, chosen)
                 for row in chosen:
                     self._do(request, act, row)
                 return None
@@ -339,7 +339,7 @@ class ServiceAdmin(ScopedAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
-        """With the acts that the caller may do to this row; once more, with the reason, when the service refused."""
+        """Add the acts that the caller may do; if the service refused, display the form again with the reason."""
         offered: list[Act] = []
         if object_id and self.acts:
             row = self.get_object(request, object_id)
@@ -357,8 +357,8 @@ class ServiceAdmin(ScopedAdmin):
             request.refusal = refused.problem  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, context)
 
-    def _ask(self, request: HttpRequest, act: Act, rows: Sequence[Any]) -> HttpResponse:
-        """A page that names the rows, and asks."""
+    def _confirmation(self, request: HttpRequest, act: Act, rows: Sequence[Any]) -> HttpResponse:
+        """Return a confirmation page that lists the rows."""
         context = {
             **self.admin_site.each_context(request),
             "title": act.question,
@@ -370,13 +370,13 @@ class ServiceAdmin(ScopedAdmin):
         return TemplateResponse(request, "admin/confirm_act.html", context)
 
     def described(self, row: Any) -> str:
-        """A row in the words of a question about several."""
+        """Return the description of a row on the confirmation page."""
         return str(row)
 
     def _do(self, request: HttpRequest, act: Act, row: Any) -> None:
         done = attempt(request, lambda: act.run(caller(request), row))
         if isinstance(done, Problem):
-            messages.error(request, f"{row}: {_words(done)}")
+            messages.error(request, f"{row}: {_message(done)}")
         else:
             messages.success(request, f"{row}: {done}")
 
@@ -389,10 +389,12 @@ class ServiceAdmin(ScopedAdmin):
         return page
 
 
-def _words(problem: Problem) -> str:
-    """What a refusal says, with what stands in the way."""
+def _message(problem: Problem) -> str:
+    """Return the text of a refusal, with the obstacles that it names."""
     obstacles = problem.extra.get("in_the_way")
     if not isinstance(obstacles, list):
         return problem.detail
-    told = "; ".join(f"{one['count']} {one['what'].replace('_', ' ')} ({', '.join(one['names'])})" for one in obstacles)
-    return f"{problem.detail} In the way: {told}."
+    listed = "; ".join(
+        f"{one['count']} {one['what'].replace('_', ' ')} ({', '.join(one['names'])})" for one in obstacles
+    )
+    return f"{problem.detail} In the way: {listed}."

@@ -1,4 +1,4 @@
-"""The admin's site: which pages there are at all, who is let in, and by which methods."""
+"""The admin site: its pages, who may use them, and with which methods."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
@@ -16,15 +16,15 @@ from apps.common.model_admin.scoped import ScopedAdmin
 
 READS: Final = ["GET", "HEAD"]
 ORDER: Final = ("alerts", "accounts", "tenancy", "devices", "common")
-"""Of the groups of pages."""
+"""The order of the groups of pages."""
 ACTS: Final = frozenset({"act_view", "logout"})
-"""Views that only do something."""
+"""Views that only perform an action."""
 
 
 class PortalSite(UnfoldAdminSite):  # type: ignore[misc]
-    """The admin of SafeSignal: signing in and out is the portal's, and nothing here knows Django's own passwords.
+    """The admin of SafeSignal: the portal handles signing in and out, and Django's own passwords are not used.
 
-    A bearer token opens it like a session; either way a write needs the CSRF token of a page.
+    A bearer token works like a session; either way a write needs the CSRF token of a page.
     """
 
     site_title = site_header = "SafeSignal"
@@ -33,24 +33,24 @@ class PortalSite(UnfoldAdminSite):  # type: ignore[misc]
     LEFT_OUT: ClassVar = frozenset(
         {"autocomplete", "login", "password_change", "password_change_done", "search", "view_on_site"}
     )
-    """Views of Django's and Unfold's that have no place here: of their own passwords, or of rows of any kind."""
+    """Views of Django and Unfold that are left out: for their own passwords, or for arbitrary rows."""
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
         self.disable_action("delete_selected")
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Pages of `ScopedAdmin` only: those that libraries bring along know nothing of scopes."""
+        """Register only `ScopedAdmin` pages: those of libraries do not support scopes."""
         if admin_class is not None and issubclass(admin_class, ScopedAdmin):
             super().register(model_or_iterable, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Every person; what they find is decided by each page."""
+        """Allow every person; each page decides what is visible to them."""
         principal: Principal | None = getattr(request, "principal", None)
         return principal is not None and principal.kind == PrincipalKind.PERSON
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., HttpResponseBase]:
-        """A page for people, by the methods that it takes. Nobody is sent to the portal's sign-in, and comes back."""
+        """Restrict a view to people and its methods. Redirect anonymous callers to the portal's sign-in and back."""
         page = getattr(view, "__self__", self)
         name = getattr(view, "__name__", "")
         methods = ["POST"] if name in ACTS else READS
@@ -68,21 +68,21 @@ class PortalSite(UnfoldAdminSite):  # type: ignore[misc]
         return guarded
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """What every page shows, with who is here: a session's person, or a token's."""
+        """Add the user, from a session or a token, to the context of every page."""
         return {**super().each_context(request), "principal": getattr(request, "principal", None)}
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """What is looked for first comes first."""
+        """Sort the groups of pages by how often they are needed."""
         return sorted(super().get_app_list(request, app_label), key=lambda app: ORDER.index(app["app_label"]))
 
     def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> HttpResponse:
-        """The index has all of it."""
+        """Redirect to the index, which lists all pages."""
         return redirect("admin:index")
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The portal's, which also ends the session's record."""
+        """Sign out through the portal, which also ends the stored sign-in."""
         return redirect("portal:logout", preserve_request=True)
 
     def get_urls(self) -> list[URLPattern]:
-        """Django's, but for those left out."""
+        """Return Django's URLs, except for those left out."""
         return [url for url in super().get_urls() if getattr(url, "name", None) not in self.LEFT_OUT]

@@ -1,1 +1,1 @@
-"""What a process shows of its work: logs, metrics, traces, request ids, heartbeats."""
+"""Observability of processes: logs, metrics, traces, request ids, heartbeats."""

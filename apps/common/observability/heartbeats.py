@@ -1,4 +1,4 @@
-"""Signs of life of what runs behind the web: when each was last at work, kept in Valkey for a day."""
+"""Heartbeats of background processes: when each was last at work, kept in Valkey for a day."""
 
 from datetime import datetime
 from typing import Final
@@ -9,14 +9,14 @@ KEPT_SECONDS: Final = 24 * 3600
 
 
 def show(name: str, now: datetime) -> None:
-    """Say that `name` is at work. Raises RedisError."""
+    """Record that `name` is at work. Raises RedisError."""
     valkey.client().set(_key(name), now.isoformat(), ex=KEPT_SECONDS)
 
 
 def last(name: str) -> datetime | None:
-    """When `name` was last at work; None for not within a day. Raises RedisError."""
-    found = valkey.client().get(_key(name))
-    return datetime.fromisoformat(found.decode()) if isinstance(found, bytes) else None
+    """Return when `name` was last at work; None if not within a day. Raises RedisError."""
+    value = valkey.client().get(_key(name))
+    return datetime.fromisoformat(value.decode()) if isinstance(value, bytes) else None
 
 
 def _key(name: str) -> str:

@@ -1,6 +1,6 @@
-"""Logs as JSON, a line each, on standard error: what happened, in which request; never who, and never a secret.
+"""Logs as JSON lines on standard error: what happened, in which request; never personal data or a secret.
 
-Whatever is logged through Python's `logging`, by us or by a library, leaves here in the form of the gateway's lines
+All records of Python's `logging`, from us or a library, are written in the same form as the gateway's
 (`edge_agent/logs.py`): `at`, `level`, `event`, `from`, `request_id`, then the fields given as `extra`.
 """
 
@@ -19,7 +19,7 @@ SECRET_KEYS: Final = re.compile(
     r"|e_?mail|phone|first_name|last_name|full_name|address|user_agent|^ip$|^request$",
     re.IGNORECASE,
 )
-"""Fields whose values nobody reads in a log: secrets, and what says who a person is."""
+"""Fields whose values are never logged: secrets, and personal data."""
 SECRET_TEXT: Final = re.compile(
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
     r"|eyJ[\w-]{10,}\.[\w-]+\.[\w-]*"  # a JWT
@@ -27,15 +27,15 @@ SECRET_TEXT: Final = re.compile(
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)",  # the credentials of a URL
     re.IGNORECASE,
 )
-"""The same within a text: an exception of a library quotes what it was given."""
+"""The same within a text: exceptions of libraries quote their input."""
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 class JsonLines(logging.Formatter):
-    """`extra` fields of a record become fields of its line."""
+    """Formats a record as JSON, with its `extra` fields as fields of the line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Return the record as one line."""
         line: dict[str, object] = {
             "at": rfc3339(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
@@ -51,7 +51,7 @@ class JsonLines(logging.Formatter):
 
 
 def redact(key: str, value: object) -> object:
-    """The value as a log may hold it, at any depth."""
+    """Return the value without secrets and personal data, at any depth."""
     if SECRET_KEYS.search(key):
         return REDACTED
     if isinstance(value, str):
@@ -68,7 +68,7 @@ def _text(value: object) -> object:
 
 
 def configuration(level: str) -> dict[str, Any]:
-    """Django's LOGGING. Refusals are in the lines of their requests; `django.request` speaks of our own defects."""
+    """Return Django's LOGGING. The lines of requests record refusals; `django.request` only logs our own defects."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

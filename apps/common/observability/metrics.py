@@ -1,4 +1,4 @@
-"""Figures for Prometheus, which each process counts for itself."""
+"""Metrics for Prometheus, counted separately by each process."""
 
 from typing import Final
 
@@ -26,11 +26,11 @@ _relay_lag = Gauge(
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
-    """One answered request; a method that nobody knows has no name of its own."""
+    """Count one finished request; all unknown methods count as one."""
     _requests.labels(method if method in METHODS else "other", route, status).observe(seconds)
 
 
 def show_outbox(waiting: float, oldest_seconds: float) -> None:
-    """How many feed events wait for the relay, and since when; NaN where the database did not say."""
+    """Set how many feed events wait for the relay, and for how long; NaN if the database did not respond."""
     _outbox_depth.set(waiting)
     _relay_lag.set(oldest_seconds)

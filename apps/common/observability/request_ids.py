@@ -1,4 +1,4 @@
-"""The one name of a request: in its answer, in each line of the log, in what it puts into the feed, in its tasks."""
+"""The id of a request: in its response, its log lines, its feed events and its tasks."""
 
 import re
 from collections.abc import Iterator
@@ -14,18 +14,18 @@ _current: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def current() -> str | None:
-    """The request, or the request behind the task, that is being worked on here."""
+    """Return the id of the current request, or of the request that sent the current task."""
     return _current.get()
 
 
 def choose(sent: str | None) -> str:
-    """The caller's own id where it can be one (8 to 64 of `A-Z a-z 0-9 . _ -`), else a new one."""
+    """Return the caller's own id if it is valid (8 to 64 of `A-Z a-z 0-9 . _ -`), else a new one."""
     return sent if sent is not None and _TAKEN.match(sent) else str(new_id())
 
 
 @contextmanager
 def bound(request_id: str | None) -> Iterator[None]:
-    """Work under this id."""
+    """Use this id inside the block."""
     token = _current.set(request_id)
     try:
         yield

@@ -1,9 +1,8 @@
 """OpenTelemetry traces from press to screen: a gateway's request, ingest, the feed event, the relay, the hub.
 
 The context travels as a W3C `traceparent`: in the gateway's header, in the feed event's row, and on the live bus.
-No exporter is loaded, and a span costs a comparison, unless OTEL_EXPORTER_OTLP_ENDPOINT says where traces
-go (with the other variables of https://opentelemetry.io/docs/specs/otel/protocol/exporter/). Spans hold no text of
-people.
+Unless OTEL_EXPORTER_OTLP_ENDPOINT says where to send traces, no exporter is loaded, and a span costs a comparison
+(other variables: https://opentelemetry.io/docs/specs/otel/protocol/exporter/). Spans never have text that people typed.
 """
 
 import os
@@ -21,7 +20,7 @@ _tracer: "Tracer | None" = None
 
 
 def start(service: str) -> None:
-    """Once for a process, before it works: send its spans as those of `safesignal-<service>`, if anywhere."""
+    """Set up tracing once per process, before it works: its spans are those of `safesignal-<service>`."""
     global _tracer  # noqa: PLW0603
     if not os.environ.get(ENDPOINT) or _tracer is not None:
         return
@@ -37,7 +36,7 @@ def start(service: str) -> None:
 
 @contextmanager
 def span(name: str, *, parent: str | None = None, **attributes: str | int) -> Iterator[None]:
-    """A step of a trace; `parent` is the traceparent that it was told, else what is open here."""
+    """Open a span of a trace; `parent` is a received traceparent, by default the open span."""
     if _tracer is None:
         yield
         return
@@ -49,7 +48,7 @@ def span(name: str, *, parent: str | None = None, **attributes: str | int) -> It
 
 
 def rename(name: str, **attributes: str | int) -> None:
-    """Name the open span by what became known since it began."""
+    """Rename the open span with information that became available after it began."""
     if _tracer is None:
         return
     from opentelemetry.trace import get_current_span  # noqa: PLC0415
@@ -60,7 +59,7 @@ def rename(name: str, **attributes: str | int) -> None:
 
 
 def traceparent() -> str | None:
-    """The open span, for who goes on with its trace elsewhere."""
+    """Return the traceparent of the open span, to continue its trace elsewhere."""
     if _tracer is None:
         return None
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415

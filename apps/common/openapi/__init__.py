@@ -1,1 +1,1 @@
-"""The OpenAPI document: what drf-spectacular cannot know by itself."""
+"""The OpenAPI document: additions to drf-spectacular."""

@@ -22,16 +22,16 @@ def openapi_example(*, response: Example | None = None, request: Example | None 
 
 
 def examples(*, response: Example | None = None, request: Example | None = None) -> list[OpenApiExample]:
-    """The same for `extend_schema` of a route without serializers."""
+    """Return such examples for `extend_schema` of a route without serializers."""
     statuses = [str(int(status)) for status in SUCCESS]
-    found = []
+    result = []
     if request is not None:
-        found.append(OpenApiExample(REQUEST, dict(request), request_only=True))
+        result.append(OpenApiExample(REQUEST, dict(request), request_only=True))
     if response is not None:
-        found.append(OpenApiExample(RESPONSE, dict(response), response_only=True, status_codes=statuses))
-    return found
+        result.append(OpenApiExample(RESPONSE, dict(response), response_only=True, status_codes=statuses))
+    return result
 
 
 def response_examples(serializer: type[serializers.BaseSerializer[Any]]) -> list[object]:
-    """The example of a response that a serializer has: at most one."""
+    """Return a serializer's example of a response: at most one."""
     return [example.value for example in get_override(serializer, "examples", []) if example.name == RESPONSE]

@@ -1,4 +1,4 @@
-"""A value that a schema of the OpenAPI document allows, made of words that a reader of it knows."""
+"""Sample values for schemas of the OpenAPI document, made of familiar words."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -26,7 +26,7 @@ BY_NAME: Final[Mapping[str, Json]] = {
     "timezone": "America/Chicago",
     "title": "Biology teacher",
 }
-"""What a member of this name holds."""
+"""Values of members by name."""
 BY_FORMAT: Final[Mapping[str, str]] = {
     "date": "2026-09-01",
     "date-time": "2026-09-01T08:15:03.120Z",
@@ -39,7 +39,7 @@ BY_TYPE: Final[Mapping[str, Json]] = {"string": "text", "integer": 1, "number": 
 
 
 def sample(schema: Schema, components: Mapping[str, Schema], name: str = "") -> Json:
-    """A value of this schema; `name` is that of the member which holds it."""
+    """Return a value that the schema allows; `name` is the member's name."""
     if "$ref" in schema:
         return sample(components[schema["$ref"].rpartition("/")[2]], components, name)
     for given in ("example", "const", "default"):

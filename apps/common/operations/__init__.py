@@ -1,1 +1,1 @@
-"""What platform operators ask: health checks, `doctor` and its findings, the page of metrics, sweeps."""
+"""Tools for platform operators: health checks, `doctor` and its findings, the metrics page, sweeps."""

@@ -1,7 +1,6 @@
-"""What the commands of `manage.py` share: a dry run, and refusals in words.
+"""Shared parts of `manage.py` commands: a dry run, and refusals as text.
 
-Exit codes: 0 it is done (or, with --dry-run, could be), 1 it was refused and nothing was changed, 2 the command line is
-not right.
+Exit codes: 0 done (or, with --dry-run, possible), 1 refused and nothing changed, 2 invalid command line.
 """
 
 import sys
@@ -21,7 +20,7 @@ LONGEST_REASON: Final = 500
 
 
 def read_file(file: str) -> bytes:
-    """A file that is named on the command line; `-` is standard input. Raises CommandError."""
+    """Read a file named on the command line; `-` is standard input. Raises CommandError."""
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
@@ -29,12 +28,14 @@ def read_file(file: str) -> bytes:
 
 
 def add_dry_run(parser: CommandParser) -> None:
-    """`--dry-run`."""
-    parser.add_argument("--dry-run", action="store_true", help="Check all, say what would be done, change nothing.")
+    """Add `--dry-run`."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="Check everything, print what would be done, change nothing."
+    )
 
 
 def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
-    """The `type` of an option that takes a whole number within bounds, both included."""
+    """Return the `type` of an option for a whole number within bounds, both included."""
 
     def parse(text: str) -> int:
         try:
@@ -49,7 +50,7 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 
 
 def reason(text: str) -> str:
-    """The `type` of an option that takes a reason for the audit trail. Raises ArgumentTypeError."""
+    """Parse an option with a reason for the audit trail, as its `type`. Raises ArgumentTypeError."""
     stripped = text.strip()
     if not stripped or len(stripped) > LONGEST_REASON:
         raise ArgumentTypeError(f"a reason has 1 to {LONGEST_REASON} characters.")
@@ -58,7 +59,7 @@ def reason(text: str) -> str:
 
 @contextmanager
 def refusals_in_words() -> Iterator[None]:
-    """A refusal of what is done inside ends the command, with all that it says. Raises CommandError."""
+    """End the command with the full text of a refusal raised inside the block. Raises CommandError."""
     try:
         yield
     except Problem as problem:

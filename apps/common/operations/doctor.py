@@ -1,7 +1,7 @@
-"""Whether everything that this installation needs is well, and what to do where it is not.
+"""Check everything that this installation needs, and give advice where something is wrong.
 
-Each check looks at one thing with the means that the running programs use, waits for nothing longer than a few
-seconds, and changes nothing that stays.
+Each check tests one thing in the same way as the running programs use it, takes a few seconds at most, and leaves no
+changes behind.
 """
 
 import os
@@ -36,14 +36,14 @@ from apps.common.operations.findings import Finding, State, not_here, unwell, we
 BEAT_LATE: Final = timedelta(seconds=90)
 """Beat sends every 30 s."""
 RELAY_LATE: Final = timedelta(seconds=30)
-"""The relay shows itself every 10 s."""
+"""The relay sends a heartbeat every 10 s."""
 HEADS_LATE: Final = timedelta(hours=26)
 CONNECT_SECONDS: Final = 3
 FILES: Final = "django.core.mail.backends.filebased.EmailBackend"
 
 
 def examine(now: Callable[[], datetime] = timezone.now) -> Iterator[Finding]:
-    """Look at one thing after the other."""
+    """Run all checks, one after the other."""
     yield from _key_files()
     yield from (Finding(name, State(state), detail, advice) for name, state, detail, advice in database_findings())
     yield _valkey()
@@ -100,11 +100,11 @@ def _cache() -> Finding:
     name = f"doctor:{new_id()}"
     try:
         cache.set(name, "well", timeout=CONNECT_SECONDS)
-        found = cache.get(name)
+        value = cache.get(name)
         cache.delete(name)
     except (redis.RedisError, OSError) as error:
         return unwell("cache", error, "Start its Valkey, or set CACHE_URL right.")
-    if found != "well":
+    if value != "well":
         return unwell("cache", "what was written is not read again", "Look at its memory: it evicts at once.")
     return well("cache", "written and read again")
 
@@ -114,7 +114,7 @@ def _queue() -> Finding:
         with current_app.connection_for_write(connect_timeout=CONNECT_SECONDS) as connection:
             connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
     except (KombuError, OSError, redis.RedisError) as error:
-        return unwell("queue", error, "Start the queue, or set CELERY_BROKER_URL right. Letters wait until then.")
+        return unwell("queue", error, "Start the queue, or set CELERY_BROKER_URL right. E-mails wait until then.")
     return well("queue", "takes tasks")
 
 
@@ -122,7 +122,7 @@ def _heartbeat(name: str, beats: str, late: timedelta, now: datetime, advice: st
     try:
         last = heartbeats.last(beats)
     except redis.RedisError as error:
-        return unwell(name, f"unknown without Valkey: {error}", "Mend Valkey first.")
+        return unwell(name, f"unknown without Valkey: {error}", "Repair Valkey first.")
     if last is None:
         return unwell(name, "gave no sign of life within a day", advice)
     if now - last > late:
@@ -131,7 +131,7 @@ def _heartbeat(name: str, beats: str, late: timedelta, now: datetime, advice: st
 
 
 def _storage() -> Finding:
-    """No folder is made: it would belong to whoever runs this, and not to the programs that need it."""
+    """Check object storage. Creates no folder: it would belong to the user who runs this check, not to the programs."""
     if isinstance(default_storage, FileSystemStorage) and not Path(default_storage.location).is_dir():
         advice = "Make it for the user who runs web and worker, or set SAFESIGNAL_OBJECTS_DIR or SAFESIGNAL_S3_* right."
         return unwell("object storage", f"there is no folder {default_storage.location}", advice)
@@ -139,12 +139,12 @@ def _storage() -> Finding:
         name = default_storage.save(f"doctor-{new_id()}", ContentFile(b"well"))
         try:
             with default_storage.open(name) as file:
-                found = file.read()
+                content = file.read()
         finally:
             default_storage.delete(name)
     except Exception as error:
         return unwell("object storage", error, "Set SAFESIGNAL_S3_* or SAFESIGNAL_OBJECTS_DIR right; is it full?")
-    if found != b"well":
+    if content != b"well":
         return unwell("object storage", "what was written is not read again", "Do not rely on it: look at its log.")
     return well("object storage", "written, read and deleted")
 
@@ -156,7 +156,7 @@ def _heads(now: datetime) -> Finding:
     try:
         newest = checkpoints.newest_at()
     except Exception as error:
-        return unwell(name, error, "Mend the object storage first.")
+        return unwell(name, error, "Repair the object storage first.")
     if newest is None:
         return unwell(name, "none is stored yet", "Start beat and a worker: they store the first one within an hour.")
     if now - newest > HEADS_LATE:
@@ -177,7 +177,7 @@ def _mail() -> Finding:
 
 
 def _mail_files(folder: Path) -> Finding:
-    """Opening this backend would make a file."""
+    """Check the folder of mail files without opening the backend, which would create a file."""
     if not os.access(folder, os.W_OK | os.X_OK):
         return unwell("mail", f"{folder} cannot be written", "Make this folder, or set SAFESIGNAL_EMAIL_URL right.")
     return well("mail", f"files in {folder}: none leaves this machine")

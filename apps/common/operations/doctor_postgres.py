@@ -1,4 +1,4 @@
-"""What the doctor asks PostgreSQL: version, roles, locks of tenant tables, migrations, the outbox."""
+"""The doctor's checks of PostgreSQL: version, roles, row-level security, migrations, the outbox."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -10,7 +10,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 OLDEST_VERSION: Final = 160_000
-"""PostgreSQL 16, as the server writes it."""
+"""PostgreSQL 16, in the form of `server_version_num`."""
 OUTBOX_SECONDS: Final = 10.0
 MIGRATE: Final = "python manage.py migrate --database owner"
 CLOCK_OFF_SECONDS: Final = 2.0
@@ -31,14 +31,14 @@ Row = tuple[str, str, str, str]
 
 
 def database_findings() -> Iterator[Row]:
-    """One row for each thing."""
+    """Yield one row for each check."""
     roles = [_role(alias) for alias in ROLES]
     yield from roles
     if roles[0][1] == "well":
-        yield from _asked("row-level security", _row_level_security)
-        yield from _asked("migrations", _migrations)
-        yield from _asked("outbox", _outbox)
-        yield from _asked("clock", _clock)
+        yield from _checked("row-level security", _row_level_security)
+        yield from _checked("migrations", _migrations)
+        yield from _checked("outbox", _outbox)
+        yield from _checked("clock", _clock)
 
 
 def _role(alias: str) -> Row:
@@ -65,8 +65,8 @@ def _role(alias: str) -> Row:
     return name, "well", f"version {version}, no lock is passed", ""
 
 
-def _asked(name: str, ask: Callable[[], tuple[str, str, str]]) -> Iterator[Row]:
-    """One check that needs the database; without it there is nothing to say."""
+def _checked(name: str, ask: Callable[[], tuple[str, str, str]]) -> Iterator[Row]:
+    """Run one check that needs the database; report it as `not here` if the database is unavailable."""
     try:
         state, detail, advice = ask()
     except DatabaseError as error:
@@ -114,7 +114,7 @@ def _outbox() -> tuple[str, str, str]:
 
 
 def _clock() -> tuple[str, str, str]:
-    """Against this machine's: who is right is not said, only that they differ."""
+    """Compare with this machine's clock: the finding says only that they differ, not which one is right."""
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         off = (cursor.fetchone()[0] - timezone.now()).total_seconds()
@@ -124,5 +124,5 @@ def _clock() -> tuple[str, str, str]:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, on one line."""
+    """Return the first line of an error's message."""
     return str(error).strip().partition("\n")[0]

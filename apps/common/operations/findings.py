@@ -1,4 +1,4 @@
-"""What the doctor says of one thing, and which apps add checks of their own to it."""
+"""Findings of the doctor, and the registry of checks that apps add to it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How it is."""
+    """The state of what was checked."""
 
     WELL = "well"
     UNWELL = "unwell"
@@ -17,7 +17,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `advice` is empty unless it is unwell."""
+    """The result of one check; `advice` is empty unless the state is unwell."""
 
     name: str
     state: State
@@ -26,30 +26,30 @@ class Finding:
 
 
 def well(name: str, detail: str) -> Finding:
-    """It is as it should be."""
+    """Return a finding without faults."""
     return Finding(name, State.WELL, detail)
 
 
 def unwell(name: str, detail: object, advice: str) -> Finding:
-    """It is not; `advice` says what to do."""
+    """Return a finding with a fault; `advice` says what to do."""
     return Finding(name, State.UNWELL, str(detail).strip().partition("\n")[0], advice)
 
 
 def not_here(name: str, detail: str) -> Finding:
-    """There is nothing to look at from here."""
+    """Return a finding for something that cannot be checked from here."""
     return Finding(name, State.NOT_HERE, detail)
 
 
 Check = Callable[[datetime], Iterator[Finding]]
-"""What an app looks at, at a moment."""
+"""A check of an app, called with the current time."""
 _checks: list[Check] = []
 
 
 def register(check: Check) -> None:
-    """Let the doctor make this check too."""
+    """Add a check to the doctor."""
     _checks.append(check)
 
 
 def registered() -> Sequence[Check]:
-    """The checks of the apps, in the order of the apps."""
+    """Return the checks of the apps, in the order of the apps."""
     return tuple(_checks)

@@ -12,14 +12,14 @@ from apps.common.http.endpoints import public_endpoint
 @public_endpoint
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
-    """The process answers."""
+    """Return 200: the process responds."""
     return JsonResponse({"status": "live"})
 
 
 @public_endpoint
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when the database answers. With Valkey gone everything is slower and nothing is refused: still ready."""
+    """Return 200 if the database responds. Without Valkey everything is slower but works: still ready."""
     checks = {"database": _database(), "valkey": _valkey()}
     return JsonResponse(
         {"status": "ready" if checks["database"] else "not ready", **checks}, status=200 if checks["database"] else 503

@@ -1,7 +1,7 @@
-"""Where Prometheus reads the figures: `/metrics`, for this machine or with the token.
+"""The page from which Prometheus reads metrics: `/metrics`, for this machine or with the token.
 
-Where several processes answer on one port, give them a folder in common by PROMETHEUS_MULTIPROC_DIR, emptied before
-each start: then any of them answers for all.
+If several processes serve one port, give them a common folder by PROMETHEUS_MULTIPROC_DIR, emptied before each start:
+then each of them returns the metrics of all.
 """
 
 import os
@@ -25,7 +25,7 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 @public_endpoint
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """All figures as text. To anybody else there is nothing here."""
+    """Return all metrics as text; 404 for anybody else."""
     if not _may_read(request):
         return problem_response(NotFound())
     _read_outbox()
@@ -33,14 +33,14 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
 
 
 def _may_read(request: HttpRequest) -> bool:
-    """Who names the token; without one, this machine, unless a proxy speaks for somebody else."""
+    """Return whether the caller has the token; if none is set, whether it is this machine and not a proxy."""
     if settings.METRICS_TOKEN:
         return constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.METRICS_TOKEN}")
     return request.META.get("REMOTE_ADDR") in LOOPBACK and "HTTP_X_FORWARDED_FOR" not in request.META
 
 
 def _read_outbox() -> None:
-    """The outbox is one for all processes, so it is asked for where it is: in the database."""
+    """Read the state of the outbox from the database, since all processes share it."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT waiting, oldest_seconds FROM outbox_state()")

@@ -1,6 +1,6 @@
-"""Work that is due by the clock and stands in the database: Celery does it, and the relay where no worker has.
+"""Scheduled work on the database: Celery runs it, or the relay if no worker did.
 
-A sweep is safe to run at any time and by several at once. Apps register theirs in `ready()`.
+A sweep is safe to run at any time and several times at once. Apps register theirs in `ready()`.
 """
 
 import logging
@@ -19,7 +19,7 @@ from apps.common.observability import heartbeats
 logger = logging.getLogger(__name__)
 
 GRACE: Final = timedelta(seconds=2)
-"""How long a worker may be late before the relay does its work."""
+"""How late a worker may be before the relay does its work."""
 LOOK_SECONDS: Final = 1.0
 
 
@@ -33,22 +33,22 @@ _sweeps: dict[str, _Sweep] = {}
 
 
 def register(name: str, work: Callable[[datetime], None], *, interval: timedelta) -> None:
-    """Have `work` done at every interval."""
+    """Register `work` to run at every interval."""
     _sweeps[name] = _Sweep(work, interval)
 
 
 def run(name: str) -> None:
-    """Do one sweep now, and show that it was done."""
+    """Run one sweep now, and record that it was done."""
     now = timezone.now()
     _sweeps[name].work(now)
     try:
         heartbeats.show(name, now)
     except redis.RedisError as error:
-        logger.warning("the live bus did not take that %s was swept: %s", name, error)
+        logger.warning("cannot record the sweep %s in the live bus: %s", name, error)
 
 
 def run_overdue(now: datetime) -> None:
-    """Do what no worker did in time; with Valkey away nobody knows, so everything."""
+    """Run the sweeps that no worker ran in time; all of them if Valkey is unavailable, since it has that record."""
     for name, sweep in _sweeps.items():
         try:
             last = heartbeats.last(name)
@@ -59,11 +59,11 @@ def run_overdue(now: datetime) -> None:
 
 
 def keep_sweeping(stopping: Callable[[], bool]) -> None:
-    """The relay's part, in a thread of its own, until told to stop."""
+    """Run overdue sweeps until stopped; the relay calls this in its own thread."""
     while not stopping():
         try:
             run_overdue(timezone.now())
         except Exception:
-            logger.exception("a sweep failed, and is done again")
+            logger.exception("a sweep failed and will run again")
             connections["system"].close()
         time.sleep(LOOK_SECONDS)

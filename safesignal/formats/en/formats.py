@@ -1,4 +1,4 @@
-"""How Django's own pages write times: with seconds, and saying which clock."""
+"""Formats of times on Django's own pages: with seconds and the time zone."""
 
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i:s"

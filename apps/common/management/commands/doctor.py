@@ -1,4 +1,4 @@
-"""`manage.py doctor`: whether everything that this installation needs is well."""
+"""`manage.py doctor`: check everything that this installation needs."""
 
 import logging
 import sys
@@ -18,24 +18,24 @@ MARKS: Final = {State.WELL: "[green]well[/]    ", State.UNWELL: "[red]UNWELL[/] 
 
 
 class Command(BaseCommand):
-    """Looks at each dependency, prints a line for it, and exits with 1 where something is unwell."""
+    """Checks each dependency, prints a line for it, and exits with 1 if something is wrong."""
 
     help = (
-        "Check everything that this installation needs, and say what to do for each thing that is not well: key files, "
+        "Check everything that this installation needs, and give advice for each thing that is unwell: key files, "
         "PostgreSQL (version, roles, locks between schools, migrations, outbox), Valkey, cache, queue, relay, beat, "
-        "object storage, audit heads, mail, clocks, gateways and buttons. Nothing that it writes stays. "
-        "Exit code 0: all is well; 1: something is not. Run it with the environment of the process that you wonder "
-        "about: what it was not given is reported as `not here`."
+        "object storage, audit heads, mail, clocks, gateways and buttons. It leaves no changes behind. "
+        "Exit code 0: all is well; 1: something is not. Run it with the environment of the process that you want to "
+        "check: what it was not given is reported as `not here`."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """How it is told."""
-        parser.add_argument("--json", action="store_true", help="One JSON object for each finding, a line each.")
+        """Add `--json`."""
+        parser.add_argument("--json", action="store_true", help="Print one line of JSON for each finding.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Examine and print as it goes."""
-        logging.disable(logging.CRITICAL)  # what a check meets is in its line, and not also in lines of JSON around it
+        """Run the checks and print each finding at once."""
+        logging.disable(logging.CRITICAL)  # the line of a check has its error: no JSON log lines in between
         console = Console(no_color=options["no_color"], highlight=False, soft_wrap=True)
         findings: list[Finding] = []
         for finding in examine():

@@ -1,4 +1,4 @@
-"""Apply migrations, and say so when a changed SQL function has none yet."""
+"""Apply migrations, and report changed SQL functions that have no migration yet."""
 
 from django.core.management.commands import migrate
 
@@ -6,6 +6,6 @@ from apps.common.db.functions import FunctionAutodetector
 
 
 class Command(migrate.Command):
-    """Django's command; it must have the autodetector of `makemigrations`."""
+    """Django's command with the autodetector of `makemigrations`."""
 
     autodetector = FunctionAutodetector

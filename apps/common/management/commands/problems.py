@@ -13,6 +13,6 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: object, **options: object) -> None:
-        """Load the routes, and with them every problem; print."""
+        """Print the document."""
         get_resolver().url_patterns  # noqa: B018
         self.stdout.write(markdown(), ending="")

@@ -14,27 +14,27 @@ from apps.common.startup import finish_loading
 
 
 class Command(BaseCommand):
-    """Carries committed changes to the live feed, until SIGTERM or SIGINT.
+    """Publishes committed changes to the live feed, until SIGTERM or SIGINT.
 
-    Beside it, it seals the audit trail and does the sweeps that no worker does.
+    In other threads it adds entries to the audit chains, and runs the sweeps that no worker has run.
     """
 
     help = (
-        "Carry committed changes from the database to the live feed, and seal the audit trail. Run one; a second one"
-        " waits to take over."
+        "Publish committed changes from the database to the live feed, and extend the audit chains. Run one; a second"
+        " one waits to take over."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run until told to stop."""
+        """Run until a signal stops it."""
         stopped: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: stopped.append(received))
         finish_loading()
         tracing.start("relay")
-        sealing = Thread(target=chain.keep_sealing, args=(lambda: bool(stopped),), name="sealing")
-        sealing.start()
+        chaining = Thread(target=chain.keep_sealing, args=(lambda: bool(stopped),), name="sealing")
+        chaining.start()
         sweeping = Thread(target=sweeps.keep_sweeping, args=(lambda: bool(stopped),), name="sweeping")
         sweeping.start()
         Relay(lambda: bool(stopped)).run()
-        sealing.join()
+        chaining.join()
         sweeping.join()

@@ -9,7 +9,7 @@ from apps.common.db.scope import system_scope
 
 
 class Command(BaseCommand):
-    """Makes every live client and gateway read its state again."""
+    """Makes all live clients and gateways read their state again."""
 
     help = (
         "Run it after the database was restored from a backup, a snapshot or a copied folder: every connected screen,"
