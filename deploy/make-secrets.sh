@@ -1,11 +1,11 @@
 #!/bin/sh
-# Make every secret that docker-compose.yml names: deploy/make-secrets.sh FOLDER HOSTNAME
+# Create every secret that docker-compose.yml names: deploy/make-secrets.sh FOLDER HOSTNAME
 #
-# FOLDER must not exist; it is made with mode 0700, which is what keeps other users of this machine out. The files in it
-# are readable by all, because a container reads them as a user of its own and Compose cannot change their owner.
+# FOLDER must not exist; it is created with mode 0700, which keeps other users of this machine out. The files in it are
+# readable by all, because a container reads them as a user of its own and Compose cannot change their owner.
 # HOSTNAME is the name under which people and gateways reach this installation. Needs openssl, nothing else.
 #
-# Nothing here is ever overwritten. The certificate of the ingress is signed by an authority made here: replace
+# Never overwrites anything. The certificate of the ingress is signed by an authority created here: replace
 # ingress.pem, ingress_key.pem and ingress_ca.pem by those of an authority that browsers know.
 set -eu
 umask 077
@@ -22,14 +22,14 @@ cd "$folder"
 password() { openssl rand -hex 32 >"$1"; }
 key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1" 2>/dev/null; }
 
-# authority NAME: a certificate authority of ten years whose key stays in authority/.
+# authority NAME: a certificate authority for ten years, whose key stays in authority/.
 authority() {
     key "authority/$1_key.pem"
     openssl req -x509 -new -key "authority/$1_key.pem" -days 3650 -subj "/O=SafeSignal/CN=$1" \
         -addext "basicConstraints=critical,CA:TRUE,pathlen:0" -addext "keyUsage=critical,keyCertSign,cRLSign" -out "$1.pem"
 }
 
-# certificate AUTHORITY NAME COMMON-NAME USE [ALTERNATIVE-NAMES]: a key and a certificate of three years.
+# certificate AUTHORITY NAME COMMON-NAME USE [ALTERNATIVE-NAMES]: a key and a certificate for three years.
 certificate() {
     key "$2_key.pem"
     openssl req -new -key "$2_key.pem" -subj "/CN=$3" -out "$2.csr"

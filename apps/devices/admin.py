@@ -1,4 +1,4 @@
-"""Buttons and gateways in the admin: to look at. They are registered and provisioned by services of their own."""
+"""Read-only admin pages for buttons and gateways; their own services register and provision them."""
 
 from datetime import timedelta
 from typing import Final
@@ -15,9 +15,9 @@ from apps.devices.models import Device, DeviceMetric, Gateway, GatewayBuilding, 
 from apps.devices.selectors import visible_troubles
 
 READINGS: Final = 10
-"""How many of the newest a device's page shows."""
+"""Number of recent readings on a device's page."""
 READ_BACK: Final = timedelta(days=1)
-"""And how old they are at the most: they lie in a part for each month."""
+"""Maximum age of those readings: they are stored in one partition per month."""
 
 
 @admin.register(Device)
@@ -35,7 +35,7 @@ class DeviceAdmin(ScopedAdmin):
     readonly_fields = ("readings",)
 
     def readings(self, device: Device) -> str:
-        """Of its health, the newest first."""
+        """Recent health readings, newest first."""
         now = timezone.now()
         rows = DeviceMetric.objects.filter(
             organization_id=device.organization_id, device=device, timestamp__range=(now - READ_BACK, now)
@@ -50,7 +50,7 @@ class DeviceAdmin(ScopedAdmin):
 
 @admin.register(Gateway)
 class GatewayAdmin(ScopedAdmin):
-    """The gateways in the buildings."""
+    """Gateways, with their buildings."""
 
     resource = "gateways"
     list_display = ("name", "status", "configuration_version", "last_seen_at")
@@ -59,7 +59,7 @@ class GatewayAdmin(ScopedAdmin):
     readonly_fields = ("buildings",)
 
     def buildings(self, gateway: Gateway) -> str:
-        """For the devices of which it may speak."""
+        """Buildings whose devices the gateway may report for."""
         rows = GatewayBuilding.objects.filter(gateway=gateway, organization_id=gateway.organization_id)
         names = rows.select_related("building").order_by("building__name").values_list("building__name")
         return format_html_join(", ", "{}", names)
@@ -67,7 +67,7 @@ class GatewayAdmin(ScopedAdmin):
 
 @admin.register(GatewayRule)
 class GatewayRuleAdmin(ScopedAdmin):
-    """What a pattern on a key means."""
+    """Rules that map a pattern on a key to an alert type."""
 
     resource = "configuration"
     list_display = ("pattern", "key", "alert_type", "is_silent", "device", "room")
@@ -77,7 +77,7 @@ class GatewayRuleAdmin(ScopedAdmin):
 
 @admin.register(Trouble)
 class TroubleAdmin(ScopedAdmin):
-    """What may keep an alarm from working."""
+    """Conditions that may keep an alarm from working."""
 
     resource = "devices"
     list_display = ("since", "kind", "device_id_text", "gateway", "detail", "ended_at")
@@ -85,5 +85,5 @@ class TroubleAdmin(ScopedAdmin):
     ordering = ("-since", "-id")
 
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
-        """As the API shows them: what a silent press may have caused, only to those who see silent alerts."""
+        """Filter as the API does: what a silent press may have caused requires the right to read silent alerts."""
         return super().granted(grant, resource, action) & visible_troubles(grant)

@@ -9,8 +9,8 @@ class DevicesConfig(AppConfig):
     name = "apps.devices"
 
     def ready(self) -> None:
-        """Say how a gateway gets its rights, what of ours stands at a place, and what is supervised."""
-        from apps.accounts.identity import principals  # noqa: PLC0415 -- models are there only from here on
+        """Register gateway principals, what occupies a place, the doctor's checks and the supervision sweep."""
+        from apps.accounts.identity import principals  # noqa: PLC0415 -- models are loaded only now
         from apps.common.operations import findings, sweeps  # noqa: PLC0415
         from apps.devices import doctor, supervision  # noqa: PLC0415
         from apps.devices.gateways import principals_of  # noqa: PLC0415

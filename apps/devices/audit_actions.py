@@ -1,10 +1,10 @@
-"""The audit trail's names for writes of devices, gateways and their rules."""
+"""Audit actions for writes of devices, gateways and their rules."""
 
 from apps.common import audit
 
 
 class AuditAction(audit.Action):
-    """A value never changes."""
+    """Names in the audit trail; never change a value."""
 
     DEVICE_REGISTER = "device.register"
     DEVICE_CLAIMS_LOADED = "device_claims.loaded"

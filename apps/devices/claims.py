@@ -1,7 +1,7 @@
-"""Whose a hardware id is: whoever gives the code that is printed in its box.
+"""Ownership of hardware ids, proved by the code that is printed in the box.
 
 Platform operators load ids with their codes; a school registers a device by giving its code, once. Without this, a
-school could register another's device first, and the owner could not.
+school could register another school's device first, and its owner could not register it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ from apps.devices.device_table import claim_code, hardware_id
 
 
 class Outcome(StrEnum):
-    """What became of a claim."""
+    """The result of a claim."""
 
     CLAIMED = "claimed"
     REFUSED = "refused"
@@ -44,9 +44,9 @@ CLAIMS: Final = Table(
 
 
 def load(lines: Iterable[ClaimLine]) -> int:
-    """Write hardware ids with their codes; how many are new or have another code. A claimed one stays as it is.
+    """Store hardware ids with their codes, and return how many are new or have another code.
 
-    For platform operators, in a system scope.
+    Claimed ids do not change. For platform operators, in a system scope.
     """
     rows = [{"device_id": line.device_id, "code_hash": _hash(line.code)} for line in lines]
     with connections["system"].cursor() as cursor:
@@ -71,7 +71,7 @@ def load(lines: Iterable[ClaimLine]) -> int:
 
 
 def claim(*, organization_id: UUID, codes: Mapping[str, str | None]) -> dict[str, Outcome]:
-    """Claim hardware ids by their codes for an organization, in the caller's transaction."""
+    """Claim hardware ids with their codes for an organization, in the caller's transaction."""
     given = [{"device_id": one, "code_hash": None if code is None else _hash(code)} for one, code in codes.items()]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -82,7 +82,7 @@ def claim(*, organization_id: UUID, codes: Mapping[str, str | None]) -> dict[str
 
 
 def is_accepted(outcome: Outcome) -> bool:
-    """Whether a device with this outcome may be registered: an unknown one only where no claims are required."""
+    """Return whether a device may be registered: an unknown one only where claims are not required."""
     return outcome is Outcome.CLAIMED or (outcome is Outcome.UNKNOWN and not settings.DEVICE_CLAIMS_REQUIRED)
 
 

@@ -1,4 +1,4 @@
-"""What a gateway knows of its buildings: one signed document, whose version only goes up."""
+"""The configuration of a gateway: one signed document whose version only increases."""
 
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,7 @@ from apps.tenancy.models import Room
 
 
 class ConfiguredRoom(msgspec.Struct, frozen=True):
-    """A room, as the building's own board shows it."""
+    """A room, as the board in the building shows it."""
 
     id: UUID
     name: str
@@ -33,7 +33,7 @@ class ConfiguredDevice(msgspec.Struct, frozen=True):
 
 
 class ConfiguredRule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a pattern on a key means; the first rule that matches decides."""
+    """The alert type of a pattern on a key; the first rule that matches applies."""
 
     pattern: str
     type: str
@@ -44,14 +44,14 @@ class ConfiguredRule(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ConfiguredSpeaker(msgspec.Struct, frozen=True):
-    """Where a PA endpoint stands, and the rooms in which it is heard."""
+    """The room of a PA endpoint, and the rooms that it covers."""
 
     room: UUID
     covers: list[UUID]
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """`contracts/configuration`."""
+    """The document that `contracts/configuration` describes."""
 
     organization: UUID
     gateway: UUID
@@ -65,7 +65,7 @@ class Configuration(msgspec.Struct, frozen=True):
 
 
 def configuration_version(gateway: Principal) -> int:
-    """The version that the gateway should have."""
+    """Return the version that the gateway should have."""
     organization = next(iter(gateway.grants))
     require(gateway, organization, "configuration", "read")
     return (
@@ -76,7 +76,7 @@ def configuration_version(gateway: Principal) -> int:
 
 
 def signed_configuration(gateway: Principal, *, now: datetime) -> str:
-    """The gateway's configuration as a compact JWS (RFC 7515), signed by the configuration key with ES256."""
+    """Return the gateway's configuration as a compact JWS (RFC 7515), signed by the configuration key with ES256."""
     version = configuration_version(gateway)
     payload = msgspec.to_builtins(build_configuration(next(iter(gateway.grants)), gateway.id, version=version, now=now))
     payload["issued_at"] = rfc3339(now)
@@ -85,7 +85,7 @@ def signed_configuration(gateway: Principal, *, now: datetime) -> str:
 
 
 def build_configuration(organization: UUID, gateway: UUID, *, version: int, now: datetime) -> Configuration:
-    """What a gateway decides by. A change of what is read here raises the version (migration 0006_configuration)."""
+    """Build the document. Triggers raise its version when a row that it reads changes (0006_configuration)."""
     buildings = GatewayBuilding.objects.filter(organization_id=organization, gateway_id=gateway).values("building_id")
     rooms = Room.objects.filter(organization_id=organization, floor__building_id__in=buildings).select_related(
         "floor__building"
@@ -122,5 +122,5 @@ def build_configuration(organization: UUID, gateway: UUID, *, version: int, now:
 
 
 def _lifecycle(status: str) -> str:
-    """The administrative state behind the requirement's column, which shows `offline` for an active one."""
+    """Return the lifecycle behind the `status` column, which is `offline` for an active device that is not live."""
     return DeviceStatus.ACTIVE if status == DeviceStatus.OFFLINE else status

@@ -1,7 +1,7 @@
-"""The import of devices from a table: all of it or nothing.
+"""Import of devices from a table, all lines or none.
 
-A device that is not known is registered, one that is known gets the values of its line; none is taken away. The audit
-trail has one row for the whole import, with counts.
+Unknown devices are registered, known devices get the values of their lines, and no device is removed. The audit trail
+gets one row with counts for the whole import.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,26 +29,26 @@ from apps.tenancy.models import Room
 from apps.tenancy.place_index import PlaceIndex
 
 BATCH: Final = 500
-"""Rows of one UPDATE."""
+"""Rows per UPDATE."""
 NOT_PROVED: Final = "Give the code that is printed in the box of this device; a lost one is replaced by the platform."
 DEFAULTS: Final[Mapping[str, object]] = {"device_type": "button", "power": "mains"}
 
 
 def import_devices(*, actor: Principal, organization_id: UUID, body: bytes, dry_run: bool = False) -> Imported:
-    """Bring the devices of an organization to what a table says.
+    """Create and update the devices of an organization from a table.
 
-    Raises NotFound (a room that goes meanwhile), Forbidden, CsvRefused, DeviceTaken (a serial number that is in use).
+    Raises NotFound (a room was deleted meanwhile), Forbidden, CsvRefused, DeviceTaken (a serial number is in use).
     """
     for action in ("create", "update"):
         require(actor, organization_id, "devices", action)
     lines = DEVICES.read(body)
     tenancy.existing_organization(organization_id, lock=True)  # one import at a time
-    work = _Import(organization_id)
-    work.take(lines)
-    done = work.done
+    plan = _Import(organization_id)
+    plan.read(lines)
+    done = plan.counts
     with rolled_back_if(dry_run):
         try:
-            work.write()
+            plan.write()
         except IntegrityError as error:
             raise (NotFound if isinstance(error.__cause__, ForeignKeyViolation) else DeviceTaken)() from None
         record_change(
@@ -66,7 +66,7 @@ def import_devices(*, actor: Principal, organization_id: UUID, body: bytes, dry_
 
 
 class _Import:
-    """What the lines of one table lead to, before anything is written."""
+    """The changes that the lines of one table require, collected before any is written."""
 
     def __init__(self, organization_id: UUID) -> None:
         self._organization = organization_id
@@ -80,29 +80,29 @@ class _Import:
         self._codes: dict[str, str | None] = {}
         self._unchanged = 0
 
-    def take(self, lines: Iterable[Line[DeviceLine]]) -> None:
-        """Each line. Raises CsvRefused."""
+    def read(self, lines: Iterable[Line[DeviceLine]]) -> None:
+        """Collect the changes of all lines. Raises CsvRefused."""
         for line in lines:
             first = self._lines.setdefault(line.row.device_id, line.number)
             if first != line.number:
                 self._faults.add(line.number, "device_id", f"The same device as in line {first}.")
                 continue
             try:
-                self._take(line.row)
+                self._read_row(line.row)
             except BadCell as error:
                 self._faults.add(line.number, error.column, str(error))
         self._check_serial_numbers()
         self._faults.refuse()
 
     def write(self) -> None:
-        """What was taken. Raises CsvRefused for a device that belongs to somebody else."""
+        """Write the collected changes. Raises CsvRefused for a device that belongs to another organization."""
         self._check_claims()
-        # A serial number is unique at each moment: those that may go to another device are given up first.
+        # Every statement must keep serial numbers unique: release those that may move to another device first.
         Device.objects.filter(organization_id=self._organization, id__in=self._renumbered).update(serial_number=None)
         Device.objects.bulk_create(self._created.values(), ignore_conflicts=True)
-        there = set(Device.objects.filter(id__in=self._created).values_list("id", flat=True))
+        stored = set(Device.objects.filter(id__in=self._created).values_list("id", flat=True))
         for id_, device in self._created.items():
-            if id_ not in there:
+            if id_ not in stored:
                 problem = f"{DeviceTaken.default_detail} Its serial number may be in use too."
                 self._faults.add(self._lines[device.device_id], "device_id", problem)
         self._faults.refuse()
@@ -112,7 +112,7 @@ class _Import:
         Device.objects.bulk_update(self._updated, [*VALUES, "room", "updated_at"], batch_size=BATCH)
 
     def _check_serial_numbers(self) -> None:
-        """Two devices have the same serial number once the whole table is taken: they may swap theirs."""
+        """Report devices that would share a serial number after the whole import; two may swap theirs."""
         owners: dict[str, str] = {}
         named = (*self._known.values(), *self._created.values())
         for device in sorted(named, key=lambda one: self._lines.get(one.device_id, 0)):
@@ -124,7 +124,7 @@ class _Import:
                 self._faults.add(line, "serial_number", f"{first} has this serial number.")
 
     def _check_claims(self) -> None:
-        """Each new device is the school's own. Raises CsvRefused."""
+        """Check that each new device belongs to the organization. Raises CsvRefused."""
         outcomes = claims.claim(organization_id=self._organization, codes=self._codes)
         for device_id, outcome in outcomes.items():
             if not claims.is_accepted(outcome):
@@ -132,12 +132,12 @@ class _Import:
         self._faults.refuse()
 
     @property
-    def done(self) -> Imported:
-        """What becomes of the devices of the lines."""
+    def counts(self) -> Imported:
+        """How many devices are created, updated and unchanged."""
         return Imported(len(self._created), len(self._updated), self._unchanged)
 
-    def _take(self, row: DeviceLine) -> None:
-        """One line. Raises BadCell."""
+    def _read_row(self, row: DeviceLine) -> None:
+        """Collect the changes of one line. Raises BadCell."""
         device = self._known.get(row.device_id)
         is_new = device is None
         if device is None:
@@ -163,7 +163,7 @@ class _Import:
             self._unchanged += 1
 
     def _room(self, row: DeviceLine) -> Room | None:
-        """The room that a line names; None where its cells are empty. Raises BadCell."""
+        """Return the room that a line names, or None if its cells are empty. Raises BadCell."""
         names = {"site": row.site, "building": row.building, "floor_number": row.floor_number}
         given = {name: None if value is UNSET else value for name, value in names.items()}
         room_number = None if row.room_number is UNSET else row.room_number

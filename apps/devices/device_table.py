@@ -1,6 +1,6 @@
-"""Devices as lines of a table: each known by its hardware id, with the room that it hangs in.
+"""The CSV table of devices: one line per hardware id, with the room of the device.
 
-`claim_code` is read and never written: it proves a new device once (`claims.py`).
+`claim_code` is imported and never exported: it proves the ownership of a new device once (`claims.py`).
 """
 
 import re
@@ -27,7 +27,7 @@ _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)
 
 
 class DeviceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line. Where the cells of the place are empty the device has none; where they are left out, it stays."""
+    """One line. Empty place cells take the device out of its room; without these columns it stays there."""
 
     device_id: str
     site: str | UnsetType | None = UNSET
@@ -43,20 +43,20 @@ class DeviceLine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def values(self) -> dict[str, object]:
-        """The columns beside id and place that the file has, by field; null where the cell is empty."""
+        """Values of the file's columns other than id and place, by field; None for an empty cell."""
         named = {name: getattr(self, name) for name in VALUES}
         return {name: value for name, value in named.items() if value is not UNSET}
 
 
 def hardware_id(cell: str) -> str:
-    """The id of a device as its certificate names it. Raises ValueError."""
+    """Validate a device id, as the device's certificate names it. Raises ValueError."""
     if not _HARDWARE_ID.fullmatch(cell):
-        raise ValueError("Not a hardware id: ss- and 4 to 60 small letters and digits.")
+        raise ValueError("Not a hardware id: ss- and 4 to 60 lower-case letters and digits.")
     return cell
 
 
 def claim_code(cell: str) -> str:
-    """The code in a device's box: capitals and digits, without spaces and hyphens. Raises ValueError."""
+    """Normalize the code in a device's box: capitals and digits, no spaces or hyphens. Raises ValueError."""
     plain = re.sub(r"[\s-]", "", cell).upper()
     if not _CLAIM_CODE.fullmatch(plain):
         raise ValueError("Not a code: 12 to 64 letters and digits.")
@@ -88,7 +88,7 @@ DEVICES: Final = Table(
 
 
 def exported_devices(*, principal: Principal, organization_id: UUID) -> Iterator[str]:
-    """Every device that is not decommissioned as text of the table. Raises NotFound, Forbidden first."""
+    """Stream all devices that are not decommissioned as CSV. Raises NotFound, Forbidden before the first line."""
     require(principal, organization_id, "exports", "read")
     require(principal, organization_id, "devices", "read")
     return _stream(organization_id)

@@ -1,4 +1,4 @@
-"""What `manage.py doctor` says of gateways and buttons: how many report, and which do not."""
+"""Checks of `manage.py doctor` for gateways and buttons: how many report, and which do not."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -11,14 +11,12 @@ from apps.common.operations.doctor_postgres import first_line
 from apps.common.operations.findings import Finding, not_here, unwell, well
 
 GATEWAY_LATE: Final = timedelta(minutes=15)
-"""A gateway asks for its configuration every 5 minutes, also when nothing happens."""
+"""A gateway requests its configuration every 5 minutes, even when nothing happens."""
 BUTTON_LATE: Final = timedelta(hours=1)
 NAMED: Final = 5
-"""How many are named; the count says how many there are."""
-LOOK_AT_GATEWAY: Final = (
-    "Does it run, and does it reach the cloud? Its log says so. It acts in the building all the same."
-)
-LOOK_AT_BUTTON: Final = "Press it in a walk test; look at its power, and at the network that it reaches its gateway by."
+"""Maximum number of names in a finding; its counts include the rest."""
+LOOK_AT_GATEWAY: Final = "Check in its log whether it runs and reaches the cloud. It still acts in the building."
+LOOK_AT_BUTTON: Final = "Press it in a walk test; check its power, and the network between it and its gateway."
 GIVE_GATEWAY: Final = "Register a gateway for the building, or put the button into a room of a building that has one."
 
 GATEWAYS: Final = """
@@ -47,11 +45,11 @@ BUTTONS: Final = """
     ) button
 """
 Counted = tuple[int, int, int, list[str] | None, int, list[str] | None]
-"""How many there are, report, never reported; names of those that stopped; how many have no gateway; their names."""
+"""Total, reporting, never reported; names of those that stopped; number without a gateway; their names."""
 
 
 def examine(now: datetime) -> Iterator[Finding]:
-    """Gateways, then buttons, of all organizations."""
+    """Yield a finding for the gateways and one for the buttons of all organizations."""
     if "system" not in connections.databases:
         for name in ("gateways", "buttons"):
             yield not_here(name, "this process was not given the role safesignal_system")
@@ -91,6 +89,6 @@ def _buttons(now: datetime) -> Finding:
 
 
 def _names(names: Sequence[str], *, of: int) -> str:
-    """The names, and how many more there are."""
+    """Return the names, and the number of those left out."""
     more = of - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")

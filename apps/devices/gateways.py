@@ -1,4 +1,4 @@
-"""Gateways as callers: the assertion that authenticates them once (RFC 7523), and the principal behind a token."""
+"""Authentication of gateways: single-use assertions (RFC 7523), and the principal behind a token."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -28,14 +28,14 @@ PERMISSIONS: Final = frozenset({("edge_events", "create"), ("configuration", "re
 
 
 class InvalidClient(Unauthenticated):
-    """The assertion does not prove a gateway (RFC 6749, 5.2)."""
+    """The assertion does not authenticate a gateway (RFC 6749, 5.2)."""
 
     code = "invalid_client"
-    default_detail = "This assertion does not prove a gateway of this cloud."
+    default_detail = "This assertion does not authenticate a gateway of this cloud."
 
 
 class AssertionClaims(msgspec.Struct, frozen=True):
-    """What an assertion must carry (RFC 7523, 3)."""
+    """Claims that an assertion must have (RFC 7523, 3)."""
 
     iss: UUID
     sub: UUID
@@ -46,7 +46,7 @@ class AssertionClaims(msgspec.Struct, frozen=True):
 
 
 def exchange_assertion(assertion: str, *, now: datetime) -> str:
-    """An access token for the gateway that signed `assertion` with its ES256 key. Raises InvalidClient."""
+    """Return an access token for the gateway that signed `assertion` with its ES256 key. Raises InvalidClient."""
     claims = _read(assertion)
     credentials = _credentials(claims.sub)
     if credentials is None:
@@ -74,20 +74,20 @@ def exchange_assertion(assertion: str, *, now: datetime) -> str:
 
 
 def principals_of(named: Collection[Named], now: datetime) -> dict[Named, Principal]:
-    """The gateways that verified tokens name, as they stand now. No suspended bill keeps a gateway from speaking."""
-    asked = {one.subject: one for one in named if isinstance(one.subject, UUID)}
+    """Resolve gateways that verified tokens name. Gateways of a suspended organization may still report."""
+    requested = {one.subject: one for one in named if isinstance(one.subject, UUID)}
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT g.id, c.organization_id FROM unnest(%s::uuid[]) g (id), LATERAL gateway_credentials(g.id) c"
             " WHERE c.status <> 'revoked'",
-            [list(asked)],
+            [list(requested)],
         )
         rows: list[tuple[UUID, UUID]] = cursor.fetchall()
-    return {asked[gateway]: _principal(gateway, organization) for gateway, organization in rows}
+    return {requested[gateway]: _principal(gateway, organization) for gateway, organization in rows}
 
 
 def gateway_heard(gateway: Principal, at: datetime) -> None:
-    """A gateway has shown that it is there, on whatever way."""
+    """Record a sign of life of a gateway, over any transport."""
     (organization,) = gateway.grants
     with tenant_scope([organization]):
         record_gateway_seen(organization_id=organization, gateway_id=gateway.id, at=at)
@@ -113,7 +113,7 @@ def _credentials(gateway: UUID) -> tuple[UUID, str, str] | None:
 
 
 def _use_once(organization: UUID, claims: AssertionClaims, now: datetime) -> None:
-    """Remember a `jti` for as long as its assertion could be taken. Raises InvalidClient for a used one."""
+    """Store a `jti` for as long as its assertion could be accepted. Raises InvalidClient for a used one."""
     with tenant_scope([organization]), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO gateway_assertions (gateway_id, jti, organization_id, expires_at) VALUES (%s, %s, %s, %s)"

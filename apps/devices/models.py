@@ -1,4 +1,4 @@
-"""Buttons and gateways. Columns of `devices` and `device_metrics` are the requirement's ("Device Management")."""
+"""Buttons and gateways. The columns of `devices` and `device_metrics` follow the requirement ("Device Management")."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -9,7 +9,7 @@ from apps.tenancy.models import Building, OwnedByOrganization, Room
 
 
 class DeviceStatus(models.TextChoices):
-    """What the requirement's column shows: offline when not live, else the lifecycle."""
+    """Values of the `status` column: offline when the device is not live, else its lifecycle."""
 
     ACTIVE = "active"
     INACTIVE = "inactive"
@@ -55,9 +55,9 @@ class Device(OwnedByOrganization):
 
 
 class DeviceClaim(models.Model):
-    """The proof that a hardware id belongs to who holds the box: loaded by platform operators, used once.
+    """Proof that a hardware id belongs to the holder of its box: loaded by platform operators, used once.
 
-    `code_hash` is the SHA-256 of the code printed in the box. Reached through `claims.py` alone.
+    `code_hash` is the SHA-256 of the code printed in the box. Only `claims.py` reads and writes these rows.
     """
 
     device_id = models.CharField(max_length=100, primary_key=True)
@@ -92,7 +92,7 @@ class DeviceMetric(OwnedByOrganization):
 
 
 class Gateway(OwnedByOrganization):
-    """The edge agent of one or more buildings: a principal of its own, known by its public key."""
+    """The edge agent of one or more buildings: a principal of its own, identified by its public key."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     name = models.CharField(max_length=200)
@@ -112,7 +112,7 @@ class Gateway(OwnedByOrganization):
 
 
 class GatewayBuilding(OwnedByOrganization):
-    """A gateway may speak for the devices of these buildings, and for no others."""
+    """A building of a gateway, which reports for the devices of its buildings and for no others."""
 
     pk = models.CompositePrimaryKey("gateway_id", "building_id")
     gateway = models.ForeignKey(Gateway, models.DO_NOTHING, db_constraint=False)
@@ -125,7 +125,7 @@ class GatewayBuilding(OwnedByOrganization):
 
 
 class GatewayRule(OwnedByOrganization):
-    """Gateway policy: what a pattern on a key means, for one device, one room, or all of the organization."""
+    """Gateway policy: the alert type of a pattern on a key, for a device, a room, or the whole organization."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     device = models.ForeignKey(Device, models.DO_NOTHING, db_constraint=False, null=True)
@@ -157,7 +157,7 @@ class GatewayAssertion(OwnedByOrganization):
 
 
 class GatewayEvent(OwnedByOrganization):
-    """Every event that a gateway sent, by its id: what recognises a repeat. Kept 90 days."""
+    """An event that a gateway sent, by its id, so that a repeat is recognised. Kept for 90 days."""
 
     pk = models.CompositePrimaryKey("organization_id", "event_id")
     event_id = models.UUIDField()
@@ -177,8 +177,8 @@ class GatewayEvent(OwnedByOrganization):
 class Trouble(OwnedByOrganization):
     """Something that may keep an alarm from working, from when it began until it ended.
 
-    Neither a gateway nor a device: the cloud itself. `is_public`: for everybody who sees devices; otherwise only for
-    who sees silent alerts too, since it may come of a silent press.
+    Without gateway and device it is the cloud's own. `is_public`: visible to everybody who may read devices; otherwise
+    only to those who may also read silent alerts, since a silent press may have caused it.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)

@@ -12,13 +12,13 @@ from apps.tenancy.occupancy import Extent
 
 
 def gateway_buildings(organization: UUID, gateway: UUID) -> frozenset[UUID]:
-    """The buildings whose devices a gateway speaks for."""
+    """Return the buildings whose devices a gateway reports for."""
     rows = GatewayBuilding.objects.filter(organization_id=organization, gateway_id=gateway)
     return frozenset(rows.values_list("building_id", flat=True))
 
 
 def devices_in(extent: Extent) -> list[str]:
-    """The hardware ids of the devices that would lose their room; one that is decommissioned has none to lose."""
+    """Return the hardware ids of devices that would lose their room; decommissioned ones do not count."""
     devices = Device.objects.filter(organization_id=extent.organization_id).exclude(status=DeviceStatus.DECOMMISSIONED)
     if not extent.is_everything:
         devices = devices.filter(room_id__in=extent.rooms)
@@ -26,18 +26,16 @@ def devices_in(extent: Extent) -> list[str]:
 
 
 def gateways_in(extent: Extent) -> list[str]:
-    """The names of the gateways that would lose a building for which they speak."""
+    """Return the names of the gateways that would lose one of their buildings."""
     gateways = Gateway.objects.filter(organization_id=extent.organization_id)
     if not extent.is_everything:
-        spoken_for = GatewayBuilding.objects.filter(
-            organization_id=extent.organization_id, building_id__in=extent.buildings
-        )
-        gateways = gateways.filter(id__in=spoken_for.values("gateway_id"))
+        lost = GatewayBuilding.objects.filter(organization_id=extent.organization_id, building_id__in=extent.buildings)
+        gateways = gateways.filter(id__in=lost.values("gateway_id"))
     return list(gateways.order_by("name", "id").values_list("name", flat=True))
 
 
 def open_troubles(*, principal: Principal, organization: UUID, query: PageQuery) -> Page[str]:
-    """The documents of troubles that have not ended, the newest first. Raises NotFound or Forbidden."""
+    """Return one page of open troubles as JSON documents, newest first. Raises NotFound or Forbidden."""
     grant = require_anywhere(principal, organization, "devices", "read")
     troubles = Trouble.objects.filter(visible_troubles(grant), organization_id=organization, ended_at=None)
     document = RawSQL("trouble_document(troubles)::text", [])
@@ -46,10 +44,10 @@ def open_troubles(*, principal: Principal, organization: UUID, query: PageQuery)
 
 
 def visible_troubles(grant: Grant) -> Q:
-    """Which troubles of its organization a grant lets its holder see."""
+    """Return the filter for troubles that are visible with a grant, within its organization."""
     silent = grant.buildings("silent_alerts", "read")
-    at_all = _inside(grant.buildings("devices", "read"))
-    return at_all if silent is None else at_all & (Q(is_public=True) | _inside(silent))
+    readable = _inside(grant.buildings("devices", "read"))
+    return readable if silent is None else readable & (Q(is_public=True) | _inside(silent))
 
 
 def _inside(buildings: frozenset[UUID] | None) -> Q:

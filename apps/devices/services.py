@@ -20,7 +20,7 @@ from apps.devices.audit_actions import AuditAction
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 
 SEEN_PRECISION: Final = timedelta(seconds=5)
-"""`gateways.last_seen_at` is at most this much behind the gateway's last batch or question."""
+"""Maximum delay of `gateways.last_seen_at` behind the gateway's last batch or request."""
 
 _RAISE_TROUBLE: Final = """
     WITH before AS (
@@ -40,16 +40,16 @@ _FEED_SQL: Final = "SELECT * FROM trouble_feed_rows(%s, %s::uuid[])"
 
 
 class DeviceTaken(Conflict):
-    """A hardware id is in use; whose it is, is not said."""
+    """A hardware id is in use; the response does not reveal by which organization."""
 
     code = "device_taken"
     default_detail = "This device is registered already. Use the code in its box to claim it."
 
 
 def record_gateway_seen(*, organization_id: UUID, gateway_id: UUID, at: datetime) -> None:
-    """Write when a gateway was last heard, once in SEEN_PRECISION.
+    """Record when a gateway was last heard, at most once per SEEN_PRECISION.
 
-    Never waits: a batch that writes the row at the same moment has the same to say.
+    Skips a locked row: the batch that holds the lock records the same.
     """
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
@@ -69,9 +69,9 @@ def raise_trouble(
     detail: str | None,
     since: datetime,
 ) -> bool:
-    """Open a trouble; whether it is new. `device` is a hardware id, None: the gateway, or the cloud itself.
+    """Open a trouble and return whether it is new. `device` is a hardware id; None: the gateway, or the cloud itself.
 
-    While the same one is open, a further report shows that it still stands: with another detail it is announced again.
+    A further report while it is open confirms it; with another detail the trouble is announced again.
     """
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
@@ -96,7 +96,7 @@ def raise_trouble(
 def clear_trouble(
     *, organization_id: UUID, gateway_id: UUID | None, device: str | None, kind: str, at: datetime
 ) -> bool:
-    """End an open trouble; whether there was one."""
+    """End an open trouble and return whether there was one."""
     with connections[current_scope().alias].cursor() as cursor:
         cursor.execute(
             "UPDATE troubles SET ended_at = %s WHERE organization_id = %s AND gateway_id IS NOT DISTINCT FROM %s"
@@ -112,10 +112,10 @@ def clear_trouble(
 def end_other_troubles(
     *, organization_id: UUID, gateway_id: UUID, standing: Iterable[tuple[str | None, str]], at: datetime
 ) -> None:
-    """End the open troubles of a gateway that do not stand there (device, kind) at this moment.
+    """End the open troubles of a gateway that are not in `standing` (device, kind).
 
-    Only of the kinds that a gateway reports, and only what began before: what the cloud found stays, and so does what
-    the gateway has reported since.
+    Only kinds that gateways report, and only troubles that began before `at`: those that the cloud found stay open, and
+    so do those that the gateway has reported since.
     """
     stands = msgspec.json.encode([{"device": device, "kind": kind} for device, kind in standing]).decode()
     with connections[current_scope().alias].cursor() as cursor:
@@ -146,9 +146,9 @@ def register_gateway(
     buildings: Sequence[UUID],
     gateway_id: UUID | None = None,
 ) -> UUID:
-    """A gateway that speaks for these buildings, known by its P-256 public key (PEM).
+    """Register a gateway for these buildings, identified by its P-256 public key (PEM).
 
-    `gateway_id` is given where the gateway's certificate, which names it, was made before. Raises NotFound, Forbidden.
+    Pass `gateway_id` if the gateway's certificate, which names it, exists already. Raises NotFound, Forbidden.
     """
     require(actor, organization_id, "gateways", "create")
     gateway = Gateway.objects.create(
@@ -170,9 +170,9 @@ def register_gateway(
 
 
 def register_devices(*, actor: Principal, organization_id: UUID, rooms: Mapping[str, UUID], now: datetime) -> None:
-    """Active buttons, each by its hardware id in its room.
+    """Register active buttons, each with its hardware id and room.
 
-    Raises Forbidden, DeviceTaken when one is known, here or elsewhere, and NotFound for a room that is gone meanwhile.
+    Raises Forbidden, DeviceTaken if one is registered here or elsewhere, NotFound if a room was deleted meanwhile.
     """
     require(actor, organization_id, "devices", "create")
     try:
@@ -205,7 +205,7 @@ def register_devices(*, actor: Principal, organization_id: UUID, rooms: Mapping[
 def add_rule(
     *, actor: Principal, organization_id: UUID, key: int, pattern: str, alert_type: str, is_silent: bool = False
 ) -> None:
-    """What a pattern on a key means in this organization. Raises NotFound, Forbidden."""
+    """Add a rule: the alert type of a pattern on a key in this organization. Raises NotFound, Forbidden."""
     require(actor, organization_id, "configuration", "create")
     rule = GatewayRule.objects.create(
         organization_id=organization_id, key=key, pattern=pattern, alert_type=alert_type, is_silent=is_silent

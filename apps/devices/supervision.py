@@ -1,8 +1,8 @@
-"""The sweep that notices what has gone silent, and when it is back. A part that reports nothing is itself in trouble.
+"""The sweep that raises a trouble when a gateway, button or process stops reporting, and ends it on its return.
 
-Liveness is computed from `last_seen_at` under the lock of the gateway or device, so that a report and a time-out which
-cross end in the right state: whichever is later, the next sweep sees. While a gateway is missing its buttons cannot be
-heard, so nothing is said of them; and many buttons that fall silent at once are one trouble.
+Liveness is computed from `last_seen_at` under a lock on the gateway or device, so that a concurrent report and time-out
+end in the right state: the next sweep reads the later one. While a gateway is missing, its buttons cannot be heard and
+are left out. Many buttons that stop reporting at once are one trouble.
 """
 
 from dataclasses import dataclass
@@ -30,24 +30,24 @@ SWEEP_EVERY: Final = timedelta(seconds=5)
 GATEWAY_SILENCE: Final = timedelta(seconds=60)
 """A gateway answers each ping of its downlink, every 10 s, and sends its status with its events."""
 FIRST_REPORT: Final = timedelta(minutes=15)
-"""A gateway that was registered just now is put up first."""
+"""Time to install a gateway after its registration."""
 MISSED_REPORTS: Final = 3
 REPORT_INTERVAL: Final = {"mains": timedelta(seconds=60), "battery": timedelta(minutes=15)}
 """How often a button reports its health, by its power class."""
 MANY_BUTTONS: Final = 10
-"""So many of a building, and at least half of its live ones, are one trouble."""
+"""This many missing buttons of a building, if at least half of its live ones, are one trouble."""
 STALE: Final = timedelta(hours=24)
-"""A trouble that a gateway told of and has not repeated for so long is over: its agent may have died with it."""
+"""A trouble that a gateway has not reported again for this long ends: its agent may have died with it."""
 PARTS: Final = {
-    "relay": (RELAY_MISSING, timedelta(seconds=60), "The live feed is not being carried: screens are slower."),
-    "beat": (WORKER_MISSING, timedelta(seconds=120), "Background work stands still."),
+    "relay": (RELAY_MISSING, timedelta(seconds=60), "The live feed is not being published: screens are slower."),
+    "beat": (WORKER_MISSING, timedelta(seconds=120), "Background tasks do not run."),
 }
-"""Heartbeat -> kind of trouble, how long it may be silent, and what that means."""
+"""Heartbeat -> kind of trouble, maximum silence, and the detail of the trouble."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """An open trouble of the sweep's own."""
+    """A trouble that this sweep raises and ends."""
 
     organization: UUID
     gateway: UUID | None
@@ -89,7 +89,7 @@ def _sweep_gateways(now: datetime) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Button:
-    """A button that is silent, or was."""
+    """A button that does not report, or did not until now."""
 
     organization: UUID
     gateway: UUID
@@ -98,7 +98,7 @@ class _Button:
     is_silent: bool
     is_open: bool
     live: int
-    """Buttons of its building that are supervised."""
+    """Number of supervised buttons in its building."""
 
 
 _BUTTONS: Final = """
@@ -123,7 +123,7 @@ _BUTTONS: Final = """
          AND t.device_id_text = b.device_id AND t.kind = %(kind)s AND t.ended_at IS NULL
     WHERE b.is_silent OR b.status = 'offline' OR t.id IS NOT NULL
 """
-"""While the gateway is missing nothing is said of its buttons; after its return they have the time of their reports."""
+"""Leaves out the buttons of a missing gateway; after its return they get the time of their reports again."""
 
 
 def _sweep_buttons(now: datetime) -> None:
@@ -140,13 +140,13 @@ def _sweep_buttons(now: datetime) -> None:
     for button in _locked(found):
         by_gateway.setdefault((button.organization, button.gateway), []).append(button)
     for key, buttons in by_gateway.items():
-        _judge(*key, buttons, now)
+        _update_troubles(*key, buttons, now)
 
 
 def _locked(buttons: list[_Button]) -> list[_Button]:
-    """Those whose rows are locked now and say what was read: a report that crosses is seen by the next sweep.
+    """Lock the rows of these buttons and return those that are as they were read; the next sweep takes the others.
 
-    `devices.status` becomes what they show: `offline` for an active device that is missing.
+    Sets `devices.status` of the locked ones: `offline` for an active device that is missing.
     """
     with connections["system"].cursor() as cursor:
         cursor.execute(
@@ -165,7 +165,7 @@ def _locked(buttons: list[_Button]) -> list[_Button]:
     return kept
 
 
-def _judge(organization: UUID, gateway: UUID, buttons: list[_Button], now: datetime) -> None:
+def _update_troubles(organization: UUID, gateway: UUID, buttons: list[_Button], now: datetime) -> None:
     silent = [one for one in buttons if one.is_silent]
     live = max((one.live for one in silent), default=0)
     are_many = len(silent) >= MANY_BUTTONS and 2 * len(silent) >= live
@@ -183,13 +183,13 @@ def _judge(organization: UUID, gateway: UUID, buttons: list[_Button], now: datet
 
 
 def _sweep_parts(now: datetime) -> None:
-    """What runs once for all schools. With Valkey away nothing is known of them."""
+    """Supervise what runs once for all schools. Without Valkey, their heartbeats are unknown."""
     for name, (kind, silence, detail) in PARTS.items():
         try:
             seen = heartbeats.last(name)
         except redis.RedisError:
             return
-        if seen is None:  # never within a day: `doctor` and /metrics say so to whoever runs the platform
+        if seen is None:  # not within a day: `doctor` and /metrics report it to platform operators
             continue
         is_missing = seen < now - silence
         with connections["system"].cursor() as cursor:
@@ -209,9 +209,9 @@ def _sweep_parts(now: datetime) -> None:
 
 
 def _end_orphans(now: datetime) -> None:
-    """End what nothing reports any more: of gateways and buttons that are gone or elsewhere, and what was not repeated.
+    """End troubles whose gateway or button is gone or has moved, and those that were not reported again.
 
-    While a gateway is missing, what it told stays.
+    The reports of a missing gateway stay open.
     """
     with connections["system"].cursor() as cursor:
         cursor.execute(

@@ -18,5 +18,5 @@ def purge_gateway_records() -> None:
 
 @shared_task
 def supervise() -> None:
-    """Notice what has gone silent, and what is back."""
+    """Raise and end the troubles of everything that is supervised."""
     sweeps.run(supervision.SWEEP)

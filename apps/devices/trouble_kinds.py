@@ -1,4 +1,4 @@
-"""What the kinds of troubles say to whom."""
+"""The kinds of troubles, and who may see each."""
 
 from typing import Final
 
@@ -11,16 +11,16 @@ RELAY_MISSING: Final = "relay_missing"
 WORKER_MISSING: Final = "worker_missing"
 
 OF_GATEWAYS: Final = tuple(gateway_troubles())
-"""Those that a gateway reports."""
+"""Kinds that a gateway reports."""
 
 SUPERVISED: Final = frozenset({GATEWAY_MISSING, BUTTON_MISSING, BUTTONS_MISSING, RELAY_MISSING, WORKER_MISSING})
 """Raised and ended by the cloud's own sweep."""
 
 WITHOUT_PRESS: Final = SUPERVISED | {"broker", "no_configuration"}
-"""No press causes one of these. Any other may come of a silent press, and would reveal it: who may not see silent
-alerts does not see it, whatever caused it this time."""
+"""Kinds that no press causes. Any other may come from a silent press and would reveal it, so it is visible only with
+the right to read silent alerts, whatever caused it this time."""
 
 
 def is_public(kind: str) -> bool:
-    """Whether everybody who sees devices may see a trouble of this kind."""
+    """Return whether troubles of this kind are visible to everybody who may read devices."""
     return kind in WITHOUT_PRESS

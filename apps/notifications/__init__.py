@@ -1,1 +1,1 @@
-"""Who is told what over which channel; nothing is sent yet."""
+"""Notifications: their recipients and channels. Nothing is sent yet."""

@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class NotificationsConfig(AppConfig):
-    """Who is told what over which channel; nothing is sent yet."""
+    """Notifications: their recipients and channels. Nothing is sent yet."""
 
     name = "apps.notifications"

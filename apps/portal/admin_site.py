@@ -1,4 +1,4 @@
-"""The admin of a school: its pages show times by the school's own clock."""
+"""The admin site of a school, with times in the school's own time zone."""
 
 from collections.abc import Callable
 from datetime import UTC, tzinfo
@@ -15,15 +15,15 @@ from apps.tenancy import selectors
 
 
 class SchoolSite(PortalSite):
-    """The site that `safesignal.apps` puts in place of Django's."""
+    """The admin site that `safesignal.apps` uses instead of Django's."""
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., HttpResponseBase]:
-        """A page whose times are in the time zone of the caller's organization, where all of theirs share one."""
-        answer = super().admin_view(view, cacheable)
+        """Render times in the time zone of the caller's organizations, if they share one; else in UTC."""
+        inner = super().admin_view(view, cacheable)
 
         def local(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             with timezone.override(_time_zone(getattr(request, "principal", None))):
-                response = answer(request, *args, **kwargs)
+                response = inner(request, *args, **kwargs)
                 if isinstance(response, SimpleTemplateResponse):
                     response.render()
             return response

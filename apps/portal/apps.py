@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class PortalConfig(AppConfig):
-    """What people see in a browser."""
+    """Pages for people in a browser."""
 
     name = "apps.portal"

@@ -1,4 +1,4 @@
-"""The board as one page: what the template shows, and what the script goes on from."""
+"""The context of the board page: data for the template, and the state from which the script continues."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,23 +27,23 @@ from apps.portal.words import GRAVITY, ICONS, TYPES
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The open alerts of one organization at one moment. `epoch` and `cursor`: where the feed goes on."""
+    """The open alerts of one organization at one moment; `epoch` and `cursor` say where the feed continues."""
 
     organization_id: UUID
     organization_name: str
     person_name: str
     only: Sequence[str]
-    """The buildings that this person is narrowed to, by name; empty: the whole organization."""
+    """Names of the buildings to which this person is limited; empty for the whole organization."""
     may_act: bool
     epoch: UUID
     cursor: int
     alerts: Sequence[msgspec.Raw]
-    """Documents as they go over the wire."""
+    """Alert documents, as the API returns them."""
     may_see_devices: bool
     troubles: Sequence[TroubleDocument]
-    """The open ones; the newest, where there are many."""
+    """Open troubles; only the newest if there are many."""
     complete: bool
-    """False: there are more open alerts than fit this page."""
+    """False if there are more open alerts than fit on the page."""
     last: msgspec.Raw | None = None
     """The newest alert, open or closed."""
     armed: Sequence[msgspec.Raw] = ()
@@ -51,7 +51,7 @@ class Picture:
 
 
 class ArmedButton(msgspec.Struct, frozen=True):
-    """A button that is armed for a drill, as the feed has it."""
+    """A button that is armed for a drill, as the feed publishes it."""
 
     device_id: str
     room: str | None
@@ -60,7 +60,7 @@ class ArmedButton(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ArmedRow:
-    """One of them, as the page shows it."""
+    """An armed button, as the page shows it."""
 
     name: str
     until: Moment
@@ -68,7 +68,7 @@ class ArmedRow:
 
 @dataclass(frozen=True, slots=True)
 class LastPress:
-    """How the last press came to the cloud."""
+    """The last press, and how long it took to reach the cloud."""
 
     room: str
     at: Moment
@@ -77,7 +77,7 @@ class LastPress:
 
 @dataclass(frozen=True, slots=True)
 class TroubleRow:
-    """A line under "Needs you"."""
+    """A row of the list "Needs you"."""
 
     words: str
     since: Moment
@@ -93,7 +93,7 @@ def board_context(
     troubles_url: str,
     login_url: str,
 ) -> dict[str, object]:
-    """Everything `board.html` needs."""
+    """Return the template context of `board.html`."""
     alerts = ordered(_document(raw) for raw in picture.alerts)
     cards = [card_of(alert, eye) for alert in alerts]
     return {
@@ -106,7 +106,7 @@ def board_context(
         "rendered": moment(eye.now, eye),
         "cards": cards,
         "icons": ICONS,
-        "story": timeline(alerts[0], eye) if alerts else list[Step](),
+        "timeline": timeline(alerts[0], eye) if alerts else list[Step](),
         "troubles": [TroubleRow(trouble_words(one), moment(one.since, eye)) for one in picture.troubles],
         "last": _last_press(picture.last, eye),
         "armed": [_armed_row(raw, eye) for raw in picture.armed],
@@ -162,7 +162,7 @@ def _count(count: int, *, complete: bool) -> str:
 
 
 def _last_press(raw: msgspec.Raw | None, eye: Eye) -> LastPress | None:
-    """Only of a press that came straight through: a late one says nothing of the chain now."""
+    """Return the last press unless it was late: a late one says nothing about the chain now."""
     if raw is None:
         return None
     alert = _document(raw)

@@ -1,4 +1,4 @@
-"""An alert as a card of the board. The page says the same words when it goes on by itself (`static/board/words.js`)."""
+"""Cards of the board, one for each alert. `static/board/words.js` writes the same texts in the browser."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from apps.portal.words import GRAVITY, TYPES, type_words
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time for `<time>`: exact, and as people read it."""
+    """A time for `<time>`: machine-readable, and as text for people."""
 
     iso: str
     text: str
@@ -24,7 +24,7 @@ NO_MOMENT: Final = Moment("", "")
 
 @dataclass(frozen=True, slots=True)
 class Eye:
-    """Who looks, when, and by which clock on the wall."""
+    """The viewer of the page: the person, the present time, and the time zone to show."""
 
     person_id: UUID
     now: datetime
@@ -35,7 +35,7 @@ class Eye:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that is known to have happened."""
+    """One step of an alert's timeline."""
 
     at: Moment
     text: str
@@ -44,7 +44,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Everything that `_alert.html` shows."""
+    """The data of `_alert.html`."""
 
     id: UUID
     type: str
@@ -73,14 +73,14 @@ class Card:
 
 
 def ordered(alerts: Iterable[AlertDocument]) -> list[AlertDocument]:
-    """What matters most first: real before drill, gravest (unknown types before all), newest."""
+    """Sort by importance: real before drill, gravest first (unknown types before all others), newest first."""
     rank = {kind: number for number, kind in enumerate(GRAVITY)}
     newest = sorted(alerts, key=lambda alert: (alert.triggered_at, str(alert.id)), reverse=True)
     return sorted(newest, key=lambda alert: (alert.is_drill, rank.get(alert.alert_type, -1)))
 
 
 def card_of(alert: AlertDocument, eye: Eye) -> Card:
-    """The card of one open alert, for one person."""
+    """Return the card of one open alert, for one person."""
     words = type_words(alert.alert_type)
     room, where = place_words(alert)
     outside = "" if alert.is_drill else (words.outside or "")
@@ -114,7 +114,7 @@ def card_of(alert: AlertDocument, eye: Eye) -> Card:
 
 
 def trouble_words(trouble: TroubleDocument) -> str:
-    """What is wrong, and with what."""
+    """Describe a trouble: what it concerns, and what is wrong."""
     who = f"Button {trouble.device}" if trouble.device else "SafeSignal"
     if trouble.gateway and not trouble.device:
         who = f"Gateway {trouble.gateway.name}"
@@ -122,7 +122,7 @@ def trouble_words(trouble: TroubleDocument) -> str:
 
 
 def timeline(alert: AlertDocument, eye: Eye) -> list[Step]:
-    """What is known to have happened to an alert, in order, with the time since the press."""
+    """Return the known steps of an alert in order, with the time since the press."""
     hops = alert.hops
     pressed = hops.pressed_at or alert.triggered_at
     raised = f"{place_words(alert)[0]} pressed" if alert.source == "button" else f"Raised, {_SOURCES[alert.source]}"
@@ -144,7 +144,7 @@ def timeline(alert: AlertDocument, eye: Eye) -> list[Step]:
 
 
 def place_words(alert: AlertDocument) -> tuple[str, str]:
-    """The room as people call it, and where it is."""
+    """Return the name of the room, and its location."""
     if alert.place is None:
         return "Place unknown", f"Button {alert.device.device_id}" if alert.device else ""
     place = alert.place
@@ -155,7 +155,7 @@ def place_words(alert: AlertDocument) -> tuple[str, str]:
 
 
 def moment(at: datetime | None, eye: Eye) -> Moment:
-    """Local time with seconds, with the day when it is not today, and with the zone when that is only UTC."""
+    """Format a local time with seconds, with the day unless it is today, and with the zone if it is UTC."""
     if at is None:
         return NO_MOMENT
     local = at.astimezone(eye.zone)
@@ -166,7 +166,7 @@ def moment(at: datetime | None, eye: Eye) -> Moment:
 
 
 def age_text(age: timedelta) -> str:
-    """01:24, 1:02:03, 2 d 03:04."""
+    """Format an age: 01:24, 1:02:03, 2 d 03:04."""
     seconds = max(0, int(age.total_seconds()))
     minutes, hours = seconds // 60 % 60, seconds // 3600
     if hours >= _DAY_HOURS:
@@ -175,7 +175,7 @@ def age_text(age: timedelta) -> str:
 
 
 def after_text(passed: timedelta) -> str:
-    """Time passed since the press, as measured: +0.04 s, +41 s, +02:05."""
+    """Format the measured time since the press: +0.04 s, +41 s, +02:05."""
     seconds = passed.total_seconds()
     if abs(seconds) < _HUNDREDTHS_BELOW:
         return f"{seconds:+.2f} s"
@@ -211,7 +211,7 @@ def _close_button(alert: AlertDocument, eye: Eye) -> tuple[str, bool]:
 
 
 def _call_words(alert: AlertDocument, label: str, eye: Eye) -> str:
-    """Words to read aloud to whoever answers the call."""
+    """Return the text to read aloud to the person who answers the call."""
     if alert.place is None:
         return f"{label}. The place is not known yet."
     place = alert.place

@@ -32,13 +32,13 @@ FLOORS: Final = ("Ground floor", "First floor", "Second floor")
 
 
 class DemoGateway(msgspec.Struct, frozen=True):
-    """The gateway whose key pair was made before."""
+    """The gateway, whose key pair exists already."""
 
     public_key: str
 
 
 class DemoRule(msgspec.Struct, frozen=True):
-    """Which type a pattern on one key of a button is."""
+    """The alert type of a pattern on one key of a button."""
 
     key: int
     pattern: str
@@ -62,14 +62,14 @@ class DemoUser(msgspec.Struct, frozen=True):
 
 
 class DemoDevice(msgspec.Struct, frozen=True):
-    """A button and where it hangs."""
+    """A button and its room."""
 
     device: str
     room_id: UUID
 
 
 class DemoSchool(msgspec.Struct, frozen=True):
-    """What was made. The passwords are said once, here."""
+    """What was created, with the passwords, which are stored nowhere else."""
 
     organization_id: UUID
     gateway_id: UUID
@@ -78,13 +78,13 @@ class DemoSchool(msgspec.Struct, frozen=True):
 
 
 def create_demo_school(request: DemoRequest, *, now: datetime) -> DemoSchool:
-    """Make it all. Raises Conflict when it is there already."""
+    """Create the demo school. Raises Conflict if it exists already."""
     organization = new_id()
     with tenant_scope([organization]):
         tenancy.create_organization(actor=SYSTEM, organization_id=organization, name="Lincoln High School", slug=SLUG)
         rooms, buildings = _places(organization, len(request.devices))
-        hung = {device: rooms[number % len(rooms)].id for number, device in enumerate(request.devices)}
-        devices.register_devices(actor=SYSTEM, organization_id=organization, rooms=hung, now=now)
+        room_of = {device: rooms[number % len(rooms)].id for number, device in enumerate(request.devices)}
+        devices.register_devices(actor=SYSTEM, organization_id=organization, rooms=room_of, now=now)
         gateway = devices.register_gateway(
             actor=SYSTEM,
             organization_id=organization,
@@ -102,11 +102,11 @@ def create_demo_school(request: DemoRequest, *, now: datetime) -> DemoSchool:
                 is_silent=rule.is_silent,
             )
         users = {role: _person(organization, role) for role in PEOPLE}
-    return DemoSchool(organization, gateway, users, [DemoDevice(device, room) for device, room in hung.items()])
+    return DemoSchool(organization, gateway, users, [DemoDevice(device, room) for device, room in room_of.items()])
 
 
 def _places(organization: UUID, buttons: int) -> tuple[Sequence[Room], Sequence[UUID]]:
-    """Two buildings of three floors, with a room for each button."""
+    """Create two buildings of three floors, with a room for each button."""
     site = tenancy.create_site(
         actor=SYSTEM,
         organization_id=organization,

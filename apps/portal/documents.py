@@ -1,4 +1,4 @@
-"""Documents as the portal reads them: the fields of the contract that the board shows."""
+"""Documents of the contract, with the fields that the board shows."""
 
 from datetime import datetime
 from typing import Literal
@@ -8,14 +8,14 @@ import msgspec
 
 
 class Named(msgspec.Struct, frozen=True):
-    """A person or a place, with its name at that time."""
+    """A person or a place, with its name at the time of the alert."""
 
     id: UUID
     name: str
 
 
 class Room(msgspec.Struct, frozen=True):
-    """A room, as it was called when the alert was raised."""
+    """A room, with its name at the time of the alert."""
 
     id: UUID
     room_number: str
@@ -32,14 +32,14 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Button(msgspec.Struct, frozen=True):
-    """The button; without `id` when it is not known here."""
+    """The button; `id` is None if it is not registered here."""
 
     device_id: str
     id: UUID | None = None
 
 
 class Approvals(msgspec.Struct, frozen=True):
-    """Who has given the all clear, of how many that it needs."""
+    """The all clears: how many were given, how many are required, and by whom they were given."""
 
     given: int
     required: int
@@ -47,7 +47,7 @@ class Approvals(msgspec.Struct, frozen=True):
 
 
 class Hops(msgspec.Struct, frozen=True):
-    """When the alert passed where; None: it did not."""
+    """When the alert passed each hop; None if it did not."""
 
     pressed_at: datetime | None = None
     arrived_at: datetime | None = None

@@ -1,5 +1,7 @@
-"""Pages that the links of e-mails lead to. The secret stands in the fragment, which no server is sent: a script of the
-page brings it to the API, and only when a person says so, since mail scanners open links too.
+"""Pages behind the links of e-mails.
+
+The secret is in the URL fragment, which browsers do not send to a server. A script of the page sends it to the API only
+when a person submits the form, since mail scanners open links too.
 """
 
 from http import HTTPStatus
@@ -19,7 +21,7 @@ from apps.portal import security
 @security.page
 @require_safe
 def join(request: HttpRequest) -> HttpResponse:
-    """Take up an invitation: with a new account, or the one that somebody has signed in to."""
+    """Accept an invitation with a new account, or with the account that is signed in."""
     principal: Principal | None = getattr(request, "principal", None)
     return render(request, "portal/join.html", {"name": principal.name if principal else None})
 
@@ -28,7 +30,7 @@ def join(request: HttpRequest) -> HttpResponse:
 @security.page
 @require_safe
 def confirm_email(request: HttpRequest) -> HttpResponseBase:
-    """Confirm that an address is one's own."""
+    """Confirm an e-mail address."""
     return render(request, "portal/confirm_email.html")
 
 
@@ -36,7 +38,7 @@ def confirm_email(request: HttpRequest) -> HttpResponseBase:
 @security.page
 @require_safe
 def day(request: HttpRequest) -> HttpResponseBase:
-    """Show a substitute the code that they type into the app."""
+    """Show the code that a substitute teacher types into the app."""
     return render(request, "portal/day.html")
 
 
@@ -52,7 +54,7 @@ def reset_password(request: HttpRequest) -> HttpResponseBase:
 @security.page
 @require_http_methods(["GET", "HEAD", "POST"])
 def forgot_password(request: HttpRequest) -> HttpResponseBase:
-    """Have a link sent; what is said does not tell whether there is such an account."""
+    """Send a reset link; the response does not reveal whether the account exists."""
     email = request.POST.get("email", "").strip()
     if not email:
         return render(request, "portal/forgot_password.html")

@@ -1,4 +1,4 @@
-"""The page that a problem's `type` points at."""
+"""The page to which a problem's `type` points."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,7 +11,7 @@ from apps.common.http.problem_catalogue import catalogue
 @public_endpoint
 @require_safe
 def problem(request: HttpRequest, code: str) -> HttpResponse:
-    """What the code means, and what to do; for everybody."""
+    """Show what a problem code means, and what to do about it."""
     entry = catalogue().get(code)
     if entry is None:
         raise Http404

@@ -1,4 +1,4 @@
-"""The OpenAPI document as pages for people: Swagger UI and Redoc, from files of our own."""
+"""The API reference for people: Swagger UI and Redoc, served from our own files."""
 
 from typing import Final
 
@@ -14,14 +14,14 @@ STYLES_OF_REDOC: Final = (
     "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
     "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='",
 )
-"""What it puts into the page before it is told the nonce; a test says when a new version of it has others."""
+"""Inline styles that Redoc adds before it has the nonce; a test fails when a new version adds others."""
 
 
 @public_endpoint
 @require_safe
 @csp_update({"img-src": [SELF, "data:"]})
 def swagger(request: HttpRequest) -> HttpResponse:
-    """To try calls out."""
+    """Show Swagger UI, to try out calls."""
     return render(request, "portal/swagger.html")
 
 
@@ -29,5 +29,5 @@ def swagger(request: HttpRequest) -> HttpResponse:
 @require_safe
 @csp_update({"img-src": [SELF, "data:"], "style-src": [SELF, NONCE, *STYLES_OF_REDOC], "worker-src": [SELF, "blob:"]})
 def redoc(request: HttpRequest) -> HttpResponse:
-    """To read."""
+    """Show Redoc, to read."""
     return render(request, "portal/redoc.html")

@@ -1,4 +1,4 @@
-"""Where a person sets up a second factor, and is led to when one is asked of them."""
+"""The page to set up a second factor, which is also the redirect target of accounts that require one."""
 
 from typing import Final
 
@@ -20,15 +20,15 @@ from apps.portal import security
 from apps.portal.views import signed_in
 
 TEMPLATE: Final = "portal/set_up_second_factor.html"
-WRONG_CODE: Final = "This is not the code that the app shows now. Wait for the next one, and type that."
-TOO_LATE: Final = "This took too long: begin again."
+WRONG_CODE: Final = "This is not the current code of the app. Wait for the next one, and type that."
+TOO_LATE: Final = "This took too long: start again."
 
 
 @security.page
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def set_up(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """An authenticator app in two steps, the password and a first code; then recovery codes, which are shown once."""
+    """Set up an authenticator app with the password and a first code, then show the recovery codes once."""
     try:
         if "enrolment" in request.POST:
             return _finish(request, principal)
@@ -73,7 +73,7 @@ def _finish(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 
 def _scan(request: HttpRequest, principal: Principal, begun: Enrolment, error: str = "") -> HttpResponse:
-    picture = mark_safe(authenticators.totp_picture(begun.address))  # noqa: S308 -- made here, of our own address
+    picture = mark_safe(authenticators.totp_picture(begun.address))  # noqa: S308 -- made here from our own address
     return _page(request, principal, step="code", begun=begun, picture=picture, error=error)
 
 

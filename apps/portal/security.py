@@ -1,4 +1,4 @@
-"""What a browser is told of every page of the portal, besides its sources (`apps/common/http/csp.py`)."""
+"""Security headers of the portal's pages, except Content-Security-Policy (`apps/common/http/csp.py`)."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,13 +11,13 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def page(view: View[P]) -> View[P]:
-    """A page for one person: without devices of the browser, kept by no cache."""
+    """Mark a view as a page for one person: no access to device features, stored by no cache."""
 
     @wraps(view)
-    def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def secured(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    return answer
+    return secured

@@ -1,4 +1,4 @@
-"""What the board is drawn from."""
+"""Reads for the board."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
@@ -23,10 +23,10 @@ from apps.tenancy.models import Building, Organization, Site
 
 
 def picture(*, principal: Principal, organization: UUID, now: datetime) -> Picture:
-    """The open alerts of an organization, and its armed buttons.
+    """Return the open alerts of an organization, and its armed buttons.
 
-    Raises NotFound, or Forbidden for who is not told live, and so would see a quiet that is none.
-    The head of the feed is read before the alerts: what comes between the two is told again, never left out.
+    Raises NotFound, or Forbidden if open alerts are not visible to the caller, whose board would wrongly look quiet.
+    Reads the head of the feed before the alerts: what is published in between arrives twice, and is never lost.
     """
     grant = grant_in(principal, organization)
     where = visibility(grant).open
@@ -36,10 +36,10 @@ def picture(*, principal: Principal, organization: UUID, now: datetime) -> Pictu
     open_alerts = alert_page(
         principal=principal, organization=organization, statuses=lifecycle.OPEN, query=PageQuery(MAX_LIMIT)
     )
-    sees_devices = grant.anywhere("devices", "read")
+    may_see_devices = grant.anywhere("devices", "read")
     troubles = (
         open_troubles(principal=principal, organization=organization, query=PageQuery(MAX_LIMIT)).items
-        if sees_devices
+        if may_see_devices
         else ()
     )
     newest = alert_page(principal=principal, organization=organization, statuses=list(AlertStatus), query=PageQuery(1))
@@ -49,7 +49,7 @@ def picture(*, principal: Principal, organization: UUID, now: datetime) -> Pictu
         person_name=principal.name,
         only=_names(organization, where),
         may_act=grant.anywhere("alerts", "update"),
-        may_see_devices=sees_devices,
+        may_see_devices=may_see_devices,
         epoch=heads.epoch,
         cursor=heads.of(organization).public_seq,
         alerts=_raw(open_alerts.items),
@@ -64,7 +64,7 @@ def picture(*, principal: Principal, organization: UUID, now: datetime) -> Pictu
 
 
 def eye(*, principal: Principal, organization: UUID, now: datetime) -> Eye:
-    """Who looks, with the wall clock and the street addresses of the organization's sites."""
+    """Return the viewer, with the time zone and the street addresses of the organization's sites."""
     sites = list(Site.objects.filter(organization_id=organization).order_by("created_at", "id"))
     zones = {site.timezone for site in sites}
     return Eye(
@@ -76,7 +76,7 @@ def eye(*, principal: Principal, organization: UUID, now: datetime) -> Eye:
 
 
 def organizations(principal: Principal) -> Sequence[Organization]:
-    """The organizations that the principal belongs to, by name."""
+    """Return the organizations of the principal, by name."""
     return list(Organization.objects.filter(id__in=principal.grants).order_by("name"))
 
 
@@ -85,7 +85,7 @@ def _raw(rows: Sequence[AlertRow]) -> list[msgspec.Raw]:
 
 
 def _names(organization: UUID, where: Where) -> list[str]:
-    """The buildings that somebody is narrowed to, by name."""
+    """Return the names of the buildings to which a person is limited."""
     mine = Building.objects.filter(organization_id=organization, id__in=where or ())
     return list(mine.order_by("name").values_list("name", flat=True))
 

@@ -1,4 +1,4 @@
-"""Pages that people open in a browser: sign in and out, and the live board."""
+"""Pages of the portal: sign in and out, and the live board."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -35,10 +35,10 @@ ALERTS_URL: Final = "/api/v1/alerts"
 DRILLS_URL: Final = "/api/v1/drills"
 TROUBLES_URL: Final = "/api/v1/troubles"
 HIDDEN_BOARD_SECONDS: Final = 10
-"""How often the page that stands in place of the board asks again."""
+"""Reload interval of the page that replaces a hidden board."""
 
 FROM_SCHOOL: Final = {problem.code: problem.default_detail for problem in (SingleSignOnFailed, IdentityNotLinked)}
-"""What is said to who comes back from their school's sign-in without one."""
+"""Messages for people whose single sign-on failed."""
 
 P = ParamSpec("P")
 
@@ -46,23 +46,23 @@ P = ParamSpec("P")
 def signed_in(
     view: Callable[Concatenate[HttpRequest, Principal, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A page for somebody: who is nobody yet signs in first, and comes back."""
+    """Require a signed-in person: redirect anonymous visitors to the sign-in page, and back afterwards."""
 
     @wraps(view)
-    def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         principal: Principal | None = getattr(request, "principal", None)
         if principal is None:
             return redirect(f"{reverse('portal:login')}?{urlencode({'next': request.get_full_path()})}")
         return view(request, principal, *args, **kwargs)
 
-    return answer
+    return wrapped
 
 
 @public_endpoint
 @security.page
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponseBase:
-    """E-mail and password for a session, and a code where the account has a second factor."""
+    """Sign in with e-mail and password, and with a code if the account has a second factor."""
     target = _next(request)
     if request.method == "POST":
         return _second_step(request, target) if "challenge" in request.POST else _first_step(request, target)
@@ -77,8 +77,8 @@ def _first_step(request: HttpRequest, target: str) -> HttpResponse:
         user = authenticate(email=email, password=password, address=address_of(request), known=known_device(request))
     except WrongCredentials:
         return _sign_in_form(request, target, email, "E-mail address and password do not match. Try again.")
-    except SecondFactorRequired as asked:
-        return _code_form(request, target, asked.challenge)
+    except SecondFactorRequired as required:
+        return _code_form(request, target, required.challenge)
     except TooManyRequests as refusal:
         wait = f"{refusal.detail} ({refusal.retry_after} seconds)"
         return _sign_in_form(request, target, email, wait)
@@ -100,9 +100,9 @@ def _second_step(request: HttpRequest, target: str) -> HttpResponse:
 
 
 def _let_in(request: HttpRequest, user: User, target: str) -> HttpResponse:
-    """The session of who has shown all that is asked, on a device that is known from now on.
+    """Open a session for a user who has passed all steps, and remember the device.
 
-    Who still needs a second factor is led to set one up, and can go on from there without.
+    Redirects a user who still needs a second factor to its page, which can be skipped.
     """
     principal = open_session(request, user)
     if principal is not None and second_factor_due(principal):
@@ -115,7 +115,7 @@ def _let_in(request: HttpRequest, user: User, target: str) -> HttpResponse:
 @security.page
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """End the session, and the sign-in that it stands on."""
+    """End the session and its sign-in."""
     browser.sign_out(request, getattr(request, "principal", None))
     return redirect("portal:login")
 
@@ -124,7 +124,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @require_safe
 @signed_in
 def board(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """The live board of one organization."""
+    """Show the live board of one organization."""
     organization = _organization(request, principal)
     if organization is None:
         return _choose(request, principal)
@@ -147,16 +147,14 @@ def board(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 
 def _hidden_board(request: HttpRequest, principal: Principal, organization: UUID) -> HttpResponse:
-    """What stands in place of the board for somebody who may not see open alerts: never that all is quiet."""
+    """Replace the board for a caller who may not see open alerts; the page never claims that all is quiet."""
     grant = principal.grants[organization]
     if is_alarm_open(organization):
         title = "There is an alarm that you may not see"
         text = "Follow your school's instructions. Details are shown to staff whose role or place allows it."
     elif grant.places is not None and not (grant.places.sites or grant.places.buildings):
         title = "You have no place yet"
-        text = (
-            "Your role holds at no site or building yet, so no alert can be shown to you. Ask an admin of your school."
-        )
+        text = "Your role applies to no site or building yet, so you can see no alerts. Ask an admin of your school."
     else:
         title = "Your role does not show open alerts"
         text = "This page only says when there is an alarm. An admin of your school can change your role."
@@ -169,7 +167,7 @@ def _hidden_board(request: HttpRequest, principal: Principal, organization: UUID
 @require_POST
 @signed_in
 def acknowledge(request: HttpRequest, principal: Principal, alert_id: UUID) -> HttpResponse:
-    """The form behind the button, for a page whose script does not run."""
+    """Acknowledge an alert by form, for a page whose script does not run."""
     return _act(request, lambda: _acknowledge(principal, alert_id))
 
 
@@ -177,7 +175,7 @@ def acknowledge(request: HttpRequest, principal: Principal, alert_id: UUID) -> H
 @require_POST
 @signed_in
 def resolve(request: HttpRequest, principal: Principal, alert_id: UUID) -> HttpResponse:
-    """The form behind the button, for a page whose script does not run."""
+    """Resolve an alert by form, for a page whose script does not run."""
     return _act(request, lambda: _resolve(principal, alert_id))
 
 
@@ -195,12 +193,12 @@ def _resolve(principal: Principal, alert_id: UUID) -> str:
 
 def _act(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
     try:
-        said = act()
+        text = act()
     except Conflict:
-        said = "Somebody was faster. The board shows how it stands now."
+        text = "Somebody was faster. The board shows how it stands now."
     except (Forbidden, NotFound) as refusal:
-        said = refusal.detail
-    messages.info(request, said)
+        text = refusal.detail
+    messages.info(request, text)
     return redirect(_board_url(request))
 
 
@@ -210,7 +208,7 @@ def _board_url(request: HttpRequest) -> str:
 
 
 def _organization(request: HttpRequest, principal: Principal) -> UUID | None:
-    """The organization named in the address, or the only one; None when there is a choice to make."""
+    """Return the organization named in the address, or the only one; None if the caller has to choose."""
     named = request.GET.get("organization")
     if named is None:
         return next(iter(principal.grants)) if len(principal.grants) == 1 else None
@@ -238,6 +236,6 @@ def _code_form(request: HttpRequest, target: str, challenge: str, error: str = "
 
 
 def _next(request: HttpRequest) -> str:
-    """Where to go after signing in: only within this host."""
+    """Return the page to open after signing in, always on this host."""
     named = request.POST.get("next") or request.GET.get("next") or ""
     return own_page(request, named) or reverse("portal:board")

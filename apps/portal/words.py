@@ -1,4 +1,4 @@
-"""What the board says of each type of alert: plain, in the present tense, as a school names things."""
+"""Texts of the board for each alert type: plain, in the present tense, in the words of a school."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,7 +9,7 @@ from contracts import alert_types
 
 
 class TypeWords(msgspec.Struct, frozen=True):
-    """Words for one type. `outside` says which help a real alert may need that nobody has called; None: none."""
+    """Texts for one type. `outside`: outside help that a real alert may need and that nobody has called; or None."""
 
     label: str
     saying: str
@@ -17,16 +17,16 @@ class TypeWords(msgspec.Struct, frozen=True):
 
 
 GRAVITY: Final = [kind.type for kind in alert_types()]
-"""All types, the gravest first."""
+"""All types, gravest first."""
 
 TYPES: Final[Mapping[str, TypeWords]] = {
     kind.type: TypeWords(kind.label, kind.saying, kind.outside_help) for kind in alert_types()
 }
 
 ICONS: Final = {kind.type: kind.icon for kind in alert_types()}
-"""The path of each type's icon, in a box of 48 by 48."""
+"""The SVG path of each type's icon, in a view box of 48 by 48."""
 
 
 def type_words(alert_type: str) -> TypeWords:
-    """Words of a type; a type that has none here is shown by its own name."""
+    """Return the texts of a type; an unknown type gets its own name as label."""
     return TYPES.get(alert_type) or TypeWords(alert_type.replace("_", " ").capitalize(), "")

@@ -1,4 +1,4 @@
-"""Organizations and places in the admin, changed by the same services as through the API."""
+"""Admin pages of organizations and places, which use the same services as the API."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ from apps.tenancy.settings_form import SETTINGS, OrganizationForm
 
 @admin.register(Organization)
 class OrganizationAdmin(ServiceAdmin):
-    """One's organizations: their names, and what they decide for themselves."""
+    """The caller's organizations: their names and their settings."""
 
     resource = "organizations"
     organization = "id"
@@ -36,24 +36,24 @@ class OrganizationAdmin(ServiceAdmin):
 
     @admin.display(description="Settings")
     def decided(self, organization: Organization) -> str:
-        """Every setting as it is."""
+        """All settings with their present values."""
         document = organization_settings.read(organization.settings).document()
         rows = ((name.replace("_", " ").capitalize(), _words(document[name])) for name in SETTINGS)
         return format_html_join("", "<div>{}: {}</div>", rows)
 
     def granted(self, grant: Grant, resource: str, action: str) -> Q:
-        """Who may act at some of its places only reads of the organization too."""
+        """Let a role that is limited to places read the organization too."""
         reads = resource == self.resource and action == "read" and grant.anywhere(resource, action)
         return Q(id=grant.organization_id) if reads else super().granted(grant, resource, action)
 
     def may(self, request: HttpRequest, action: str, obj: Any) -> bool:
-        """The same of one organization."""
+        """Let a role that is limited to places read this organization."""
         grant = caller(request).grants.get(obj.id) if obj is not None else None
         reads = action == "read" and grant is not None and grant.anywhere(self.resource, action)
         return reads or super().may(request, action, obj)
 
     def update(self, principal: Principal, obj: Organization, values: Values, seen: str | None) -> Organization:
-        """Its name by one service, its settings by another: they are two things to the API too."""
+        """Update name and settings with their own services: they are two resources in the API too."""
         name_seen, _, settings_seen = (seen or "").partition(" ")
         names = {name: value for name, value in values.items() if name not in SETTINGS}
         changes = {name: value for name, value in values.items() if name in SETTINGS}
@@ -68,44 +68,44 @@ class OrganizationAdmin(ServiceAdmin):
         return obj
 
     def seen(self, obj: Organization) -> str:
-        """Both representations."""
+        """Return the entity tags of both representations."""
         settings = organization_settings.read(obj.settings).document()
         return f"{etag_of(organization_document(obj))} {etag_of(settings)}"
 
 
 class PlaceAdmin(ServiceAdmin):
-    """A kind of place."""
+    """Base admin of a kind of place."""
 
     resource = "places"
     below: Mapping[str, Callable[[Any], int]] = {}
-    """What goes with one that is deleted."""
+    """Counts of what is deleted with a place."""
 
     def create(self, principal: Principal, values: Values) -> Place:
-        """Below its parent."""
+        """Create a place below its parent."""
         rest = {name: value for name, value in values.items() if name != self.parent}
         return self.make(principal, values[self.parent], rest)
 
     def make(self, principal: Principal, parent: Any, values: Values) -> Place:
-        """Call the service of this kind."""
+        """Create a place with the service of its kind."""
         raise NotImplementedError
 
     def update(self, principal: Principal, obj: Any, values: Values, seen: str | None) -> Place:
-        """What it is called, and the like."""
+        """Update the fields of a place."""
         place: Place = services.update_place(
             actor=principal, kind=self.model, place_id=obj.pk, values=values, if_match=seen
         )
         return place
 
     def remove(self, request: HttpRequest, obj: Any) -> None:
-        """With all that is below it; refused while devices or open alerts are there."""
+        """Delete a place and all places below it; refused while it has devices or open alerts."""
         services.delete_place(actor=caller(request), kind=self.model, place_id=obj.pk, if_match=None)
 
     def document(self, obj: Any) -> object:
-        """As it is told."""
+        """Return the representation of a place."""
         return place_document(obj)
 
     def goes_with(self, obj: Any) -> dict[str, int]:
-        """Places below it."""
+        """Count the places below a place."""
         return {name: count for name, rows in self.below.items() if (count := rows(obj))}
 
 
@@ -141,7 +141,7 @@ class SiteAdmin(PlaceAdmin):
     }
 
     def make(self, principal: Principal, parent: Organization, values: Values) -> Site:
-        """Of the organization."""
+        """Create a site of the organization."""
         return services.create_site(actor=principal, organization_id=parent.id, **values)
 
 
@@ -162,7 +162,7 @@ class BuildingAdmin(PlaceAdmin):
     }
 
     def make(self, principal: Principal, parent: Site, values: Values) -> Building:
-        """On the site."""
+        """Create a building of the site."""
         return services.create_building(actor=principal, site=parent, **values)
 
 
@@ -180,13 +180,13 @@ class FloorAdmin(PlaceAdmin):
     below = {"rooms": lambda floor: _rooms(floor=floor)}
 
     def make(self, principal: Principal, parent: Building, values: Values) -> Floor:
-        """Of the building."""
+        """Create a floor of the building."""
         return services.create_floor(actor=principal, building=parent, **values)
 
 
 @admin.register(Room)
 class RoomAdmin(PlaceAdmin):
-    """Rooms: where buttons hang."""
+    """Rooms, where buttons are installed."""
 
     building = "floor__building_id"
     parent = "floor"
@@ -198,5 +198,5 @@ class RoomAdmin(PlaceAdmin):
     fields = ("room_number", "name", "room_type", "capacity")
 
     def make(self, principal: Principal, parent: Floor, values: Values) -> Room:
-        """On the floor."""
+        """Create a room of the floor."""
         return services.create_room(actor=principal, floor=parent, **values)

@@ -1,10 +1,10 @@
-"""The audit trail's names for writes of organizations and places."""
+"""Audit actions for writes of organizations and places."""
 
 from apps.common import audit
 
 
 class AuditAction(audit.Action):
-    """A value never changes."""
+    """Names in the audit trail; never change a value."""
 
     ORGANIZATION_CREATED = "organization.created"
     ORGANIZATION_UPDATED = "organization.updated"

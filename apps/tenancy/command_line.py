@@ -1,4 +1,4 @@
-"""How commands name an organization."""
+"""Arguments of commands that work in one organization."""
 
 from uuid import UUID
 
@@ -14,14 +14,14 @@ from apps.tenancy.models import Organization
 
 
 def add_organization(parser: CommandParser) -> None:
-    """`--organization`."""
+    """Add `--organization`."""
     parser.add_argument("--organization", required=True, metavar="SLUG", help="The organization's slug, or its id.")
 
 
 def named_organization(named: str, *, returncode: int = REFUSED) -> UUID:
-    """The id of the organization of this slug or id, before anything of it is in scope.
+    """Return the id of the organization with this slug or id, outside of its scope.
 
-    Raises CommandError, with `returncode`, where there is none.
+    Raises CommandError, with `returncode`, if there is none.
     """
     try:
         found = _existing(UUID(named))
@@ -45,14 +45,14 @@ def _of_slug(named: str, returncode: int) -> UUID | None:
 
 
 def add_reason(parser: CommandParser) -> None:
-    """`--reason`: a command is a visit of its own, so the organization sees why it was run."""
+    """Add `--reason`, recorded for the organization: a command counts as a visit by the platform."""
     parser.add_argument(
         "--reason", required=True, type=reason, help="Why; for the organization's audit trail. No personal data."
     )
 
 
 def record_command(command: str, *, organization_id: UUID, why: str) -> None:
-    """Write into the organization's audit trail that a command works in it. In the command's transaction."""
+    """Record a command in the organization's audit trail, in the command's transaction."""
     audit.record(
         actor=SYSTEM,
         action=AuditAction.PLATFORM_COMMAND,

@@ -1,4 +1,4 @@
-"""How organizations and places are told: the one representation that answers carry and entity tags are made from."""
+"""Representations of organizations and places, used for responses and for entity tags."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -84,19 +84,19 @@ _DOCUMENTS: dict[type[Place], type[PlaceDocument]] = {
 
 
 def organization_document(organization: Organization) -> OrganizationDocument:
-    """The organization as it is told."""
-    return _told(organization, OrganizationDocument)
+    """Return the representation of an organization."""
+    return _document(organization, OrganizationDocument)
 
 
 def place_document(place: Place) -> PlaceDocument:
-    """The place as it is told."""
-    return _told(place, _DOCUMENTS[type(place)])
+    """Return the representation of a place."""
+    return _document(place, _DOCUMENTS[type(place)])
 
 
 D = TypeVar("D", bound=msgspec.Struct)
 
 
-def _told(row: Organization | Place, document: type[D]) -> D:
+def _document(row: Organization | Place, document: type[D]) -> D:
     return document(**{name: _plain(getattr(row, name)) for name in document.__struct_fields__})
 
 

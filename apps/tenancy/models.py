@@ -1,8 +1,8 @@
 """Organizations and the tree of their places: organization, sites, buildings, floors, rooms.
 
-Columns are the requirement's ("Multi-Tenancy Model"); every place also carries `organization_id`, held right by
-composite foreign keys, so that a tenant policy is one comparison. Foreign keys and their ON DELETE rules live in the
-database (see the migrations), because Django's own do not know the second column.
+The columns follow the requirement ("Multi-Tenancy Model"). Every place also has `organization_id`, which composite
+foreign keys keep right, so that an RLS policy is one comparison. Foreign keys and their ON DELETE rules are created
+in SQL (see the migrations), because Django's own have one column only.
 """
 
 from django.db import models
@@ -13,7 +13,7 @@ from apps.common.db.scope import TenantManager
 
 
 class OrganizationStatus(models.TextChoices):
-    """A suspended organization's alarms are taken and acted on all the same."""
+    """Statuses of an organization; a suspended one still raises and handles alarms."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -21,7 +21,7 @@ class OrganizationStatus(models.TextChoices):
 
 
 class OrganizationManager(TenantManager["Organization"]):
-    """An organization is in scope by its own id."""
+    """Scopes an organization by its own id."""
 
     organization_field = "id"
 
@@ -37,7 +37,7 @@ class Organization(models.Model):
     )
     suspension_reason = models.CharField(max_length=500, null=True)
     settings = models.JSONField(default=dict, db_default={})
-    """Only what differs from the defaults: read it through `organization_settings`."""
+    """Only values that differ from the defaults; read them with `organization_settings`."""
     metadata = models.JSONField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
@@ -53,7 +53,7 @@ class Organization(models.Model):
 
 
 class OwnedByOrganization(models.Model):
-    """A row of one organization; the foreign key is made in SQL with ON DELETE CASCADE."""
+    """A row of one organization; its foreign key is created in SQL, with ON DELETE CASCADE."""
 
     organization = models.ForeignKey(Organization, models.DO_NOTHING, db_constraint=False, db_index=False)
 
@@ -62,11 +62,11 @@ class OwnedByOrganization(models.Model):
 
 
 PLACE_ROLES = tuple((f"as_{role}", f"Is {role} here") for role in ("admin", "manager", "operator", "viewer"))
-"""django-guardian's permissions on a place: which role somebody holds there whose membership is narrowed to places."""
+"""django-guardian permissions on a place: the role there of a member whose membership is limited to places."""
 
 
 class Site(OwnedByOrganization):
-    """A campus, with an address that responders are sent to."""
+    """A campus, with the address for responders."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     name = models.CharField(max_length=200)
@@ -111,7 +111,7 @@ class Building(OwnedByOrganization):
 
 
 class Floor(OwnedByOrganization):
-    """A floor of a building; `name` as people say it, e.g. "Ground floor"."""
+    """A floor of a building; `name` is what people call it, e.g. "Ground floor"."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     building = models.ForeignKey(Building, models.DO_NOTHING, db_constraint=False)
@@ -129,7 +129,7 @@ class Floor(OwnedByOrganization):
 
 
 class Room(OwnedByOrganization):
-    """A room of a floor: where a button hangs."""
+    """A room of a floor, where buttons are installed."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     floor = models.ForeignKey(Floor, models.DO_NOTHING, db_constraint=False)
@@ -149,4 +149,4 @@ class Room(OwnedByOrganization):
 
 
 Place = Site | Building | Floor | Room
-"""Whatever stands in the tree below an organization."""
+"""A node of the tree below an organization."""

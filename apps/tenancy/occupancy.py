@@ -1,6 +1,6 @@
-"""What stands in the way of deleting a place, or a whole organization: asked of the apps that put things there.
+"""What prevents the deletion of a place or of an organization: the things there that other apps own.
 
-They say it when they start:
+The apps register a callback for each kind at startup:
 - `devices`, `gateways`: apps.devices
 - `open_alerts`: apps.alerts
 """
@@ -19,7 +19,7 @@ NAMES_SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What would be gone: these buildings and rooms of an organization, or with `is_everything` all of it."""
+    """What would be deleted: these buildings and rooms of an organization, or with `is_everything` all of it."""
 
     organization_id: UUID
     buildings: frozenset[UUID] = frozenset()
@@ -28,7 +28,7 @@ class Extent:
 
 
 class Occupants(msgspec.Struct, frozen=True):
-    """What stands there: how many, and the first names."""
+    """Things of one kind in an extent: how many, and the first names."""
 
     what: str
     count: int
@@ -36,26 +36,26 @@ class Occupants(msgspec.Struct, frozen=True):
 
 
 Answer = Callable[[Extent], Sequence[str]]
-"""The names of everything of one kind that stands in an extent."""
+"""Returns the names of all things of one kind in an extent."""
 
 _answers: dict[str, Answer] = {}
 
 
 class PlaceInUse(Conflict):
-    """Something stands there that needs the place; `in_the_way` says what, how many, and the first names."""
+    """Something in the place still needs it; `in_the_way` says what, how many, and the first names."""
 
     code = "place_in_use"
     default_detail = "Something still stands there: move it, or close it, then delete the place."
 
 
 def register(what: str, answer: Answer) -> None:
-    """Say what of one's own would lose its place. Raises ValueError when somebody else speaks for `what`."""
+    """Register the callback for a kind of thing. Raises ValueError if `what` has another one."""
     if _answers.setdefault(what, answer) is not answer:
-        raise ValueError(f"Who else knows of {what} is registered already.")
+        raise ValueError(f"Another callback for {what} is registered already.")
 
 
 def require_empty(extent: Extent) -> None:
-    """Raises PlaceInUse when anything stands in the extent."""
+    """Raise PlaceInUse if anything is in the extent."""
     found = [(what, answer(extent)) for what, answer in _answers.items()]
     in_the_way = [Occupants(what, len(names), list(names[:NAMES_SHOWN])) for what, names in found if names]
     if in_the_way:

@@ -1,7 +1,7 @@
-"""What an organization may decide for itself: each setting with its meaning, its default and its limits.
+"""The settings of an organization, each with its meaning, its default and its limits.
 
-The limits are floors too: no value that is allowed here keeps an alarm from sounding, from being answered or from being
-handed on. Stored is only what differs from the defaults, so that a better default reaches whoever has not decided.
+No value within the limits keeps an alarm from sounding, from being answered or from being handed on. Only values that
+differ from the defaults are stored, so that a better default reaches every organization that has not decided.
 """
 
 from typing import Annotated, Final, Literal
@@ -17,7 +17,7 @@ from contracts import AlertTypeName, alert_types
 ResponderPolicy = Literal["direct", "confirm"]
 
 TIME_ZONES: Final = frozenset(available_timezones())
-"""Of the IANA database; asked of the file system once."""
+"""The zones of the IANA database, read from the file system once."""
 ALWAYS_TWO_PERSONS: Final = frozenset(one.type for one in alert_types() if one.two_person)
 """One person's tap, or one stolen phone, never ends a lockdown."""
 
@@ -43,8 +43,8 @@ class OrganizationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
         Meta(
             ge=0,
             le=30,
-            description="For how long who raised an alert on a phone or the web may take it back. 0: not at all. "
-            "A button's press is never taken back. Kept for when phones raise alerts; nothing is taken back yet.",
+            description="How long a person may cancel an alert that they raised on a phone or the web. 0: not at all. "
+            "A button's press cannot be cancelled. Stored for when phones raise alerts; it has no effect yet.",
         ),
     ] = 10
 
@@ -56,19 +56,19 @@ class OrganizationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     responder_policy: Annotated[
         ResponderPolicy,
         Meta(
-            description="How police or PSAP are told, since laws differ. direct: at once. confirm: a designated admin "
-            "confirms; when nobody does in time, it is sent anyway. Kept for when responders are told by the cloud: "
-            "until then, call them."
+            description="How police or PSAP are notified, since laws differ. direct: at once. confirm: a designated "
+            "admin confirms; when nobody does in time, it is sent anyway. Stored for when the cloud notifies "
+            "responders: until then, call them."
         ),
     ] = "direct"
 
     responder_policy_by_site: Annotated[
         dict[UUID, ResponderPolicy],
-        Meta(max_length=1000, description="Sites, by id, where `responder_policy` is another."),
+        Meta(max_length=1000, description="Sites, by id, with a different `responder_policy`."),
     ] = {}
 
     responder_confirm_seconds: Annotated[
-        int, Meta(ge=5, le=120, description="For how long `confirm` waits before it is sent anyway.")
+        int, Meta(ge=5, le=120, description="How long `confirm` waits before it is sent anyway.")
     ] = 30
 
     escalate_after_seconds: Annotated[
@@ -76,47 +76,48 @@ class OrganizationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
         Meta(
             ge=30,
             le=900,
-            description="An alert that nobody of the response team has taken climbs after this long: more people, "
-            "then louder channels. It can not be turned off. Kept for when the cloud calls people; it does not yet.",
+            description="An alert that nobody of the response team has acknowledged escalates after this long: more "
+            "people, then louder channels. It cannot be turned off. Stored for when the cloud calls people; it has no "
+            "effect yet.",
         ),
     ] = 120
 
     retention_years: Annotated[
         Annotated[int, Meta(ge=2, le=100)] | None,
         Meta(
-            description="Years after which an alert may leave the archive. null: it is kept for ever. "
-            "Nothing is deleted by it yet."
+            description="Years after which an alert may be deleted from the archive. null: it is kept for ever. "
+            "Nothing is deleted yet."
         ),
     ] = None
 
     legal_hold: Annotated[
         bool,
-        Meta(description="While it stands nothing of this organization is deleted or pseudonymized, whatever its age."),
+        Meta(description="While true, nothing of this organization is deleted or pseudonymized, whatever its age."),
     ] = False
 
     viewers_see_open_alerts: Annotated[
-        bool, Meta(description="Viewers see alerts while they are open too; never silent ones, never who did what.")
+        bool, Meta(description="Viewers can read open alerts too, but never silent ones, and never who did what.")
     ] = False
 
     open_registration: Annotated[
-        bool, Meta(description="Whether people may register without an invitation. They get no rights by that.")
+        bool, Meta(description="Whether people may register without an invitation. It gives them no rights.")
     ] = False
 
     mfa_required_for_admins: Annotated[
-        bool, Meta(description="Whether admins need a second factor to sign in. It never stands before an alarm.")
+        bool, Meta(description="Whether admins need a second factor to sign in. It never blocks an alarm.")
     ] = False
 
     def responder_policy_at(self, site: UUID) -> ResponderPolicy:
-        """How responders are told of an alert at a site."""
+        """Return the hand-off policy for alerts at a site."""
         return self.responder_policy_by_site.get(site, self.responder_policy)
 
     def stored(self) -> dict[str, object]:
-        """What differs from the defaults, for the database."""
+        """Return the values that differ from the defaults, for the database."""
         differing: dict[str, object] = msgspec.to_builtins(self)
         return differing
 
     def document(self) -> dict[str, object]:
-        """Every setting with its value."""
+        """Return all settings with their values."""
         values = {name: getattr(self, name) for name in self.__struct_fields__}
         values["two_person_types"] = sorted(self.two_person_types)
         document: dict[str, object] = msgspec.to_builtins(values)
@@ -124,17 +125,17 @@ class OrganizationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 def read(stored: dict[str, object]) -> OrganizationSettings:
-    """The settings behind what is stored.
+    """Return the settings from their stored values.
 
-    A name or a value that this version does not take any more is left out: whatever another version stored, the alarm
-    that asks for it goes on, with the default.
+    Names and values that this version does not accept are left out: whatever another version stored, an alarm that
+    reads the setting continues with the default.
     """
     known = {name: value for name, value in stored.items() if _problem(name, value) is None}
     return msgspec.convert(known, OrganizationSettings)
 
 
 def changed(settings: OrganizationSettings, changes: dict[str, object]) -> OrganizationSettings:
-    """The settings with these changes. Raises Invalid, which names each setting at fault."""
+    """Return the settings with these changes. Raises Invalid, which names each invalid setting."""
     errors: dict[str, list[str]] = {}
     for name, value in changes.items():
         problem = _problem(name, value)
@@ -146,7 +147,7 @@ def changed(settings: OrganizationSettings, changes: dict[str, object]) -> Organ
 
 
 def _problem(name: str, value: object) -> str | None:
-    """What is wrong with one setting, if anything."""
+    """Return what is wrong with one setting, if anything."""
     if name not in OrganizationSettings.__struct_fields__:
         return "There is no such setting."
     try:

@@ -1,8 +1,8 @@
-"""The import of places from a table: all of it or nothing.
+"""Import of places from a table, all lines or none.
 
-A place that is not there is made, with those that hold it; one that is there gets the values of its line. Nothing is
-deleted or renamed: a place is known by its name or number. The audit trail has one row for the whole import, with
-counts: ten thousand rooms are one decision of one person.
+Missing places are created together with their parents; existing places get the values of their lines. Nothing is
+deleted or renamed: a place is identified by its name or number. The audit trail gets one row with counts for the whole
+import: ten thousand rooms are one decision of one person.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,15 +29,15 @@ P = TypeVar("P", bound=Place)
 N = TypeVar("N", str, int)
 
 BATCH: Final = 500
-"""Rows of one statement."""
+"""Rows per statement."""
 
 
 Progress = Callable[[int, int], None]
-"""Told how many places are written, of how many."""
+"""Called with the number of places written so far, and their total."""
 
 
 def unwatched(done: int, total: int) -> None:
-    """Nobody looks."""
+    """Report no progress."""
 
 
 def import_places(
@@ -48,16 +48,16 @@ def import_places(
     dry_run: bool = False,
     progress: Progress = unwatched,
 ) -> Imported:
-    """Bring the places of an organization to what a table says. Raises NotFound, Forbidden, CsvRefused, PlaceTaken."""
+    """Create and update the places of a table. Raises NotFound, Forbidden, CsvRefused, PlaceTaken."""
     for action in ("create", "update"):
         require(actor, organization_id, "places", action)
     lines = PLACES.read(body)
     selectors.existing_organization(organization_id, lock=True)  # one import at a time
-    work = _Import(organization_id)
-    work.take(lines)
-    done = work.done
+    plan = _Import(organization_id)
+    plan.read(lines)
+    done = plan.counts
     with rolled_back_if(dry_run), conflicts():
-        work.write(progress)
+        plan.write(progress)
         record_change(
             actor=actor,
             action=AuditAction.PLACES_IMPORTED,
@@ -73,7 +73,7 @@ def import_places(
 
 
 class _Import:
-    """What the lines of one table lead to, before anything is written."""
+    """The changes that the lines of one table require, collected before any is written."""
 
     def __init__(self, organization_id: UUID) -> None:
         self._organization = organization_id
@@ -86,18 +86,18 @@ class _Import:
         self._updated: dict[UUID, Place] = {}
         self._unchanged = 0
 
-    def take(self, lines: Iterable[Line[PlaceLine]]) -> None:
-        """Each line. Raises CsvRefused."""
+    def read(self, lines: Iterable[Line[PlaceLine]]) -> None:
+        """Collect the changes of all lines. Raises CsvRefused."""
         for line in lines:
             first = self._lines.setdefault(line.row.key, line.number)
             if first != line.number:
                 self._faults.add(line.number, None, f"The same place as in line {first}.")
-            elif self._is_right(line):
-                self._take(line)
+            elif self._is_valid(line):
+                self._read_line(line)
         self._faults.refuse()
 
     def write(self, progress: Progress) -> None:
-        """What was taken: a place after the one that holds it."""
+        """Write the collected changes, parents before their children."""
         now, written, total = clock.now(), 0, len(self._created) + len(self._updated)
         for kind, fields in FIELDS.items():
             manager: models.Manager[Place] = kind.objects
@@ -113,12 +113,12 @@ class _Import:
                 progress(written := written + len(batch), total)
 
     @property
-    def done(self) -> Imported:
-        """How many places were made, those included that only hold others, and what became of the lines' others."""
+    def counts(self) -> Imported:
+        """How many places are created (including parents without a line), updated and unchanged."""
         return Imported(len(self._created), len(self._updated), self._unchanged)
 
-    def _is_right(self, line: Line[PlaceLine]) -> bool:
-        """Whether the line names all that holds its place, and gives no value that such a place does not have."""
+    def _is_valid(self, line: Line[PlaceLine]) -> bool:
+        """Check that the line names all parents of its place, and only values that such a place has."""
         row = line.row
         path = {"building": row.building, "floor_number": row.floor_number, "room_number": row.room_number}
         depth = max((number for number, name in enumerate(path.values(), 1) if name is not None), default=0)
@@ -137,7 +137,7 @@ class _Import:
                 return False
         return not missing and not foreign
 
-    def _take(self, line: Line[PlaceLine]) -> None:
+    def _read_line(self, line: Line[PlaceLine]) -> None:
         try:
             place = self._place(line.row)
         except NoSuchPlace as error:
@@ -158,9 +158,9 @@ class _Import:
             self._unchanged += 1
 
     def _place(self, row: PlaceLine) -> Place:
-        """The place that a line is about, made with what holds it where it is not there. Raises NoSuchPlace."""
+        """Return the place of a line; create it and its parents if they are missing. Raises NoSuchPlace."""
         index, mine = self._index, {"organization_id": self._organization}
-        site = self._have(
+        site = self._find_or_add(
             index.sites,
             self._organization,
             row.site,
@@ -168,12 +168,12 @@ class _Import:
         )
         if row.building is None:
             return site
-        building = self._have(
+        building = self._find_or_add(
             index.buildings, site.id, row.building, lambda name: Building(**mine, site=site, name=name)
         )
         if row.floor_number is None:
             return building
-        floor = self._have(
+        floor = self._find_or_add(
             index.floors,
             building.id,
             row.floor_number,
@@ -181,11 +181,11 @@ class _Import:
         )
         if row.room_number is None:
             return floor
-        return self._have(
+        return self._find_or_add(
             index.rooms, floor.id, row.room_number, lambda number: Room(**mine, floor=floor, room_number=number)
         )
 
-    def _have(self, known: Named[P], parent: UUID, name: N, make: Callable[[N], P]) -> P:
+    def _find_or_add(self, known: Named[P], parent: UUID, name: N, make: Callable[[N], P]) -> P:
         found = known.find(parent, name)
         if found is None:
             found = make(name)

@@ -1,4 +1,4 @@
-"""The places of an organization by their names, as tables speak of them."""
+"""An index of an organization's places by name, for imports."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ P = TypeVar("P", bound=Place)
 
 
 class NoSuchPlace(BadCell):
-    """The names lead to no place, or to several; `column` is the one that does not lead on."""
+    """The names match no place, or several; `column` is the first name without a match."""
 
 
 class Named(Generic[P]):
-    """The places of one kind, by what holds them and their own name or number."""
+    """The places of one kind, by parent and by name or number."""
 
     def __init__(self, column: str, places: Iterable[tuple[UUID, str | int, P]]) -> None:
         self._column = column
@@ -25,18 +25,18 @@ class Named(Generic[P]):
             self.add(parent, name, place)
 
     def add(self, parent: UUID, name: str | int, place: P) -> None:
-        """A place that was made."""
+        """Add a place."""
         self._places[parent, name].append(place)
 
     def find(self, parent: UUID, name: str | int) -> P | None:
-        """The one of this name; None where there is none. Raises NoSuchPlace where there are several."""
+        """Return the place of this name, or None. Raises NoSuchPlace if there are several."""
         found = self._places.get((parent, name), [])
         if len(found) > 1:
             raise NoSuchPlace(self._column, "There are several of this name: rename one first.")
         return found[0] if found else None
 
     def get(self, parent: UUID, name: str | int | None) -> P:
-        """The one of this name. Raises NoSuchPlace."""
+        """Return the place of this name. Raises NoSuchPlace."""
         found = None if name is None else self.find(parent, name)
         if found is None:
             raise NoSuchPlace(self._column, "There is no such place.")
@@ -44,7 +44,7 @@ class Named(Generic[P]):
 
 
 class PlaceIndex:
-    """Read once, in four queries; what is made meanwhile is added by who makes it."""
+    """All places, read in four queries. Code that creates a place must add it."""
 
     def __init__(self, organization_id: UUID) -> None:
         mine = {"organization_id": organization_id}
@@ -57,11 +57,11 @@ class PlaceIndex:
         self.rooms = Named("room_number", ((one.floor_id, one.room_number, one) for one in Room.objects.filter(**mine)))
 
     def place(self, site: str, building: str | None) -> Site | Building:
-        """The building of this name at a site, or without one the site. Raises NoSuchPlace."""
+        """Return the building of a site; without a building, the site. Raises NoSuchPlace."""
         found = self.sites.get(self.organization_id, site)
         return found if building is None else self.buildings.get(found.id, building)
 
     def room(self, site: str, building: str | None, floor_number: int | None, room_number: str | None) -> Room:
-        """The room that these names lead to. Raises NoSuchPlace."""
+        """Return the room of these names. Raises NoSuchPlace."""
         found = self.buildings.get(self.sites.get(self.organization_id, site).id, building)
         return self.rooms.get(self.floors.get(found.id, floor_number).id, room_number)

@@ -1,4 +1,4 @@
-"""Places as lines of a table: each line is one place, the deepest that it names."""
+"""The CSV table of places: each line is one place, the deepest that it names."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -17,7 +17,7 @@ LARGEST: Final = 2**31 - 1
 
 
 class PlaceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line. Where `building`, `floor_number` and `room_number` are empty it is the site's, and so on."""
+    """One line. It is about the site if `building`, `floor_number` and `room_number` are empty, and so on."""
 
     site: str
     building: str | None = None
@@ -34,19 +34,19 @@ class PlaceLine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> type[Place]:
-        """What the line is about."""
+        """The kind of place that the line is about."""
         if self.room_number is not None:
             return Room
         return Floor if self.floor_number is not None else Building if self.building is not None else Site
 
     @property
     def key(self) -> tuple[str, str | None, int | None, str | None]:
-        """What the place is known by."""
+        """The names that identify the place."""
         return self.site, self.building, self.floor_number, self.room_number
 
     @property
     def values(self) -> dict[str, object]:
-        """The columns beside the key that the file has, by field; null where the cell is empty."""
+        """Values of the file's columns outside of the key, by field; None for an empty cell."""
         named = {name: getattr(self, name) for name in VALUES}
         return {name: value for name, value in named.items() if value is not UNSET}
 
@@ -82,11 +82,11 @@ FIELDS: Final[Mapping[type[Place], frozenset[str]]] = {
     Floor: frozenset({"name"}),
     Room: frozenset({"name", "capacity", "room_type"}),
 }
-"""Which columns a line of each kind has; a site and a building are known by their names."""
+"""The value columns of each kind; a site and a building are identified by their names."""
 
 
 def exported_places(*, principal: Principal, organization_id: UUID) -> Iterator[str]:
-    """Every place of an organization as text of the table, site by site. Raises NotFound, Forbidden first."""
+    """Stream all places as CSV, site by site. Raises NotFound, Forbidden before the first line."""
     require(principal, organization_id, "exports", "read")
     require(principal, organization_id, "places", "read")
     sites = list(
@@ -102,7 +102,7 @@ def _stream(organization_id: UUID, sites: list[UUID]) -> Iterator[str]:
 
 
 def _lines(organization_id: UUID, site_id: UUID) -> Iterator[PlaceLine]:
-    """A site and all that is below it, each place after the one that holds it; nothing where it is gone meanwhile."""
+    """Yield a site and all places below it, parents first; nothing if it was deleted meanwhile."""
     mine = {"organization_id": organization_id}
     for site in Site.objects.filter(**mine, id=site_id):
         yield _line(site, site=site.name)

@@ -1,4 +1,4 @@
-"""Reads of organizations, their settings and their places: always narrowed to what the principal may see."""
+"""Reads of organizations, their settings and their places, limited to what is visible to the principal."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,20 +24,20 @@ ORDER: Final[Mapping[type[models.Model], str]] = {
     Floor: "floor_number",
     Room: "room_number",
 }
-"""How each kind of place is listed."""
+"""The sort key of each kind of place."""
 
 _TREE: Final = Path(__file__).with_name("place_tree.sql").read_text()
 
 
 class Location(TypedDict, total=False):
-    """Where a right must hold, for `access.require`."""
+    """The place at which a right is required, for `access.require`."""
 
     building: UUID
     site: UUID
 
 
 def location(place: Place) -> Location:
-    """The building in which a place is; of a site, the site itself."""
+    """Return the building of a place; for a site, the site itself."""
     match place:
         case Site():
             return {"site": place.id}
@@ -52,7 +52,7 @@ def location(place: Place) -> Location:
 def organization_page(
     *, principal: Principal, statuses: Sequence[OrganizationStatus], query: PageQuery
 ) -> Page[Organization]:
-    """Organizations by name: the caller's own; every one for a super admin."""
+    """Return organizations by name: the caller's own, or all for a super admin."""
     if principal.is_super_admin:
         return _platform_page(principal, statuses, query)
     own = [id_ for id_, grant in principal.grants.items() if grant.anywhere("organizations", "read")]
@@ -60,7 +60,7 @@ def organization_page(
 
 
 def organization(*, principal: Principal, organization_id: UUID) -> Organization:
-    """One organization: the caller's own, or any for a super admin. Raises NotFound, Forbidden."""
+    """Return one organization: the caller's own, or any for a super admin. Raises NotFound, Forbidden."""
     if principal.is_super_admin:
         widen_scope([organization_id])
     else:
@@ -69,9 +69,9 @@ def organization(*, principal: Principal, organization_id: UUID) -> Organization
 
 
 def existing_organization(organization_id: UUID, *, lock: bool = False) -> Organization:
-    """The organization of this id in scope. Raises NotFound.
+    """Return an organization in scope. Raises NotFound.
 
-    With `lock` its row is locked until commit, in a way that no alarm of the organization waits for.
+    `lock` locks its row until commit, without blocking alarms of the organization.
     """
     queryset = Organization.objects.filter(id=organization_id)
     found = (queryset.select_for_update(no_key=True) if lock else queryset).first()
@@ -81,19 +81,19 @@ def existing_organization(organization_id: UUID, *, lock: bool = False) -> Organ
 
 
 def settings_of(organization_id: UUID) -> OrganizationSettings:
-    """The settings of an organization in scope; the defaults for one that is not there."""
+    """Return the settings of an organization in scope; the defaults if there is none."""
     stored = Organization.objects.filter(id=organization_id).values_list("settings", flat=True).first()
     return organization_settings.read(stored or {})
 
 
 def readable_settings(*, principal: Principal, organization_id: UUID) -> OrganizationSettings:
-    """The settings for somebody of the organization. Raises NotFound, Forbidden."""
+    """Return the settings for a member of the organization. Raises NotFound, Forbidden."""
     require_anywhere(principal, organization_id, "organizations", "read")
     return settings_of(organization_id)
 
 
 def site_page(*, principal: Principal, organization_id: UUID, query: PageQuery) -> Page[Site]:
-    """Sites by name. Raises NotFound, Forbidden."""
+    """Return sites by name. Raises NotFound, Forbidden."""
     grant = require_anywhere(principal, organization_id, "places", "read")
     sites = Site.objects.filter(organization_id=organization_id)
     allowed = grant.sites("places", "read")
@@ -101,7 +101,7 @@ def site_page(*, principal: Principal, organization_id: UUID, query: PageQuery) 
 
 
 def building_page(*, principal: Principal, site_id: UUID, query: PageQuery) -> Page[Building]:
-    """Buildings of a site by name. Raises NotFound, Forbidden."""
+    """Return buildings of a site by name. Raises NotFound, Forbidden."""
     site = place(principal=principal, kind=Site, place_id=site_id)
     grant = require_anywhere(principal, site.organization_id, "places", "read")
     buildings = Building.objects.filter(organization_id=site.organization_id, site=site)
@@ -112,23 +112,23 @@ def building_page(*, principal: Principal, site_id: UUID, query: PageQuery) -> P
 
 
 def floor_page(*, principal: Principal, building_id: UUID, query: PageQuery) -> Page[Floor]:
-    """Floors of a building, the lowest first. Raises NotFound, Forbidden."""
+    """Return floors of a building, lowest first. Raises NotFound, Forbidden."""
     building = place(principal=principal, kind=Building, place_id=building_id)
     floors = Floor.objects.filter(organization_id=building.organization_id, building=building)
     return keyset_page(floors, by=ORDER[Floor], query=query)
 
 
 def room_page(*, principal: Principal, floor_id: UUID, query: PageQuery) -> Page[Room]:
-    """Rooms of a floor by number. Raises NotFound, Forbidden."""
+    """Return rooms of a floor by number. Raises NotFound, Forbidden."""
     floor = place(principal=principal, kind=Floor, place_id=floor_id)
     rooms = Room.objects.filter(organization_id=floor.organization_id, floor=floor)
     return keyset_page(rooms, by=ORDER[Room], query=query)
 
 
 def place(*, principal: Principal, kind: type[P], place_id: UUID, action: str = "read", lock: bool = False) -> P:
-    """One place at which the principal may do `action`. Raises NotFound, Forbidden.
+    """Return a place at which the principal may do `action`. Raises NotFound, Forbidden.
 
-    With `lock` its row is locked until commit: of one that is not to be deleted, so that no alarm waits for it.
+    `lock` locks its row until commit; unless `action` is `delete`, no alarm waits for that lock.
     """
     queryset = cast("models.QuerySet[P]", kind.objects.filter(id=place_id))
     found = (queryset.select_for_update(no_key=action != "delete") if lock else queryset).first()
@@ -139,7 +139,7 @@ def place(*, principal: Principal, kind: type[P], place_id: UUID, action: str = 
 
 
 def place_tree(*, principal: Principal, organization_id: UUID) -> str:
-    """The whole tree of places that the caller may see, as JSON, in one query. Raises NotFound, Forbidden."""
+    """Return the tree of visible places as JSON, read in one query. Raises NotFound, Forbidden."""
     grant = require_anywhere(principal, organization_id, "places", "read")
     sites, buildings = grant.sites("places", "read"), grant.buildings("places", "read")
     with connection.cursor() as cursor:
@@ -156,7 +156,7 @@ def place_tree(*, principal: Principal, organization_id: UUID) -> str:
 
 
 def locked_extent(place: Place) -> Extent:
-    """What would go with a place, every row of it locked: nothing is put or built there until commit."""
+    """Lock and return everything that is deleted with a place; nothing can be added there until commit."""
     mine = {"organization_id": place.organization_id}
     locked = {kind: _lock(kind, {**mine, path: place.id}) for kind, path in _BELOW[type(place)].items()}
     return Extent(place.organization_id, buildings=locked.get(Building, frozenset()), rooms=locked[Room])
@@ -168,11 +168,11 @@ _BELOW: Final[Mapping[type[Place], Mapping[type[Place], str]]] = {
     Floor: {Floor: "id", Room: "floor_id"},
     Room: {Room: "id"},
 }
-"""How the places that go with a place are found from it, the greater first."""
+"""Paths to the places that are deleted with a place, larger ones first."""
 
 
 def _lock(kind: type[Place], where: Mapping[str, UUID]) -> frozenset[UUID]:
-    """The ids of these places, their rows locked in one order, so that two who delete do not wait for each other."""
+    """Lock the rows of these places in a fixed order, which prevents deadlocks, and return their ids."""
     rows = kind.objects.filter(**where).select_for_update(of=("self",)).order_by("id")
     return frozenset(rows.values_list("id", flat=True))
 

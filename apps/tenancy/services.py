@@ -1,4 +1,4 @@
-"""Every write of an organization and of its places."""
+"""Writes of organizations and their places."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,7 +68,7 @@ def create_organization(
     slug: str,
     metadata: Mapping[str, object] | None = None,
 ) -> Organization:
-    """A new tenant. Raises Forbidden, SlugTaken."""
+    """Create a tenant. Raises Forbidden, SlugTaken."""
     require_super_admin(actor)
     widen_scope([organization_id])
     with conflicts(SlugTaken, "slug"):
@@ -93,7 +93,7 @@ def update_organization(
 
 
 def delete_organization(*, actor: Principal, organization_id: UUID, if_match: str | None) -> None:
-    """Delete softly: nobody belongs to it any more, its record stays and can be brought back.
+    """Delete softly: it has no members any more; its record stays and can be restored.
 
     Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus, PlaceInUse (suspend it instead).
     """
@@ -106,7 +106,7 @@ def delete_organization(*, actor: Principal, organization_id: UUID, if_match: st
 
 
 def suspend_organization(*, actor: Principal, organization_id: UUID, reason: str, if_match: str | None) -> Organization:
-    """Take everything from its people but raising and answering alarms; `reason` is what they are told.
+    """Limit its people to raising and answering alarms; `reason` is shown to them.
 
     Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus.
     """
@@ -121,7 +121,7 @@ def resume_organization(*, actor: Principal, organization_id: UUID, if_match: st
 
 
 def undelete_organization(*, actor: Principal, organization_id: UUID, if_match: str | None) -> Organization:
-    """Bring a deleted organization back as it was. Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus."""
+    """Restore a deleted organization as it was. Raises NotFound, Forbidden, PreconditionFailed, NotInThisStatus."""
     organization = _locked_by_platform(actor, organization_id, if_match, OrganizationStatus.DELETED)
     return _become(actor, organization, OrganizationStatus.ACTIVE, AuditAction.ORGANIZATION_UNDELETED)
 
@@ -129,8 +129,9 @@ def undelete_organization(*, actor: Principal, organization_id: UUID, if_match: 
 def change_settings(
     *, actor: Principal, organization_id: UUID, changes: Mapping[str, object], if_match: str | None
 ) -> OrganizationSettings:
-    """Change some of an organization's settings. Raises NotFound, Forbidden, PreconditionFailed, Invalid,
-    and what `settings_checks` raise.
+    """Change some of an organization's settings.
+
+    Raises NotFound, Forbidden, PreconditionFailed, Invalid, and the problems of `settings_checks`.
     """
     require(actor, organization_id, "organizations", "update")
     organization = selectors.existing_organization(organization_id, lock=True)
@@ -157,7 +158,7 @@ def create_site(
     longitude: Decimal | None = None,
     timezone: str | None = None,
 ) -> Site:
-    """A campus; without a time zone it has the organization's. Raises NotFound, Forbidden."""
+    """Create a campus, by default in the organization's time zone. Raises NotFound, Forbidden."""
     require(actor, organization_id, "places", "create")
     site = Site.objects.create(
         organization_id=organization_id,
@@ -173,7 +174,7 @@ def create_site(
 def create_building(
     *, actor: Principal, site: Site, name: str, address: str | None = None, floor_count: int = 1
 ) -> Building:
-    """A building of a site. Raises NotFound, Forbidden."""
+    """Create a building of a site. Raises NotFound, Forbidden."""
     _require_create(actor, site)
     with conflicts():
         building = Building.objects.create(
@@ -183,7 +184,7 @@ def create_building(
 
 
 def create_floor(*, actor: Principal, building: Building, floor_number: int, name: str | None = None) -> Floor:
-    """A floor of a building. Raises NotFound, Forbidden, PlaceTaken."""
+    """Create a floor of a building. Raises NotFound, Forbidden, PlaceTaken."""
     _require_create(actor, building)
     with conflicts(PlaceTaken, "floor_number"):
         floor = Floor.objects.create(
@@ -201,7 +202,7 @@ def create_room(
     capacity: int | None = None,
     room_type: str | None = None,
 ) -> Room:
-    """A room of a floor. Raises NotFound, Forbidden, PlaceTaken."""
+    """Create a room of a floor. Raises NotFound, Forbidden, PlaceTaken."""
     _require_create(actor, floor)
     with conflicts(PlaceTaken, "room_number"):
         room = Room.objects.create(
@@ -218,7 +219,7 @@ def create_room(
 def update_place(
     *, actor: Principal, kind: type[P], place_id: UUID, values: Mapping[str, object], if_match: str | None
 ) -> P:
-    """Change fields of a place; where it stands does not change.
+    """Change fields of a place; its parent does not change.
 
     Raises NotFound, Forbidden, PreconditionFailed, PlaceTaken.
     """
@@ -237,7 +238,7 @@ def update_place(
 
 
 def delete_place(*, actor: Principal, kind: type[P], place_id: UUID, if_match: str | None) -> None:
-    """Delete a place with all that is below it, once no device and no open alert is there.
+    """Delete a place and all places below it, unless a device or an open alert is there.
 
     Raises NotFound, Forbidden, PreconditionFailed, PlaceInUse.
     """
@@ -250,9 +251,9 @@ def delete_place(*, actor: Principal, kind: type[P], place_id: UUID, if_match: s
 
 
 def _require_platform(actor: Principal, organization_id: UUID) -> None:
-    """For what begins and ends an organization: its operators' own acts, which need no visit. Everything else does.
+    """Require a platform operator for the life cycle of an organization; all other acts of theirs need a visit.
 
-    Raises NotFound for a stranger, Forbidden for a member.
+    Raises NotFound for anybody outside of the organization, Forbidden for a member.
     """
     if not actor.is_super_admin:
         require(actor, organization_id, "organizations", "delete")
@@ -268,7 +269,7 @@ def _locked_organization(organization_id: UUID, if_match: str | None) -> Organiz
 def _locked_by_platform(
     actor: Principal, organization_id: UUID, if_match: str | None, status: OrganizationStatus
 ) -> Organization:
-    """The organization's row, in the status from which an act of the platform starts."""
+    """Lock the organization for a platform operator. Raises NotInThisStatus if it has another status."""
     _require_platform(actor, organization_id)
     organization = _locked_organization(organization_id, if_match)
     if organization.status != status:
@@ -297,7 +298,7 @@ def _require_create(actor: Principal, parent: Place) -> None:
 
 @contextmanager
 def conflicts(taken: type[Conflict] = PlaceTaken, field: str = "name") -> Iterator[None]:
-    """A savepoint: a broken unique key is `taken` at `field`, a parent that has gone meanwhile was never there."""
+    """Open a savepoint; raise `taken` at `field` for a duplicate key, NotFound for a parent deleted meanwhile."""
     try:
         with transaction.atomic():
             yield
@@ -324,7 +325,7 @@ def _record_organization(
 
 
 def _recorded(actor: Principal, place: P, action: AuditAction, **detail: audit.Value) -> P:
-    """The place, once the audit trail and the feed have it."""
+    """Record a change of a place in the audit trail and the feed, and return the place."""
     audit.record(
         actor=actor,
         action=action,

@@ -1,4 +1,4 @@
-"""The form of an organization: a field for each of its settings, made from what says their meaning and their limits."""
+"""The admin form of an organization, with a field for each setting, generated from `OrganizationSettings`."""
 
 from typing import Any, Final
 
@@ -12,30 +12,30 @@ from apps.tenancy.organization_settings import OrganizationSettings
 
 
 def _field(setting: inspect.Field) -> forms.Field | None:
-    """For a setting that is one word, one number, one choice or a few; None for one that is a table."""
+    """Return the field for a text, a number, a flag or a choice; None for a setting that is a table."""
     kind, text = setting.type, ""
     if isinstance(kind, inspect.Metadata):
         text = str((kind.extra_json_schema or {}).get("description", ""))
         kind = kind.type
-    told: dict[str, Any] = {"help_text": text, "label": setting.name.replace("_", " ").capitalize(), "required": False}
+    base: dict[str, Any] = {"help_text": text, "label": setting.name.replace("_", " ").capitalize(), "required": False}
     match kind:
         case inspect.BoolType():
-            return forms.BooleanField(widget=widgets.UnfoldBooleanSwitchWidget, **told)
+            return forms.BooleanField(widget=widgets.UnfoldBooleanSwitchWidget, **base)
         case inspect.IntType() | inspect.UnionType():
             optional = isinstance(kind, inspect.UnionType)
             return forms.IntegerField(
-                widget=widgets.UnfoldAdminIntegerFieldWidget, **{**told, "required": not optional}
+                widget=widgets.UnfoldAdminIntegerFieldWidget, **{**base, "required": not optional}
             )
         case inspect.LiteralType():
             choices = [(str(value), str(value)) for value in kind.values]
-            return forms.ChoiceField(choices=choices, widget=widgets.UnfoldAdminSelectWidget, **told)
+            return forms.ChoiceField(choices=choices, widget=widgets.UnfoldAdminSelectWidget, **base)
         case inspect.FrozenSetType(item_type=inspect.LiteralType() as item):
             choices = [(str(value), str(value)) for value in item.values]
             return forms.MultipleChoiceField(
-                choices=choices, widget=widgets.UnfoldAdminCheckboxSelectMultipleWidget, **told
+                choices=choices, widget=widgets.UnfoldAdminCheckboxSelectMultipleWidget, **base
             )
         case inspect.StrType():
-            return forms.CharField(widget=widgets.UnfoldAdminTextInputWidget, **{**told, "required": True})
+            return forms.CharField(widget=widgets.UnfoldAdminTextInputWidget, **{**base, "required": True})
         case _:
             return None
 
@@ -43,16 +43,16 @@ def _field(setting: inspect.Field) -> forms.Field | None:
 def _fields() -> dict[str, forms.Field]:
     kind = inspect.type_info(OrganizationSettings)
     assert isinstance(kind, inspect.StructType)
-    made = {setting.name: _field(setting) for setting in kind.fields}
-    return {name: field for name, field in made.items() if field is not None}
+    fields = {setting.name: _field(setting) for setting in kind.fields}
+    return {name: field for name, field in fields.items() if field is not None}
 
 
 SETTINGS: Final = tuple(_fields())
-"""Those that the form has."""
+"""Names of the settings in the form."""
 
 
 class _SettingsForm(ServiceForm):
-    """Shows the settings as they are, with the defaults of what nobody has decided."""
+    """Shows the present settings, including defaults."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         settings = organization_settings.read(kwargs["instance"].settings).document()
@@ -60,4 +60,4 @@ class _SettingsForm(ServiceForm):
 
 
 OrganizationForm = type("OrganizationForm", (_SettingsForm,), _fields())
-"""Name, address name, and every setting."""
+"""Name, slug, and every setting in `SETTINGS`."""

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Is the process in this container well? Exit 0 when it is, 1 with one line when not.
+"""Check the process in this container. Exit 0 if it is healthy, else 1 with one line.
 
-healthcheck.py http http://127.0.0.1:8000/health/ready    it answers 200 to a request for our own host name
-healthcheck.py connected mosquitto 8883                    it holds an open TCP connection to that service
-healthcheck.py fresh FOLDER SECONDS                        it wrote a file of FOLDER in the last SECONDS
+healthcheck.py http http://127.0.0.1:8000/health/ready    returns 200 to a request with our own host name
+healthcheck.py connected mosquitto 8883                    has an open TCP connection to that service
+healthcheck.py fresh FOLDER SECONDS                        has written a file of FOLDER in the last SECONDS
 """
 
 import os
@@ -21,7 +21,7 @@ ESTABLISHED = "01"
 
 
 def http(url: str) -> str | None:
-    """What is wrong with the answer of `url`, None when nothing. We ask under the public host name, as people do."""
+    """Return what is wrong with the response of `url`, or None. Requests the public host name, as people do."""
     parts = urlsplit(url)
     host = urlsplit(os.environ.get("SAFESIGNAL_BASE_URL", "")).netloc or parts.netloc
     connection = HTTPConnection(parts.netloc, timeout=TIMEOUT_SECONDS)
@@ -36,7 +36,7 @@ def http(url: str) -> str | None:
 
 
 def connected(host: str, port: int, table: Path = Path("/proc/net/tcp")) -> str | None:
-    """What is wrong with our connection to `host`, None when one is open. The kernel's own table tells (proc(5))."""
+    """Return what is wrong with our connection to `host`, or None if one is open, from the kernel's table (proc(5))."""
     try:
         found = socket.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -49,7 +49,7 @@ def connected(host: str, port: int, table: Path = Path("/proc/net/tcp")) -> str 
 
 
 def fresh(folder: Path, seconds: float) -> str | None:
-    """What is wrong with the age of the newest file in `folder`, None when nothing."""
+    """Return what is wrong with the age of the newest file in `folder`, or None."""
     newest = max((entry.stat().st_mtime for entry in folder.glob("*") if entry.is_file()), default=None)
     if newest is None:
         return f"{folder} has no file"
@@ -58,7 +58,7 @@ def fresh(folder: Path, seconds: float) -> str | None:
 
 
 def main(arguments: list[str]) -> str | None:
-    """What is wrong, None when nothing; the usage when the arguments fit none of the three checks."""
+    """Return what is wrong, or None; the usage if the arguments match none of the three checks."""
     match arguments:
         case ["http", url]:
             return http(url)

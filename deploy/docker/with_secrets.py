@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Put secrets into the environment, then become the given command: `with_secrets.py COMMAND [ARGUMENT...]`.
+"""Put secrets into the environment, then execute the given command: `with_secrets.py COMMAND [ARGUMENT...]`.
 
 `{secret:NAME}` in the value of an environment variable stands for the content of the file NAME in /run/secrets. So the
 compose file names each secret, and none of them is in an image, in `docker inspect`, or in a shell's history. Inside a
@@ -17,7 +17,7 @@ PLACE = re.compile(r"\{secret:([A-Za-z0-9_.-]+)\}")
 
 
 def fill(environment: Mapping[str, str], secrets: Path) -> dict[str, str]:
-    """The environment with its secrets in place. A missing or empty file is a ValueError that names the variable."""
+    """Return the environment with its secrets. Raises ValueError, which names the variable, for a missing file."""
     filled: dict[str, str] = {}
     for variable, value in environment.items():
 
@@ -36,7 +36,7 @@ def fill(environment: Mapping[str, str], secrets: Path) -> dict[str, str]:
 
 
 def main(command: list[str]) -> None:
-    """Become `command`; end with one line when it cannot be."""
+    """Replace this process by `command`; exit with one line on an error."""
     if not command:
         sys.exit("with_secrets: name a command to run")
     try:
@@ -44,7 +44,7 @@ def main(command: list[str]) -> None:
     except ValueError as error:
         sys.exit(f"with_secrets: {error}")
     try:
-        os.execvpe(command[0], command, environment)  # noqa: S606 - to become the command is the purpose
+        os.execvpe(command[0], command, environment)  # noqa: S606 - executing the command is the purpose
     except OSError as error:
         sys.exit(f"with_secrets: {command[0]}: {error.strerror}")
 

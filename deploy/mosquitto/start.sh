@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fill the gateway's id into the access list, then become the broker. Plain POSIX shell: the image has no more.
+# Write the gateway's id into the access list, then execute the broker. Plain POSIX shell: the image has no other.
 set -eu
 umask 077
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run once, by the database image, when its data folder is new: makes the three roles and the database.
-# The passwords go from the secret files into psql's own variables, so that no command line shows them.
+# Run once by the database image, when its data folder is new: creates the three roles and the database.
+# The passwords go from the secret files into psql variables, so that no command line contains them.
 set -eu
 
 export SECRETS="${SECRETS:-/run/secrets}" ROLES_SQL="${ROLES_SQL:-/safesignal/roles.sql}"

@@ -1,4 +1,4 @@
-/** Tells people who hear the page what is new: alarms at once, the rest when there is a pause. */
+/** Announces news to screen readers: alarms at once, the rest in the next pause. */
 
 import { spoken } from "./words.js";
 
@@ -22,7 +22,7 @@ export class Announcer {
     }
   }
 
-  /** The first by name; of those that follow within a moment only how many. */
+  /** Name the first alarm; count those that follow within a moment. */
   #alarm(kind, alert, open) {
     if (this.#timer === null) {
       this.#now.textContent = spoken(kind, alert, this.types);

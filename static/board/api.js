@@ -1,4 +1,4 @@
-/** The few calls that the board makes over HTTP. Every failure is a `Refusal` that says what to do. */
+/** The HTTP calls of the board. Every failure is a `Refusal` that says what to do. */
 
 const PATIENCE_MS = 10_000;
 const MOST_PAGES = 50;
@@ -29,7 +29,7 @@ export class Api {
     return this.#readAll(this.alerts, { status: "open" });
   }
 
-  /** Every open trouble that this person may see. */
+  /** Every open trouble that is visible to this person. */
   readTroubles() {
     return this.#readAll(this.troubles, {});
   }

@@ -1,6 +1,6 @@
 /**
- * The live board: feed -> state -> page. The server rendered the open alerts together with the feed seq that they
- * stand at; from there on this page follows by itself.
+ * The live board: feed -> state -> page. The server renders the open alerts with their feed seq, and this page updates
+ * itself from there.
  */
 
 import { Api } from "./api.js";
@@ -17,12 +17,12 @@ import {
 
 const DRAW_EVERY_MS = 50;
 const TICK_MS = 500;
-const SETTLE_MS = 2_000; // a head may run ahead of its message for a moment
-const BEHIND_MS = 6_000; // what is for others moves the head too: no word of it unless it lasts
+const SETTLE_MS = 2_000; // a head may arrive shortly before its message
+const BEHIND_MS = 6_000; // events for others move the head too: report it only if it lasts
 const READ_PAUSE_MS = 4_000;
-const SLIP_MS = 600; // a press this soon after something moved was meant for what was there before
+const SLIP_MS = 600; // a click this soon after something moved was meant for the earlier target
 const CLOCK_GOOD_MS = 150;
-const RELOAD_AFTER_MS = 20_000; // never in a circle
+const RELOAD_AFTER_MS = 20_000; // prevents a reload loop
 const UNPROVEN =
   "The server was restored from a backup and does not know this alert any more. Ask the room; reload to take it away.";
 
@@ -75,7 +75,7 @@ function hear(message) {
   if (state.gap || (message.type === "ready" && isBehind(state))) void read();
 }
 
-/** Take a new state, and tell people what is new in it. */
+/** Set a new state, and announce the news. */
 function settle({ state: next, news }) {
   state = next;
   behindSince = isBehind(state) ? (behindSince ?? performance.now()) : null;
@@ -90,7 +90,7 @@ function settle({ state: next, news }) {
   draw(news);
 }
 
-/** At once when the page is calm, at most 20 times a second in a flood. */
+/** Render at once, but at most 20 times a second. */
 function draw(news = []) {
   announcer.tell(news, state.alerts.size);
   ring(news);
@@ -114,7 +114,7 @@ function paint() {
   showLine();
 }
 
-/** When did it come onto this screen: known once it is in the page. */
+/** Record when an alert appeared on this screen, once it is in the page. */
 function measure(arrived, alerts, rest) {
   const at = new Date(clock.now()).toISOString();
   for (const alert of arrived) shown.set(alert.id, at);
@@ -123,7 +123,7 @@ function measure(arrived, alerts, rest) {
   view.show(alerts, doing, rest);
 }
 
-/** Loud until somebody acknowledges. A SILENT alert makes no sound, ever. */
+/** Sound until somebody acknowledges. A SILENT alert never makes a sound. */
 function ring(news) {
   const loud = (alert) => alert.status === "new" && !alert.is_silent;
   const calls = news.some(({ kind, alert }) => (kind === "created" || kind === "pressed_again") && loud(alert));
@@ -132,7 +132,7 @@ function ring(news) {
   else if (!open) sound.rest();
 }
 
-/** Read the list of open alerts: after a gap, and while the feed is away. */
+/** Read the list of open alerts, after a gap and while the feed is unavailable. */
 async function read() {
   if (state.reading || performance.now() < readAfter) return;
   readAfter = performance.now() + READ_PAUSE_MS * (0.75 + 0.5 * Math.random());
@@ -150,7 +150,7 @@ async function read() {
   showLine();
 }
 
-/** The open troubles; null for who may not see devices, or where they could not be read: alerts do not wait for them. */
+/** The open troubles; null if they are not visible or could not be read. Alerts do not wait for them. */
 const readTroubles = () => (data.maySeeDevices ? api.readTroubles().catch(() => null) : null);
 
 async function act(form) {
@@ -174,7 +174,7 @@ async function act(form) {
   draw();
 }
 
-/** What was sent is done. A note that came meanwhile stays: somebody has not read it yet. */
+/** End the pending action. A note that arrived meanwhile stays, since nobody has read it yet. */
 function answered(id) {
   if (doing.get(id)?.busy) doing.delete(id);
 }
@@ -196,7 +196,7 @@ function signIn() {
   location.assign(`${data.urls.login}?${new URLSearchParams({ next })}`);
 }
 
-/** Another role, or none: the server makes the page anew, with what this person may see and do now. */
+/** The role has changed: reload, so that the server renders what this person may see and do now. */
 async function rightsChanged() {
   const code = await api.readOpen().then(() => "may", (refusal) => refusal.code);
   if (code === "signed_out") signIn();
@@ -226,7 +226,7 @@ document.getElementById("alerts").addEventListener("submit", (event) => {
 document.getElementById("sound").addEventListener("click", () => void sound.toggle());
 window.addEventListener("online", () => feed.hurry());
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) feed.hurry(fresh.age > STALE_MS); // a phone that slept
+  if (!document.hidden) feed.hurry(fresh.age > STALE_MS); // after a phone has slept
 });
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 

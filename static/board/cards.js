@@ -1,11 +1,11 @@
-/** One alert on the screen: the markup is the server's (`_alert.html`), this fills it in. */
+/** One alert on the screen: fills the server's markup (`_alert.html`). */
 
 import {
   ageText, approvalWords, callWords, closeButton, placeWords, pressWords, stateWords, timeText, typeWords,
 } from "./words.js";
 
 /**
- * What somebody on this screen has just done with an alert.
+ * The state of an action that somebody on this screen has just started.
  * @typedef {{ busy: boolean, note: string, tone: "plain"|"bad" }} Doing
  */
 
@@ -18,7 +18,7 @@ export class Card {
     this.forms = Object.fromEntries([...node.querySelectorAll("form[data-act]")].map((f) => [f.dataset.act, f]));
     this.alert = null;
     this.doing = null;
-    /** When its buttons last changed places. */
+    /** When its buttons last moved. */
     this.movedAt = -Infinity;
   }
 
@@ -79,7 +79,7 @@ export class Card {
     this.#write("close", label);
     this.slots.close.disabled = !open || Boolean(doing?.busy);
     acknowledge.disabled = Boolean(doing?.busy);
-    // The browser would give the focus of a button that is hidden or disabled to the page.
+    // The browser would move the focus of a hidden or disabled button to the page.
     if (focused && (focused.disabled || focused.form.hidden)) this.node.focus({ preventScroll: true });
     this.#write("note", doing?.note ?? "");
     this.slots.note.dataset.tone = doing?.tone ?? "plain";
@@ -94,7 +94,7 @@ export class Card {
   }
 }
 
-/** Local time with seconds in a `<time>`; empty when there is none. */
+/** Write a local time with seconds into a `<time>`; empty without a time. */
 export function writeTime(node, at, now) {
   node.setAttribute("datetime", at ?? "");
   node.textContent = at ? timeText(at, now) : "";

@@ -1,12 +1,12 @@
 /**
- * The server's time as seen from this page, so that ages are right on a screen whose clock is wrong.
- * The page was rendered between the browser's request and the first byte of the answer: that bounds the offset.
+ * The server's time, so that ages are right on a screen with a wrong clock.
+ * The page was rendered between the browser's request and the first byte of the response, which bounds the offset.
  */
 export class ServerClock {
   #offset = 0;
   #error = Infinity;
 
-  /** @param {string} renderedAt  RFC 3339, the server's clock while it answered */
+  /** @param {string} renderedAt  RFC 3339, the server's clock when it rendered the page */
   constructor(renderedAt, navigation = performance.getEntriesByType("navigation")[0]) {
     if (!navigation || !navigation.responseStart) return;
     const middle = performance.timeOrigin + (navigation.requestStart + navigation.responseStart) / 2;
@@ -14,23 +14,23 @@ export class ServerClock {
     this.#error = (navigation.responseStart - navigation.requestStart) / 2;
   }
 
-  /** Milliseconds since 1970 by the server's clock. */
+  /** Milliseconds since 1970, by the server's clock. */
   now() {
     return Date.now() + this.#offset;
   }
 
-  /** By how much `now` may be wrong, in milliseconds. */
+  /** The possible error of `now`, in milliseconds. */
   get error() {
     return this.#error;
   }
 
-  /** The server wrote `at` before this moment: a clock that says otherwise is slow (the machine slept, or was set). */
+  /** Correct a slow clock: the server wrote `at` before this moment (the machine slept, or its clock was set). */
   heard(at) {
     const behind = Date.parse(at) - this.now();
     if (behind > 0) this.#offset += behind;
   }
 
-  /** An answer's `Date` header, good to a second: corrects what is plainly wrong. */
+  /** Correct large errors with the `Date` header of a response, which is precise to a second. */
   answered(date) {
     const difference = Date.parse(date) + 500 - this.now();
     if (Math.abs(difference) < 2_000 || Number.isNaN(difference)) return;

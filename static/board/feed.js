@@ -1,14 +1,14 @@
 /**
  * The live feed: one WebSocket, kept open. States: connecting -> resuming -> live -> waiting -> connecting …, or ended.
- * It knows nothing of alerts: messages go to `onMessage`, changes of the line to `onLine`.
+ * It does not interpret messages: they go to `onMessage`, changes of the connection to `onLine`.
  */
 
 const FIRST_DELAY_MS = 400;
 const LONGEST_DELAY_MS = 5_000;
-const SILENCE_MS = 25_000; // the server says something every 10 s; two in a row missed is a dead line
+const SILENCE_MS = 25_000; // the server sends something every 10 s; after two misses the connection is dead
 const READY_MS = 10_000;
 
-/** Close codes after which coming back is of no use. */
+/** Close codes after which reconnecting is useless. */
 export const SIGNED_OUT = 4401;
 export const NO_RIGHT = 4403;
 
@@ -46,12 +46,12 @@ export class Feed {
     });
   }
 
-  /** No need to wait out the delay: the network is said to be back, or (`stale`) this line is known to be dead. */
+  /** Skip the delay: the network is reported to be back, or (`stale`) this connection is known to be dead. */
   hurry(stale = false) {
     if (this.state === "waiting" || (stale && this.state !== "ended")) this.open();
   }
 
-  /** No more coming back. */
+  /** Stop reconnecting. */
   end(code = 1000) {
     this.#clear();
     this.#become("ended", code);
@@ -63,7 +63,7 @@ export class Feed {
     try {
       message = JSON.parse(text);
     } catch {
-      return; // nothing that this page could use
+      return; // nothing that this page can read
     }
     if (message.type === "ready") {
       this.#attempt = 0;

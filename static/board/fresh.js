@@ -1,4 +1,4 @@
-/** How old the picture is, and how the page says so. */
+/** The age of the displayed state, and how the page reports it. */
 
 import { timeText } from "./words.js";
 
@@ -6,10 +6,10 @@ export const STALE_MS = 15_000;
 
 export class Freshness {
   #wall = Date.now() - performance.now();
-  #steady = 0; // the page was rendered when it was asked for
+  #steady = 0; // the page was rendered when it was requested
   #forbidden = false;
 
-  /** The picture is complete at this moment. */
+  /** The displayed state is complete at this moment. */
   proven() {
     this.#wall = Date.now();
     this.#steady = performance.now();
@@ -19,14 +19,14 @@ export class Freshness {
     this.#forbidden = true;
   }
 
-  /** By whichever clock says more: one stops while the machine sleeps, the other can be set back. */
+  /** The greater age of two clocks: one stops while the machine sleeps, the other can be set back. */
   get age() {
     return Math.max(Date.now() - this.#wall, performance.now() - this.#steady);
   }
 
   /**
    * @param {string} line  state of the feed
-   * @param {boolean} behind  the server has told of more than is shown, for longer than a moment
+   * @param {boolean} behind  the server has announced more than is displayed, for longer than a moment
    * @param {(ms: number) => number} ago  server time so long ago
    */
   words(line, behind, ago) {

@@ -1,4 +1,4 @@
-/** The page as a picture of the state. Nodes are made once and changed in place, so that focus stays where it was. */
+/** Renders the state. Nodes are created once and changed in place, so that the focus stays where it was. */
 
 import { Card, show, writeTime } from "./cards.js";
 import { afterText, placeWords, timeline, timeText, troubleWords, typeWords } from "./words.js";
@@ -38,7 +38,7 @@ export class View {
     this.#name = first ? `(${alerts.length}) ${first.is_drill ? "DRILL " : ""}${head}` : "All quiet";
   }
 
-  /** Not even quiet: this page knows nothing. */
+  /** Hide even the quiet panel: the state is unknown. */
   blank() {
     show(this.at("quiet"), false);
     this.#write("count", "No access");
@@ -71,19 +71,19 @@ export class View {
     this.#write("fact-sound", on ? "on" : "off");
   }
 
-  /** How long the last press took to get here, as measured. */
+  /** The measured time from the last press to this screen. */
   showLatency(ms) {
     const fact = this.at("fact-shown");
     fact.querySelector("dd").textContent = afterText(ms).slice(1);
     show(fact, true);
   }
 
-  /** The alert that a form is of, and what it does. */
+  /** The alert and the action of a form. */
   static actOf(form) {
     return { id: form.closest("[data-alert]").dataset.alert, action: form.dataset.act };
   }
 
-  /** How long ago cards or buttons moved: whoever was about to press then has something else under the finger now. */
+  /** Time since cards or buttons moved: a click right after that may hit another target than the person meant. */
   movedSince(id) {
     return performance.now() - Math.max(this.#movedAt, this.#cards.get(id)?.movedAt ?? -Infinity);
   }
@@ -157,7 +157,7 @@ export class View {
     this.at("troubles").replaceChildren(...rows);
   }
 
-  /** The buttons whose next press is a drill: as long as one is armed, its press is no alarm. */
+  /** The buttons whose next press is a drill and not an alarm. */
   showArmed(armed) {
     show(this.at("armed"), armed.length > 0);
     const rows = armed.map((one) => line(one.room ?? `Button ${one.device_id}`, `until ${timeText(one.expires_at, this.now())}`));

@@ -1,6 +1,6 @@
 /**
  * Sound on this screen, armed by a person (browsers allow none before a touch or a key).
- * It repeats until somebody acknowledges. SILENT alerts never come here.
+ * It repeats until somebody acknowledges. SILENT alerts never get here.
  */
 
 const REPEAT_MS = 10_000;
@@ -27,7 +27,7 @@ export class Sound {
     return this.#wanted && this.#context?.state === "running";
   }
 
-  /** By a person's touch or key. Turning on plays once, so that they hear it works. */
+  /** Switch the sound, on a person's touch or key. Switching it on plays it once, as a test. */
   async toggle() {
     if (this.on) {
       this.#wanted = false;
@@ -43,7 +43,7 @@ export class Sound {
     if (this.on && !this.ringing) this.#play(0.4);
   }
 
-  /** Sound now, and again every 10 s, until `rest`. */
+  /** Sound now and every 10 s, until `rest`. */
   alarm() {
     this.rest();
     if (!this.on) return;

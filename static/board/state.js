@@ -1,20 +1,20 @@
 /**
- * What the board knows, and how a message changes it. Pure: no clock, no page, no network.
+ * The state of the board, and how a message changes it. Pure: no clock, no page, no network.
  *
  * @typedef {import("./types.js").Alert} Alert
  * @typedef {import("./types.js").Trouble} Trouble
  * @typedef {import("./types.js").Armed} Armed
  * @typedef {{ kind: "created"|"pressed_again"|"acknowledged"|"approved"|"closed"|"unproven"|"trouble"|"recovered",
- *             alert?: Alert, trouble?: Trouble, live: boolean }} News   what a person has to be told
+ *             alert?: Alert, trouble?: Trouble, live: boolean }} News   what to announce to people
  * @typedef {{
  *   organization: string,
- *   epoch: string|null,                 the history that the numbers count in
- *   cursor: number,                     feed seq that the picture is complete up to
- *   head: number,                       highest feed seq that the server has told of
+ *   epoch: string|null,                 the history to which the numbers belong
+ *   cursor: number,                     feed seq up to which the state is complete
+ *   head: number,                       highest feed seq that the server has announced
  *   alerts: ReadonlyMap<string, Alert>, the open ones, by id
  *   closed: ReadonlyMap<string, Alert|null>, closed ones, so that an old message never reopens them
- *   unproven: ReadonlyMap<string, boolean>, open ones of a history that the server has lost, until it tells of them
- *                                       again; true: people have been told
+ *   unproven: ReadonlyMap<string, boolean>, open ones of a history that the server has lost, until it sends them
+ *                                       again; true: people have been notified
  *   troubles: ReadonlyMap<string, Trouble>, the open ones, by id
  *   armed: ReadonlyMap<string, Armed>,  buttons whose next press is a drill, by device
  *   gap: boolean,                       something may have been missed
@@ -25,7 +25,7 @@
 const CLOSED_KEPT = 500;
 const PROGRESS = { new: 0, acknowledged: 1, resolved: 2, cancelled: 2 };
 
-/** @returns {State} the picture that the server rendered; `complete` is false when more are open than it holds */
+/** @returns {State} the state that the server rendered; `complete` is false when more are open than it has */
 export function initialState({
   organization, epoch = null, cursor, alerts, troubles = [], armed = [], complete = true,
 }) {
@@ -46,7 +46,7 @@ export function initialState({
 
 export const isOpen = (alert) => alert.status === "new" || alert.status === "acknowledged";
 
-/** Behind what the server told of: if this lasts, the list is read anew. */
+/** Behind what the server has announced: if this lasts, the list is read again. */
 export const isBehind = (state) => state.gap || state.head > state.cursor;
 
 /**
@@ -67,7 +67,7 @@ export function applyMessage(state, message) {
     case "drill.disarmed":
       if (message.organization !== state.organization || message.seq <= state.cursor) return unchanged(state);
       return unchanged(mergeArmed(received(state, message.seq), message.drill, message.type === "drill.armed"));
-    case "ready": // a head beyond the cursor: for others, or the server never got to know where to resume
+    case "ready": // a head beyond the cursor: events for others, or the server never received the cursor
     case "ping": {
       const head = message.organizations?.[state.organization] ?? state.head;
       if (isOtherHistory(state, message, head)) return unchanged(startOver(state, message.epoch, head));
@@ -76,15 +76,15 @@ export function applyMessage(state, message) {
     case "resync":
       if (message.organization !== state.organization) return unchanged(state);
       if (isOtherHistory(state, message, message.seq)) return unchanged(startOver(state, message.epoch, message.seq));
-      // The cursor was too old for the feed: the list is read, then it goes on from here.
+      // The cursor was too old for the feed: read the list, then continue from here.
       return unchanged({ ...state, cursor: Math.min(state.cursor, message.seq), head: message.seq, gap: true });
-    default: // `changed` is not shown here, and a later server may say more: it has its place in the order all the same
+    default: // `changed` is not displayed, and a newer server may send other types: they still advance the cursor
       if (message.organization !== state.organization || !(message.seq > state.cursor)) return unchanged(state);
       return unchanged(received(state, message.seq));
   }
 }
 
-/** The list is about to be read: what arrives meanwhile is newer than the list. */
+/** Before the list is read: messages that arrive meanwhile are newer than the list. */
 export function startReading(state) {
   return { ...state, reading: { upTo: state.head, touched: new Set() } };
 }
@@ -98,7 +98,7 @@ export function abandonReading(state) {
  * @returns {{ state: State, news: News[] }}
  */
 export function applyList(state, listed) {
-  if (!state.reading) return unchanged(state); // of a history that was lost while the list was on its way
+  if (!state.reading) return unchanged(state); // of a history that was lost while the list was being read
   const { touched, upTo } = state.reading;
   const present = new Set(listed.map((alert) => alert.id));
   const alerts = new Map();
@@ -108,12 +108,12 @@ export function applyList(state, listed) {
   for (const [id, known] of state.alerts) {
     if (present.has(id) || touched.has(id)) alerts.set(id, known);
     else if (state.unproven.has(id)) {
-      // The server has lost it; the building may be in it all the same. It goes when the page is loaded anew.
+      // The server has lost it, but the emergency may be real. It disappears when the page is reloaded.
       alerts.set(id, known);
       if (!state.unproven.get(id)) news.push({ kind: "unproven", alert: known, live: false });
       unproven.set(id, true);
     } else {
-      // Closed while this page was not listening; by whom is in the record, not in this list.
+      // Closed while this page was not connected; who closed it is in the record, not in this list.
       remember(closed, id, null);
       news.push({ kind: "closed", alert: known, live: false });
     }
@@ -132,10 +132,10 @@ export function applyArmed(state, listed) {
   return { ...state, armed: new Map(listed.map((one) => [one.device_id, one])) };
 }
 
-/** The buttons whose next press is a drill at this moment (ms), of the server's clock. */
+/** The buttons whose next press is a drill at this moment (ms), by the server's clock. */
 export const armedAt = (state, now) => [...state.armed.values()].filter((one) => Date.parse(one.expires_at) > now);
 
-/** The list of open troubles as read from the server; one that came or ended meanwhile is newer than the list. */
+/** The list of open troubles as read from the server; a trouble that began or ended meanwhile is newer. */
 export function applyTroubles(state, listed) {
   if (!state.reading) return state;
   const { touched } = state.reading;
@@ -145,16 +145,16 @@ export function applyTroubles(state, listed) {
 }
 
 /**
- * An alert document from an answer to this person's own action.
+ * An alert document from the response to this person's own action.
  * @returns {{ state: State, news: News[] }}
  */
 export const applyAnswer = (state, alert) => mergeAlert(state, alert, false);
 
-/** Open alerts, what matters most first: real before drill, gravest, newest. The order of two alerts never changes. */
+/** Open alerts by importance: real before drill, gravest, newest. The order of two alerts never changes. */
 export function ordered(state, gravity) {
   const rank = (alert) => {
     const at = gravity.indexOf(alert.alert_type);
-    return at < 0 ? -1 : at; // a type that this page does not know is taken for the gravest
+    return at < 0 ? -1 : at; // an unknown type counts as the gravest
   };
   return [...state.alerts.values()].sort(
     (a, b) =>
@@ -229,7 +229,7 @@ const descending = (a, b) => (a < b ? 1 : a > b ? -1 : 0);
 const isOtherHistory = (state, message, head) =>
   head < state.cursor || (message.epoch && state.epoch && message.epoch !== state.epoch);
 
-/** What is shown may not be so any more, and what was closed may be open again: everything is read anew. */
+/** Displayed alerts may be outdated, and closed ones may be open again: everything is read again. */
 const startOver = (state, epoch, head) => ({
   ...state,
   epoch: epoch ?? state.epoch,
@@ -238,7 +238,7 @@ const startOver = (state, epoch, head) => ({
   gap: true,
   closed: new Map(),
   unproven: new Map([...state.alerts.keys()].map((id) => [id, false])),
-  reading: null, // a list that is on its way may be of the lost history
+  reading: null, // a list that is being read may belong to the lost history
 });
 
 /** While a list is read: this is newer than the list. */
@@ -247,7 +247,7 @@ const touch = (state, id) =>
 
 const heardOf = (state, head) => (head > state.head ? { ...state, head } : state);
 
-/** Numbers are times, so they jump; that one was lost is told by the head in the next ping. */
+/** Numbers are times, so they have gaps; the head in the next ping shows whether a message was lost. */
 const received = (state, seq) =>
   seq > state.cursor ? { ...state, cursor: seq, head: Math.max(seq, state.head) } : heardOf(state, seq);
 const unchanged = (state) => ({ state, news: [] });

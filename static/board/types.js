@@ -1,5 +1,5 @@
 /**
- * Shapes of what the server sends (the contract is in `contracts/`); nothing here runs.
+ * Types of what the server sends (the contract is in `contracts/`); no code.
  *
  * @typedef {{ id: string, name: string }} Named
  * @typedef {{ site: Named, building: Named, floor: Named,
@@ -23,7 +23,7 @@
  * @typedef {{ device_id: string, building_id: string|null, room: string|null,
  *             armed_at: string, expires_at: string }} Armed
  *
- * What the page was rendered with (`board-data`):
+ * The data that the page was rendered with (`board-data`):
  * @typedef {{ label: string, saying: string, outside: string|null }} TypeWords
  * @typedef {{
  *   organization: Named, me: Named, mayAct: boolean, maySeeDevices: boolean,

@@ -1,5 +1,5 @@
 /**
- * What the board says of an alert. Pure; `apps/portal/cards.py` says the same on the server, and a test compares them.
+ * Texts of the board. Pure; `apps/portal/cards.py` writes the same texts on the server, and a test compares them.
  *
  * @typedef {import("./types.js").Alert} Alert
  * @typedef {import("./types.js").TypeWords} TypeWords
@@ -20,7 +20,7 @@ export function placeWords(alert) {
   return { room, where: parts.filter(Boolean).join(", ") };
 }
 
-/** Words to read aloud to whoever answers the call. */
+/** The text to read aloud to the person who answers the call. */
 export function callWords(alert, label, addresses) {
   const { place } = alert;
   if (!place) return `${label}. The place is not known yet.`;
@@ -28,14 +28,14 @@ export function callWords(alert, label, addresses) {
   return `${label} at ${parts.filter(Boolean).join(", ")}.`;
 }
 
-/** Who has it, without the time. */
+/** Who has acknowledged it, without the time. */
 export function stateWords(alert, me) {
   if (!alert.acknowledged_by && !alert.acknowledged_at) return "Nobody has acknowledged this yet.";
   const who = alert.acknowledged_by?.id === me.id ? "You" : (alert.acknowledged_by?.name ?? "Somebody in the building");
   return `${who} acknowledged this at `;
 }
 
-/** How far the all clear is; empty when nobody has given it. */
+/** The progress of the all clear; empty when nobody has given it. */
 export function approvalWords(alert, me) {
   const { given, required, by } = alert.approvals;
   if (required < 2 || given < 1) return "";
@@ -47,7 +47,7 @@ export function pressWords(alert) {
   return alert.presses > 1 ? `Pressed again, ${alert.presses} presses in all, the last at ` : "";
 }
 
-/** The close button of an alert that is open: its label, and whether this person may press it. */
+/** The close button of an open alert: its label, and whether this person may press it. */
 export function closeButton(alert, me) {
   const { given, required, by } = alert.approvals;
   if (required < 2) return { label: "Resolve", open: true };
@@ -58,7 +58,7 @@ export function closeButton(alert, me) {
     : { label: `Confirm all clear (${given + 1} of ${required})`, open: true };
 }
 
-/** @returns {{ at: string, text: string, after: number }[]} what is known to have happened, in order; `after` in ms */
+/** @returns {{ at: string, text: string, after: number }[]} the known steps in order; `after` in ms */
 export function timeline(alert, shownAt) {
   const { hops } = alert;
   const pressed = Date.parse(hops.pressed_at ?? alert.triggered_at);
@@ -80,7 +80,7 @@ export function timeline(alert, shownAt) {
     .sort((a, b) => a.after - b.after);
 }
 
-/** What is wrong, and with what. */
+/** What a trouble concerns, and what is wrong. */
 export function troubleWords({ device, gateway, kind, detail }) {
   const who = device ? `Button ${device}` : gateway ? `Gateway ${gateway.name}` : "SafeSignal";
   return `${who}: ${detail ?? kind.replaceAll("_", " ")}`;
@@ -116,7 +116,7 @@ export function timeText(at, now) {
   return date.toDateString() === new Date(now).toDateString() ? time : `${day.format(date)}, ${time}`;
 }
 
-/** One sentence for people who hear the page. */
+/** One sentence for screen readers. */
 export function spoken(kind, alert, types) {
   const { room, where } = placeWords(alert);
   const label = typeWords(types, alert.alert_type).label;

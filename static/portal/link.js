@@ -1,10 +1,10 @@
-// The form of a page that the link of an e-mail leads to: sends its fields to the API, with the secret of the link.
+// The form of a page behind the link of an e-mail: sends its fields to the API, with the secret of the link.
 
 const KEPT = `safesignal.link ${window.location.pathname}`;
 const main = document.querySelector("[data-link]");
 const error = main.querySelector("[data-error]");
 
-/** The secret, out of the address bar at once; it waits in this tab while its owner signs in. */
+/** Remove the secret from the address bar at once; it stays in this tab while its owner signs in. */
 function takeSecret() {
   const given = window.location.hash.slice(1);
   if (given) {
@@ -24,7 +24,7 @@ function complain(text, field) {
   field?.focus();
 }
 
-/** What a problem says of the fields of this form, else its own words. */
+/** The problem's errors for the fields of this form, else its detail. */
 function explain(problem, form) {
   for (const [name, reasons] of Object.entries(problem.errors ?? {})) {
     const field = form.elements[name];
@@ -68,5 +68,5 @@ for (const form of main.querySelectorAll("form[data-api]")) {
   });
 }
 
-// Another link of the same page, opened in this tab, changes the fragment and nothing else.
+// Opening another link of the same page in this tab changes only the fragment.
 window.addEventListener("hashchange", () => window.location.reload());

@@ -53,7 +53,7 @@ def verify(*arguments: str) -> tuple[int, str]:
 
 def test_a_whole_trail_is_said_to_be_whole(organization: UUID, trail: list[UUID]) -> None:
     code, text = verify("--organization", str(organization))
-    assert (code, text) == (0, f"{organization}: whole, 9 entries, 0 not sealed yet\n")
+    assert (code, text) == (0, f"{organization}: whole, 9 entries, 0 not in the chain yet\n")
 
 
 def test_a_changed_row_is_named(organization: UUID, trail: list[UUID]) -> None:

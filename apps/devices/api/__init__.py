@@ -1,1 +1,1 @@
-"""Doors of devices; no rules live here."""
+"""HTTP API of devices; no rules live here."""

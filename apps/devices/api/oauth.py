@@ -12,7 +12,7 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class UnsupportedGrant(Invalid):
-    """Another grant type than this endpoint has."""
+    """The endpoint does not support this grant type."""
 
     code = "unsupported_grant_type"
     default_detail = f"Send grant_type=client_credentials and client_assertion_type={ASSERTION_TYPE}."
@@ -22,7 +22,7 @@ class UnsupportedGrant(Invalid):
 @public_endpoint
 @csrf_exempt
 def token(request: HttpRequest) -> HttpResponse:
-    """A token for a gateway's assertion."""
+    """Exchange a gateway's assertion for an access token."""
     try:
         if request.method != "POST":
             raise MethodNotAllowed()

@@ -1,4 +1,4 @@
-"""What devices look like in the OpenAPI document."""
+"""Serializers of devices, for the OpenAPI document."""
 
 from rest_framework import serializers
 
@@ -17,7 +17,7 @@ from apps.common.openapi.examples import openapi_example
     }
 )
 class TroubleSerializer(serializers.Serializer[object]):
-    """Something that may keep an alarm from working. Neither device nor gateway: the cloud itself."""
+    """A condition that may keep an alarm from working; without device and gateway, of the cloud itself."""
 
     id = serializers.UUIDField()
     device = serializers.CharField(allow_null=True)

@@ -1,4 +1,4 @@
-"""Troubles: what may keep an alarm from working."""
+"""Troubles: conditions that may keep an alarm from working."""
 
 import msgspec
 from drf_spectacular.types import OpenApiTypes
@@ -28,7 +28,7 @@ class TroubleListView(APIView):
         responses={200: page_of(TroubleSerializer), (400, "application/problem+json"): ProblemSerializer},
     )
     def get(self, request: Request) -> Response:
-        """Those that have not ended, the newest first. The live feed tells of each that begins or ends."""
+        """Return open troubles, newest first. The live feed publishes each trouble when it begins and when it ends."""
         page = selectors.open_troubles(
             principal=principal_of(request), organization=organization_of(request), query=page_query(request)
         )

@@ -13,9 +13,7 @@ urlpatterns = [
         "devices",
         importer=import_devices,
         exporter=exported_devices,
-        description=(
-            "All lines or none. A device that is not known is registered, one that is gets the values of its line."
-        ),
+        description="All lines or none. Unknown devices are registered, known devices get the values of their lines.",
     ),
     path("troubles", troubles.TroubleListView.as_view()),
     path("edge/config", views.EdgeConfigurationView.as_view()),

@@ -1,4 +1,4 @@
-"""Doors of gateways: their configuration."""
+"""API of gateways: their configuration."""
 
 from http import HTTPStatus
 from typing import Final
@@ -25,11 +25,11 @@ class EdgeConfigurationView(APIView):
     renderer_classes = renderers_for(CONTENT_TYPE)
 
     def get(self, request: Request) -> HttpResponse:
-        """The gateway's own configuration."""
+        """Return the gateway's own configuration."""
         gateway = principal_of(request)
         if gateway.kind is not PrincipalKind.GATEWAY:
             raise Forbidden("Only a gateway has a configuration.")
-        # It asks every few minutes also when nothing else happens: that is its sign of life.
+        # The request is a sign of life: a gateway sends one every few minutes, even when nothing else happens.
         for organization_id in gateway.grants:
             devices.record_gateway_seen(organization_id=organization_id, gateway_id=gateway.id, at=timezone.now())
         etag = f'"{configuration.configuration_version(gateway)}"'

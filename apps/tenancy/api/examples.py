@@ -1,4 +1,4 @@
-"""A small school, as the OpenAPI document shows it: the one of the examples in `contracts/`."""
+"""Examples for the OpenAPI document: the small school of the examples in `contracts/`."""
 
 from typing import Any, Final
 

@@ -34,7 +34,7 @@ Responses = dict[tuple[int, str], OpenApiResponse]
 
 
 def refusals(**described: str) -> Responses:
-    """Problems by status: `refusals(_404="`not_found`")`."""
+    """Describe problem responses by status, e.g. `refusals(_404="`not_found`")`."""
     return {
         (int(status.removeprefix("_")), CONTENT_TYPE): OpenApiResponse(ProblemSerializer, description=description)
         for status, description in described.items()
@@ -47,7 +47,7 @@ LISTED: Final = READ | refusals(_400="`invalid`, `bad_cursor`")
 
 
 def settings_schema(*, partial: bool) -> dict[str, object]:
-    """The settings as the OpenAPI document shows them; `partial` for a change of some."""
+    """Return the OpenAPI schema of the settings; `partial` for a change of some."""
     (_, components) = msgspec.json.schema_components([OrganizationSettings])
     schema: dict[str, object] = components["OrganizationSettings"]
     if partial:
@@ -56,7 +56,7 @@ def settings_schema(*, partial: bool) -> dict[str, object]:
 
 
 class OrganizationsView(APIView):
-    """The caller's organizations; every one for who runs the platform."""
+    """The caller's organizations; for platform operators all of them."""
 
     @extend_schema(
         operation_id="listOrganizations",
@@ -71,7 +71,7 @@ class OrganizationsView(APIView):
         responses={200: page_of(OrganizationSerializer), **LISTED},
     )
     def get(self, request: Request) -> Response:
-        """One page, by name."""
+        """Return one page, sorted by name."""
         page = selectors.organization_page(
             principal=principal_of(request),
             statuses=_statuses(request.query_params.get("status", "present")),
@@ -89,7 +89,7 @@ class OrganizationsView(APIView):
         responses={201: OrganizationSerializer, **WRITE, **refusals(_409="`slug_taken`")},
     )
     def post(self, request: Request) -> Response:
-        """A new tenant; for who runs the platform."""
+        """Create a tenant. Only for platform operators."""
         body = OrganizationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         organization = services.create_organization(
@@ -108,7 +108,7 @@ class OrganizationView(APIView):
         responses={200: OrganizationSerializer, **READ},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
-        """As it is now, with its ETag."""
+        """Return the organization with its ETag."""
         return _tagged(selectors.organization(principal=principal_of(request), organization_id=organization_id))
 
     @extend_schema(
@@ -120,7 +120,7 @@ class OrganizationView(APIView):
         responses={200: OrganizationSerializer, **WRITE, **refusals(_409="`slug_taken`")},
     )
     def put(self, request: Request, organization_id: UUID) -> Response:
-        """What is left out becomes its default."""
+        """Replace the organization. Fields that are left out get their defaults."""
         return self._update(request, organization_id, partial=False)
 
     @extend_schema(
@@ -132,7 +132,7 @@ class OrganizationView(APIView):
         responses={200: OrganizationSerializer, **WRITE, **refusals(_409="`slug_taken`")},
     )
     def patch(self, request: Request, organization_id: UUID) -> Response:
-        """What is left out stays."""
+        """Change the organization. Fields that are left out keep their values."""
         return self._update(request, organization_id, partial=True)
 
     @extend_schema(
@@ -143,7 +143,7 @@ class OrganizationView(APIView):
         responses={204: None, **WRITE, **refusals(_409="`place_in_use`, `organization_status`")},
     )
     def delete(self, request: Request, organization_id: UUID) -> Response:
-        """Softly; refused while devices or open alerts are there."""
+        """Soft delete; refused while the organization has devices or open alerts."""
         services.delete_organization(
             actor=principal_of(request), organization_id=organization_id, if_match=if_match_of(request)
         )
@@ -173,7 +173,7 @@ class SuspendView(APIView):
         responses={200: OrganizationSerializer, **WRITE, **refusals(_409="`organization_status`")},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
-        """Its people raise and answer alarms, and nothing else; they are told the reason. Its data is kept."""
+        """Limit its people to raising and answering alarms, and show them the reason. Its data is kept."""
         body = SuspendSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         organization = services.suspend_organization(
@@ -197,7 +197,7 @@ class ResumeView(APIView):
         responses={200: OrganizationSerializer, **WRITE, **refusals(_409="`organization_status`")},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
-        """Everything is as before."""
+        """Restore all rights of its people."""
         return _act(services.resume_organization, request, organization_id)
 
 
@@ -213,12 +213,12 @@ class UndeleteView(APIView):
         responses={200: OrganizationSerializer, **WRITE, **refusals(_409="`organization_status`")},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
-        """With its people, places and records."""
+        """Restore the organization with its people, places and records."""
         return _act(services.undelete_organization, request, organization_id)
 
 
 class SettingsView(APIView):
-    """What an organization has decided for itself."""
+    """The settings of an organization."""
 
     @extend_schema(
         operation_id="getOrganizationSettings",
@@ -228,7 +228,7 @@ class SettingsView(APIView):
         examples=examples(response=OrganizationSettings().document()),
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
-        """Every setting, the defaults too."""
+        """Return all settings, including defaults."""
         settings = selectors.readable_settings(principal=principal_of(request), organization_id=organization_id)
         return tagged(settings.document())
 
@@ -246,7 +246,7 @@ class SettingsView(APIView):
         examples=examples(response=OrganizationSettings().document() | SETTINGS_SENT, request=SETTINGS_SENT),
     )
     def patch(self, request: Request, organization_id: UUID) -> Response:
-        """What is left out stays; each setting has its limits, and none of them can silence an alarm."""
+        """Change some settings; the others keep their values. Limits ensure that no setting can silence an alarm."""
         if not isinstance(request.data, dict):
             raise Malformed("The body is not a JSON object.")
         settings = services.change_settings(
@@ -268,7 +268,7 @@ class TreeView(APIView):
         responses={200: TreeSerializer, **READ},
     )
     def get(self, request: Request, organization_id: UUID) -> HttpResponse:
-        """Sites, buildings, floors and rooms at once, as far as the caller may see them."""
+        """Return all sites, buildings, floors and rooms that are visible to the caller."""
         tree = selectors.place_tree(principal=principal_of(request), organization_id=organization_id)
         return HttpResponse(tree, content_type="application/json")
 

@@ -28,28 +28,28 @@ V = TypeVar("V", bound=type[APIView])
 
 
 def described(kind: str, body: type[StrictSerializer]) -> Callable[[V], V]:
-    """What the OpenAPI document says of one place of a kind."""
+    """Describe the endpoints of one place of a kind for the OpenAPI document."""
     write: dict[str, Any] = {"tags": TAGS, "parameters": [IF_MATCH], "request": body}
-    answers: dict[Any, Any] = {200: body, **WRITE, **refusals(_409="`place_taken`")}
+    responses: dict[Any, Any] = {200: body, **WRITE, **refusals(_409="`place_taken`")}
     name = kind.capitalize()
     return extend_schema_view(
         get=extend_schema(
             operation_id=f"get{name}", summary=f"Read a {kind}", tags=TAGS, responses={200: body, **READ}
         ),
-        put=extend_schema(operation_id=f"replace{name}", summary=f"Replace a {kind}", responses=answers, **write),
-        patch=extend_schema(operation_id=f"update{name}", summary=f"Change a {kind}", responses=answers, **write),
+        put=extend_schema(operation_id=f"replace{name}", summary=f"Replace a {kind}", responses=responses, **write),
+        patch=extend_schema(operation_id=f"update{name}", summary=f"Change a {kind}", responses=responses, **write),
         delete=extend_schema(
             operation_id=f"delete{name}",
             summary=f"Delete a {kind} with all that is below it",
             tags=TAGS,
             parameters=[IF_MATCH],
-            responses={204: None, **WRITE, **refusals(_409="`place_in_use`: `in_the_way` says what stands there.")},
+            responses={204: None, **WRITE, **refusals(_409="`place_in_use`: `in_the_way` lists what is there.")},
         ),
     )
 
 
 def listed(kind: str, body: type[StrictSerializer]) -> Callable[[V], V]:
-    """What the OpenAPI document says of the places of a kind below a parent."""
+    """Describe the endpoints of the places below a parent for the OpenAPI document."""
     name = kind.capitalize()
     return extend_schema_view(
         get=extend_schema(
@@ -70,27 +70,27 @@ def listed(kind: str, body: type[StrictSerializer]) -> Callable[[V], V]:
 
 
 class PlaceView(APIView):
-    """One place. PUT makes what is left out its default, PATCH leaves it."""
+    """One place. PUT resets fields that are left out to their defaults, PATCH keeps them."""
 
     kind: ClassVar[type[Place]]
     body: ClassVar[type[StrictSerializer]]
 
     def get(self, request: Request, place_id: UUID) -> Response:
-        """As it is now, with its ETag."""
+        """Return the place with its ETag."""
         return tagged(
             place_document(selectors.place(principal=principal_of(request), kind=self.kind, place_id=place_id))
         )
 
     def put(self, request: Request, place_id: UUID) -> Response:
-        """What is left out becomes its default."""
+        """Replace the place. Fields that are left out get their defaults."""
         return self._update(request, place_id, partial=False)
 
     def patch(self, request: Request, place_id: UUID) -> Response:
-        """What is left out stays."""
+        """Change the place. Fields that are left out keep their values."""
         return self._update(request, place_id, partial=True)
 
     def delete(self, request: Request, place_id: UUID) -> Response:
-        """With all that is below it; refused while devices or open alerts are there."""
+        """Delete the place and all places below it; refused while they have devices or open alerts."""
         services.delete_place(
             actor=principal_of(request), kind=self.kind, place_id=place_id, if_match=if_match_of(request)
         )
@@ -115,23 +115,23 @@ class PlacesView(APIView):
     body: ClassVar[type[StrictSerializer]]
 
     def get(self, request: Request, parent_id: UUID) -> Response:
-        """One page."""
+        """Return one page."""
         page = self.page(principal_of(request), parent_id, page_query(request))
         return page_response(request, page, [msgspec.to_builtins(place_document(place)) for place in page.items])
 
     def post(self, request: Request, parent_id: UUID) -> Response:
-        """A new one."""
+        """Create a place below the parent."""
         body = self.body(data=request.data)
         body.is_valid(raise_exception=True)
         place = self.create(principal_of(request), parent_id, body.validated_data)
         return tagged(place_document(place), HTTPStatus.CREATED)
 
     def page(self, principal: Principal, parent_id: UUID, query: PageQuery) -> Page[Any]:
-        """The page that is asked for."""
+        """Return the requested page."""
         raise NotImplementedError
 
     def create(self, principal: Principal, parent_id: UUID, values: dict[str, Any]) -> Place:
-        """A new place below the parent."""
+        """Create a place with the service of its kind."""
         raise NotImplementedError
 
 
@@ -142,11 +142,11 @@ class SitesView(PlacesView):
     body = SiteSerializer
 
     def page(self, principal: Principal, parent_id: UUID, query: PageQuery) -> Page[Site]:
-        """Of the sites that the caller may see."""
+        """Return sites that are visible to the caller."""
         return selectors.site_page(principal=principal, organization_id=parent_id, query=query)
 
     def create(self, principal: Principal, parent_id: UUID, values: dict[str, Any]) -> Site:
-        """A site of the organization."""
+        """Create a site of the organization."""
         return services.create_site(actor=principal, organization_id=parent_id, **values)
 
 
@@ -157,27 +157,27 @@ class BuildingsView(PlacesView):
     body = BuildingSerializer
 
     def page(self, principal: Principal, parent_id: UUID, query: PageQuery) -> Page[Building]:
-        """Of the buildings that the caller may see."""
+        """Return buildings that are visible to the caller."""
         return selectors.building_page(principal=principal, site_id=parent_id, query=query)
 
     def create(self, principal: Principal, parent_id: UUID, values: dict[str, Any]) -> Building:
-        """A building of the site."""
+        """Create a building of the site."""
         site = selectors.place(principal=principal, kind=Site, place_id=parent_id, action="create")
         return services.create_building(actor=principal, site=site, **values)
 
 
 @listed("floor", FloorSerializer)
 class FloorsView(PlacesView):
-    """Floors of a building, the lowest first."""
+    """Floors of a building, lowest first."""
 
     body = FloorSerializer
 
     def page(self, principal: Principal, parent_id: UUID, query: PageQuery) -> Page[Floor]:
-        """Of the building's floors."""
+        """Return floors of the building."""
         return selectors.floor_page(principal=principal, building_id=parent_id, query=query)
 
     def create(self, principal: Principal, parent_id: UUID, values: dict[str, Any]) -> Floor:
-        """A floor of the building."""
+        """Create a floor of the building."""
         building = selectors.place(principal=principal, kind=Building, place_id=parent_id, action="create")
         return services.create_floor(actor=principal, building=building, **values)
 
@@ -189,11 +189,11 @@ class RoomsView(PlacesView):
     body = RoomSerializer
 
     def page(self, principal: Principal, parent_id: UUID, query: PageQuery) -> Page[Room]:
-        """Of the floor's rooms."""
+        """Return rooms of the floor."""
         return selectors.room_page(principal=principal, floor_id=parent_id, query=query)
 
     def create(self, principal: Principal, parent_id: UUID, values: dict[str, Any]) -> Room:
-        """A room of the floor."""
+        """Create a room of the floor."""
         floor = selectors.place(principal=principal, kind=Floor, place_id=parent_id, action="create")
         return services.create_room(actor=principal, floor=floor, **values)
 

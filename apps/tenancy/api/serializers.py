@@ -1,4 +1,4 @@
-"""Bodies of organizations and places. Fields that are only told are ignored in what is sent back."""
+"""Serializers of organizations and places. Read-only fields are ignored in requests."""
 
 import json
 from typing import Any, Final
@@ -13,7 +13,7 @@ from apps.tenancy.organization_settings import TIME_ZONES
 
 METADATA_BYTES: Final = 16_384
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1
-"""What PostgreSQL's `integer` holds."""
+"""The range of PostgreSQL's `integer`."""
 
 
 class TimezoneField(serializers.CharField):
@@ -25,7 +25,7 @@ class TimezoneField(serializers.CharField):
         super().__init__(max_length=50, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        """The name of the zone. Raises ValidationError."""
+        """Return the name of the zone. Raises ValidationError."""
         name = super().to_internal_value(data)
         if name not in TIME_ZONES:
             self.fail("unknown")
@@ -33,13 +33,13 @@ class TimezoneField(serializers.CharField):
 
 
 class MetadataField(serializers.DictField):
-    """A JSON object of the client's own."""
+    """A JSON object for the client's own use."""
 
     default_error_messages = {"large": f"Larger than {METADATA_BYTES} bytes as JSON."}
     child = serializers.JSONField()
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """The object. Raises ValidationError."""
+        """Return the object. Raises ValidationError."""
         value = super().to_internal_value(data)
         if len(json.dumps(value)) > METADATA_BYTES:
             self.fail("large")
@@ -47,12 +47,12 @@ class MetadataField(serializers.DictField):
 
 
 def whole(**kwargs: Any) -> serializers.IntegerField:
-    """A whole number that fits its column."""
+    """Return a field for a whole number that fits its column."""
     return serializers.IntegerField(**{"min_value": SMALLEST_INTEGER, "max_value": LARGEST_INTEGER} | kwargs)
 
 
 def text(most: int) -> serializers.CharField:
-    """A text that may be left out."""
+    """Return a field for an optional text."""
     return serializers.CharField(max_length=most, allow_null=True, default=None)
 
 
@@ -76,7 +76,7 @@ class OrganizationSerializer(StrictSerializer):
 
 @openapi_example(request=examples.SUSPENSION)
 class SuspendSerializer(StrictSerializer):
-    """Why; its people are told so when they sign in."""
+    """The reason, which is shown to the organization's people when they sign in."""
 
     reason = MultilineField(max_length=500)
 
@@ -156,7 +156,7 @@ class TreeFloorSerializer(serializers.Serializer[object]):
 
 
 class TreeBuildingSerializer(serializers.Serializer[object]):
-    """A building in the tree, with its floors, the lowest first."""
+    """A building in the tree, with its floors, lowest first."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()

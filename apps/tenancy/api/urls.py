@@ -19,9 +19,7 @@ urlpatterns = [
         "places",
         importer=import_places,
         exporter=exported_places,
-        description=(
-            "All lines or none. A place that is not there is made, one that is there gets the values of its line."
-        ),
+        description="All lines or none. Missing places are created, existing places get the values of their lines.",
     ),
     path("organizations/<uuid:parent_id>/sites", places.SitesView.as_view()),
     path("sites/<uuid:place_id>", places.SiteView.as_view()),

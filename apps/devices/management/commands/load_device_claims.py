@@ -1,4 +1,4 @@
-"""`manage.py load_device_claims`: which hardware ids there are, each with the code in its box."""
+"""`manage.py load_device_claims`: load hardware ids, each with the code in its box."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from apps.devices import claims
 
 
 class Command(BaseCommand):
-    """For platform operators: the manufacturer's list of a delivery."""
+    """Load the manufacturer's list of a delivery; for platform operators."""
 
     help = (
         "Load hardware ids with the codes printed in their boxes from a CSV file (columns: device_id, code). A school "
-        "registers a device by giving its code. What is loaded already stays; codes are stored as hashes."
+        "registers a device by giving its code. Nothing is deleted; codes are stored as hashes."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The file."""
+        """Add the file."""
         parser.add_argument("file", help="The file; - reads standard input.")
 
     def handle(self, *args: Any, file: str, **options: Any) -> None:
-        """Load it, and say how many were new."""
+        """Load the file and print how many ids were new or changed."""
         body = read_file(file)
         if "system" not in connections.databases:
             raise CommandError("Set DATABASE_SYSTEM_URL: claims belong to no organization.", returncode=REFUSED)

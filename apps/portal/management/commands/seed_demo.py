@@ -1,4 +1,4 @@
-"""The demo school, from standard input to standard output."""
+"""`manage.py seed_demo`: create the demo school."""
 
 import sys
 from typing import Any
@@ -13,22 +13,22 @@ from apps.portal.demo import DemoRequest, create_demo_school
 
 
 class Command(BaseCommand):
-    """Makes the demo school once; a production profile refuses it."""
+    """Create the demo school once; refused with production settings."""
 
     help = (
-        'Make the demo school. Reads {"devices":[hardware ids],"gateway":{"public_key":PEM},"rules":[{"key":2,'
-        '"pattern":"short","alert_type":"fire","is_silent":false}]} from standard input and prints what was made, with '
+        'Create the demo school. Reads {"devices":[hardware ids],"gateway":{"public_key":PEM},"rules":[{"key":2,'
+        '"pattern":"short","alert_type":"fire","is_silent":false}]} from standard input and prints the result, with '
         "generated passwords, as JSON. For development only."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make it."""
+        """Read the request, create the school and print it."""
         if settings.PRODUCTION:
-            raise CommandError("A production system takes no demo data.")
+            raise CommandError("A production system refuses demo data.")
         try:
             request = msgspec.json.decode(sys.stdin.buffer.read(), type=DemoRequest)
         except msgspec.DecodeError as error:
-            raise CommandError(f"Standard input is not what --help asks for: {error}") from None
+            raise CommandError(f"Standard input does not have the format that --help describes: {error}") from None
         try:
             school = create_demo_school(request, now=timezone.now())
         except Problem as problem:

@@ -1,4 +1,4 @@
-"""`manage.py import_places`: the places of an organization from a table."""
+"""`manage.py import_places`: import the places of an organization from a table."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,23 +17,23 @@ from apps.tenancy.place_table import PLACES
 
 
 class Command(BaseCommand):
-    """All lines or none; each fault with its line and column."""
+    """Import all lines or none, and report each fault with its line and column."""
 
     help = (
-        "Bring the places of an organization to what a CSV file says (UTF-8, commas): what is not there is made, what "
-        "is there gets the values of its line, nothing is deleted. "
+        "Import the places of an organization from a CSV file (UTF-8, commas): missing places are created, existing "
+        "places get the values of their lines, nothing is deleted. "
         f"Columns: {', '.join(column.name for column in PLACES.columns)}."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """File, organization, reason, dry run."""
+        """Add the file, the organization, the reason and the dry run."""
         parser.add_argument("file", help="The file; - reads standard input.")
         add_organization(parser)
         add_reason(parser)
         add_dry_run(parser)
 
     def handle(self, *args: Any, file: str, organization: str, reason: str, dry_run: bool, **options: Any) -> None:
-        """Import it, and say what was done."""
+        """Import the file and print the counts."""
         body = read_file(file)
         organization_id = named_organization(organization)
         with refusals_in_words(), _bar() as progress, tenant_scope([organization_id]):
@@ -42,13 +42,13 @@ class Command(BaseCommand):
             )
             if not dry_run:
                 record_command("import_places", organization_id=organization_id, why=reason)
-        told = "Would be" if dry_run else "Were"
-        self.stdout.write(f"{told} created: {done.created}, updated: {done.updated}, unchanged: {done.unchanged}.")
+        verb = "Would be" if dry_run else "Were"
+        self.stdout.write(f"{verb} created: {done.created}, updated: {done.updated}, unchanged: {done.unchanged}.")
 
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
-    """On standard error, and only where somebody looks."""
+    """Show a progress bar on standard error, if that is a terminal."""
     console = Console(stderr=True)
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Writing places", total=None)

@@ -1,4 +1,4 @@
-"""`manage.py verify_audit`: whether the audit trail is as it was written."""
+"""`manage.py verify_audit`: verify that the audit trail is as it was written."""
 
 import sys
 from argparse import ArgumentParser
@@ -21,18 +21,18 @@ PLATFORM: Final = "platform"
 
 
 class Command(BaseCommand):
-    """Reads every chain, or those that are named, and names the first broken link of each."""
+    """Verify all chains, or the named ones, and report the first broken link of each."""
 
     help = (
         "Read the audit trail from its start and name the first broken link of each organization's chain: changed, "
-        "removed, inserted, reordered, cut off at its end, or rewritten as a whole (seen from the signed heads in "
+        "removed, inserted, reordered, cut off at its end, or rewritten as a whole (detected with the signed heads in "
         "object storage). Changes nothing. Exit code 0: whole; 1: a link is broken or a stored head is forged; "
         "2: it could not be read, or there is no such organization. Needs DATABASE_SYSTEM_URL, and "
         "SAFESIGNAL_AUDIT_KEY_FILE or --public-key."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Which chains, held against whose heads."""
+        """Add the chains to verify, the keys of their heads, and the output format."""
         parser.add_argument(
             "--organization",
             action="append",
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="One JSON object for each chain, a line each.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Verify, print, and exit with 1 where anything is broken."""
+        """Verify, print, and exit with 1 if anything is broken."""
         try:
             files = list(checkpoints.stored(options["public_key"]))
             chains = _chains(options["organization"] or [], files)
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         for verdict in verdicts:
             name = verdict.organization_id or PLATFORM
             if verdict.broken is None:
-                self.stdout.write(f"{name}: whole, {verdict.length} entries, {verdict.unsealed} not sealed yet")
+                self.stdout.write(f"{name}: whole, {verdict.length} entries, {verdict.unsealed} not in the chain yet")
                 continue
             broken = verdict.broken
             entry = f", entry {broken.entry}" if broken.entry else ""
@@ -88,9 +88,9 @@ class Command(BaseCommand):
 
 
 def _chains(named: list[str], files: list[checkpoints.HeadsFile]) -> list[UUID | None]:
-    """The chains to read: all, or those of the named organizations. Raises CommandError for an unknown one.
+    """Return the chains to verify: all, or those of the named organizations. Raises CommandError for an unknown one.
 
-    An organization that is gone, or whose whole chain is, is known from what is left: entries, or a stored head.
+    A deleted organization, or one whose whole chain is gone, is known from its remaining entries or stored heads.
     """
     with_trail = verification.chains()
     if not named:
