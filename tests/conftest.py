@@ -1,7 +1,7 @@
-"""What all tests share: the engines of this run, and a database that is used as the application uses it.
+"""Fixtures of all tests: the engines of this run, and a database that is used as the application uses it.
 
-There is no rollback between tests: services commit, as they do in life. Each test makes its own school, with names
-that no other test has.
+There is no rollback between tests: services commit, as in production. Each test creates its own school, with names
+that no other test uses.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.environment import started_engines
 
 @pytest.fixture(scope="session")
 def database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """PostgreSQL, migrated, connected to as the role `app`: a superuser would pass every policy."""
+    """PostgreSQL, migrated, connected as the role `app`: a superuser would bypass every policy."""
     finish_loading()
     with started_engines(), django_db_blocker.unblock():
         call_command("migrate", database="owner", verbosity=0)

@@ -1,6 +1,6 @@
-"""Loaded by pytest before Django: settings that point at engines of this run alone, which the first test starts.
+"""Loaded by pytest before Django: settings for the engines of this run alone, which the first test starts.
 
-Each process of a run (pytest-xdist) has its own PostgreSQL and Valkey, in a folder that goes when the process goes.
+Each process of a run (pytest-xdist) has its own PostgreSQL and Valkey, in a folder that is deleted when it exits.
 """
 
 import atexit
@@ -21,14 +21,14 @@ from devstack.ports import Ports
 
 READY_SECONDS = 60
 
-# A busy machine is no defect of the code: no test fails for how long an example took.
+# A busy machine is not a defect of the code: no test fails for the duration of an example.
 hypothesis.settings.register_profile(
     "safesignal", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("safesignal")
 
 _folder = Path(tempfile.mkdtemp(prefix="safesignal-tests-"))
-_folder.chmod(0o711)  # the engines run as a user of their own, who must get at their folder
+_folder.chmod(0o711)  # the engines run as their own user, which needs access to their folder
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
 
@@ -44,7 +44,7 @@ def _layout() -> paths.Layout:
 
 
 PLACE = _layout()
-# For root the engines and their sockets lie outside that folder.
+# As root, the engines and their sockets are outside that folder.
 atexit.register(paths.remove, PLACE)
 paths.prepare(PLACE)
 SECRETS = credentials.credentials(PLACE)
@@ -53,13 +53,13 @@ _settings = environments.cloud(PLACE, SECRETS, Ports(http=8000, mqtt=8883), "sys
 for _name, _value in _settings.items():
     if _name.startswith(("SAFESIGNAL_", "DATABASE_", "DJANGO_", "VALKEY_", "CACHE_", "CELERY_")):
         os.environ[_name] = _value
-# Tests ask from many threads at once, and some end without giving their connection back.
+# Tests send requests from many threads at once, and some end without returning their connection.
 os.environ["SAFESIGNAL_PAGE_THREADS"] = "32"
 
 
 @contextmanager
 def started_engines() -> Iterator[None]:
-    """PostgreSQL and Valkey, migrated and answering."""
+    """Start PostgreSQL and Valkey, migrated and accepting connections."""
     engines.prepare_postgres(PLACE, SECRETS)
     engines.prepare_valkey(PLACE, SECRETS)
     PLACE.engines.own(PLACE.engine_home, PLACE.run)
@@ -70,7 +70,7 @@ def started_engines() -> Iterator[None]:
         yield
     finally:
         for server in servers:
-            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it waits for no client
+            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it does not wait for clients
         for server in servers:
             server.wait()
 

@@ -1,5 +1,5 @@
-"""Run as a program: several threads read each kind of message of the cloud for the first time at the same moment, after
-a start like that of a server. It dies of it where a type was not prepared.
+"""A program in which several threads decode each kind of message for the first time at the same moment, after
+starting like a server. It crashes if a type was not prepared.
 """
 
 import sys
@@ -13,11 +13,11 @@ import msgspec
 
 THREADS: Final = 8
 SHORTEST: Final = 1e-6
-"""Seconds for which a thread keeps the interpreter, so that each interrupts the others."""
+"""Seconds for which a thread keeps the interpreter, so that threads interrupt each other."""
 
 
 def main() -> None:
-    """Start, then read."""
+    """Set up like a server, then decode."""
     import_module("safesignal.asgi")
     import_module("apps.common.startup").finish_loading()
     sys.setswitchinterval(SHORTEST)

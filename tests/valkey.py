@@ -1,4 +1,4 @@
-"""Valkey as if it were away, for what a test does meanwhile."""
+"""A simulated outage of Valkey during a test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ NOWHERE = "unix:///nowhere/valkey.sock"
 
 @contextmanager
 def valkey_away() -> Iterator[None]:
-    """No synchronous client of this process reaches Valkey."""
+    """Make Valkey unreachable for the synchronous clients of this process."""
     unreachable = {**settings.CACHES, "valkey": {**settings.CACHES["valkey"], "LOCATION": [NOWHERE]}}
     with override_settings(CACHES=unreachable):
         valkey.client.cache_clear()

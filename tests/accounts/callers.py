@@ -1,4 +1,4 @@
-"""Somebody who calls the API, as an app or in a browser."""
+"""Callers of the API, as an app or in a browser."""
 
 import json
 from typing import Any
@@ -12,12 +12,12 @@ from apps.common.models import AuditEntry
 from tests.accounts.people import PASSWORD, Person
 
 
-def nobody(address: str) -> Client:
+def anonymous_client(address: str) -> Client:
     return Client(REMOTE_ADDR=address)
 
 
 def app_of(person: Person, address: str, password: str = PASSWORD) -> Client:
-    """An app in which the person has signed in."""
+    """A client that is signed in as the person through the API."""
     access = sign_in.login(email=person.email, password=password, address=address).access
     return Client(headers={"authorization": f"Bearer {access}"}, REMOTE_ADDR=address)
 
@@ -33,7 +33,7 @@ def problem(response: Any) -> tuple[int, str]:
 
 
 def audited(target: UUID, prefix: str = "account.") -> list[tuple[str, str]]:
-    """What the trails of all organizations say was done to somebody: action and actor's kind, oldest first."""
+    """Audit entries about a person in all organizations: action and kind of actor, oldest first."""
     with system_scope():
         entries = AuditEntry.objects.filter(target_id=target, action__startswith=prefix).order_by("at", "id")
         return [(entry.action, entry.actor_kind) for entry in entries]

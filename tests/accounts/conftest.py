@@ -12,7 +12,7 @@ from tests.accounts.sso_school import School
 
 
 class FastBcrypt(BCryptSHA256PasswordHasher):
-    """The same algorithm with the fewest rounds, so that a sign-in takes no quarter of a second."""
+    """The same algorithm with the fewest rounds, so that a sign-in takes less than a quarter of a second."""
 
     rounds = 4
 
@@ -24,13 +24,13 @@ def quick_passwords(database: None, settings: Settings) -> None:
 
 @pytest.fixture
 def person() -> Person:
-    """An operator of a school of their own."""
+    """An operator of a new school."""
     return make_person()
 
 
 @pytest.fixture
 def address() -> str:
-    """An address that nobody else calls from, since wrong passwords are counted for each."""
+    """A client address of this test alone, since wrong passwords are counted per address."""
     return str(IPv6Address(bytes([0x20, 0x01, 0x0D, 0xB8]) + secrets.token_bytes(12)))
 
 
@@ -42,7 +42,7 @@ def shared_issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def issuer(shared_issuer: Issuer) -> Issuer:
-    """As new: only its address and key are the module's."""
+    """The module's issuer in its initial state, except for its URL and key."""
     fresh = Issuer(url=shared_issuer.url)
     shared_issuer.__dict__.update({**fresh.__dict__, "signing_key": fresh.signing_key})
     return shared_issuer

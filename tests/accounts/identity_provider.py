@@ -1,4 +1,4 @@
-"""A little OpenID Connect issuer of its own, over HTTP on a free port: signs people in as it is told to."""
+"""A small OpenID Connect issuer over HTTP on a free port, which signs people in as configured."""
 
 import itertools
 import json
@@ -20,19 +20,19 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 KEYS = 4
-"""So many are made in a run, each once: making one takes longer than most tests. Issuers side by side have others."""
+"""Number of keys per run, since creating one takes longer than most tests. Concurrent issuers have different keys."""
 _numbers = itertools.count()
 CLIENT, SECRET = "safesignal-client", "a secret: with a colon"
 
 
 @cache
-def _key(number: int) -> rsa.RSAPrivateKey:  # by its number it is made once
+def _key(number: int) -> rsa.RSAPrivateKey:  # cached by number
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @dataclass
 class Issuer:
-    """One issuer. `person` is who is signed in there; `changed` overrides claims of a token, None leaves one out."""
+    """One issuer. `person` holds claims of who is signed in, `changed` overrides claims of a token; None omits one."""
 
     url: str = ""
     person: dict[str, Any] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Issuer:
         self.keys = [{**RSAAlgorithm.to_jwk(self.signing_key.public_key(), as_dict=True), "kid": "key-1", "use": "sig"}]
 
     def sign_in(self, address: str) -> dict[str, str]:
-        """What a person does at the issuer's page: signs in, and is sent back with this query."""
+        """Sign in at the issuer's page and return the query of the redirect back."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
         assert asked["response_type"] == "code"
         assert {"openid", "email", "profile"} == set(asked["scope"].split())
@@ -83,8 +83,8 @@ class Issuer:
             **self.person,
             **self.changed,
         }
-        told = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(told, self.signing_key, algorithm=self.algorithm, headers=self.headers)
+        payload = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(payload, self.signing_key, algorithm=self.algorithm, headers=self.headers)
 
     def answer(self, path: str) -> tuple[int, object]:
         if path == "/.well-known/openid-configuration":
@@ -130,7 +130,7 @@ def running() -> Iterator[Issuer]:
             self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     issuer.url = f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""People and schools for these tests: each test makes its own, with names that no other test has."""
+"""People and schools for these tests: each test creates its own, with unique names."""
 
 import secrets
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def make_person(
             actor=SYSTEM, email=f"Teacher-{name}@Example.edu", password=PASSWORD, first_name="Tess", last_name=name
         )
         memberships.add_membership(actor=SYSTEM, user=user, organization_id=school, role=role, scope=scope)
-        opened.feed.clear()  # a test's feed holds what the test itself changes
+        opened.feed.clear()  # leaves only changes by the test itself in the feed
     return Person(user=user, organization=school)
 
 
@@ -67,7 +67,7 @@ def set_organization_status(organization: UUID, status: OrganizationStatus) -> N
 
 
 def trail(person: Person) -> list[tuple[str, str, UUID | None]]:
-    """What the audit trail says of this person's sign-ins: action, outcome, organization; oldest first."""
+    """Audit entries about this person's sign-ins: action, outcome, organization; oldest first."""
     with system_scope():
         entries = AuditEntry.objects.filter(target_id=person.id, action__startswith="auth.").order_by("at", "id")
         return [(entry.action, entry.outcome, entry.organization_id) for entry in entries]
@@ -83,7 +83,7 @@ def make_site(organization: UUID, *buildings: str) -> tuple[Site, list[Building]
 
 
 def hold(person: Person, *places: Site | Building) -> None:
-    """Let the role of a person who is narrowed to places hold at these."""
+    """Grant a person with a place scope their role at these places."""
     with tenant_scope([person.organization]):
         membership = Membership.objects.get(user_id=person.id, organization_id=person.organization)
         grant_places(

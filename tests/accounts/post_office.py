@@ -1,6 +1,6 @@
-"""What people are sent: the queue is worked off as the worker does it, and the letters are read.
+"""E-mails and text messages in tests: run queued tasks as the worker does, and read what was sent.
 
-The queue is the real one; Django's test backend stands in for the mail server, which is outside our walls.
+The queue is real; Django's test backend replaces the mail server, which is not part of this project.
 """
 
 import re
@@ -14,7 +14,7 @@ _SECRET = re.compile(r"/#(\S+)")
 
 
 def work() -> None:
-    """Carry out what is queued, and what that queues in turn."""
+    """Run all queued tasks, including those that they queue."""
     current_app.loader.import_default_modules()
     with current_app.connection_for_read() as connection, connection.SimpleQueue(_queue()) as queue:
         while True:
@@ -27,21 +27,21 @@ def work() -> None:
             current_app.tasks[message.headers["task"]].apply(args, throw=True)
 
 
-def letters(address: str) -> list[mail.EmailMessage]:
-    """What this address was sent so far in this test, oldest first."""
+def emails_to(address: str) -> list[mail.EmailMessage]:
+    """E-mails sent to this address in this test so far, oldest first."""
     work()
     outbox: list[Any] = getattr(mail, "outbox", [])
-    return [letter for letter in outbox if letter.to == [address]]
+    return [email for email in outbox if email.to == [address]]
 
 
-def letter(address: str) -> mail.EmailMessage:
-    """The newest one."""
-    return letters(address)[-1]
+def latest_email_to(address: str) -> mail.EmailMessage:
+    """The newest e-mail to this address."""
+    return emails_to(address)[-1]
 
 
 def link(address: str, page: str) -> str:
-    """The secret in the newest letter's link to this page."""
-    text = str(letter(address).body)
+    """The secret in the link to this page, from the newest e-mail."""
+    text = str(latest_email_to(address).body)
     assert f"{settings.BASE_URL}/{page}/#" in text
     found = _SECRET.search(text)
     assert found
@@ -49,7 +49,7 @@ def link(address: str, page: str) -> str:
 
 
 class TextMessages:
-    """A provider of text messages as somebody may plug it in."""
+    """A provider of text messages that keeps what it sends."""
 
     sent: list[tuple[str, str]] = []
 

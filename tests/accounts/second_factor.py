@@ -1,4 +1,4 @@
-"""People with a second factor, and what they hold in their hand: an authenticator app, a passkey made in software."""
+"""People with a second factor: codes of an authenticator app, and a passkey in software."""
 
 import json
 import secrets
@@ -23,14 +23,14 @@ USER_PRESENT, USER_VERIFIED, HAS_CREDENTIAL = 0x01, 0x04, 0x40
 
 
 def code(secret: str, *, steps: int = 0, at: datetime | None = None) -> str:
-    """What the authenticator app shows, `steps` of 30 s from now."""
+    """The code in the authenticator app, `steps` of 30 s from now."""
     now = int((at or timezone.now()).timestamp())
     value: str = format_hotp_value(hotp_value(secret, now // 30 + steps))
     return value
 
 
 class Api:
-    """The API as one person asks it, without a second sign-in."""
+    """The API as called by one person, without another sign-in."""
 
     def __init__(self, person: Person, address: str, token: str = "") -> None:
         self.client = Client(REMOTE_ADDR=address)
@@ -47,13 +47,13 @@ class Api:
         )
 
     def confirmed(self, method: str, path: str, body: object = None) -> Any:
-        """The same, after the password was shown again."""
-        shown = self.ask("POST", "me/confirmation", {"password": PASSWORD})
-        assert shown.status_code == 200, shown.content
-        return self.ask(method, path, body, **{"x-confirmation": shown.json()["confirmation"]})
+        """Call the API after confirming the password."""
+        answer = self.ask("POST", "me/confirmation", {"password": PASSWORD})
+        assert answer.status_code == 200, answer.content
+        return self.ask(method, path, body, **{"x-confirmation": answer.json()["confirmation"]})
 
     def set_up_totp(self) -> tuple[str, list[str]]:
-        """The app's secret, and the recovery codes. The code that confirmed it is of the step before."""
+        """Set up an app with the code of the previous step; return its secret and the recovery codes."""
         begun = self.confirmed("POST", "me/mfa/totp").json()
         done = self.ask(
             "PUT", "me/mfa/totp", {"enrolment": begun["enrolment"], "code": code(begun["secret"], steps=-1)}

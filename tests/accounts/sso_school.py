@@ -1,4 +1,4 @@
-"""A school that signs in at an identity provider of its own, and people who come in by it."""
+"""A school with its own identity provider, and people who sign in with it."""
 
 import json
 import secrets
@@ -31,7 +31,7 @@ def visiting_operator(person: UUID, organization: UUID) -> Principal:
 
 @dataclass
 class School:
-    """A school with a domain of its own, verified, and an identity provider in use."""
+    """A school with a verified domain and an active identity provider."""
 
     issuer: Issuer
     address: str
@@ -43,9 +43,9 @@ class School:
         operator = visiting_operator(self.admin.id, self.id)
         with tenant_scope([self.id]):
             providers.verify_domain(actor=operator, organization_id=self.id, domain=self.domain, now=timezone.now())
-        made = self.api.ask("POST", self.providers, provider_body(self.issuer))
-        assert made.status_code == 201, made.content
-        self.provider = UUID(made.json()["id"])
+        created = self.api.ask("POST", self.providers, provider_body(self.issuer))
+        assert created.status_code == 201, created.content
+        self.provider = UUID(created.json()["id"])
 
     @property
     def id(self) -> UUID:
@@ -81,7 +81,7 @@ class School:
 
 @dataclass
 class Entered:
-    """What came of a sign-in."""
+    """The result of a sign-in."""
 
     browser: Client
     answer: Any
@@ -92,7 +92,7 @@ class Entered:
 
     @property
     def who(self) -> UUID | None:
-        """Whose session the browser has now."""
+        """The person whose session the browser has."""
         user = self.browser.session.get("_auth_user_id")
         return UUID(user) if user else None
 
@@ -106,13 +106,13 @@ def provider_body(issuer: Issuer, /, **changed: object) -> dict[str, object]:
 
 
 def google(email: str, subject: str = "", **more: object) -> dict[str, Any]:
-    """Claims as Google makes them for an account of a school."""
+    """Claims as Google sends them for an account of a school."""
     domain = email.partition("@")[2]
     return {"sub": subject or secrets.token_hex(8), "email": email, "email_verified": True, "hd": domain} | more
 
 
 def microsoft(email: str, **more: object) -> dict[str, Any]:
-    """Claims as Microsoft makes them: no `email_verified`, but `xms_edov` where the directory adds it."""
+    """Claims as Microsoft sends them: no `email_verified`, but `xms_edov` where the directory adds it."""
     return {
         "sub": secrets.token_hex(8), "oid": secrets.token_hex(8), "tid": "11111111-2222-3333-4444-555555555555",
         "email": email, "preferred_username": email, "xms_edov": True,
@@ -129,12 +129,12 @@ def through_app(school: School) -> dict[str, str]:
     assert entered.answer["Location"].startswith(f"{APP}?"), entered.answer["Location"]
     assert entered.query["state"] == "the app's own"
     assert entered.who is None
-    taken = take_up(entered.query["code"], verifier)
-    assert taken.status_code == 200, taken.content
-    pair: dict[str, str] = taken.json()
+    answer = exchange_code(entered.query["code"], verifier)
+    assert answer.status_code == 200, answer.content
+    pair: dict[str, str] = answer.json()
     return pair
 
 
-def take_up(code: str, verifier: str) -> Any:
+def exchange_code(code: str, verifier: str) -> Any:
     body = json.dumps({"code": code, "code_verifier": verifier})
     return Client().post("/api/v1/auth/oidc/token", body, content_type=JSON)

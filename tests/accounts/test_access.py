@@ -1,4 +1,4 @@
-"""The check of rights by itself: pure, so that no database is needed to know what it answers."""
+"""Permission checks as pure functions, without a database."""
 
 from uuid import UUID
 
@@ -52,7 +52,7 @@ def person(grant: Grant, *, is_super_admin: bool = False) -> Principal:
 
 
 @given(rights, st.sampled_from(PAIRS), somewhere, somewhere)
-def test_a_role_in_the_whole_organization_holds_at_each_place_of_it(
+def test_organization_role_applies_at_every_place(
     held: frozenset[Pair], pair: Pair, building: UUID | None, site: UUID | None
 ) -> None:
     grant = whole(held)
@@ -62,8 +62,8 @@ def test_a_role_in_the_whole_organization_holds_at_each_place_of_it(
 
 
 @given(places, st.sampled_from(PAIRS), st.sampled_from(IDS))
-def test_a_narrowed_role_holds_at_its_places_and_nowhere_else(granted: Places, pair: Pair, place: UUID) -> None:
-    """Nobody acts on another building without a grant; a check that names no place asks for all of them."""
+def test_place_role_applies_only_at_its_places(granted: Places, pair: Pair, place: UUID) -> None:
+    """Other buildings need a grant of their own; a check without a place requires the permission everywhere."""
     principal = person(narrowed(granted))
     assert allows(principal, SCHOOL, *pair, place) is (pair in granted.buildings.get(place, frozenset()))
     assert allows(principal, SCHOOL, *pair, site=place) is (pair in granted.sites.get(place, frozenset()))
@@ -71,7 +71,7 @@ def test_a_narrowed_role_holds_at_its_places_and_nowhere_else(granted: Places, p
 
 
 @given(places, st.sampled_from(PAIRS))
-def test_a_list_is_narrowed_to_the_places_where_the_right_holds(granted: Places, pair: Pair) -> None:
+def test_grant_lists_only_places_where_the_permission_applies(granted: Places, pair: Pair) -> None:
     principal = person(narrowed(granted))
     grant = principal.grants[SCHOOL]
     buildings, sites = grant.buildings(*pair), grant.sites(*pair)
@@ -81,10 +81,10 @@ def test_a_list_is_narrowed_to_the_places_where_the_right_holds(granted: Places,
 
 
 @given(rights | st.none(), places, st.sampled_from(PAIRS), somewhere, somewhere)
-def test_what_is_required_is_what_is_allowed(
+def test_require_agrees_with_allows(
     held: frozenset[Pair] | None, granted: Places, pair: Pair, building: UUID | None, site: UUID | None
 ) -> None:
-    """And a stranger to a place learns no more of it than that there is nothing."""
+    """A caller without any permission at a place gets NotFound, not Forbidden."""
     grant = narrowed(granted) if held is None else whole(held)
     principal = person(grant)
     if allows(principal, SCHOOL, *pair, building, site):
@@ -96,7 +96,7 @@ def test_what_is_required_is_what_is_allowed(
 
 
 @given(rights, places, st.sampled_from(PAIRS))
-def test_another_organization_is_not_there(held: frozenset[Pair], granted: Places, pair: Pair) -> None:
+def test_other_organization_is_not_found(held: frozenset[Pair], granted: Places, pair: Pair) -> None:
     for grant in (whole(held), narrowed(granted)):
         principal = person(grant)
         assert not allows(principal, ELSEWHERE, *pair)
@@ -106,7 +106,7 @@ def test_another_organization_is_not_there(held: frozenset[Pair], granted: Place
 
 
 @given(rights | st.none(), places, st.sampled_from(PAIRS))
-def test_a_list_opens_for_who_has_the_right_at_one_place_at_least(
+def test_require_anywhere_accepts_permission_at_any_place(
     held: frozenset[Pair] | None, granted: Places, pair: Pair
 ) -> None:
     grant = narrowed(granted) if held is None else whole(held)
@@ -117,15 +117,15 @@ def test_a_list_opens_for_who_has_the_right_at_one_place_at_least(
             require_anywhere(person(grant), SCHOOL, *pair)
 
 
-def test_what_lies_outside_schools_is_for_who_runs_the_platform() -> None:
-    """No role in a school opens it."""
+def test_require_super_admin_accepts_only_super_admins() -> None:
+    """No role in a school is enough."""
     require_super_admin(person(whole(frozenset()), is_super_admin=True))
     with pytest.raises(Forbidden):
         require_super_admin(person(whole(frozenset(PAIRS))))
 
 
 @pytest.mark.parametrize("organization", [SCHOOL, ELSEWHERE])
-def test_system_has_its_permissions_in_every_organization_and_no_others(organization: UUID) -> None:
+def test_system_has_only_its_permissions_in_every_organization(organization: UUID) -> None:
     for pair in SYSTEM_PERMISSIONS:
         assert allows(SYSTEM, organization, *pair)
         assert require(SYSTEM, organization, *pair, building=IDS[0]).organization_id == organization

@@ -1,4 +1,4 @@
-"""What browsers are given to keep, and how long it counts."""
+"""Names and attributes of cookies."""
 
 import json
 
@@ -18,13 +18,13 @@ NAMES = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "DEVICE_COOKIE_NAME", "SINGL
 ATTRIBUTES = tuple(f"{kind}_COOKIE_{what}" for kind in ("SESSION", "CSRF") for what in ("SECURE", "PATH", "DOMAIN"))
 
 
-def test_cookies_of_production_belong_to_this_host_alone() -> None:
-    """RFC 6265bis, 4.1.3.2: a browser takes `__Host-` only with Secure, for the whole host, and without Domain."""
-    told = in_production(
+def test_production_cookies_have_the_host_prefix() -> None:
+    """RFC 6265bis, 4.1.3.2: browsers accept `__Host-` only with Secure, Path=/ and no Domain."""
+    result = in_production(
         f"import json\nprint(json.dumps({{name: getattr(settings, name) for name in {(*NAMES, *ATTRIBUTES)}}}))"
     )
-    assert told.returncode == 0, told.stderr
-    production = json.loads(told.stdout)
+    assert result.returncode == 0, result.stderr
+    production = json.loads(result.stdout)
     for name in NAMES:
         assert production[name] == f"__Host-{getattr(settings, name)}"
     assert (production["SESSION_COOKIE_SECURE"], production["CSRF_COOKIE_SECURE"]) == (True, True)
@@ -32,7 +32,7 @@ def test_cookies_of_production_belong_to_this_host_alone() -> None:
     assert (production["SESSION_COOKIE_DOMAIN"], production["CSRF_COOKIE_DOMAIN"]) == (None, None)
 
 
-def test_every_cookie_that_is_set_is_one_of_those_and_bound_to_the_whole_host(
+def test_cookies_have_known_names_and_are_bound_to_the_host(
     person: Person, school: School, issuer: Issuer, address: str
 ) -> None:
     browser = Client(REMOTE_ADDR=address)

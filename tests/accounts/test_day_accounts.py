@@ -1,4 +1,4 @@
-"""Day accounts, for substitutes: they raise alarms and do nothing else, and end by themselves."""
+"""Day accounts for substitutes, which can only raise alarms and expire by themselves."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,8 +18,8 @@ from apps.common.access import allows
 from apps.common.db.ids import new_id
 from apps.common.times import rfc3339
 from tests.accounts import post_office
-from tests.accounts.callers import audited, nobody, problem, send
-from tests.accounts.told import told
+from tests.accounts.callers import anonymous_client, audited, problem, send
+from tests.accounts.told import published_ids
 from tests.cloud.connections import at_once
 from tests.cloud.school import School, make_person, make_school
 
@@ -43,22 +43,20 @@ def path(school: School) -> str:
     return f"organizations/{school.organization}/day-accounts"
 
 
-def made(admin: Client, path: str, **more: object) -> Any:
+def create_day_account(admin: Client, path: str, **more: object) -> Any:
     answer = send(admin, "POST", path, SAM | more)
     assert answer.status_code == 201, answer.content
     return answer.json()
 
 
 def app_of(code: str, address: str) -> tuple[Client, Any]:
-    pair = send(nobody(address), "POST", "auth/day", {"code": code})
+    pair = send(anonymous_client(address), "POST", "auth/day", {"code": code})
     assert pair.status_code == 200, pair.content
     return Client(headers={"authorization": f"Bearer {pair.json()['access']}"}), pair.json()
 
 
-def test_a_day_account_can_raise_alarms_and_nothing_else(
-    school: School, admin: Client, path: str, address: str
-) -> None:
-    account = made(admin, path)
+def test_day_account_can_only_raise_alarms(school: School, admin: Client, path: str, address: str) -> None:
+    account = create_day_account(admin, path)
     assert account["person"]["day_account"] and account["person"]["email"] is None
     app, _ = app_of(account["code"], address)
     principal = person_principal(UUID(account["person"]["id"]))
@@ -73,7 +71,7 @@ def test_a_day_account_can_raise_alarms_and_nothing_else(
         assert problem(send(app, "GET", asked)) == (403, "forbidden"), asked
 
 
-def test_its_code_is_told_once_to_who_made_it_and_kept_by_nobody(admin: Client, path: str) -> None:
+def test_day_code_is_returned_once_and_not_stored(admin: Client, path: str) -> None:
     key = {"idempotency-key": new_id().hex}
     answer = send(admin, "POST", path, SAM, **key)
     assert answer["Cache-Control"] == "no-store"
@@ -83,25 +81,25 @@ def test_its_code_is_told_once_to_who_made_it_and_kept_by_nobody(admin: Client, 
     assert len(send(admin, "GET", path).json()["results"]) == 1
 
 
-def test_its_code_signs_in_once_in_any_case_and_without_dashes(admin: Client, path: str, address: str) -> None:
-    code = made(admin, path)["code"]
+def test_day_code_signs_in_once_ignoring_case_and_dashes(admin: Client, path: str, address: str) -> None:
+    code = create_day_account(admin, path)["code"]
     app_of(code.lower().replace("-", ""), address)
-    again = send(nobody(address), "POST", "auth/day", {"code": code})
+    again = send(anonymous_client(address), "POST", "auth/day", {"code": code})
     assert problem(again) == (400, "link_refused") and list(again.json()["errors"]) == ["code"]
 
 
-def test_its_code_signs_in_once_also_at_the_same_moment(admin: Client, path: str, address: str) -> None:
-    code = made(admin, path)["code"]
+def test_day_code_signs_in_once_with_concurrent_requests(admin: Client, path: str, address: str) -> None:
+    code = create_day_account(admin, path)["code"]
 
     def try_it() -> int:
-        return int(send(nobody(address), "POST", "auth/day", {"code": code}).status_code)
+        return int(send(anonymous_client(address), "POST", "auth/day", {"code": code}).status_code)
 
     assert sorted(at_once([try_it] * 4)) == [200, 400, 400, 400]
 
 
-def test_its_sign_in_ends_with_it_however_often_it_is_renewed(admin: Client, path: str) -> None:
+def test_day_account_sign_in_ends_at_expiry_despite_refreshes(admin: Client, path: str) -> None:
     now = timezone.now()
-    account = made(admin, path, expires_at=rfc3339(now + timedelta(hours=2)))
+    account = create_day_account(admin, path, expires_at=rfc3339(now + timedelta(hours=2)))
     pair = sign_in.login_for_the_day(code=account["code"], address="2001:db8::7", now=now)
     for minutes in (10, 60, 110):
         pair = sign_in.refresh(token=pair.refresh, now=now + timedelta(minutes=minutes))
@@ -111,33 +109,33 @@ def test_its_sign_in_ends_with_it_however_often_it_is_renewed(admin: Client, pat
     assert principal is not None and not principal.grants
 
 
-def test_its_code_is_good_for_no_longer_than_it_is(admin: Client, path: str) -> None:
+def test_day_code_is_refused_after_account_expiry(admin: Client, path: str) -> None:
     now = timezone.now()
-    code = made(admin, path, expires_at=rfc3339(now + timedelta(hours=2)))["code"]
+    code = create_day_account(admin, path, expires_at=rfc3339(now + timedelta(hours=2)))["code"]
     with pytest.raises(LinkRefused):
         sign_in.login_for_the_day(code=code, address="2001:db8::7", now=now + timedelta(hours=2))
 
 
 @pytest.mark.parametrize("term", [timedelta(), timedelta(hours=-1), LONGEST + timedelta(minutes=1)])
-def test_its_term_has_bounds_and_nothing_is_half_made(admin: Client, path: str, term: timedelta) -> None:
+def test_day_account_is_not_created_with_expiry_out_of_bounds(admin: Client, path: str, term: timedelta) -> None:
     before = User.objects.count()
     answer = send(admin, "POST", path, SAM | {"expires_at": rfc3339(timezone.now() + term)})
     assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["expires_at"]
     assert User.objects.count() == before
 
 
-def test_without_a_term_it_lasts_for_a_working_day(admin: Client, path: str) -> None:
-    account = made(admin, path)
+def test_day_account_expires_after_a_working_day_by_default(admin: Client, path: str) -> None:
+    account = create_day_account(admin, path)
     end = datetime.fromisoformat(account["person"]["expires_at"])
     assert abs(end - timezone.now() - USUAL) < timedelta(minutes=1)
 
 
-def test_with_an_address_the_code_is_sent_there_and_told_to_nobody_else(admin: Client, path: str, address: str) -> None:
-    """Whoever has an account with that address keeps it to themselves: the code opens the day account, not theirs."""
+def test_day_code_is_only_emailed_when_an_address_is_given(admin: Client, path: str, address: str) -> None:
+    """An existing account with that address is not affected: the code signs in to the day account."""
     school = make_school()
     known = make_person(Role.ADMIN, school.organization)
     email = User.objects.get(pk=known.id).email
-    account = made(admin, path, email=email)
+    account = create_day_account(admin, path, email=email)
     assert account["code"] is None and account["person"]["id"] != str(known.id)
     app, _ = app_of(post_office.link(email, "day"), address)
     answer = send(app, "GET", f"users?organization={school.organization}")
@@ -145,41 +143,42 @@ def test_with_an_address_the_code_is_sent_there_and_told_to_nobody_else(admin: C
     assert User.objects.get(email=email).id == known.id
 
 
-def test_ended_early_its_tokens_and_its_code_are_good_no_more(
-    school: School, admin: Client, path: str, address: str
-) -> None:
-    used, unused = made(admin, path), made(admin, path)
+def test_ended_day_account_loses_its_tokens_and_code(school: School, admin: Client, path: str, address: str) -> None:
+    used, unused = create_day_account(admin, path), create_day_account(admin, path)
     app, pair = app_of(used["code"], address)
     for account in (used, unused):
         assert send(admin, "DELETE", f"{path}/{account['person']['id']}").status_code == 204
     assert problem(send(app, "GET", "alerts")) == (401, "bad_token")
-    refused = send(nobody(address), "POST", "auth/refresh", {"refresh": pair["refresh"]})
+    refused = send(anonymous_client(address), "POST", "auth/refresh", {"refresh": pair["refresh"]})
     assert problem(refused) == (401, "refresh_refused")
-    assert problem(send(nobody(address), "POST", "auth/day", {"code": unused["code"]})) == (400, "link_refused")
+    assert problem(send(anonymous_client(address), "POST", "auth/day", {"code": unused["code"]})) == (
+        400,
+        "link_refused",
+    )
     assert send(admin, "GET", path).json()["results"] == []
     assert audited(used["person"]["id"], "membership.ended") == [("membership.ended", "person")]
-    assert told(school.organization, "people")[-2:] == [used["person"]["id"], unused["person"]["id"]]
+    assert published_ids(school.organization, "people")[-2:] == [used["person"]["id"], unused["person"]["id"]]
 
 
-def test_it_is_listed_among_the_people_and_gets_no_other_role(school: School, admin: Client, path: str) -> None:
-    id_ = made(admin, path)["person"]["id"]
+def test_day_account_is_listed_as_person_and_cannot_change_role(school: School, admin: Client, path: str) -> None:
+    id_ = create_day_account(admin, path)["person"]["id"]
     assert id_ in [one["id"] for one in send(admin, "GET", "users?search=sam quick").json()["results"]]
     assert send(admin, "GET", "users?search=.invalid").json()["results"] == []
     answer = send(admin, "PATCH", f"users/{id_}/organizations/{school.organization}", {"role": "admin"})
     assert problem(answer) == (409, "day_account")
 
 
-def test_it_raises_alarms_at_some_places_only_where_that_is_said(school: School, admin: Client, path: str) -> None:
-    account = made(admin, path, scope="places", places={"buildings": [str(school.building)]})
+def test_day_account_with_place_scope_raises_alarms_only_there(school: School, admin: Client, path: str) -> None:
+    account = create_day_account(admin, path, scope="places", places={"buildings": [str(school.building)]})
     principal = person_principal(UUID(account["person"]["id"]))
     assert principal is not None
     assert allows(principal, school.organization, "alerts", "create", school.building)
     assert not allows(principal, school.organization, "alerts", "create", school.other_building)
 
 
-def test_whoever_is_no_day_account_is_not_ended_as_one(school: School, admin: Client, path: str) -> None:
+def test_other_accounts_cannot_be_ended_as_day_accounts(school: School, admin: Client, path: str) -> None:
     person = make_person(Role.OPERATOR, school.organization)
-    stranger = made(
+    stranger = create_day_account(
         make_person(Role.ADMIN, (other := make_school()).organization).client,
         f"organizations/{other.organization}/day-accounts",
     )["person"]["id"]

@@ -1,4 +1,4 @@
-"""Whoever leaves a school takes along the service tokens and open invitations that they made there."""
+"""Service tokens and open invitations are withdrawn when their creator leaves the school."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -14,9 +14,9 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.times import rfc3339
 from tests.accounts import post_office
-from tests.accounts.callers import audited, nobody, problem, send
+from tests.accounts.callers import anonymous_client, audited, problem, send
 from tests.accounts.people import PASSWORD
-from tests.accounts.told import told
+from tests.accounts.told import published_ids
 from tests.cloud.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ def head(school: School) -> Person:
 
 @pytest.fixture
 def leaver(school: School) -> Person:
-    """An administrator with a password, who makes a token and an invitation and then leaves."""
+    """An administrator with a password, who creates a token and an invitation and then leaves."""
     person = make_person(Role.ADMIN, school.organization)
     user = User.objects.get(pk=person.id)
     user.set_password(PASSWORD)
@@ -71,7 +71,7 @@ def works(token: Any, school: School) -> bool:
 
 def join(secret: str, address: str) -> Any:
     body = {"token": secret, "password": PASSWORD, "first_name": "New", "last_name": "Person"}
-    return send(nobody(address), "POST", "auth/register", body)
+    return send(anonymous_client(address), "POST", "auth/register", body)
 
 
 def membership_path(person: Person, school: School) -> str:
@@ -104,10 +104,10 @@ DEPARTURES: Final[Mapping[str, Callable[[Person, Person, School], None]]] = {
 
 
 @pytest.mark.parametrize("depart", DEPARTURES.values(), ids=DEPARTURES.keys())
-def test_tokens_and_open_invitations_go_with_their_maker(
+def test_tokens_and_open_invitations_are_withdrawn_when_their_creator_leaves(
     school: School, head: Person, leaver: Person, address: str, depart: Callable[[Person, Person, School], None]
 ) -> None:
-    """Audited and announced like a withdrawal by hand; what colleagues made stays, and who has joined stays too."""
+    """Audited and published like a manual withdrawal; accepted invitations and those of colleagues are kept."""
     token, (invitation, secret) = make_token(leaver, school), invite(leaver, school)
     (accepted, accepted_secret), of_a_colleague = invite(leaver, school), make_token(head, school)
     assert join(accepted_secret, address).status_code == 201
@@ -121,12 +121,12 @@ def test_tokens_and_open_invitations_go_with_their_maker(
         assert Invitation.objects.get(pk=accepted).revoked_at is None
     assert [action for action, _ in audited(UUID(token["id"]), "service_token.")][-1] == "service_token.withdrawn"
     assert [action for action, _ in audited(UUID(invitation), "invitation.")][-1] == "invitation.revoked"
-    assert told(school.organization, "service_tokens").count(token["id"]) == 2
-    assert invitation in told(school.organization, "people")
+    assert published_ids(school.organization, "service_tokens").count(token["id"]) == 2
+    assert invitation in published_ids(school.organization, "people")
 
 
-def test_tokens_stay_when_their_maker_keeps_the_right(school: School, head: Person, leaver: Person) -> None:
-    """Another title, or leaving another school: nothing is withdrawn here."""
+def test_tokens_stay_while_their_creator_keeps_the_permission(school: School, head: Person, leaver: Person) -> None:
+    """Setting the same role again, or leaving another school, withdraws nothing."""
     elsewhere = make_school()
     with tenant_scope([elsewhere.organization]):
         Membership.objects.create(

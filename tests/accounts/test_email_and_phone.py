@@ -1,4 +1,4 @@
-"""Addresses and numbers are somebody's once they have proved that they read what is sent there."""
+"""E-mail addresses and phone numbers are stored once their owner has verified them."""
 
 import secrets
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from pytest_django import Settings
 from apps.accounts.identity import proofs
 from apps.accounts.models import Proof, ProofPurpose, Role, User, UserStatus
 from apps.common.db.scope import tenant_scope
-from tests.accounts.callers import app_of, audited, nobody, problem, send
+from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_status
-from tests.accounts.post_office import TextMessages, letters, link, work
+from tests.accounts.post_office import TextMessages, emails_to, link, work
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ def text_messages(settings: Settings) -> Iterator[type[TextMessages]]:
     settings.SMS_SENDER = f"{TextMessages.__module__}.{TextMessages.__qualname__}"
     TextMessages.sent.clear()
     yield TextMessages
-    work()  # what is queued is sent while there is a provider
+    work()  # sends what is queued while a provider is configured
 
 
 def ask(app: Client, email: str, password: str = PASSWORD) -> Any:
@@ -40,10 +40,10 @@ def ask(app: Client, email: str, password: str = PASSWORD) -> Any:
 
 
 def confirm(address: str, token: str) -> Any:
-    return send(nobody(address), "POST", "auth/email/verify", {"token": token})
+    return send(anonymous_client(address), "POST", "auth/email/verify", {"token": token})
 
 
-def test_an_address_is_the_accounts_once_its_link_was_opened_and_the_old_one_is_told(
+def test_email_changes_once_its_link_is_opened_and_old_address_is_notified(
     person: Person, address: str, new_email: str
 ) -> None:
     app = app_of(person, address)
@@ -55,33 +55,33 @@ def test_an_address_is_the_accounts_once_its_link_was_opened_and_the_old_one_is_
     assert confirm(address, token).status_code == 204
     me = send(app, "GET", "me").json()
     assert (me["email"], me["email_verified"]) == (new_email, True)
-    assert [one.subject for one in letters(person.email)] == ["Your e-mail address was changed"]
+    assert [one.subject for one in emails_to(person.email)] == ["Your e-mail address was changed"]
     login = {"email": new_email.lower(), "password": PASSWORD}
-    assert send(nobody(address), "POST", "auth/login", login).status_code == 200
-    assert send(nobody(address), "POST", "auth/login", login | {"email": person.email}).status_code == 401
+    assert send(anonymous_client(address), "POST", "auth/login", login).status_code == 200
+    assert send(anonymous_client(address), "POST", "auth/login", login | {"email": person.email}).status_code == 401
     assert audited(person.id) == [("account.email_asked", "person"), ("account.email_changed", "person")]
     assert problem(confirm(address, token)) == (400, "link_refused")
 
 
-def test_ones_own_address_is_confirmed_the_same_way(person: Person, address: str) -> None:
+def test_current_email_can_be_verified(person: Person, address: str) -> None:
     app = app_of(person, address)
     assert send(app, "GET", "me").json()["email_verified"] is False
     assert ask(app, person.email).status_code == 202
     assert confirm(address, link(person.email, "confirm-email")).status_code == 204
     assert send(app, "GET", "me").json()["email_verified"] is True
-    assert len(letters(person.email)) == 1, "there is no old address to be told"
+    assert len(emails_to(person.email)) == 1, "there is no old address to notify"
 
 
-def test_an_address_that_has_an_account_is_not_betrayed_and_not_taken(person: Person, address: str) -> None:
-    """Who asks is answered as for a free one; only the owner of the address learns of it."""
+def test_email_change_does_not_reveal_an_existing_account(person: Person, address: str) -> None:
+    """The response is the same as for a free address; only the owner of the address is notified."""
     other = make_person()
     response = ask(app_of(person, address), other.email.upper())
     assert (response.status_code, set(response.json())) == (202, {"expires_at"})
-    assert [one.subject for one in letters(other.email.upper())] == ["You have an account already"]
+    assert [one.subject for one in emails_to(other.email.upper())] == ["You have an account already"]
     assert not Proof.objects.filter(user=person.user, digest__isnull=False).exists()
 
 
-def test_an_address_that_was_taken_meanwhile_is_refused(person: Person, address: str, new_email: str) -> None:
+def test_email_change_is_refused_when_address_was_taken_meanwhile(person: Person, address: str, new_email: str) -> None:
     ask(app_of(person, address), new_email)
     token = link(new_email, "confirm-email")
     User.objects.filter(pk=make_person().id).update(email=new_email.lower())
@@ -89,14 +89,14 @@ def test_an_address_that_was_taken_meanwhile_is_refused(person: Person, address:
     assert User.objects.get(pk=person.id).email == person.email
 
 
-def test_a_wrong_password_has_nothing_sent(person: Person, address: str, new_email: str) -> None:
-    """Whoever finds a phone unlocked does not move the account to a mailbox of theirs."""
+def test_email_change_with_wrong_password_sends_nothing(person: Person, address: str, new_email: str) -> None:
+    """An unlocked phone is not enough to move the account to another mailbox."""
     assert problem(ask(app_of(person, address), new_email, "wrong")) == (403, "wrong_password")
-    assert letters(new_email) == []
+    assert emails_to(new_email) == []
 
 
 @pytest.mark.parametrize("why", ["unknown", "expired", "for another purpose", "owner suspended"])
-def test_a_link_that_is_no_good_changes_nothing(person: Person, address: str, new_email: str, why: str) -> None:
+def test_email_change_with_invalid_link_is_refused(person: Person, address: str, new_email: str, why: str) -> None:
     ask(app_of(person, address), new_email)
     token = link(new_email, "confirm-email")
     if why == "unknown":
@@ -111,32 +111,36 @@ def test_a_link_that_is_no_good_changes_nothing(person: Person, address: str, ne
     assert User.objects.get(pk=person.id).email == person.email
 
 
-def test_a_reset_that_was_sent_to_the_old_address_ends_with_it(person: Person, address: str, new_email: str) -> None:
-    """Whoever reads the old mailbox has no way into the account any more."""
-    send(nobody(address), "POST", "auth/password/forgot", {"email": person.email})
+def test_email_change_invalidates_password_reset_sent_to_old_address(
+    person: Person, address: str, new_email: str
+) -> None:
+    """Access to the old mailbox no longer gives access to the account."""
+    send(anonymous_client(address), "POST", "auth/password/forgot", {"email": person.email})
     old = link(person.email, "reset-password")
     ask(app_of(person, address), new_email)
     assert confirm(address, link(new_email, "confirm-email")).status_code == 204
-    response = send(nobody(address), "POST", "auth/password/reset", {"token": old, "password": "a brand new one here"})
+    response = send(
+        anonymous_client(address), "POST", "auth/password/reset", {"token": old, "password": "a brand new one here"}
+    )
     assert problem(response) == (400, "link_refused")
 
 
-def test_strangers_mailboxes_are_not_filled(person: Person, address: str, new_email: str) -> None:
+def test_email_change_requests_are_limited_per_hour(person: Person, address: str, new_email: str) -> None:
     app = app_of(person, address)
     codes = [ask(app, new_email).status_code for _ in range(proofs.MESSAGES_AN_HOUR + 1)]
     assert codes == [202] * proofs.MESSAGES_AN_HOUR + [429]
     assert problem(ask(app, new_email)) == (429, "too_many_messages")
-    assert len(letters(new_email)) == proofs.MESSAGES_AN_HOUR
+    assert len(emails_to(new_email)) == proofs.MESSAGES_AN_HOUR
 
 
 @pytest.mark.parametrize("email", ["", "no address", "a@b\r\nBcc: c@d.example", f"{'x' * 250}@example.edu"])
-def test_what_is_no_address_is_named(person: Person, address: str, email: str) -> None:
+def test_invalid_email_is_refused_by_field(person: Person, address: str, email: str) -> None:
     response = ask(app_of(person, address), email)
     assert problem(response) == (400, "invalid")
     assert set(response.json()["errors"]) == {"email"}
 
 
-def test_a_number_is_the_accounts_once_the_code_was_sent_back(
+def test_phone_changes_once_its_code_is_confirmed(
     person: Person, address: str, text_messages: type[TextMessages]
 ) -> None:
     app = app_of(person, address)
@@ -152,10 +156,8 @@ def test_a_number_is_the_accounts_once_the_code_was_sent_back(
     assert audited(person.id) == [("account.phone_asked", "person"), ("account.phone_changed", "person")]
 
 
-def test_wrong_codes_are_counted_though_they_are_refused(
-    person: Person, address: str, text_messages: type[TextMessages]
-) -> None:
-    """Five tries of a million: after these not even the right code is taken."""
+def test_wrong_phone_codes_are_counted(person: Person, address: str, text_messages: type[TextMessages]) -> None:
+    """After five attempts, with a million possible codes, even the right one is refused."""
     app = app_of(person, address)
     verification = send(app, "POST", "me/phone", {"phone": NUMBER}).json()["verification"]
     work()
@@ -171,7 +173,7 @@ def test_wrong_codes_are_counted_though_they_are_refused(
 
 
 @pytest.mark.parametrize("why", ["of somebody else", "expired", "unknown"])
-def test_a_code_counts_for_its_own_verification_in_its_time(
+def test_phone_code_is_accepted_only_for_its_unexpired_verification(
     person: Person, address: str, text_messages: type[TextMessages], why: str
 ) -> None:
     app = app_of(person, address)
@@ -188,14 +190,14 @@ def test_a_code_counts_for_its_own_verification_in_its_time(
     assert Proof.objects.filter(user=person.user, attempts=0).exists()
 
 
-def test_without_a_provider_of_text_messages_it_is_said_plainly(person: Person, address: str) -> None:
+def test_phone_change_is_refused_without_sms_provider(person: Person, address: str) -> None:
     response = send(app_of(person, address), "POST", "me/phone", {"phone": NUMBER})
     assert problem(response) == (409, "sms_not_configured")
     assert not Proof.objects.filter(user=person.user).exists()
 
 
 @pytest.mark.parametrize("phone", ["", "2025550123", "+0125550123", "+1202555", "+1 202 555 0123", "+1" + "2" * 15])
-def test_what_is_no_number_is_named(
+def test_invalid_phone_number_is_refused_by_field(
     person: Person, address: str, phone: str, text_messages: type[TextMessages]
 ) -> None:
     response = send(app_of(person, address), "POST", "me/phone", {"phone": phone})
@@ -206,7 +208,7 @@ def test_what_is_no_number_is_named(
         assert set(response.json()["errors"]) == {"phone"}
 
 
-def test_a_number_is_removed(person: Person, address: str) -> None:
+def test_phone_number_can_be_removed(person: Person, address: str) -> None:
     User.objects.filter(pk=person.id).update(phone=NUMBER, phone_verified=True)
     app = app_of(person, address)
     assert [send(app, "DELETE", "me/phone").status_code for _ in range(2)] == [204, 204]
@@ -215,7 +217,7 @@ def test_a_number_is_removed(person: Person, address: str) -> None:
     assert audited(person.id) == [("account.phone_removed", "person")]
 
 
-def test_whoever_shows_the_person_is_told_to_read_them_again(person: Person, address: str, new_email: str) -> None:
+def test_email_change_is_published_in_the_feed(person: Person, address: str, new_email: str) -> None:
     from apps.common.feed import since
 
     ask(app_of(person, address), new_email)
@@ -228,6 +230,6 @@ def test_whoever_shows_the_person_is_told_to_read_them_again(person: Person, add
     assert f'"resource":"people","id":"{person.id}"' in after[-1].text
 
 
-def test_an_admin_proves_their_own_address_no_more_easily(address: str, new_email: str) -> None:
+def test_admin_needs_password_to_change_own_email(address: str, new_email: str) -> None:
     admin = make_person(Role.ADMIN)
     assert problem(send(app_of(admin, address), "POST", "me/email", {"email": new_email})) == (400, "invalid")

@@ -1,4 +1,4 @@
-"""Everything that is kept about a person is told to them, and what is about them is forgotten when they say so."""
+"""Export of everything stored about a person, and its erasure at their request."""
 
 import secrets
 from typing import Any
@@ -31,10 +31,10 @@ from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry, AuditPersonal, IdempotencyKey
 from apps.common.problems import Unauthenticated
 from apps.tenancy.models import Organization, OrganizationStatus
-from tests.accounts.callers import app_of, audited, nobody, problem, send
+from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
 from tests.accounts.people import PASSWORD, Person, end_membership, make_person
 from tests.accounts.post_office import work
-from tests.audit.trail import seal_all, verify
+from tests.audit.trail import chain_all, verify
 from tests.cloud.catalogue import relations
 from tests.cloud.school import make_school, raise_alert
 
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def teacher() -> Person:
-    """Of a school with an alert, and with an admin who stays."""
+    """An operator of a school with an administrator who stays."""
     school = make_school()
     make_person(Role.ADMIN, organization=school.organization)
     return make_person(Role.OPERATOR, organization=school.organization)
@@ -58,12 +58,12 @@ def export(app: Client) -> dict[str, Any]:
     assert response.status_code == 200, response.content
     assert response["Content-Disposition"].startswith("attachment")
     assert response["Cache-Control"] == "no-store"
-    told: dict[str, Any] = response.json()
-    return told
+    exported: dict[str, Any] = response.json()
+    return exported
 
 
-def everything_of(person: Person, address: str) -> Client:
-    """The person leaves a trace of every kind."""
+def create_personal_data(person: Person, address: str) -> Client:
+    """Create personal data of every kind for the person."""
     app = app_of(person, address)
     token = secrets.token_hex(20)
     body = {"token": token, "platform": "ios", "app_version": "1"}
@@ -84,10 +84,10 @@ def everything_of(person: Person, address: str) -> Client:
     return app
 
 
-def test_the_export_holds_everything_and_nothing_of_others(teacher: Person, address: str) -> None:
+def test_export_contains_all_own_data_and_none_of_others(teacher: Person, address: str) -> None:
     colleague = make_person(Role.OPERATOR, organization=teacher.organization)
-    everything_of(colleague, address)
-    app = everything_of(teacher, address)
+    create_personal_data(colleague, address)
+    app = create_personal_data(teacher, address)
     with tenant_scope([teacher.organization]):
         AlertEvent.objects.create(
             organization_id=teacher.organization,
@@ -98,22 +98,22 @@ def test_the_export_holds_everything_and_nothing_of_others(teacher: Person, addr
             actor_kind="person",
             actor_id=teacher.id,
         )
-    told = export(app)
-    assert told["account"]["email"] == teacher.email
-    assert [one["organization"] for one in told["memberships"]] == [str(teacher.organization)]
-    assert len(told["devices"]) == len(told["sign_ins"]) == len(told["proofs"]) == 1
-    assert [one["body"] for one in told["did"]["alert_notes"]] == ["All of room 5 is here"]
-    assert [one["kind"] for one in told["did"]["alert_events"]] == ["acknowledged"]
-    actions = {one["action"] for one in told["audit"]}
+    exported = export(app)
+    assert exported["account"]["email"] == teacher.email
+    assert [one["organization"] for one in exported["memberships"]] == [str(teacher.organization)]
+    assert len(exported["devices"]) == len(exported["sign_ins"]) == len(exported["proofs"]) == 1
+    assert [one["body"] for one in exported["did"]["alert_notes"]] == ["All of room 5 is here"]
+    assert [one["kind"] for one in exported["did"]["alert_events"]] == ["acknowledged"]
+    actions = {one["action"] for one in exported["audit"]}
     assert {"membership.added", "auth.login", "push.registered", "account.email_asked", "account.updated"} <= actions
-    assert address in {one["personal"].get("address") for one in told["audit"] if one["by_me"]}
-    text = str(told)
+    assert address in {one["personal"].get("address") for one in exported["audit"] if one["by_me"]}
+    text = str(exported)
     for other in (colleague.email, colleague.user.last_name, str(colleague.id)):
         assert str(other) not in text
 
 
-def test_the_export_holds_no_secret(teacher: Person, address: str) -> None:
-    app = everything_of(teacher, address)
+def test_export_contains_no_secrets(teacher: Person, address: str) -> None:
+    app = create_personal_data(teacher, address)
     work()
     token = PushRegistration.objects.get(user=teacher.user).token
     user = User.objects.get(pk=teacher.id)
@@ -122,7 +122,7 @@ def test_the_export_holds_no_secret(teacher: Person, address: str) -> None:
 
 
 @pytest.mark.parametrize("why", ["expired", "suspended", "deleted", "invited"])
-def test_the_export_reaches_where_rights_have_ended_or_never_began(teacher: Person, address: str, why: str) -> None:
+def test_export_includes_inactive_memberships_and_open_invitations(teacher: Person, address: str, why: str) -> None:
     other = make_person(Role.ADMIN).organization
     with tenant_scope([other]):
         if why == "invited":
@@ -139,20 +139,20 @@ def test_the_export_reaches_where_rights_have_ended_or_never_began(teacher: Pers
                 Membership.objects.filter(user_id=teacher.id).update(expires_at=timezone.now())
             else:
                 Organization.objects.update(status=OrganizationStatus(why))
-    told = export(app_of(teacher, address))
-    part = told["invitations" if why == "invited" else "memberships"]
+    exported = export(app_of(teacher, address))
+    part = exported["invitations" if why == "invited" else "memberships"]
     assert str(other) in {one["organization"] for one in part}
 
 
-def test_an_erased_person_is_gone_from_every_table(teacher: Person, address: str) -> None:
-    """Neither name nor address, number, device or digest is left anywhere in the database, whatever table one looks at;
-    what they did stays under their id.
+def test_erasure_removes_personal_data_from_every_table(teacher: Person, address: str) -> None:
+    """No name, address, number, device or digest is left in any table of the database; records of what the person
+    did keep their id.
     """
     phone = f"+1{secrets.randbelow(10**12):012}"
     User.objects.filter(pk=teacher.id).update(phone=phone)
-    app = everything_of(teacher, address)
-    send(nobody(address), "POST", "auth/login", {"email": teacher.email, "password": "wrong"})
-    send(nobody(address), "POST", "auth/password/forgot", {"email": teacher.email})
+    app = create_personal_data(teacher, address)
+    send(anonymous_client(address), "POST", "auth/login", {"email": teacher.email, "password": "wrong"})
+    send(anonymous_client(address), "POST", "auth/password/forgot", {"email": teacher.email})
     work()
     with tenant_scope([teacher.organization]):
         invitations_of = Invitation.objects.create(
@@ -160,7 +160,7 @@ def test_an_erased_person_is_gone_from_every_table(teacher: Person, address: str
         )
     words = [teacher.email, phone, str(teacher.user.last_name), address]
     words += [PushRegistration.objects.get(user=teacher.user).token, f"Trace{teacher.user.last_name}"]
-    assert tables_with(words).keys() == set(words), "what the test looks for is there before"
+    assert tables_with(words).keys() == set(words), "the searched words exist before"
     assert erase(app).status_code == 204
     assert tables_with(words) == {}
     with tenant_scope([teacher.organization]):
@@ -175,8 +175,8 @@ def test_an_erased_person_is_gone_from_every_table(teacher: Person, address: str
 
 
 def tables_with(words: list[str]) -> dict[str, list[str]]:
-    """The tables in which each word stands, for those that stand in any. The catalogue names the tables, so that a
-    table that is added later is searched; each is read once.
+    """The tables that contain each word, for words found in any. The catalogue lists the tables, so that tables added
+    later are searched; each is read once.
     """
     found: dict[str, list[str]] = {}
     with connections["owner"].cursor() as cursor:
@@ -191,7 +191,7 @@ def tables_with(words: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def test_after_the_end_nothing_opens_any_more(teacher: Person, address: str) -> None:
+def test_erasure_ends_every_sign_in(teacher: Person, address: str) -> None:
     refresh = sign_in.login(email=teacher.email, password=PASSWORD, address=address).refresh
     app = app_of(teacher, address)
     browser = Client()
@@ -199,30 +199,32 @@ def test_after_the_end_nothing_opens_any_more(teacher: Person, address: str) -> 
     assert erase(app).status_code == 204
     assert problem(send(app, "GET", "me")) == (401, "bad_token")
     assert problem(browser.get("/api/v1/me")) == (401, "not_authenticated")
-    assert problem(send(nobody(address), "POST", "auth/refresh", {"refresh": refresh}))[1] == "refresh_refused"
+    assert (
+        problem(send(anonymous_client(address), "POST", "auth/refresh", {"refresh": refresh}))[1] == "refresh_refused"
+    )
     login = {"email": teacher.email, "password": PASSWORD}
-    assert problem(send(nobody(address), "POST", "auth/login", login)) == (401, "wrong_credentials")
+    assert problem(send(anonymous_client(address), "POST", "auth/login", login)) == (401, "wrong_credentials")
     for model in (RefreshToken, PushRegistration, Proof):
         assert not model.objects.filter(user=teacher.user).exists()
     assert not IdempotencyKey.objects.using("owner").filter(principal_id=teacher.id, body__isnull=False).exists()
 
 
-def test_the_chain_of_the_audit_trail_stays_whole(teacher: Person, address: str) -> None:
-    app = everything_of(teacher, address)
-    seal_all()
+def test_erasure_keeps_the_audit_chain_intact(teacher: Person, address: str) -> None:
+    app = create_personal_data(teacher, address)
+    chain_all()
     assert erase(app).status_code == 204
-    seal_all()
+    chain_all()
     assert verify(teacher.organization) is None
 
 
-def test_the_same_address_can_join_again_as_somebody_new(teacher: Person, address: str) -> None:
+def test_erased_email_can_be_registered_as_a_new_account(teacher: Person, address: str) -> None:
     assert erase(app_of(teacher, address)).status_code == 204
     with tenant_scope([teacher.organization]):
         again = users.create_user(actor=SYSTEM, email=teacher.email, password=PASSWORD)
     assert again.id != teacher.id
 
 
-def test_the_last_administrator_stays_until_somebody_else_is_one(address: str) -> None:
+def test_last_administrator_cannot_be_erased(address: str) -> None:
     admin = make_person(Role.ADMIN)
     response = erase(app_of(admin, address))
     assert problem(response) == (409, "last_admin")
@@ -233,7 +235,7 @@ def test_the_last_administrator_stays_until_somebody_else_is_one(address: str) -
 
 
 @pytest.mark.parametrize("membership", ["living", "expired", "ended"])
-def test_under_legal_hold_nothing_is_forgotten(teacher: Person, address: str, membership: str) -> None:
+def test_erasure_is_refused_under_legal_hold(teacher: Person, address: str, membership: str) -> None:
     with tenant_scope([teacher.organization]):
         Organization.objects.update(settings={"legal_hold": True})
         if membership == "expired":
@@ -250,8 +252,8 @@ def test_under_legal_hold_nothing_is_forgotten(teacher: Person, address: str, me
         assert AuditPersonal.objects.filter(person_id=teacher.id).exists()
 
 
-def test_a_mere_invitation_under_legal_hold_keeps_nobody_from_leaving(teacher: Person, address: str) -> None:
-    """Else any school could keep any person by inviting them. The invitation itself stays, as it must."""
+def test_invitation_under_legal_hold_does_not_block_erasure(teacher: Person, address: str) -> None:
+    """Otherwise any school could block an erasure by an invitation. The invitation itself is kept, as required."""
     other = make_person(Role.ADMIN).organization
     with tenant_scope([other]):
         Organization.objects.update(settings={"legal_hold": True})
@@ -263,15 +265,15 @@ def test_a_mere_invitation_under_legal_hold_keeps_nobody_from_leaving(teacher: P
         assert Invitation.objects.get(id=kept.id).email == teacher.email
 
 
-def test_a_wrong_password_erases_nobody(teacher: Person, address: str) -> None:
+def test_erasure_with_wrong_password_is_refused(teacher: Person, address: str) -> None:
     app = app_of(teacher, address)
     assert problem(erase(app, "wrong")) == (403, "wrong_password")
     assert problem(send(app, "DELETE", "me")) == (400, "invalid")
     assert send(app, "GET", "me").status_code == 200
 
 
-def test_a_request_that_was_under_way_writes_nothing_of_the_erased_person(teacher: Person, address: str) -> None:
-    """Its caller was known before the end, its write would come after."""
+def test_request_in_progress_writes_nothing_after_erasure(teacher: Person, address: str) -> None:
+    """Its caller was authenticated before the erasure and would write after it."""
     principal = person_principal(teacher.id)
     assert principal is not None
     assert erase(app_of(teacher, address)).status_code == 204
@@ -284,7 +286,7 @@ def test_a_request_that_was_under_way_writes_nothing_of_the_erased_person(teache
     assert User.objects.get(pk=teacher.id).first_name is None
 
 
-def test_an_alert_of_an_erased_person_is_still_told_with_its_story(address: str) -> None:
+def test_alert_keeps_its_timeline_after_erasure(address: str) -> None:
     school = make_school()
     make_person(Role.ADMIN, organization=school.organization)
     person = make_person(Role.OPERATOR, organization=school.organization)
@@ -293,7 +295,7 @@ def test_an_alert_of_an_erased_person_is_still_told_with_its_story(address: str)
     assert send(app, "PUT", f"alerts/{alert}/acknowledge").status_code == 200
     assert erase(app).status_code == 204
     admin = app_of(make_person(Role.ADMIN, organization=school.organization), address)
-    told = send(admin, "GET", f"alerts/{alert}")
-    assert told.json()["status"] == "acknowledged"
-    assert str(person.id) in told.content.decode()
-    assert str(person.user.last_name) not in told.content.decode()
+    answer = send(admin, "GET", f"alerts/{alert}")
+    assert answer.json()["status"] == "acknowledged"
+    assert str(person.id) in answer.content.decode()
+    assert str(person.user.last_name) not in answer.content.decode()

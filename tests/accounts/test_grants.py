@@ -1,4 +1,4 @@
-"""What a person may at this moment."""
+"""Current grants of a person."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -30,7 +30,7 @@ STAFF = [Role.ADMIN, Role.MANAGER, Role.OPERATOR]
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_a_role_may_what_the_table_says(role: Role) -> None:
+def test_role_has_the_permissions_of_the_table(role: Role) -> None:
     person = make_person(role)
     principal = person_principal(person.id)
     assert principal is not None
@@ -40,7 +40,7 @@ def test_a_role_may_what_the_table_says(role: Role) -> None:
     assert allows(principal, person.organization, "alerts", "create") is (role in STAFF)
 
 
-def test_the_seeded_table_is_the_contract() -> None:
+def test_seeded_permissions_match_the_contract() -> None:
     operator = set(Permission.objects.filter(role=Role.OPERATOR).values_list("resource", "action"))
     assert {("alerts", "create"), ("alerts", "update"), ("alerts", "read")} <= operator
     viewer = set(Permission.objects.filter(role=Role.VIEWER).values_list("resource", "action"))
@@ -48,35 +48,35 @@ def test_the_seeded_table_is_the_contract() -> None:
     assert not {action for _, action in viewer} - {"read"}
 
 
-def test_each_role_may_all_that_the_one_below_it_may() -> None:
+def test_each_role_includes_the_permissions_of_the_role_below() -> None:
     held = [set(Permission.objects.filter(role=role).values_list("resource", "action")) for role in Role]
     assert all(lower <= upper for upper, lower in pairwise(held))
 
 
-def test_the_name_is_what_colleagues_see(person: Person) -> None:
+def test_principal_has_the_full_name_of_the_person(person: Person) -> None:
     principal = person_principal(person.id)
     assert principal is not None
     assert principal.name == person.user.full_name
 
 
 @pytest.mark.parametrize("status", [UserStatus.SUSPENDED, UserStatus.DELETED])
-def test_who_is_not_active_is_nobody(person: Person, status: UserStatus) -> None:
+def test_inactive_person_has_no_principal(person: Person, status: UserStatus) -> None:
     set_status(person, status)
     assert person_principal(person.id) is None
 
 
-def test_an_unknown_person_is_nobody() -> None:
+def test_unknown_person_has_no_principal() -> None:
     assert person_principal(new_id()) is None
 
 
-def test_a_membership_that_ended_counts_at_once(person: Person) -> None:
+def test_ended_membership_gives_no_grant(person: Person) -> None:
     end_membership(person)
     principal = person_principal(person.id)
     assert principal is not None
     assert not principal.grants
 
 
-def test_a_role_holds_in_its_own_school_only(person: Person) -> None:
+def test_role_applies_only_in_its_school(person: Person) -> None:
     other = make_person(Role.ADMIN)
     principal = person_principal(person.id)
     assert principal is not None
@@ -85,7 +85,7 @@ def test_a_role_holds_in_its_own_school_only(person: Person) -> None:
 
 
 def narrowed(role: Role) -> Person:
-    """A person whose role holds at places only."""
+    """A person whose role applies at places only."""
     return make_person(role, scope=MembershipScope.PLACES)
 
 
@@ -100,14 +100,14 @@ def table(role: Role) -> frozenset[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_who_is_narrowed_to_places_has_no_right_before_one_was_granted(role: Role) -> None:
-    """They belong to the organization, and that is all."""
+def test_place_role_has_no_permissions_before_a_place_is_granted(role: Role) -> None:
+    """The person is a member of the organization without permissions."""
     person = narrowed(role)
     assert grant_of(person) == Grant(person.organization, role, frozenset(), Places())
 
 
-def test_a_role_at_a_building_holds_there_and_not_in_the_next_one() -> None:
-    """Nobody acts on another building without a grant. The site can be read as a place, and nothing else."""
+def test_role_at_a_building_does_not_apply_in_another_building() -> None:
+    """Other buildings need a grant of their own. Of the site, only the place itself can be read."""
     person = narrowed(Role.OPERATOR)
     site, (here, there) = make_site(person.organization, "Here", "There")
     hold(person, here)
@@ -118,7 +118,7 @@ def test_a_role_at_a_building_holds_there_and_not_in_the_next_one() -> None:
     assert grant.buildings("alerts", "update") == frozenset({here.id})
 
 
-def test_a_role_at_a_site_holds_in_its_buildings_also_in_one_that_is_added_later() -> None:
+def test_role_at_a_site_applies_in_buildings_added_later() -> None:
     person = narrowed(Role.MANAGER)
     site, (old,) = make_site(person.organization, "Old")
     elsewhere, (other,) = make_site(person.organization, "Other")
@@ -130,7 +130,7 @@ def test_a_role_at_a_site_holds_in_its_buildings_also_in_one_that_is_added_later
     assert grant.at(site=elsewhere.id) == grant.at(other.id) == frozenset()
 
 
-def test_a_building_and_its_site_are_granted_as_well_as_either() -> None:
+def test_role_can_be_granted_at_a_building_and_its_site() -> None:
     person = narrowed(Role.MANAGER)
     site, (building, other) = make_site(person.organization, "Main", "Annex")
     hold(person, site, building)
@@ -140,8 +140,8 @@ def test_a_building_and_its_site_are_granted_as_well_as_either() -> None:
 
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("there", list(Role))
-def test_a_place_that_is_granted_to_another_role_gives_nothing(role: Role, there: Role) -> None:
-    """A role and its places are written together; a grant that is left over from another one is none."""
+def test_place_grant_of_another_role_gives_no_permissions(role: Role, there: Role) -> None:
+    """A role and its places are written together; a grant left over from another role is ignored."""
     person = narrowed(there)
     _, (building,) = make_site(person.organization, "Main")
     hold(person, building)
@@ -150,8 +150,8 @@ def test_a_place_that_is_granted_to_another_role_gives_nothing(role: Role, there
     assert grant_of(person).at(building.id) == (table(role) if role == there else frozenset())
 
 
-def test_the_end_of_a_membership_ends_its_places() -> None:
-    """Who comes back comes back without them."""
+def test_ending_a_membership_removes_its_place_grants() -> None:
+    """A person who joins again does not get them back."""
     person = narrowed(Role.ADMIN)
     _, (building,) = make_site(person.organization, "Main")
     hold(person, building)
@@ -167,15 +167,15 @@ def test_the_end_of_a_membership_ends_its_places() -> None:
     assert grant_of(person).places == Places()
 
 
-def test_a_role_that_holds_everywhere_is_not_narrowed_by_a_place() -> None:
+def test_organization_role_is_not_narrowed_by_a_place_grant() -> None:
     person = make_person(Role.OPERATOR)
     _, (building,) = make_site(person.organization, "Main")
     hold(person, building)
     assert grant_of(person) == Grant(person.organization, Role.OPERATOR, table(Role.OPERATOR))
 
 
-def test_the_grants_are_django_guardians() -> None:
-    """What it answers for an object is what was granted there."""
+def test_place_grants_are_django_guardian_permissions() -> None:
+    """Its permission checker returns what was granted at each place."""
     person = narrowed(Role.OPERATOR)
     _, (here, there) = make_site(person.organization, "Here", "There")
     hold(person, here)
@@ -186,8 +186,8 @@ def test_the_grants_are_django_guardians() -> None:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_a_suspended_school_can_still_raise_see_and_answer_alarms(role: Role) -> None:
-    """And nothing else: closed alerts are not seen, silent ones by whom they are for."""
+def test_suspended_school_keeps_only_alarm_permissions(role: Role) -> None:
+    """Closed alerts are not visible; silent ones stay visible to the roles that they are for."""
     person = make_person(role)
     set_organization_status(person.organization, OrganizationStatus.SUSPENDED)
     kept = {("alerts", "create"), ("alerts", "update"), ("open_alerts", "read")} if role in STAFF else set()
@@ -195,7 +195,7 @@ def test_a_suspended_school_can_still_raise_see_and_answer_alarms(role: Role) ->
     assert grant_of(person).permissions == kept <= WHILE_SUSPENDED
 
 
-def test_a_suspended_school_keeps_the_same_for_who_is_narrowed() -> None:
+def test_suspended_school_keeps_only_alarm_permissions_of_place_roles() -> None:
     person = narrowed(Role.OPERATOR)
     _, (building,) = make_site(person.organization, "Main")
     hold(person, building)
@@ -205,7 +205,7 @@ def test_a_suspended_school_keeps_the_same_for_who_is_narrowed() -> None:
     assert not grant.anywhere("places", "read")
 
 
-def test_a_day_account_can_trigger_until_it_expires_and_nothing_else() -> None:
+def test_day_account_can_only_raise_alarms_until_it_expires() -> None:
     person = make_person(Role.OPERATOR)
     now = timezone.now()
     with tenant_scope([person.organization]):
@@ -215,7 +215,7 @@ def test_a_day_account_can_trigger_until_it_expires_and_nothing_else() -> None:
     assert later is not None and not later.grants
 
 
-def test_a_deleted_school_grants_nothing(person: Person) -> None:
+def test_deleted_school_gives_no_grants(person: Person) -> None:
     set_organization_status(person.organization, OrganizationStatus.DELETED)
     principal = person_principal(person.id)
     assert principal is not None
@@ -224,12 +224,12 @@ def test_a_deleted_school_grants_nothing(person: Person) -> None:
 
 @pytest.mark.parametrize("role", STAFF)
 @pytest.mark.parametrize("status", [OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED])
-def test_no_edit_of_the_table_takes_the_alarm_from_staff(role: Role, status: OrganizationStatus) -> None:
+def test_staff_can_raise_alarms_with_an_empty_permissions_table(role: Role, status: OrganizationStatus) -> None:
     assert ("alerts", "create") in effective_permissions(role, (), status)
     assert ("alerts", "create") not in effective_permissions(Role.VIEWER, (), status)
 
 
-def test_a_super_admin_has_no_rights_inside_schools_by_that_alone(person: Person) -> None:
+def test_super_admin_has_no_grants_in_schools(person: Person) -> None:
     end_membership(person)
     type(person.user).objects.filter(pk=person.id).update(is_super_admin=True)
     principal = person_principal(person.id)
@@ -238,10 +238,10 @@ def test_a_super_admin_has_no_rights_inside_schools_by_that_alone(person: Person
     assert not principal.grants
 
 
-def test_who_is_asked_about_again_is_told_what_holds_now(person: Person) -> None:
-    """Whatever changed since the last time: the role, its places, the name, the school, the person, the sign-in."""
+def test_person_principals_returns_current_grants_after_each_change(person: Person) -> None:
+    """Changes of the role, its places, the name, the school, the person and the sign-in."""
     now = timezone.now()
-    come_by = sign_in.new_sign_in(
+    sign_in_id = sign_in.new_sign_in(
         user=person.user, kind=SignInKind.APP, device="", address="", lifetime=timedelta(hours=1), now=now
     ).id
     _, (building,) = make_site(person.organization, "Main")
@@ -259,13 +259,13 @@ def test_who_is_asked_about_again_is_told_what_holds_now(person: Person) -> None
         lambda: set_organization_status(person.organization, OrganizationStatus.SUSPENDED),
         lambda: set_organization_status(person.organization, OrganizationStatus.ACTIVE),
         lambda: end_membership(person),
-        lambda: SignIn.objects.filter(pk=come_by).delete(),
+        lambda: SignIn.objects.filter(pk=sign_in_id).delete(),
     ]
     held = []
-    for happen in changes:
-        happen()
-        expected = person_principal(person.id, sign_in=come_by)
+    for apply in changes:
+        apply()
+        expected = person_principal(person.id, sign_in=sign_in_id)
         for _ in range(2):
-            assert person_principals([(person.id, come_by)]).get((person.id, come_by)) == expected
+            assert person_principals([(person.id, sign_in_id)]).get((person.id, sign_in_id)) == expected
         held.append(expected)
     assert held[-1] is None and len({str(one) for one in held}) == len(changes) - 1

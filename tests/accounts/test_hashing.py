@@ -1,4 +1,4 @@
-"""Hashing passwords leaves processors to everything else, however many sign in."""
+"""Password hashing leaves processors to other work, however many people sign in."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 MANY = 64
 
 
-def test_half_of_the_cores_hash_and_who_cannot_wait_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hashing_uses_half_of_the_cores_and_refuses_callers_beyond_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     release, counting = Event(), Lock()
     working = greatest = 0
 

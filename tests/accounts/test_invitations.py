@@ -1,4 +1,4 @@
-"""Invitations through the API: offered, sent, sent again, withdrawn, and nothing told of who has an account."""
+"""Invitations through the API: create, resend and withdraw them without revealing who has an account."""
 
 from datetime import timedelta
 
@@ -11,9 +11,9 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.times import rfc3339
 from tests.accounts import post_office
-from tests.accounts.callers import audited, nobody, problem, send
+from tests.accounts.callers import anonymous_client, audited, problem, send
 from tests.accounts.people import PASSWORD
-from tests.accounts.told import told
+from tests.accounts.told import published_ids
 from tests.cloud.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ def guest() -> str:
     return f"guest-{new_id().hex}@school.example"
 
 
-def test_an_invitation_is_offered_once_told_once_and_its_secret_to_its_address_alone(
+def test_invitation_is_created_and_its_secret_only_emailed(
     school: School, admin: Client, path: str, guest: str
 ) -> None:
     body = {
@@ -50,17 +50,17 @@ def test_an_invitation_is_offered_once_told_once_and_its_secret_to_its_address_a
     }
     answer = send(admin, "POST", path, body)
     assert answer.status_code == 201 and answer["ETag"]
-    told_ = answer.json()
-    assert {name: told_[name] for name in body} == body and told_["sent_at"] is None
-    assert audited(told_["id"], "invitation.") == [("invitation.created", "person")]
-    assert told(school.organization, "people") == [told_["id"]]
+    created = answer.json()
+    assert {name: created[name] for name in body} == body and created["sent_at"] is None
+    assert audited(created["id"], "invitation.") == [("invitation.created", "person")]
+    assert published_ids(school.organization, "people") == [created["id"]]
     secret = post_office.link(guest, "join")
-    seen = send(admin, "GET", f"{path}/{told_['id']}")
+    seen = send(admin, "GET", f"{path}/{created['id']}")
     assert seen.json()["sent_at"] and secret not in seen.content.decode()
-    assert [one["id"] for one in send(admin, "GET", path).json()["results"]] == [told_["id"]]
+    assert [one["id"] for one in send(admin, "GET", path).json()["results"]] == [created["id"]]
 
 
-def test_who_takes_it_up_holds_what_was_offered_and_it_is_open_no_more(
+def test_accepted_invitation_gives_the_offered_role_and_is_closed(
     school: School, admin: Client, path: str, guest: str, address: str
 ) -> None:
     body = {"email": guest, "role": "operator", "scope": "places", "places": {"buildings": [str(school.building)]}}
@@ -71,7 +71,7 @@ def test_who_takes_it_up_holds_what_was_offered_and_it_is_open_no_more(
         "first_name": "Gil",
         "last_name": "Guest",
     }
-    assert send(nobody(address), "POST", "auth/register", account).status_code == 201
+    assert send(anonymous_client(address), "POST", "auth/register", account).status_code == 201
     (person,) = send(admin, "GET", "users?search=gil guest").json()["results"]
     assert (person["role"], person["scope"], person["email"]) == ("operator", "places", guest)
     assert person["places"] == {"sites": [], "buildings": [str(school.building)]}
@@ -79,34 +79,34 @@ def test_who_takes_it_up_holds_what_was_offered_and_it_is_open_no_more(
     assert problem(send(admin, "POST", path, {"email": guest, "role": "viewer"})) == (409, "already_member")
 
 
-def test_sent_again_its_old_link_ends(admin: Client, path: str, guest: str, address: str) -> None:
+def test_resending_an_invitation_invalidates_its_old_link(admin: Client, path: str, guest: str, address: str) -> None:
     id_ = send(admin, "POST", path, {"email": guest, "role": "viewer"}).json()["id"]
     old = post_office.link(guest, "join")
     assert send(admin, "POST", f"{path}/{id_}/resend").json()["sent_at"] is None
     new = post_office.link(guest, "join")
-    assert len(post_office.letters(guest)) == 2 and old != new
+    assert len(post_office.emails_to(guest)) == 2 and old != new
     account = {"password": PASSWORD, "first_name": "Gil", "last_name": "Guest"}
-    refused = send(nobody(address), "POST", "auth/register", account | {"token": old})
+    refused = send(anonymous_client(address), "POST", "auth/register", account | {"token": old})
     assert problem(refused) == (400, "link_refused")
-    assert send(nobody(address), "POST", "auth/register", account | {"token": new}).status_code == 201
+    assert send(anonymous_client(address), "POST", "auth/register", account | {"token": new}).status_code == 201
 
 
-def test_withdrawn_it_opens_nothing_and_is_not_there_any_more(
+def test_withdrawn_invitation_is_not_found_and_its_link_refused(
     school: School, admin: Client, path: str, guest: str, address: str
 ) -> None:
     id_ = send(admin, "POST", path, {"email": guest, "role": "viewer"}).json()["id"]
     secret = post_office.link(guest, "join")
     assert send(admin, "DELETE", f"{path}/{id_}").status_code == 204
     account = {"token": secret, "password": PASSWORD, "first_name": "Gil", "last_name": "Guest"}
-    assert problem(send(nobody(address), "POST", "auth/register", account)) == (400, "link_refused")
+    assert problem(send(anonymous_client(address), "POST", "auth/register", account)) == (400, "link_refused")
     for method, below in (("GET", ""), ("DELETE", ""), ("POST", "/resend")):
         assert problem(send(admin, method, f"{path}/{id_}{below}")) == (404, "not_found")
     assert audited(id_, "invitation.")[1:] == [("invitation.revoked", "person")]
-    assert told(school.organization, "people") == [id_, id_]
+    assert published_ids(school.organization, "people") == [id_, id_]
     assert send(admin, "POST", path, {"email": guest, "role": "viewer"}).status_code == 201
 
 
-def test_an_address_is_invited_once_in_any_case(school: School, admin: Client, path: str, guest: str) -> None:
+def test_address_is_invited_once_ignoring_case(school: School, admin: Client, path: str, guest: str) -> None:
     send(admin, "POST", path, {"email": guest, "role": "viewer"})
     answer = send(admin, "POST", path, {"email": guest.upper(), "role": "admin"})
     assert problem(answer) == (409, "already_invited")
@@ -114,28 +114,28 @@ def test_an_address_is_invited_once_in_any_case(school: School, admin: Client, p
         assert Invitation.objects.get(email__iexact=guest).role == "viewer"
 
 
-def test_an_address_with_an_account_elsewhere_is_answered_as_one_without(admin: Client, path: str, guest: str) -> None:
-    """No school learns by it who is known to another."""
+def test_invitation_response_does_not_reveal_an_existing_account(admin: Client, path: str, guest: str) -> None:
+    """A school cannot find out who has an account at another school."""
     stranger: Person = make_person(Role.ADMIN, make_school().organization)
     known = User.objects.get(pk=stranger.id).email
     own = {"id", "email", "created_at", "expires_at"}
-    told_ = []
+    created = []
     for email in (known, guest):
         answer = send(admin, "POST", path, {"email": email, "role": "viewer"})
         assert answer.status_code == 201
-        told_.append({name: value for name, value in answer.json().items() if name not in own})
-    assert told_[0] == told_[1]
+        created.append({name: value for name, value in answer.json().items() if name not in own})
+    assert created[0] == created[1]
 
 
 @pytest.mark.parametrize("days", [-1, 0, 31])
-def test_its_term_has_bounds(admin: Client, path: str, guest: str, days: int) -> None:
+def test_invitation_with_expiry_out_of_bounds_is_refused(admin: Client, path: str, guest: str, days: int) -> None:
     at = rfc3339(timezone.now() + timedelta(days=days))
     answer = send(admin, "POST", path, {"email": guest, "role": "viewer", "expires_at": at})
     assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["expires_at"]
-    assert send(admin, "GET", path).json()["results"] == [] and post_office.letters(guest) == []
+    assert send(admin, "GET", path).json()["results"] == [] and post_office.emails_to(guest) == []
 
 
-def test_a_write_of_what_was_changed_meanwhile_is_refused(admin: Client, path: str, guest: str) -> None:
+def test_stale_write_of_invitation_is_refused(admin: Client, path: str, guest: str) -> None:
     made = send(admin, "POST", path, {"email": guest, "role": "viewer"})
     post_office.work()
     for method, below in (("POST", "/resend"), ("DELETE", "")):
@@ -143,7 +143,7 @@ def test_a_write_of_what_was_changed_meanwhile_is_refused(admin: Client, path: s
         assert problem(answer) == (412, "precondition_failed")
 
 
-def test_an_invitation_of_another_school_is_not_there(admin: Client, path: str, guest: str) -> None:
+def test_invitation_of_another_school_is_not_found(admin: Client, path: str, guest: str) -> None:
     other = make_school()
     theirs = make_person(Role.ADMIN, other.organization).client
     id_ = send(theirs, "POST", f"organizations/{other.organization}/invitations", {"email": guest, "role": "viewer"})

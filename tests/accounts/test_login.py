@@ -1,4 +1,4 @@
-"""Signing in through the API: who is let in, who is not, and what is said and kept of it."""
+"""Signing in through the API: accepted and refused credentials, responses and audit entries."""
 
 import json
 from hashlib import sha256
@@ -36,7 +36,7 @@ def test_tests_run_as_the_application_role() -> None:
         assert cursor.fetchone() == ("safesignal_app", False, False)
 
 
-def test_a_person_signs_in_and_gets_a_pair_of_tokens(api: Client, person: Person) -> None:
+def test_login_returns_access_and_refresh_tokens(api: Client, person: Person) -> None:
     response = post(api, "login", {"email": person.email, "password": PASSWORD})
     assert response.status_code == 200
     assert response["Cache-Control"] == "no-store"
@@ -51,17 +51,17 @@ def test_a_person_signs_in_and_gets_a_pair_of_tokens(api: Client, person: Person
 
 
 @pytest.mark.parametrize("change", [str.lower, str.upper, lambda email: f"  {email} "])
-def test_an_email_is_the_same_in_any_case(api: Client, person: Person, change: Any) -> None:
+def test_login_ignores_case_and_surrounding_spaces_of_email(api: Client, person: Person, change: Any) -> None:
     assert post(api, "login", {"email": change(person.email), "password": PASSWORD}).status_code == 200
 
 
-def test_the_refresh_token_is_kept_as_a_digest_only(api: Client, person: Person) -> None:
+def test_refresh_token_is_stored_as_digest(api: Client, person: Person) -> None:
     refresh = post(api, "login", {"email": person.email, "password": PASSWORD}).json()["refresh"]
     stored = RefreshToken.objects.get(user_id=person.id)
     assert bytes(stored.digest) == sha256(refresh.encode()).digest()
 
 
-def test_wrong_unknown_and_suspended_get_one_and_the_same_answer(api: Client, person: Person) -> None:
+def test_login_response_is_the_same_for_wrong_unknown_and_suspended(api: Client, person: Person) -> None:
     wrong = post(api, "login", {"email": person.email, "password": "wrong"})
     unknown = post(api, "login", {"email": f"nobody-{person.email}", "password": PASSWORD})
     set_status(person, UserStatus.SUSPENDED)
@@ -71,7 +71,7 @@ def test_wrong_unknown_and_suspended_get_one_and_the_same_answer(api: Client, pe
     assert wrong.json() == unknown.json() == suspended.json()
 
 
-def test_a_refused_sign_in_stays_in_the_trail_without_email_or_password(api: Client, person: Person) -> None:
+def test_refused_login_is_audited_without_email_or_password(api: Client, person: Person) -> None:
     post(api, "login", {"email": person.email, "password": "a-wrong-secret"})
     assert trail(person) == [("auth.login", "refused", person.organization)]
     with system_scope():
@@ -80,7 +80,7 @@ def test_a_refused_sign_in_stays_in_the_trail_without_email_or_password(api: Cli
     assert entry.detail == {}
 
 
-def test_a_person_without_password_can_not_sign_in_by_one(api: Client, person: Person) -> None:
+def test_person_without_password_cannot_log_in(api: Client, person: Person) -> None:
     for unusable in (None, "", "!unusable"):
         User.objects.filter(pk=person.id).update(password=unusable)
         for guess in ("None", "!unusable", PASSWORD):
@@ -100,7 +100,7 @@ def test_a_person_without_password_can_not_sign_in_by_one(api: Client, person: P
         ({"email": "tess@example.edu", "password": "x" * 1025}, "password"),
     ],
 )
-def test_a_bad_body_is_refused_naming_the_field(api: Client, body: dict[str, object], field: str) -> None:
+def test_invalid_login_is_refused_by_field(api: Client, body: dict[str, object], field: str) -> None:
     response = post(api, "login", body)
     assert problem(response) == (400, "invalid")
     assert set(response.json()["errors"]) == {field}
@@ -108,15 +108,15 @@ def test_a_bad_body_is_refused_naming_the_field(api: Client, body: dict[str, obj
 
 @pytest.mark.parametrize("call", ["login", "refresh", "logout"])
 @pytest.mark.parametrize("body", ["", "{", "[]", "null", '"x"', '{"refresh": NaN}'])
-def test_what_is_no_json_object_is_a_problem(api: Client, call: str, body: str) -> None:
+def test_body_that_is_not_a_json_object_is_refused(api: Client, call: str, body: str) -> None:
     response = api.post(f"/api/v1/auth/{call}", body, content_type="application/json")
     assert problem(response)[0] == 400
 
 
-def test_an_expired_token_in_the_header_keeps_nobody_from_signing_in(api: Client, person: Person) -> None:
+def test_login_ignores_expired_token_in_the_header(api: Client, person: Person) -> None:
     credentials = {"email": person.email, "password": PASSWORD}
     assert post(api, "login", credentials, authorization="Bearer expired").status_code == 200
 
 
-def test_signing_in_knows_no_other_method(api: Client) -> None:
+def test_login_accepts_only_post(api: Client) -> None:
     assert problem(api.get("/api/v1/auth/login")) == (405, "method_not_allowed")

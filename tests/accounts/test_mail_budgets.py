@@ -1,4 +1,4 @@
-"""How much mail somebody can have us send, and what of a typed name stands in it."""
+"""Limits on e-mails that callers can trigger, and entered names in these e-mails."""
 
 import re
 import secrets
@@ -20,7 +20,7 @@ from apps.common.http.addresses import source_of
 from apps.tenancy.models import Organization
 from tests.accounts.callers import send
 from tests.accounts.people import PASSWORD, Person, make_person
-from tests.accounts.post_office import letters, work
+from tests.accounts.post_office import emails_to, work
 from tests.accounts.second_factor import Api
 from tests.valkey import valkey_away
 
@@ -36,7 +36,7 @@ def stranger() -> str:
 
 @pytest.fixture
 def slug() -> str:
-    """Of a school that is open to registration."""
+    """The slug of a school with open registration."""
     school = make_person(Role.ADMIN).organization
     with tenant_scope([school]):
         Organization.objects.update(settings={"open_registration": True})
@@ -48,7 +48,7 @@ def register(slug: str, address: str) -> Any:
     return send(Client(REMOTE_ADDR=address), "POST", "auth/register", body)
 
 
-def test_open_registration_from_one_address_writes_to_few_strangers(slug: str, address: str) -> None:
+def test_open_registration_is_limited_per_source_address(slug: str, address: str) -> None:
     answers = [register(slug, address) for _ in range(4 * SOURCE.messages)]
     assert [one.status_code for one in answers].count(202) == SOURCE.messages
     refused = answers[-1]
@@ -58,15 +58,15 @@ def test_open_registration_from_one_address_writes_to_few_strangers(slug: str, a
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_open_registration_of_one_school_is_bounded_over_all_addresses(slug: str, exists: bool) -> None:
-    """Also of a school that there is not, so that the answer tells nothing."""
+def test_open_registration_is_limited_per_school(slug: str, exists: bool) -> None:
+    """Also for an unknown school, so that the response reveals nothing."""
     named = slug if exists else f"none-{secrets.token_hex(6)}"
     answers = [register(named, f"198.51.100.{number}") for number in range(2 * SCHOOL.messages)]
     assert [one.status_code for one in answers].count(202) == SCHOOL.messages
 
 
 @pytest.mark.parametrize("page", [True, False])
-def test_asking_for_a_forgotten_password_is_bounded_for_an_address(address: str, page: bool) -> None:
+def test_password_reset_requests_are_limited_per_source_address(address: str, page: bool) -> None:
     limit = BUDGETS[Message.FORGOTTEN_PASSWORD]["source"][0]
     client = Client(REMOTE_ADDR=address)
 
@@ -83,7 +83,7 @@ def test_asking_for_a_forgotten_password_is_bounded_for_an_address(address: str,
     assert 1 <= int(refused["Retry-After"]) <= limit.seconds
 
 
-def test_forgot_password_page_answers_alike_for_known_and_unknown_addresses(person: Person, address: str) -> None:
+def test_forgot_password_page_is_the_same_for_known_and_unknown_emails(person: Person, address: str) -> None:
     client = Client(REMOTE_ADDR=address)
     known, unknown = (client.post("/forgot-password/", {"email": one}) for one in (person.email, stranger()))
     assert known.status_code == unknown.status_code == 200
@@ -93,7 +93,7 @@ def test_forgot_password_page_answers_alike_for_known_and_unknown_addresses(pers
     work()
 
 
-def test_known_device_asks_though_strangers_behind_its_address_used_up_the_budget(person: Person, address: str) -> None:
+def test_known_device_can_request_reset_when_source_budget_is_spent(person: Person, address: str) -> None:
     device = Client(REMOTE_ADDR=address)
     body = {"email": person.email, "password": PASSWORD}
     assert device.post("/api/v1/auth/login", body, content_type="application/json").status_code == 200
@@ -101,10 +101,10 @@ def test_known_device_asks_though_strangers_behind_its_address_used_up_the_budge
         while True:
             spend(Message.FORGOTTEN_PASSWORD, source=source_of(address))
     assert send(device, "POST", "auth/password/forgot", {"email": person.email}).status_code == 202
-    assert len(letters(person.email)) == 1
+    assert len(emails_to(person.email)) == 1
 
 
-def test_one_address_is_not_invited_again_and_again(address: str) -> None:
+def test_invitations_are_limited_per_recipient(address: str) -> None:
     api = Api(make_person(Role.ADMIN), address)
     invitations = f"organizations/{api.person.organization}/invitations"
     made = api.ask("POST", invitations, {"email": stranger(), "role": "viewer"})
@@ -116,11 +116,11 @@ def test_one_address_is_not_invited_again_and_again(address: str) -> None:
     assert (answers[0], answers[-1]) == (200, 429)
 
 
-def test_every_message_has_a_budget_for_its_school() -> None:
+def test_every_message_has_a_school_budget() -> None:
     assert set(BUDGETS) == set(Message)
     assert all("school" in budget for budget in BUDGETS.values())
-    anybody = {Message.OPEN_REGISTRATION, Message.FORGOTTEN_PASSWORD, Message.NEW_ADDRESS}
-    assert all("source" in BUDGETS[message] for message in anybody)
+    public_messages = {Message.OPEN_REGISTRATION, Message.FORGOTTEN_PASSWORD, Message.NEW_ADDRESS}
+    assert all("source" in BUDGETS[message] for message in public_messages)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def no_valkey() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_valkey")
-def test_nothing_is_refused_while_valkey_is_away() -> None:
+def test_messages_are_not_limited_while_valkey_is_down() -> None:
     for _ in range(3 * SOURCE.messages):
         spend(Message.OPEN_REGISTRATION, source="192.0.2.1", school="lincoln")
 
@@ -167,10 +167,10 @@ LINK = re.compile(r"\S[.\u3002\uff0e\uff61\u2024]\S|@|/|\\|:\S")
 
 
 @pytest.mark.parametrize("name", LINKS)
-def test_name_that_could_be_a_link_is_not_in_a_subject_and_no_link_in_the_text(name: str) -> None:
-    letter = messages.invitation(to="a@school.example", organization=name, secret="x", expires_at=timezone.now())
-    assert letter.subject == "Your school invites you to SafeSignal"
-    first = letter.text.splitlines()[0]
+def test_name_that_looks_like_a_link_is_no_link_in_emails(name: str) -> None:
+    email = messages.invitation(to="a@school.example", organization=name, secret="x", expires_at=timezone.now())
+    assert email.subject == "Your school invites you to SafeSignal"
+    first = email.text.splitlines()[0]
     assert not LINK.search(first), first
     day = messages.day_account(to="a@school.example", organization=name, code="x", expires_at=timezone.now())
     assert day.subject == "Your SafeSignal access at your school"
@@ -178,21 +178,21 @@ def test_name_that_could_be_a_link_is_not_in_a_subject_and_no_link_in_the_text(n
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_name_of_a_school_stands_in_its_subject(name: str) -> None:
+def test_plain_school_name_is_kept_in_subject_and_text(name: str) -> None:
     assert in_subject(name) == name
     assert as_text(name) == name
 
 
 @given(st.text(max_size=300))
-def test_any_name_is_one_line_without_what_could_be_a_link(name: str) -> None:
-    for shown in (as_text(name), in_subject(name)):
-        assert len(shown) <= LONGEST
-        assert shown.isprintable()
-        assert shown == " ".join(shown.split())
-        assert not LINK.search(shown.replace("\u2026", "")), shown
+def test_rendered_name_is_one_line_without_links(name: str) -> None:
+    for rendered in (as_text(name), in_subject(name)):
+        assert len(rendered) <= LONGEST
+        assert rendered.isprintable()
+        assert rendered == " ".join(rendered.split())
+        assert not LINK.search(rendered.replace("\u2026", "")), rendered
 
 
 @pytest.mark.parametrize("to", ["a@b.example, c@d.example", "a@b.example\nBcc: c@d.example", "Name <a@b.example>", ""])
-def test_letter_goes_to_one_address_or_nowhere(to: str, mailoutbox: list[Any]) -> None:
+def test_email_is_not_sent_unless_recipient_is_one_address(to: str, mailoutbox: list[Any]) -> None:
     messages.send(messages.password_changed(to=to))
     assert mailoutbox == []

@@ -1,4 +1,4 @@
-"""One's own account, as one reads and writes it."""
+"""The caller's own account: read and update."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.common.feed import since
 from apps.tenancy.models import Organization, OrganizationStatus
-from tests.accounts.callers import app_of, audited, nobody, problem, send
+from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, make_site
 from tests.cloud.school import make_school
 from tests.matrix.callers import ROLE_TABLE
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def join(person: Person, organization: Person, role: Role, **more: object) -> None:
-    """The person in another's school too."""
+    """Add the person to the school of another."""
     with tenant_scope([organization.organization]):
         memberships.add_membership(
             actor=SYSTEM,
@@ -33,7 +33,7 @@ def join(person: Person, organization: Person, role: Role, **more: object) -> No
         )
 
 
-def test_it_says_who_one_is_and_what_one_may_where(person: Person, address: str) -> None:
+def test_me_returns_identity_and_permissions_per_membership(person: Person, address: str) -> None:
     join(person, make_person(), Role.VIEWER)
     response = send(app_of(person, address), "GET", "me")
     me = response.json()
@@ -47,7 +47,7 @@ def test_it_says_who_one_is_and_what_one_may_where(person: Person, address: str)
     assert response["ETag"]
 
 
-def test_a_narrowed_role_says_where_it_holds(address: str) -> None:
+def test_me_returns_the_places_of_a_place_role(address: str) -> None:
     person = make_person(Role.OPERATOR, scope=MembershipScope.PLACES)
     site, (here, _) = make_site(person.organization, "Here", "There")
     with tenant_scope([person.organization]):
@@ -65,7 +65,7 @@ def test_a_narrowed_role_says_where_it_holds(address: str) -> None:
     }
 
 
-def test_a_suspended_school_says_so_with_its_reason_and_what_is_left(person: Person, address: str) -> None:
+def test_me_returns_suspension_reason_and_remaining_permissions(person: Person, address: str) -> None:
     with tenant_scope([person.organization]):
         Organization.objects.update(status=OrganizationStatus.SUSPENDED, suspension_reason="Contract ended")
     (membership,) = send(app_of(person, address), "GET", "me").json()["memberships"]
@@ -76,7 +76,7 @@ def test_a_suspended_school_says_so_with_its_reason_and_what_is_left(person: Per
 
 
 @pytest.mark.parametrize("why", ["expired", "deleted"])
-def test_where_one_has_no_right_any_more_is_not_shown(person: Person, address: str, why: str) -> None:
+def test_me_leaves_out_expired_memberships_and_deleted_schools(person: Person, address: str, why: str) -> None:
     app = app_of(person, address)
     with tenant_scope([person.organization]):
         if why == "expired":
@@ -86,8 +86,8 @@ def test_where_one_has_no_right_any_more_is_not_shown(person: Person, address: s
     assert send(app, "GET", "me").json()["memberships"] == []
 
 
-def test_another_name_is_shown_wherever_the_school_has_chosen_none(person: Person, address: str) -> None:
-    """How an organization shows a person is its own to decide, once it has."""
+def test_new_name_is_used_in_schools_without_a_chosen_name(person: Person, address: str) -> None:
+    """A display name that an organization has chosen takes precedence."""
     other = make_person()
     join(person, other, Role.VIEWER)
     with tenant_scope([other.organization]):
@@ -97,15 +97,15 @@ def test_another_name_is_shown_wherever_the_school_has_chosen_none(person: Perso
     assert response.status_code == 200, response.content
     assert (response.json()["first_name"], response.json()["locale"]) == ("Åsa", "sv")
     assert response["ETag"] == send(app, "GET", "me")["ETag"]
-    shown = {one["organization"]["id"]: one["name"] for one in response.json()["memberships"]}
-    assert shown == {str(person.organization): "Åsa Berg", str(other.organization): "Ms. Tess"}
+    names = {one["organization"]["id"]: one["name"] for one in response.json()["memberships"]}
+    assert names == {str(person.organization): "Åsa Berg", str(other.organization): "Ms. Tess"}
     with tenant_scope([person.organization]):
         assert Membership.objects.get(user_id=person.id).name_key == "asa berg"
         assert '"resource":"people"' in since(person.organization, 0, limit=100)[-1].text
     assert audited(person.id) == [("account.updated", "person")] * 2, "a row in the trail of each school"
 
 
-def test_what_changed_meanwhile_is_not_overwritten(person: Person, address: str) -> None:
+def test_stale_update_of_me_is_refused(person: Person, address: str) -> None:
     app = app_of(person, address)
     seen = send(app, "GET", "me")["ETag"]
     assert send(app, "PATCH", "me", {"first_name": "Ada"}, **{"if-match": seen}).status_code == 200
@@ -114,8 +114,8 @@ def test_what_changed_meanwhile_is_not_overwritten(person: Person, address: str)
     assert User.objects.get(pk=person.id).first_name == "Ada"
 
 
-def test_what_is_not_ones_own_to_write_is_not_written(person: Person, address: str) -> None:
-    """No body makes its sender a super admin, or an address theirs; what was read can be sent back whole."""
+def test_me_ignores_read_only_fields_and_refuses_unknown_ones(person: Person, address: str) -> None:
+    """A body cannot make its sender a super admin or change their e-mail; a whole response can be sent back."""
     app = app_of(person, address)
     me = send(app, "GET", "me").json()
     forged = me | {
@@ -142,7 +142,7 @@ def test_what_is_not_ones_own_to_write_is_not_written(person: Person, address: s
         ({"locale": "english, please"}, "locale"),
     ],
 )
-def test_what_is_wrong_is_named_and_nothing_is_written(
+def test_invalid_update_of_me_is_refused_by_field(
     person: Person, address: str, body: dict[str, object], field: str
 ) -> None:
     response = send(app_of(person, address), "PATCH", "me", {"locale": "de"} | body)
@@ -151,16 +151,16 @@ def test_what_is_wrong_is_named_and_nothing_is_written(
     assert User.objects.get(pk=person.id).locale is None
 
 
-def test_a_gateway_has_no_account() -> None:
+def test_gateway_cannot_read_me() -> None:
     school = make_school()
-    client = nobody("2001:db8::1")
+    client = anonymous_client("2001:db8::1")
     for method, path in (("GET", "me"), ("GET", "me/export"), ("GET", "me/devices")):
         response = send(client, method, path, authorization=f"Bearer {school.gateway_token}")
         assert problem(response) == (403, "forbidden")
 
 
-def test_a_day_account_reads_itself_and_has_no_address(address: str) -> None:
-    """Its address stands in for none, so that no letter, no reset and no invitation reaches it."""
+def test_day_account_reads_me_without_an_email(address: str) -> None:
+    """Its address is a placeholder, so that it gets no e-mail, password reset or invitation."""
     school = make_person(Role.ADMIN)
     with tenant_scope([school.organization]):
         user = users.create_user(
@@ -176,7 +176,7 @@ def test_a_day_account_reads_itself_and_has_no_address(address: str) -> None:
         )
     token = sign_in.begin(user=user, now=timezone.now()).access
     headers = {"authorization": f"Bearer {token}"}
-    me = send(nobody(address), "GET", "me", **headers).json()
+    me = send(anonymous_client(address), "GET", "me", **headers).json()
     (membership,) = me["memberships"]
     assert (me["email"], me["has_password"], membership["day_account"]) == (None, False, True)
     assert membership["permissions"] == ["alerts:create"]
@@ -184,4 +184,4 @@ def test_a_day_account_reads_itself_and_has_no_address(address: str) -> None:
         ("POST", "me/email", {"email": "mine@example.edu", "current_password": PASSWORD}),
         ("DELETE", "me", {"current_password": PASSWORD}),
     ):
-        assert problem(send(nobody(address), method, path, body, **headers)) == (409, "no_password")
+        assert problem(send(anonymous_client(address), method, path, body, **headers)) == (409, "no_password")

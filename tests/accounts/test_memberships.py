@@ -1,4 +1,4 @@
-"""Roles and where they hold, given and taken through the API; an organization never loses its last administrator."""
+"""Roles and their places, granted and removed through the API; an organization keeps its last administrator."""
 
 import pytest
 from django.test import Client
@@ -8,7 +8,7 @@ from apps.accounts.rights.grants import person_principal
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from tests.accounts.callers import audited, problem, send
-from tests.accounts.told import told
+from tests.accounts.told import published_ids
 from tests.cloud.connections import at_once
 from tests.cloud.school import Person, School, make_person, make_school
 
@@ -35,7 +35,7 @@ def roles(school: School) -> dict[object, str]:
         return dict(Membership.objects.values_list("user_id", "role"))
 
 
-def test_who_administers_two_schools_adds_a_person_of_one_to_the_other(school: School) -> None:
+def test_admin_of_two_schools_can_add_a_person_of_one_to_the_other(school: School) -> None:
     other = make_school()
     both = make_person(Role.ADMIN, school.organization, other.organization)
     person = make_person(Role.MANAGER, school.organization)
@@ -53,13 +53,13 @@ def test_who_administers_two_schools_adds_a_person_of_one_to_the_other(school: S
     assert principal.grants[other.organization].buildings("alerts", "update") == frozenset({other.building})
     assert roles(school)[person.id] == "manager"
     assert audited(person.id, "membership.") == [("membership.added", "system"), ("membership.added", "person")]
-    assert told(other.organization, "people") == [str(person.id)]
+    assert published_ids(other.organization, "people") == [str(person.id)]
     again = send(both.client, "POST", f"users/{person.id}/organizations", body)
     assert problem(again) == (409, "already_member")
 
 
-def test_nobody_is_added_whom_the_caller_does_not_see(school: School, admin: Person) -> None:
-    """Somebody of another school joins by an invitation; that they exist is not told."""
+def test_person_not_visible_to_the_caller_cannot_be_added(school: School, admin: Person) -> None:
+    """People of another school join by invitation; the response does not reveal that they exist."""
     stranger = make_person(Role.OPERATOR, make_school().organization)
     for one in (stranger.id, new_id()):
         body = {"organization": str(school.organization), "role": "operator"}
@@ -67,7 +67,7 @@ def test_nobody_is_added_whom_the_caller_does_not_see(school: School, admin: Per
     assert stranger.id not in roles(school)
 
 
-def test_nobody_is_added_to_a_school_of_others(school: School, admin: Person) -> None:
+def test_person_cannot_be_added_to_another_school(school: School, admin: Person) -> None:
     other = make_school()
     person = make_person(Role.OPERATOR, school.organization)
     body = {"organization": str(other.organization), "role": "admin"}
@@ -75,22 +75,22 @@ def test_nobody_is_added_to_a_school_of_others(school: School, admin: Person) ->
     assert person.id not in roles(other)
 
 
-def test_a_changed_role_counts_from_the_next_request_on(school: School, admin: Person) -> None:
+def test_role_change_applies_from_the_next_request(school: School, admin: Person) -> None:
     person = make_person(Role.ADMIN, school.organization)
     assert send(person.client, "GET", "users").status_code == 200
     assert change(admin.client, person, school, {"role": "viewer"}) == (200, "")
     assert problem(send(person.client, "GET", "users")) == (403, "forbidden")
     assert audited(person.id, "membership.changed") == [("membership.changed", "person")]
-    assert told(school.organization, "people") == [str(person.id)]
+    assert published_ids(school.organization, "people") == [str(person.id)]
 
 
-def test_a_role_and_its_places_are_changed_together_or_apart(school: School, admin: Person) -> None:
-    """What is left out stays; places go with a role that holds everywhere."""
+def test_role_and_places_can_be_changed_together_or_separately(school: School, admin: Person) -> None:
+    """Omitted fields are kept; places are removed when the role applies everywhere."""
     person = make_person(Role.OPERATOR, school.organization)
 
     def held() -> tuple[str, str, object]:
-        told_ = send(admin.client, "GET", f"users/{person.id}").json()
-        return told_["role"], told_["scope"], told_["places"]
+        answer = send(admin.client, "GET", f"users/{person.id}").json()
+        return answer["role"], answer["scope"], answer["places"]
 
     here = {"sites": [], "buildings": [str(school.building)]}
     change(admin.client, person, school, {"scope": "places", "places": {"buildings": [str(school.building)]}})
@@ -118,7 +118,7 @@ def test_a_role_and_its_places_are_changed_together_or_apart(school: School, adm
         ({"scope": "organization", "places": {"sites": ["01a2136a-d67f-7379-88b2-19ad281af914"]}}, "sites"),
     ],
 )
-def test_a_bad_value_is_named_and_nothing_is_half_written(
+def test_invalid_membership_change_is_refused_as_a_whole(
     school: School, admin: Person, body: dict[str, object], field: str
 ) -> None:
     person = make_person(Role.OPERATOR, school.organization)
@@ -128,7 +128,7 @@ def test_a_bad_value_is_named_and_nothing_is_half_written(
     assert roles(school)[person.id] == "operator" and audited(person.id, "membership.changed") == []
 
 
-def test_a_place_of_another_school_is_none(school: School, admin: Person) -> None:
+def test_membership_at_a_place_of_another_school_is_refused(school: School, admin: Person) -> None:
     person, other = make_person(Role.OPERATOR, school.organization), make_school()
     body = {"role": "manager", "scope": "places", "places": {"buildings": [str(school.building), str(other.building)]}}
     answer = send(admin.client, "PATCH", f"users/{person.id}/organizations/{school.organization}", body)
@@ -136,8 +136,8 @@ def test_a_place_of_another_school_is_none(school: School, admin: Person) -> Non
     assert roles(school)[person.id] == "operator"
 
 
-def test_the_last_admin_is_neither_removed_nor_demoted_nor_narrowed(school: School, admin: Person) -> None:
-    """Not even by themselves; who is suspended, or admin of some places only, does not count as another one."""
+def test_last_admin_cannot_be_removed_demoted_or_narrowed(school: School, admin: Person) -> None:
+    """Not even by themselves; suspended admins and admins of some places only do not count."""
     suspended = make_person(Role.ADMIN, school.organization)
     User.objects.filter(pk=suspended.id).update(status=UserStatus.SUSPENDED)
     narrowed = make_person(Role.ADMIN, school.organization)
@@ -157,8 +157,8 @@ def test_the_last_admin_is_neither_removed_nor_demoted_nor_narrowed(school: Scho
 
 
 @pytest.mark.parametrize("way", ["demoting", "removing"])
-def test_two_admins_who_end_each_other_at_the_same_moment_leave_one(school: School, way: str) -> None:
-    """On connections of their own, several times over: never none, never a failure."""
+def test_two_admins_who_remove_each_other_concurrently_leave_one(school: School, way: str) -> None:
+    """On separate connections, several times: one admin always remains and no request fails."""
     for _ in range(5):
         one, two = (make_person(Role.ADMIN, school.organization) for _ in range(2))
         with tenant_scope([school.organization]):
@@ -174,7 +174,7 @@ def test_two_admins_who_end_each_other_at_the_same_moment_leave_one(school: Scho
         assert sorted(answers)[0] in {200, 204} and sorted(answers)[1] in {403, 404, 409}, answers
 
 
-def test_somebody_elses_membership_is_not_there(school: School, admin: Person) -> None:
+def test_membership_of_another_school_is_not_found(school: School, admin: Person) -> None:
     other = make_school()
     person = make_person(Role.OPERATOR, school.organization, other.organization)
     path = f"users/{person.id}/organizations/{other.organization}"

@@ -1,4 +1,4 @@
-"""What a token of an identity provider says, what it leaves out, and when it counts."""
+"""ID tokens of identity providers: claims, missing claims and times."""
 
 import time
 
@@ -17,7 +17,7 @@ OVERAGE = {
     "_claim_names": {"groups": "src1"},
     "_claim_sources": {"src1": {"endpoint": "https://graph.windows.net/tenant/users/user/getMemberObjects"}},
 }
-"""What Microsoft sends in place of `groups` for a person in more than 200 of them."""
+"""Claims that Microsoft sends in place of `groups` for a person in more than 200 groups."""
 ROLES = {"role_claim": "groups", "role_map": {"it": "admin", "staff": "operator"}}
 WELL_WITHIN = CLOCKS_APART // 2
 WELL_BEYOND = CLOCKS_APART + 120
@@ -30,21 +30,22 @@ def role_of(person: Person, school: School) -> str:
 
 @pytest.mark.parametrize("default_role", [None, "viewer"])
 @pytest.mark.parametrize(
-    "unsaid", [OVERAGE, {}, {"groups": None}, {"groups": 7}, {"groups": {"it": True}}, {"groups": ["staff"], **OVERAGE}]
+    "missing",
+    [OVERAGE, {}, {"groups": None}, {"groups": 7}, {"groups": {"it": True}}, {"groups": ["staff"], **OVERAGE}],
 )
-def test_role_stays_as_it_was_when_the_token_does_not_list_the_groups(
-    school: School, issuer: Issuer, default_role: str | None, unsaid: dict[str, object]
+def test_role_is_kept_when_the_token_does_not_list_groups(
+    school: School, issuer: Issuer, default_role: str | None, missing: dict[str, object]
 ) -> None:
     school.change(**ROLES, default_role=default_role)
     person = school.person(Role.VIEWER)
     issuer.person = google(person.email, "subject", groups=["it"])
     assert school.enters().who == person.id
-    issuer.person = google(person.email, "subject") | unsaid
+    issuer.person = google(person.email, "subject") | missing
     assert school.enters().who == person.id
     assert role_of(person, school) == "admin"
 
 
-def test_empty_list_of_groups_is_a_statement_that_takes_the_role(school: School, issuer: Issuer) -> None:
+def test_empty_list_of_groups_removes_the_role(school: School, issuer: Issuer) -> None:
     school.change(**ROLES, default_role="viewer")
     person = school.person(Role.OPERATOR)
     issuer.person = google(person.email, "subject", groups=[])
@@ -54,9 +55,7 @@ def test_empty_list_of_groups_is_a_statement_that_takes_the_role(school: School,
     assert school.enters().is_refused("identity_not_linked")
 
 
-def test_newcomer_whose_groups_are_not_listed_gets_no_more_than_the_default_role(
-    school: School, issuer: Issuer
-) -> None:
+def test_newcomer_without_listed_groups_gets_only_the_default_role(school: School, issuer: Issuer) -> None:
     school.change(**ROLES, default_role=None)
     issuer.person = google(f"new@{school.domain}") | OVERAGE
     assert school.enters().is_refused("identity_not_linked")
@@ -87,7 +86,7 @@ def test_expired_token_is_accepted_within_the_tolerance_only(school: School, iss
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "nbf", "auth_time"])
 @pytest.mark.parametrize("value", ["soon", float("nan"), [], True, -(10**30)])
-def test_claim_that_is_no_time_is_a_refusal_and_no_error(
+def test_claim_that_is_not_a_time_is_refused_without_error(
     school: School, issuer: Issuer, claim: str, value: object
 ) -> None:
     issuer.person = google(school.person().email)
@@ -108,10 +107,8 @@ def test_claim_that_is_no_time_is_a_refusal_and_no_error(
         ("N" * 200, "N" * 100),
     ],
 )
-def test_claimed_name_is_kept_in_its_normal_form(
-    school: School, issuer: Issuer, claimed: str, kept: str | None
-) -> None:
-    """A name that shows nothing, or changes how the text around it is shown, is none."""
+def test_claimed_name_is_stored_in_normal_form(school: School, issuer: Issuer, claimed: str, kept: str | None) -> None:
+    """An invisible name, or one that changes how the text around it is displayed, is dropped."""
     school.change(default_role="viewer")
     issuer.person = google(f"new@{school.domain}", given_name=claimed)
     assert User.objects.get(pk=str(school.enters().who)).first_name == kept

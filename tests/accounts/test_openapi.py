@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of signing in."""
+"""Authentication in the OpenAPI document."""
 
 from typing import Any
 
@@ -33,13 +33,13 @@ def document() -> Any:
 
 
 @pytest.mark.parametrize("call", ["login", "refresh", "logout"])
-def test_signing_in_asks_for_no_credential(document: Any, call: str) -> None:
+def test_sign_in_operations_require_no_credential(document: Any, call: str) -> None:
     operation = document["paths"][f"/api/v1/auth/{call}"]["post"]
     assert operation.get("security") is None
     assert "application/problem+json" in operation["responses"]["400"]["content"]
 
 
-def test_what_is_behind_the_door_takes_a_token_or_the_session(document: Any) -> None:
+def test_authenticated_operation_accepts_token_or_session(document: Any) -> None:
     assert document["paths"]["/api/v1/locked"]["get"]["security"] == [{"accessToken": []}, {"session": []}]
     schemes = document["components"]["securitySchemes"]
     assert schemes["accessToken"] == {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}

@@ -1,4 +1,4 @@
-"""Where we go at the word of a school's administrator, and where not."""
+"""Outbound requests to hosts that a school's administrator enters."""
 
 import datetime
 import socket
@@ -35,7 +35,7 @@ CARRIERS = {
     "translated": lambda inner: (0xFFFF << 48) | inner,
     "compatible": lambda inner: inner,
 }
-"""How an address of IPv4 stands inside one of IPv6."""
+"""Ways to embed an IPv4 address in an IPv6 address."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"x")
 
     def log_message(self, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 class Endless(Handler):
@@ -57,11 +57,11 @@ class Endless(Handler):
 
 
 def certificate(folder: Path, name: str) -> Path:
-    """A self-signed one for this name, with its key."""
+    """A self-signed certificate for this name, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -74,7 +74,7 @@ def certificate(folder: Path, name: str) -> Path:
     )
     file = folder / f"{name}.pem"
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(made.public_bytes(Encoding.PEM) + private)
+    file.write_bytes(signed.public_bytes(Encoding.PEM) + private)
     return file
 
 
@@ -130,15 +130,15 @@ def serving(handler: type[Handler], tls: Path | None = None) -> Iterator[int]:
         "[3fff::1]",
     ],
 )
-def test_what_is_not_public_is_not_asked(settings: Settings, host: str) -> None:
+def test_request_to_non_public_host_is_refused(settings: Settings, host: str) -> None:
     settings.OIDC_PRIVATE_ISSUERS = False
     with pytest.raises(NotAllowed), OutboundSession() as session:
         session.get(f"https://{host}/")
 
 
 @given(st.ip_addresses(v=4), st.sampled_from(sorted(CARRIERS)))
-def test_no_address_of_ipv4_is_reached_inside_an_address_of_ipv6(inner: IPv4Address, carrier: str) -> None:
-    """Whichever it is, also a public one: what carries it leads to a gateway that we know nothing of."""
+def test_ipv6_address_with_embedded_ipv4_address_is_not_public(inner: IPv4Address, carrier: str) -> None:
+    """Even a public IPv4 address: the packets would go through a gateway that is not known."""
     assert not is_public(IPv6Address(CARRIERS[carrier](int(inner))))
 
 
@@ -167,15 +167,13 @@ def test_host_is_refused_when_any_of_its_addresses_is_not_public(
 
 
 @pytest.mark.parametrize("private", [True, False])
-def test_without_tls_nobody_but_this_machine_is_asked(settings: Settings, private: bool) -> None:
+def test_request_without_tls_to_another_machine_is_refused(settings: Settings, private: bool) -> None:
     settings.OIDC_PRIVATE_ISSUERS = private
     with pytest.raises(NotAllowed), OutboundSession() as session:
         session.get("http://192.0.2.1/")
 
 
-def test_a_certificate_must_be_the_hosts_though_the_connection_goes_to_an_address(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_certificate_must_match_the_host_when_connecting_by_address(settings: Settings, tmp_path: Path) -> None:
     settings.OIDC_PRIVATE_ISSUERS = True
     for name, is_right in (("localhost", True), ("evil.example", False)):
         file = certificate(tmp_path, name)
@@ -192,7 +190,7 @@ def test_a_certificate_must_be_the_hosts_though_the_connection_goes_to_an_addres
                 session.get(f"https://localhost:{port}/")
 
 
-def test_an_endless_answer_is_not_read_to_its_end(settings: Settings) -> None:
+def test_response_beyond_the_size_limit_is_refused(settings: Settings) -> None:
     settings.OIDC_PRIVATE_ISSUERS = True
     with serving(Endless) as port, OutboundSession() as session, pytest.raises(requests.RequestException):
         session.get(f"http://127.0.0.1:{port}/")

@@ -1,4 +1,4 @@
-"""What each kind of sign-in may do with its owner's account: the table of docs/threat-model.md, asked row by row."""
+"""Access of each kind of sign-in to its owner's account, for each row of the table in docs/threat-model.md."""
 
 import re
 import secrets
@@ -59,9 +59,9 @@ BODIES: Final[dict[str, Callable[[], object]]] = {
     "PUT /me/mfa/passkeys": lambda: {"enrolment": "x", "name": "x", "credential": {}},
     "POST /auth/invitations/accept": lambda: {"token": "unknown"},
 }
-"""What each call asks for, well-formed, so that it is the caller who is refused."""
+"""A well-formed body for each call, so that only the caller can be the reason for a refusal."""
 SECRETS: Final = {"sms_not_configured", "link_refused", "wrong_code", "not_found", "confirmation_required", "invalid"}
-"""Refusals that have nothing to do with the kind of sign-in: there is no such thing, or a proof is missing."""
+"""Refusals that do not depend on the kind of sign-in: the object does not exist, or a proof is missing."""
 NO_PASSWORD: Final = {"no_password", "wrong_password", "confirmation_required", "invalid", "link_refused"}
 
 
@@ -71,7 +71,7 @@ def ask(api: Api, row: Row) -> Any:
     return api.ask(row.method, path.removeprefix("/"), body)
 
 
-def test_table_names_every_call_about_the_own_account_once() -> None:
+def test_table_lists_every_call_about_the_own_account_once() -> None:
     there = {
         (method, shape(re.sub(r"<[^>]+>", "{}", route.path)).removeprefix("/api/v1"))
         for route in found_routes()
@@ -109,19 +109,19 @@ def both(school: School, issuer: Issuer) -> Both:
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.school == "no"], ids=str)
-def test_school_sign_in_is_refused_what_concerns_the_account(both: Both, row: Row) -> None:
+def test_school_sign_in_is_refused_for_account_calls(both: Both, row: Row) -> None:
     answer = ask(both.by_school, row)
     assert (answer.status_code, answer.json()["code"]) == (403, "not_by_single_sign_on")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_password_sign_in_is_never_refused_for_its_kind(person: Person, address: str, row: Row) -> None:
+def test_password_sign_in_is_not_refused_for_its_kind(person: Person, address: str, row: Row) -> None:
     answer = ask(Api(person, address), row)
     assert answer.status_code < 400 or answer.json()["code"] in SECRETS
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_day_code_does_what_asks_for_no_password(person: Person, address: str, row: Row) -> None:
+def test_day_code_sign_in_is_refused_only_for_calls_with_a_password(person: Person, address: str, row: Row) -> None:
     actor = person_principal(make_person(Role.ADMIN, organization=person.organization).id)
     assert actor is not None
     with tenant_scope([person.organization]):
@@ -147,11 +147,11 @@ def listed(api: Api, path: str) -> set[str]:
     return {one["id"] for one in api.ask("GET", path).json()["results"]}
 
 
-def test_school_sign_in_shows_nothing_of_the_account_beyond_its_school(both: Both, school: School) -> None:
-    told = both.by_school.ask("GET", "me")
-    assert [one["organization"]["id"] for one in told.json()["memberships"]] == [str(school.id)]
-    assert str(both.person.organization) not in told.content.decode()
-    assert (told.json()["phone"], told.json()["has_password"]) == (None, False)
+def test_school_sign_in_reads_account_data_of_its_school_only(both: Both, school: School) -> None:
+    answer = both.by_school.ask("GET", "me")
+    assert [one["organization"]["id"] for one in answer.json()["memberships"]] == [str(school.id)]
+    assert str(both.person.organization) not in answer.content.decode()
+    assert (answer.json()["phone"], answer.json()["has_password"]) == (None, False)
     assert both.whole.ask("GET", "me").json()["phone"] == "+12025550199"
 
 
@@ -168,7 +168,7 @@ def test_school_sign_in_lists_and_ends_sign_ins_of_its_school_only(both: Both, s
     assert listed(both.whole, "me/sessions") == everything - of_school
 
 
-def test_school_sign_in_ends_a_sign_in_of_its_school(both: Both) -> None:
+def test_school_sign_in_can_end_a_sign_in_of_its_school(both: Both) -> None:
     current = {one["id"] for one in both.again_by_school.ask("GET", "me/sessions").json()["results"] if one["current"]}
     assert both.by_school.ask("DELETE", f"me/sessions/{current.pop()}").status_code == 204
     assert both.again_by_school.ask("GET", "me").status_code == 401
@@ -182,12 +182,12 @@ def register(api: Api, token: str) -> Any:
 
 
 def reach(person: Person, token: str) -> set[UUID | None]:
-    """The schools whose alerts this token is told; None: all of the person's."""
+    """The schools whose alerts are sent to this token; None: all of the person's."""
     rows = PushRegistration.objects.filter(user_id=person.id, token=token)
     return set(rows.values_list("only_organization", flat=True))
 
 
-def test_school_sign_in_does_not_narrow_the_phone_that_the_account_registered(both: Both, school: School) -> None:
+def test_school_sign_in_does_not_narrow_the_phone_of_the_account(both: Both, school: School) -> None:
     token = secrets.token_hex(32)
     whole = register(both.whole, token)
     of_school = register(both.by_school, token)
@@ -199,7 +199,7 @@ def test_school_sign_in_does_not_narrow_the_phone_that_the_account_registered(bo
     assert reach(both.person, token) == {None}
 
 
-def test_school_sign_in_does_not_evict_the_phone_by_registering_many(both: Both, school: School) -> None:
+def test_school_sign_in_does_not_evict_the_phone_of_the_account(both: Both, school: School) -> None:
     phone = secrets.token_hex(32)
     register(both.whole, phone)
     for _ in range(push.MOST + 2):

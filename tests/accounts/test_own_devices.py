@@ -1,4 +1,4 @@
-"""Where one is told of alerts."""
+"""The caller's devices for push notifications."""
 
 import secrets
 from typing import Any
@@ -29,19 +29,19 @@ def listed(app: Client) -> list[dict[str, Any]]:
     return results
 
 
-def test_a_device_is_registered_listed_and_removed(person: Person, address: str, token: str) -> None:
+def test_device_can_be_registered_listed_and_removed(person: Person, address: str, token: str) -> None:
     app = app_of(person, address)
-    made = register(app, token)
-    assert made.status_code == 201
-    assert listed(app) == [made.json()]
-    assert token not in made.content.decode()
-    assert send(app, "DELETE", f"me/devices/{made.json()['id']}").status_code == 204
+    created = register(app, token)
+    assert created.status_code == 201
+    assert listed(app) == [created.json()]
+    assert token not in created.content.decode()
+    assert send(app, "DELETE", f"me/devices/{created.json()['id']}").status_code == 204
     assert listed(app) == []
-    assert problem(send(app, "DELETE", f"me/devices/{made.json()['id']}")) == (404, "not_found")
+    assert problem(send(app, "DELETE", f"me/devices/{created.json()['id']}")) == (404, "not_found")
     assert audited(person.id, "push.") == [("push.registered", "person"), ("push.unregistered", "person")]
 
 
-def test_an_app_that_registers_at_each_start_is_one_device(person: Person, address: str, token: str) -> None:
+def test_repeated_registration_updates_the_same_device(person: Person, address: str, token: str) -> None:
     app = app_of(person, address)
     first, second = register(app, token), register(app, token, app_version="1.1.0")
     assert (first.status_code, second.status_code) == (201, 200)
@@ -52,8 +52,8 @@ def test_an_app_that_registers_at_each_start_is_one_device(person: Person, addre
     assert len(audited(person.id, "push.")) == 1
 
 
-def test_a_token_belongs_to_whoever_registered_it_last(person: Person, address: str, token: str) -> None:
-    """A phone that is handed on does not show the next user's alerts to the last one, nor the other way round."""
+def test_token_belongs_to_the_last_person_who_registered_it(person: Person, address: str, token: str) -> None:
+    """When a phone changes hands, neither user gets the alerts of the other."""
     app, other = app_of(person, address), app_of(make_person(), address)
     old = register(app, token)
     new = register(other, token)
@@ -63,14 +63,14 @@ def test_a_token_belongs_to_whoever_registered_it_last(person: Person, address: 
     assert new.json()["id"] != old.json()["id"]
 
 
-def test_nobody_removes_the_device_of_somebody_else(person: Person, address: str, token: str) -> None:
+def test_device_of_another_person_cannot_be_removed(person: Person, address: str, token: str) -> None:
     app, other = app_of(person, address), app_of(make_person(), address)
     id_ = register(app, token).json()["id"]
     assert problem(send(other, "DELETE", f"me/devices/{id_}")) == (404, "not_found")
     assert len(listed(app)) == 1
 
 
-def test_the_oldest_makes_room(person: Person, address: str) -> None:
+def test_oldest_device_is_removed_beyond_the_limit(person: Person, address: str) -> None:
     app = app_of(person, address)
     tokens = [f"{number}-{secrets.token_hex(8)}" for number in range(push.MOST + 1)]
     for token in tokens:
@@ -89,7 +89,7 @@ def test_the_oldest_makes_room(person: Person, address: str) -> None:
         ({"user": "x"}, "user"),
     ],
 )
-def test_what_is_wrong_is_named(
+def test_invalid_device_is_refused_by_field(
     person: Person, address: str, token: str, changes: dict[str, object], field: str
 ) -> None:
     response = (

@@ -1,4 +1,4 @@
-"""Passwords that are guessed first are refused, wherever somebody chooses one."""
+"""Easily guessed passwords are refused wherever a password is set."""
 
 from typing import Final
 
@@ -27,7 +27,7 @@ def is_refused(password: str, user: User | None = None) -> bool:
     return False
 
 
-def test_every_common_password_is_refused_by_its_weakness_alone_or_by_the_list() -> None:
+def test_common_passwords_are_refused() -> None:
     common = [one for one in CommonPasswordValidator().passwords if len(one) >= LONG_ENOUGH]
     assert len(common) > 100
     assert [one for one in common if not is_refused(one)] == []
@@ -48,25 +48,25 @@ def test_every_common_password_is_refused_by_its_weakness_alone_or_by_the_list()
         "SafeSignalSafeSignal",
     ],
 )
-def test_password_that_is_guessed_easily_is_refused(password: str) -> None:
+def test_easily_guessed_password_is_refused(password: str) -> None:
     assert is_refused(password, TESS)
 
 
 @pytest.mark.parametrize(
     "password", [PASSWORD, "another horse battery staple", "x7#kq0-vmm2!aP", "小学校の鐘が三度鳴った朝"]
 )
-def test_password_that_is_hard_to_guess_is_taken(password: str) -> None:
+def test_password_that_is_hard_to_guess_is_accepted(password: str) -> None:
     assert not is_refused(password, TESS)
 
 
-def test_reason_is_said(person: Person, address: str) -> None:
+def test_refusal_of_weak_password_gives_the_reason(person: Person, address: str) -> None:
     body = {"current_password": PASSWORD, "password": "Password2026!"}
     refused = send(app_of(person, address), "POST", "me/password", body)
     assert problem(refused) == (400, "invalid")
     assert any("easy to guess" in reason for reason in refused.json()["errors"]["password"])
 
 
-def test_very_long_passwords_are_looked_at_as_far_as_it_takes() -> None:
+def test_very_long_passwords_are_validated() -> None:
     GuessableValidator().validate("x7#kq0-vmm2!aP" * 500)
     with pytest.raises(ValidationError):
         GuessableValidator().validate("a" * 4000)
@@ -75,7 +75,7 @@ def test_very_long_passwords_are_looked_at_as_far_as_it_takes() -> None:
 @given(st.text(max_size=60))
 @example("")
 @example("\x00")
-def test_any_text_is_taken_or_refused_and_nothing_else(password: str) -> None:
-    """The library that estimates knows no empty password."""
+def test_any_text_is_accepted_or_refused_without_error(password: str) -> None:
+    """The library that estimates the strength does not accept an empty password."""
     assert isinstance(is_refused(password, TESS), bool)
     assert not (password == "" and not is_refused(password))

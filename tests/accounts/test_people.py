@@ -1,4 +1,4 @@
-"""Making people and memberships."""
+"""Creating people and memberships."""
 
 import pytest
 
@@ -17,11 +17,11 @@ from tests.accounts.people import PASSWORD, Person, make_person
 pytestmark = pytest.mark.slow
 
 
-def test_a_password_is_kept_as_bcrypt(person: Person) -> None:
+def test_password_is_stored_as_bcrypt(person: Person) -> None:
     assert (User.objects.get(pk=person.id).password or "").startswith("bcrypt_sha256$")
 
 
-def test_an_email_is_taken_in_any_case_and_the_refusal_costs_the_caller_nothing_else(person: Person) -> None:
+def test_email_is_unique_ignoring_case_and_refusal_keeps_the_transaction(person: Person) -> None:
     with tenant_scope([person.organization]):
         with pytest.raises(EmailTaken):
             users.create_user(actor=SYSTEM, email=person.email.upper(), password=PASSWORD)
@@ -29,35 +29,35 @@ def test_an_email_is_taken_in_any_case_and_the_refusal_costs_the_caller_nothing_
 
 
 @pytest.mark.parametrize("weak", ["short", "password1234", ""])
-def test_a_weak_password_is_refused_naming_the_field(weak: str) -> None:
+def test_weak_password_is_refused_by_field(weak: str) -> None:
     with tenant_scope([]), pytest.raises(Invalid) as refusal:
         users.create_user(actor=SYSTEM, email="x@example.edu", password=weak)
     assert set(refusal.value.body()["errors"]) == {"password"}  # type: ignore[call-overload]
 
 
-def test_a_person_may_have_no_password(address: str) -> None:
+def test_person_can_have_no_password(address: str) -> None:
     with tenant_scope([]):
         user = users.create_user(actor=SYSTEM, email=f"{new_id()}@example.edu", password=None)
     assert not user.has_usable_password()
 
 
-def test_a_person_has_one_role_in_an_organization(person: Person) -> None:
+def test_person_has_one_role_per_organization(person: Person) -> None:
     with tenant_scope([person.organization]), pytest.raises(AlreadyMember):
         memberships.add_membership(actor=SYSTEM, user=person.user, organization_id=person.organization, role=Role.ADMIN)
 
 
-def test_what_is_made_is_in_the_trail(person: Person) -> None:
+def test_added_membership_is_audited(person: Person) -> None:
     with tenant_scope([person.organization]):
         entry = AuditEntry.objects.get(action="membership.added", target_id=person.id)
     assert entry.detail == {"role": "operator", "scope": "organization"}
 
 
-def test_nothing_is_made_outside_a_scope() -> None:
+def test_user_cannot_be_created_outside_a_scope() -> None:
     with pytest.raises(ScopeError):
         users.create_user(actor=SYSTEM, email=f"{new_id()}@example.edu", password=PASSWORD)
 
 
-def test_memberships_of_another_organization_are_out_of_reach(person: Person) -> None:
+def test_memberships_of_another_organization_are_not_visible(person: Person) -> None:
     other = make_person()
     with tenant_scope([person.organization]):
         assert list(Membership.objects.values_list("user_id", flat=True)) == [person.id]

@@ -1,4 +1,4 @@
-"""People from a table and into one: who is new is invited, who is known gets the role of their lines."""
+"""Import and export of people: new people are invited, members get the role of their lines."""
 
 import secrets
 from datetime import timedelta
@@ -49,7 +49,7 @@ def email_of(caller: Caller) -> str:
 
 
 def state(school: School) -> list[list[Any]]:
-    """All that says who belongs to the school, and where."""
+    """All rows that say who belongs to the school, and where."""
     with tenant_scope([school.organization]):
         return [
             sorted(map(str, model.objects.values_list(*fields)))
@@ -62,7 +62,7 @@ def state(school: School) -> list[list[Any]]:
         ]
 
 
-def test_who_is_new_is_invited_with_role_and_places(school: School, admin: Caller) -> None:
+def test_new_people_are_invited_with_role_and_places(school: School, admin: Caller) -> None:
     whole, some, nowhere = address(), address(), address()
     table = (
         "email,role,scope,site,building\n"
@@ -78,8 +78,8 @@ def test_who_is_new_is_invited_with_role_and_places(school: School, admin: Calle
     assert trail(school.organization)[-4:] == ["invitation.created"] * 3 + ["people.imported"]
 
 
-def test_who_is_known_gets_the_role_of_the_table(school: School, admin: Caller) -> None:
-    """Their account stays their own; what does not differ is not touched."""
+def test_members_get_the_role_of_the_table(school: School, admin: Caller) -> None:
+    """Their accounts are not changed, and equal values are not written."""
     teacher, same = member(Role.OPERATOR, school), member(Role.VIEWER, school)
     table = f"email,role,site\n{email_of(teacher).upper()},manager,Campus\n{email_of(same)},viewer,\n"
     assert counts(sent(admin, imports(school), table)) == (0, 1, 1)
@@ -90,7 +90,7 @@ def test_who_is_known_gets_the_role_of_the_table(school: School, admin: Caller) 
     assert trail(school.organization)[-2:] == ["membership.changed", "people.imported"]
 
 
-def test_an_open_invitation_gets_the_role_of_the_table(school: School, admin: Caller) -> None:
+def test_open_invitation_gets_the_role_of_the_table(school: School, admin: Caller) -> None:
     email = address()
     sent(admin, imports(school), f"email,role\n{email},viewer\n")
     assert counts(sent(admin, imports(school), f"email,role\n{email},viewer\n")) == (0, 0, 1)
@@ -122,10 +122,10 @@ def test_an_open_invitation_gets_the_role_of_the_table(school: School, admin: Ca
         (["=1+1@school.example,operator,,,"], [(2, "email")]),
     ],
 )
-def test_a_bad_line_keeps_every_line_out(
+def test_invalid_line_refuses_the_whole_import(
     school: School, admin: Caller, lines: list[str], expected: list[tuple[int, str | None]], dry_run: str
 ) -> None:
-    """The last administrator stays one, a day account is no person, and no mail leaves."""
+    """The last administrator keeps the role, day accounts cannot be imported, and no e-mail is sent."""
     now = timezone.now()
     with tenant_scope([school.organization]):
         day = users.create_user(actor=SYSTEM, email=address(), password=None)
@@ -146,29 +146,29 @@ def test_a_bad_line_keeps_every_line_out(
     assert (state(school), trail(school.organization)) == (before, trail_before)
 
 
-def test_a_dry_run_invites_nobody(school: School, admin: Caller) -> None:
+def test_dry_run_invites_no_one(school: School, admin: Caller) -> None:
     table = f"email,role\n{address()},operator\n{email_of(member(Role.VIEWER, school))},manager\n"
     before, trail_before = state(school), trail(school.organization)
     assert counts(sent(admin, imports(school), table, dry_run="true")) == (1, 1, 0)
     assert (state(school), trail(school.organization)) == (before, trail_before)
 
 
-def test_an_administrator_is_followed_by_another_in_one_table(school: School, admin: Caller) -> None:
-    """In whatever order their lines stand."""
+def test_import_can_replace_the_only_administrator(school: School, admin: Caller) -> None:
+    """In any order of their lines."""
     heir = member(Role.OPERATOR, school)
     table = f"email,role\n{email_of(admin)},viewer\n{email_of(heir)},admin\n"
     assert counts(sent(admin, imports(school), table)) == (0, 2, 0)
 
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR, Role.VIEWER])
-def test_only_an_administrator_imports_and_exports_people(school: School, role: Role) -> None:
+def test_only_administrators_can_import_and_export_people(school: School, role: Role) -> None:
     caller = member(role, school)
     refused(sent(caller, imports(school), f"email,role\n{address()},admin\n"), 403, "forbidden")
     refused(caller.get(exports(school)), 403, "forbidden")
 
 
-def test_no_person_of_another_school_is_told_or_changed(school: School, admin: Caller) -> None:
-    """Who has an account elsewhere is invited like anybody: the answer does not say that there is one."""
+def test_import_and_export_do_not_reveal_people_of_another_school(school: School, admin: Caller) -> None:
+    """People with an account elsewhere are invited like anyone else: the response does not reveal the account."""
     stranger = member(Role.ADMIN, make_school())
     known = sent(admin, imports(school), f"email,role\n{email_of(stranger)},viewer\n", dry_run="true")
     unknown = sent(admin, imports(school), f"email,role\n{address()},viewer\n", dry_run="true")
@@ -200,10 +200,10 @@ held: st.SearchStrategy[Any] = st.one_of(
 
 @given(members=st.lists(held, max_size=3), invited=st.lists(held, max_size=3))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_an_export_is_read_again_without_a_change(
+def test_export_can_be_imported_without_changes(
     admin: Caller, school: School, members: list[Any], invited: list[Any]
 ) -> None:
-    """Also of who acts nowhere yet: an empty place is not read as every place."""
+    """Also for people without a place yet: an empty place is not imported as every place."""
 
     def role_at(role: Role, scope: str, at_site: bool, at: list[int]) -> RoleAt:
         buildings = [school.building, school.other_building]

@@ -1,4 +1,4 @@
-"""The table of permissions is data that operators of the platform change; code holds a floor under it."""
+"""The permissions table, which platform operators can change above a minimum that code enforces."""
 
 from collections.abc import Iterator
 
@@ -26,8 +26,8 @@ def operator() -> Person:
 
 
 @pytest.fixture(autouse=True)
-def as_it_was(operator: Person) -> Iterator[None]:
-    """The table is everybody's: each test leaves it as the contract has it."""
+def restored_table(operator: Person) -> Iterator[None]:
+    """Restore the contract's permissions after each test, since all tests share the table."""
     yield
     for role in ("super_admin", *Role):
         answer = put(operator, role, ROLE_TABLE[role])
@@ -40,19 +40,19 @@ def put(operator: Person, role: str, permissions: object) -> int:
 
 
 def changes() -> list[dict[str, object]]:
-    """What the platform's own trail says of the table."""
+    """Changes of the table in the platform's audit trail."""
     with system_scope():
         entries = AuditEntry.objects.platform().filter(action="permissions.changed").order_by("at", "id")
         return [entry.detail for entry in entries]
 
 
-def test_the_table_is_told_as_the_contract_has_it(operator: Person) -> None:
+def test_permissions_match_the_contract(operator: Person) -> None:
     roles = send(operator.client, "GET", "permissions").json()["roles"]
     assert {one["role"]: set(one["permissions"]) for one in roles} == ROLE_TABLE
     assert [one["role"] for one in roles] == ["super_admin", "admin", "manager", "operator", "viewer"]
 
 
-def test_a_change_counts_in_every_school_from_the_next_request_on_and_is_written_down(operator: Person) -> None:
+def test_permission_change_applies_from_the_next_request_and_is_audited(operator: Person) -> None:
     before = len(changes())
     viewer = make_person(Role.VIEWER, school := make_school().organization)
     path = f"organizations/{school}/sites"
@@ -63,7 +63,7 @@ def test_a_change_counts_in_every_school_from_the_next_request_on_and_is_written
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.MANAGER, Role.OPERATOR])
-def test_no_edit_takes_the_right_to_raise_an_alarm_from_staff(operator: Person, role: Role) -> None:
+def test_staff_permission_to_raise_alarms_cannot_be_removed(operator: Person, role: Role) -> None:
     answer = send(
         operator.client, "PUT", f"permissions/{role}", {"permissions": sorted(ROLE_TABLE[role] - {"alerts:create"})}
     )
@@ -73,7 +73,7 @@ def test_no_edit_takes_the_right_to_raise_an_alarm_from_staff(operator: Person, 
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.MANAGER, Role.OPERATOR])
-def test_the_floor_holds_also_where_the_table_itself_was_emptied(operator: Person, role: Role) -> None:
+def test_staff_can_raise_alarms_when_the_table_is_empty(operator: Person, role: Role) -> None:
     person = make_person(role, school := make_school().organization)
     with tenant_scope([]), connection.cursor() as cursor:
         cursor.execute("SELECT set_permissions(%s, %s, '{}')", [operator.id, role])
@@ -91,7 +91,7 @@ def test_the_floor_holds_also_where_the_table_itself_was_emptied(operator: Perso
         ("operator", {"permissions:update"}, "permissions:update"),
     ],
 )
-def test_what_is_unknown_or_more_than_the_role_above_may_is_refused_by_its_name(
+def test_unknown_or_excessive_permission_is_refused_by_name(
     operator: Person, role: str, wrong: set[str], named: str
 ) -> None:
     body = {"permissions": sorted(ROLE_TABLE[role] | wrong)}
@@ -101,7 +101,7 @@ def test_what_is_unknown_or_more_than_the_role_above_may_is_refused_by_its_name(
     assert set(permissions_of(role)) == ROLE_TABLE[role]
 
 
-def test_a_role_keeps_what_the_one_below_it_may(operator: Person) -> None:
+def test_role_cannot_have_fewer_permissions_than_the_role_below(operator: Person) -> None:
     body = {"permissions": sorted(ROLE_TABLE["operator"] - {"statistics:read"})}
     assert problem(send(operator.client, "PUT", "permissions/operator", body)) == (400, "invalid")
     assert put(operator, "viewer", ROLE_TABLE["viewer"] - {"statistics:read"}) == 200
@@ -110,7 +110,7 @@ def test_a_role_keeps_what_the_one_below_it_may(operator: Person) -> None:
         assert put(operator, role, ROLE_TABLE[role]) == 200
 
 
-def test_a_write_of_what_was_changed_meanwhile_is_refused(operator: Person) -> None:
+def test_stale_write_of_permissions_is_refused(operator: Person) -> None:
     seen = send(operator.client, "GET", "permissions/viewer")["ETag"]
     body = {"permissions": sorted(ROLE_TABLE["viewer"] | {"places:read"})}
     assert send(operator.client, "PUT", "permissions/viewer", body, **{"if-match": seen}).status_code == 200
@@ -119,7 +119,7 @@ def test_a_write_of_what_was_changed_meanwhile_is_refused(operator: Person) -> N
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_no_role_in_a_school_reads_or_changes_the_table(role: Role) -> None:
+def test_school_roles_cannot_read_or_change_permissions(role: Role) -> None:
     client = make_person(role, make_school().organization).client
     for method, path, body in (
         ("GET", "permissions", None),
@@ -130,6 +130,6 @@ def test_no_role_in_a_school_reads_or_changes_the_table(role: Role) -> None:
 
 
 @pytest.mark.parametrize("role", ["owner", "day_account", "gateway"])
-def test_a_role_that_the_table_does_not_have_is_not_there(operator: Person, role: str) -> None:
+def test_unknown_role_is_not_found(operator: Person, role: str) -> None:
     assert problem(send(operator.client, "GET", f"permissions/{role}")) == (404, "not_found")
     assert problem(send(operator.client, "PUT", f"permissions/{role}", {"permissions": []})) == (404, "not_found")

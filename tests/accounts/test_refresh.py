@@ -1,4 +1,4 @@
-"""Refresh tokens: each is good for one use; used again, it ends the sign-in, unless it was only a bad link."""
+"""Refresh tokens: each is valid once; reuse ends the sign-in, except to repeat a lost response."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +37,7 @@ def refused(token: str, now: datetime) -> bool:
     return False
 
 
-def test_a_refresh_gives_a_new_pair_for_the_same_person(person: Person, pair: TokenPair) -> None:
+def test_refresh_returns_a_new_pair_for_the_same_person(person: Person, pair: TokenPair) -> None:
     later = START + timedelta(minutes=14)
     fresh = sign_in.refresh(token=pair.refresh, now=later)
     assert fresh.refresh != pair.refresh
@@ -45,13 +45,13 @@ def test_a_refresh_gives_a_new_pair_for_the_same_person(person: Person, pair: To
     assert (claims.sub, claims.iat) == (person.id, int(later.timestamp()))
 
 
-def test_the_new_pair_carries_the_memberships_of_now(person: Person, pair: TokenPair) -> None:
+def test_refreshed_token_has_the_current_memberships(person: Person, pair: TokenPair) -> None:
     end_membership(person)
     fresh = sign_in.refresh(token=pair.refresh, now=START + SECOND)
     assert tokens.verify(fresh.access, now=START + SECOND).organizations == ()
 
 
-def test_a_chain_of_refreshes_is_one_family(person: Person, pair: TokenPair) -> None:
+def test_repeated_refreshes_belong_to_one_family(person: Person, pair: TokenPair) -> None:
     token = pair.refresh
     for day in range(1, 6):
         token = sign_in.refresh(token=token, now=START + timedelta(days=day)).refresh
@@ -62,14 +62,14 @@ def test_a_chain_of_refreshes_is_one_family(person: Person, pair: TokenPair) -> 
 
 
 @pytest.mark.parametrize("after", [timedelta(0), SECOND, REUSE_GRACE])
-def test_a_lost_answer_is_given_again(pair: TokenPair, after: timedelta) -> None:
+def test_refresh_within_grace_returns_the_same_token(pair: TokenPair, after: timedelta) -> None:
     first = sign_in.refresh(token=pair.refresh, now=START)
     again = sign_in.refresh(token=pair.refresh, now=START + after)
     assert again.refresh == first.refresh
     assert not refused(first.refresh, START + after)
 
 
-def test_reuse_after_the_grace_ends_the_whole_family(person: Person, pair: TokenPair) -> None:
+def test_reuse_after_grace_ends_the_whole_family(person: Person, pair: TokenPair) -> None:
     second = sign_in.refresh(token=pair.refresh, now=START)
     third = sign_in.refresh(token=second.refresh, now=START + 10 * SECOND)
     theft = START + REUSE_GRACE + SECOND
@@ -81,14 +81,14 @@ def test_reuse_after_the_grace_ends_the_whole_family(person: Person, pair: Token
     assert trail(person)[-1] == ("auth.refresh_reused", "refused", person.organization)
 
 
-def test_reuse_leaves_the_persons_other_sign_ins_alone(signs_in: Callable[[], TokenPair]) -> None:
+def test_reuse_keeps_other_sign_ins_of_the_person(signs_in: Callable[[], TokenPair]) -> None:
     stolen, other = signs_in(), signs_in()
     sign_in.refresh(token=stolen.refresh, now=START)
     assert refused(stolen.refresh, START + REUSE_GRACE + SECOND)
     assert not refused(other.refresh, START + REUSE_GRACE + SECOND)
 
 
-def test_an_expired_refresh_token_is_refused_and_swept_at_the_next_sign_in(
+def test_expired_refresh_token_is_refused_and_deleted_at_the_next_sign_in(
     person: Person, address: str, pair: TokenPair
 ) -> None:
     end = START + timedelta(days=settings.REFRESH_TOKEN_DAYS)
@@ -99,15 +99,15 @@ def test_an_expired_refresh_token_is_refused_and_swept_at_the_next_sign_in(
 
 
 @pytest.mark.parametrize("token", ["", "x", "é", "\x00", "x" * 200])
-def test_an_unknown_refresh_token_is_refused(token: str) -> None:
+def test_unknown_refresh_token_is_refused(token: str) -> None:
     assert refused(token, START)
 
 
-def test_an_access_token_is_no_refresh_token(pair: TokenPair) -> None:
+def test_access_token_is_refused_as_refresh_token(pair: TokenPair) -> None:
     assert refused(pair.access, START)
 
 
-def test_who_is_suspended_gets_no_new_tokens(person: Person, pair: TokenPair) -> None:
+def test_refresh_is_refused_for_suspended_person(person: Person, pair: TokenPair) -> None:
     set_status(person, UserStatus.SUSPENDED)
     assert refused(pair.refresh, START + SECOND)
 
@@ -123,11 +123,11 @@ def test_logout_ends_the_family_once(person: Person, signs_in: Callable[[], Toke
     assert trail(person)[2:] == [("auth.logout", "done", person.organization)]
 
 
-def test_logout_of_an_unknown_token_is_no_error() -> None:
-    sign_in.logout(token="never given out")
+def test_logout_of_unknown_token_succeeds() -> None:
+    sign_in.logout(token="never issued")
 
 
-def test_a_token_used_by_many_at_once_has_one_successor(person: Person, pair: TokenPair) -> None:
+def test_concurrent_refreshes_return_one_successor(person: Person, pair: TokenPair) -> None:
     def use(_: int) -> str:
         try:
             return sign_in.refresh(token=pair.refresh, now=START).refresh
@@ -140,7 +140,7 @@ def test_a_token_used_by_many_at_once_has_one_successor(person: Person, pair: To
     assert RefreshToken.objects.filter(user_id=person.id).count() == 2
 
 
-def test_a_rotation_and_a_logout_at_once_leave_no_living_token(signs_in: Callable[[], TokenPair]) -> None:
+def test_concurrent_refresh_and_logout_leave_no_valid_token(signs_in: Callable[[], TokenPair]) -> None:
     def rotate(token: str) -> str | None:
         try:
             return sign_in.refresh(token=token, now=START).refresh

@@ -1,4 +1,4 @@
-"""Second factors that are asked of administrators and of who runs the platform: nobody is locked out by it."""
+"""Second factors required of administrators and super admins, without locking anyone out."""
 
 import re
 from typing import Any
@@ -21,18 +21,18 @@ PAGE = "/account/second-factor/"
 
 
 def browser_of(person: Person, address: str) -> tuple[Client, Any]:
-    """A browser in which the person has just typed their password, and what it was answered."""
+    """A browser that has just submitted the person's password, and the response to it."""
     browser = Client(REMOTE_ADDR=address)
     return browser, browser.post("/login/", {"email": person.email, "password": PASSWORD, "next": "/board/?x=1"})
 
 
-def ask_for_it(person: Person) -> None:
+def require_second_factor(person: Person) -> None:
     with tenant_scope([person.organization]):
         Organization.objects.update(settings={"mfa_required_for_admins": True})
 
 
 def set_up(browser: Client) -> list[str]:
-    """The whole way through the page: the recovery codes."""
+    """Go through all steps of the page and return the recovery codes."""
     scan = browser.post(PAGE, {"password": PASSWORD, "next": "/board/?x=1"})
     begun = scan.context["begun"]
     wrong = browser.post(PAGE, {"enrolment": begun.enrolment, "code": "000000", "next": "/board/?x=1"})
@@ -47,7 +47,7 @@ def set_up(browser: Client) -> list[str]:
 # --- Administrators --------------------------------------------------------------------------------------------------
 
 
-def test_admin_without_a_second_factor_cannot_ask_for_one(address: str) -> None:
+def test_admin_without_second_factor_cannot_require_one(address: str) -> None:
     admin = make_person(Role.ADMIN)
     api, settings = Api(admin, address), f"organizations/{admin.organization}/settings"
     refused = api.ask("PATCH", settings, {"mfa_required_for_admins": True})
@@ -59,17 +59,17 @@ def test_admin_without_a_second_factor_cannot_ask_for_one(address: str) -> None:
     assert api.ask("GET", settings).json()["mfa_required_for_admins"] is True
 
 
-def test_admin_without_a_second_factor_is_led_to_set_it_up_at_the_next_sign_in(address: str) -> None:
+def test_admin_without_second_factor_is_redirected_to_setup_at_sign_in(address: str) -> None:
     admin = make_person(Role.ADMIN)
-    ask_for_it(admin)
+    require_second_factor(admin)
     browser, answer = browser_of(admin, address)
     assert answer.status_code == 302
-    led = urlsplit(answer["Location"])
-    assert (led.path, parse_qs(led.query)) == (PAGE, {"next": ["/board/?x=1"]})
+    target = urlsplit(answer["Location"])
+    assert (target.path, parse_qs(target.query)) == (PAGE, {"next": ["/board/?x=1"]})
     page = browser.get(answer["Location"])
     assert "asked of you" in page.content.decode()
     assert page["Cache-Control"] == "no-store"
-    assert browser.get("/board/").status_code == 200, "alarms are seen and answered without"
+    assert browser.get("/board/").status_code == 200, "alarms are visible and can be answered without one"
     settings = f"/api/v1/organizations/{admin.organization}/settings"
     assert browser.get(settings).json()["code"] == "second_factor_needed"
     assert len(set_up(browser)) == 10
@@ -78,31 +78,31 @@ def test_admin_without_a_second_factor_is_led_to_set_it_up_at_the_next_sign_in(a
     assert "authenticator app" in again.content.decode()
 
 
-def test_nobody_is_led_there_who_is_not_asked(address: str) -> None:
+def test_person_without_requirement_is_not_redirected_to_setup(address: str) -> None:
     for role in Role:
         person = make_person(role)
         _, answer = browser_of(person, address)
         assert answer["Location"] == "/board/?x=1"
     manager = make_person(Role.MANAGER)
-    ask_for_it(manager)
+    require_second_factor(manager)
     assert browser_of(manager, address)[1]["Location"] == "/board/?x=1"
 
 
-def test_page_sets_up_an_authenticator_app_for_anybody(person: Person, address: str) -> None:
+def test_page_sets_up_an_authenticator_app_for_any_person(person: Person, address: str) -> None:
     browser, _ = browser_of(person, address)
     assert "asked of you" not in browser.get(PAGE).content.decode()
     wrong = browser.post(PAGE, {"password": "wrong"})
     assert "not your password" in wrong.content.decode()
     scan = browser.post(PAGE, {"password": PASSWORD}).content.decode()
     assert "<svg" in scan
-    assert " style=" not in scan, "the policy lets nothing inline through"
+    assert " style=" not in scan, "the content security policy forbids inline styles"
     assert "too long" in browser.post(PAGE, {"enrolment": "made up", "code": "000000"}).content.decode()
     assert len(set_up(browser)) == 10
     assert "is set up for your account" in browser.get(PAGE).content.decode()
     assert "is set up for your account" in browser.post(PAGE, {"password": PASSWORD}).content.decode()
 
 
-def test_page_leads_on_within_this_host_only(person: Person, address: str) -> None:
+def test_page_links_only_within_this_host(person: Person, address: str) -> None:
     browser, _ = browser_of(person, address)
     for target in ("https://evil.example/", "//evil.example", "foo", "javascript:alert(1)"):
         text = browser.get(PAGE, {"next": target}).content.decode()
@@ -111,12 +111,12 @@ def test_page_leads_on_within_this_host_only(person: Person, address: str) -> No
         assert 'href="/board/"' in text
 
 
-def test_page_is_for_people_who_signed_in(address: str) -> None:
+def test_page_requires_sign_in(address: str) -> None:
     answer = Client(REMOTE_ADDR=address).get(PAGE)
     assert (answer.status_code, answer["Location"]) == (302, "/login/?next=%2Faccount%2Fsecond-factor%2F")
 
 
-# --- Who runs the platform -------------------------------------------------------------------------------------------
+# --- Super admins ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_super_admin_cannot_act_before_a_second_factor_is_set_up(operator: Perso
 
 
 @pytest.mark.usefixtures("strict")
-def test_visit_gives_nothing_once_the_second_factor_is_gone(operator: Person, address: str) -> None:
+def test_visit_gives_no_access_after_the_second_factor_is_removed(operator: Person, address: str) -> None:
     school = make_person(Role.ADMIN).organization
     api = Api(operator, address)
     api.set_up_totp()
@@ -165,7 +165,7 @@ def test_visit_gives_nothing_once_the_second_factor_is_gone(operator: Person, ad
 
 
 @pytest.mark.usefixtures("strict")
-def test_super_admin_is_led_to_set_one_up_at_the_sign_in(operator: Person, address: str) -> None:
+def test_super_admin_without_second_factor_is_redirected_to_setup_at_sign_in(operator: Person, address: str) -> None:
     browser, answer = browser_of(operator, address)
     assert urlsplit(answer["Location"]).path == PAGE
     assert browser.get("/api/v1/permissions").json()["code"] == "second_factor_needed"
@@ -174,12 +174,12 @@ def test_super_admin_is_led_to_set_one_up_at_the_sign_in(operator: Person, addre
 
 
 @pytest.mark.usefixtures("strict")
-def test_what_a_super_admin_is_in_a_school_stays(operator: Person, address: str) -> None:
+def test_super_admin_keeps_own_membership_without_second_factor(operator: Person, address: str) -> None:
     api = Api(operator, address)
     assert api.ask("GET", f"organizations/{operator.organization}").status_code == 200
 
 
-def test_production_refuses_super_admins_without_a_second_factor() -> None:
+def test_production_requires_second_factor_of_super_admins() -> None:
     refused = in_production("settings.DEBUG", SAFESIGNAL_OPERATORS_NEED_SECOND_FACTOR="false")
     assert refused.returncode != 0
     assert "SAFESIGNAL_OPERATORS_NEED_SECOND_FACTOR can not be switched off in production" in refused.stderr

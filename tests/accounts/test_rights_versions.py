@@ -52,13 +52,13 @@ SUBJECTS: Final[Mapping[str, str | None]] = {
     "permissions": None,
     "auth_permission": None,
 }
-"""The column that names whose version a row raises; None: everybody's."""
+"""The column with the subject whose version a row raises; None: the version of everyone."""
 
 NEW_ROWS_GIVE_NOTHING: Final = frozenset({"users", "sign_ins", "service_tokens", "gateways"})
-"""A new one is a principal or a credential of its own: nothing was resolved under it yet."""
+"""A new row is a principal or a credential of its own: nothing has been resolved for it yet."""
 
 NOT_OF_A_PRINCIPAL: Final = frozenset({("gateways", "name"), ("gateways", "public_key")})
-"""Read by the same function, but for checking a new assertion, which always asks the database."""
+"""Read by the same function, but to check a new assertion, which always queries the database."""
 
 BY_TYPE: Final[Mapping[str, str]] = {
     "uuid": "gen_random_uuid()",
@@ -75,7 +75,7 @@ BY_TYPE: Final[Mapping[str, str]] = {
 
 @pytest.fixture(scope="module")
 def school(database: None) -> School:
-    """With a row in every table that rights are read from."""
+    """A school with a row in every table that rights are read from."""
     school = make_full_school()
     member = _members(school)[0]
     user = User.objects.get(pk=member)
@@ -84,7 +84,7 @@ def school(database: None) -> School:
     return school
 
 
-def test_every_column_that_rights_are_read_from_raises_a_version(school: School) -> None:
+def test_change_of_every_column_read_for_rights_raises_a_version(school: School) -> None:
     read = _columns_read() - NOT_OF_A_PRINCIPAL
     assert {table for table, _ in read} | {"gateway_buildings"} == set(SUBJECTS)
     silent = []
@@ -99,7 +99,7 @@ def test_every_column_that_rights_are_read_from_raises_a_version(school: School)
 
 
 @pytest.mark.parametrize("table", sorted(SUBJECTS))
-def test_a_row_that_goes_raises_a_version(school: School, table: str) -> None:
+def test_deleted_row_raises_a_version(school: School, table: str) -> None:
     with _unconstrained(table) as cursor:
         row, subject = _some_row(cursor, table)
         before = _versions(cursor)
@@ -108,7 +108,7 @@ def test_a_row_that_goes_raises_a_version(school: School, table: str) -> None:
 
 
 @pytest.mark.parametrize("table", sorted(set(SUBJECTS) - NEW_ROWS_GIVE_NOTHING))
-def test_a_row_that_comes_raises_a_version(school: School, table: str) -> None:
+def test_inserted_row_raises_a_version(school: School, table: str) -> None:
     with _unconstrained(table) as cursor:
         row, subject = _some_row(cursor, table)
         cursor.execute(f"CREATE TEMP TABLE copied ON COMMIT DROP AS SELECT * FROM {table} WHERE ctid = '{row}'")
@@ -118,7 +118,7 @@ def test_a_row_that_comes_raises_a_version(school: School, table: str) -> None:
         assert _versions(cursor).get(subject, 0) > before.get(subject, 0)
 
 
-def test_a_change_that_is_undone_raises_nothing(school: School) -> None:
+def test_rolled_back_change_raises_no_version(school: School) -> None:
     before = _versions_now()
     with tenant_scope([school.organization]), transaction.atomic():
         Membership.objects.update(role=Role.VIEWER)
@@ -126,8 +126,8 @@ def test_a_change_that_is_undone_raises_nothing(school: School) -> None:
     assert _versions_now() == before
 
 
-def test_everyday_work_raises_nothing(school: School) -> None:
-    """Alarms, signing in, and noting when a credential was used: no caller is resolved anew for that."""
+def test_routine_writes_raise_no_version(school: School) -> None:
+    """Alarms, sign-ins and the last use of credentials do not cause callers to be resolved again."""
     member = _members(school)[0]
     before = _versions_now()
     raise_alert(school)
@@ -141,7 +141,7 @@ def test_everyday_work_raises_nothing(school: School) -> None:
     assert _versions_now() == before
 
 
-def test_hot_versions_are_the_head_and_one_number_that_moves_for_this_caller_only(school: School) -> None:
+def test_hot_versions_change_only_for_the_affected_caller(school: School) -> None:
     member = _members(school)[0]
     other = make_school()
     stranger = make_person()
@@ -169,7 +169,7 @@ def test_hot_versions_are_the_head_and_one_number_that_moves_for_this_caller_onl
     assert hot(stranger.id, other.organization) == elsewhere
 
 
-def test_changed_returns_only_what_moved() -> None:
+def test_changed_returns_only_subjects_with_a_new_version() -> None:
     person, bystander = make_person(), make_person()
     known = dict.fromkeys([person.id, bystander.id, person.organization, new_id()], versions.UNKNOWN)
     known |= versions.changed(known)
@@ -180,8 +180,8 @@ def test_changed_returns_only_what_moved() -> None:
     assert versions.changed(known) == {person.id: known[person.id] + 1}
 
 
-def test_a_second_change_of_the_same_rights_waits_for_the_first() -> None:
-    """So versions rise in the order of the commits, and no change is hidden behind the version of another."""
+def test_concurrent_changes_of_the_same_rights_are_serialized() -> None:
+    """Versions rise in the order of commits, so that no change is hidden behind the version of another."""
     person = make_person()
     before = versions.changed({person.id: versions.UNKNOWN})[person.id]
     with transaction.atomic(using="owner"), connections["owner"].cursor() as other:
@@ -202,7 +202,7 @@ ENDS: Final[Mapping[str, Callable[[Principal, Any], object]]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())
-def test_the_earliest_moment_at_which_time_alone_changes_a_right_is_known(
+def test_expiries_returns_the_earliest_change_by_time(
     end: Callable[[Principal, Any], object],
 ) -> None:
     now = timezone.now()
@@ -217,7 +217,7 @@ def test_the_earliest_moment_at_which_time_alone_changes_a_right_is_known(
     assert at < at_first
 
 
-def test_a_service_token_ends_by_time() -> None:
+def test_expiries_includes_service_tokens() -> None:
     school = make_school()
     id_, _ = make_service_token(school, frozenset({"alerts:read"}))
     with tenant_scope([school.organization]):
@@ -245,7 +245,7 @@ def _members(school: School) -> list[UUID]:
 
 
 def _columns_read() -> set[tuple[str, str]]:
-    """Every column that a question about rights reads, as PostgreSQL itself finds when it makes a view of it."""
+    """Every column that a query for rights reads, as PostgreSQL reports for a view of the query."""
     with _undone() as cursor:
         cursor.execute("SELECT proname, prosrc FROM pg_proc WHERE proname = ANY (%s)", [list(FUNCTIONS)])
         bodies = dict(cursor.fetchall())
@@ -259,9 +259,9 @@ def _columns_read() -> set[tuple[str, str]]:
         return set(cursor.fetchall())
 
 
-def _with_constants(question: str) -> str:
-    """A question as a view can ask it: without parameters."""
-    text = re.sub(r"%\(now\)s|(?<=<= )at\b|(?<=> )at\b|\bat\b(?= <)", "now()", question)
+def _with_constants(query: str) -> str:
+    """The query without parameters, as a view needs it."""
+    text = re.sub(r"%\(now\)s|(?<=<= )at\b|(?<=> )at\b|\bat\b(?= <)", "now()", query)
     text = re.sub(r"%\((people|sign_ins)\)s", "'{}'", text).replace("%(operators_need_one)s", "true")
     text = re.sub(r"(?<== )(person|principal|sign_in|gateway)\b(?!\.)", "gen_random_uuid()", text)
     return re.sub(r"(?<== )secret\b", "''::bytea", text)

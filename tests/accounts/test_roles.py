@@ -1,4 +1,4 @@
-"""The roles stand in contracts/permissions.json, the most powerful first; code that names them is held to it."""
+"""contracts/permissions.json lists the roles, the most powerful first; roles that code names must match it."""
 
 from apps.accounts.models import Role
 from apps.accounts.rights.grants import SUPER_ADMIN

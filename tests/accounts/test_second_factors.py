@@ -1,4 +1,4 @@
-"""Second factors: how they are set up and taken away, and what a sign-in asks for then."""
+"""Second factors: set-up, removal, and what a sign-in requires then."""
 
 from datetime import timedelta
 from typing import Any
@@ -61,7 +61,7 @@ def actions(person: Person) -> list[tuple[str, str]]:
         return [(entry.action, entry.outcome) for entry in entries if not entry.action.startswith(("user.", "member"))]
 
 
-def test_a_password_alone_opens_nothing_where_there_is_a_second_factor(api: Api, person: Person, address: str) -> None:
+def test_password_alone_does_not_sign_in_with_a_second_factor(api: Api, person: Person, address: str) -> None:
     api.set_up_totp()
     answer = first_step(person, address)
     assert (answer.status_code, answer.json()["code"]) == (401, "second_factor_required")
@@ -70,7 +70,7 @@ def test_a_password_alone_opens_nothing_where_there_is_a_second_factor(api: Api,
     assert answer["Cache-Control"] == "no-store"
 
 
-def test_a_code_of_the_app_completes_the_sign_in(api: Api, person: Person, address: str) -> None:
+def test_totp_code_completes_the_sign_in(api: Api, person: Person, address: str) -> None:
     secret, _ = api.set_up_totp()
     pair = second_step(address, challenge(person, address), code=code(secret))
     assert set(pair.json()) == {"access", "refresh", "expires_in"}
@@ -78,8 +78,8 @@ def test_a_code_of_the_app_completes_the_sign_in(api: Api, person: Person, addre
     assert actions(person) == [("second_factor.added", "done"), ("auth.login", "done")]
 
 
-def test_a_code_counts_once(api: Api, person: Person, address: str) -> None:
-    """Neither the one that set up the app, nor one that signed somebody in, nor any before it."""
+def test_totp_code_is_accepted_once(api: Api, person: Person, address: str) -> None:
+    """Codes that set up the app or completed a sign-in are refused, and so are all codes before them."""
     begun = api.confirmed("POST", "me/mfa/totp").json()
     secret = begun["secret"]
     first = code(secret)
@@ -92,7 +92,7 @@ def test_a_code_counts_once(api: Api, person: Person, address: str) -> None:
     assert second_step(address, challenge(person, address), code=fresh).status_code == 401
 
 
-def test_a_challenge_counts_once_and_for_five_minutes(api: Api, person: Person, address: str) -> None:
+def test_challenge_is_accepted_once_before_it_expires(api: Api, person: Person, address: str) -> None:
     _, recovery = api.set_up_totp()
     pending = challenge(person, address)
     assert second_step(address, pending, code=recovery[0]).status_code == 200
@@ -102,7 +102,7 @@ def test_a_challenge_counts_once_and_for_five_minutes(api: Api, person: Person, 
     assert second_step(address, late, code=recovery[1]).status_code == 401
 
 
-def test_recovery_codes_stand_in_each_once(api: Api, person: Person, address: str) -> None:
+def test_recovery_code_is_accepted_once(api: Api, person: Person, address: str) -> None:
     _, recovery = api.set_up_totp()
     assert len(set(recovery)) == 10
     assert second_step(address, challenge(person, address), code=recovery[3]).status_code == 200
@@ -110,7 +110,7 @@ def test_recovery_codes_stand_in_each_once(api: Api, person: Person, address: st
     assert api.ask("GET", "me/mfa").json()["recovery_codes_left"] == 9
 
 
-def test_new_recovery_codes_end_the_old(api: Api, person: Person, address: str) -> None:
+def test_new_recovery_codes_replace_the_old_ones(api: Api, person: Person, address: str) -> None:
     _, old = api.set_up_totp()
     new = api.confirmed("POST", "me/mfa/recovery-codes").json()["recovery_codes"]
     assert not set(old) & set(new)
@@ -118,8 +118,8 @@ def test_new_recovery_codes_end_the_old(api: Api, person: Person, address: str) 
     assert second_step(address, challenge(person, address), code=new[0]).status_code == 200
 
 
-def test_guessing_a_code_is_slowed(api: Api, person: Person, address: str) -> None:
-    """A challenge takes five answers; then the next one waits, and the wait ends by itself."""
+def test_guessing_codes_is_throttled(api: Api, person: Person, address: str) -> None:
+    """A challenge accepts five answers; then the next one has to wait, and the wait ends by itself."""
     secret, _ = api.set_up_totp()
     pending = challenge(person, address)
     for number in range(second_factors.ATTEMPTS):
@@ -136,14 +136,14 @@ def test_guessing_a_code_is_slowed(api: Api, person: Person, address: str) -> No
     assert second_step(address, pending, code=code(secret)).status_code == 200
 
 
-def test_a_challenge_is_no_use_to_who_was_suspended_meanwhile(api: Api, person: Person, address: str) -> None:
+def test_challenge_is_refused_for_suspended_person(api: Api, person: Person, address: str) -> None:
     secret, _ = api.set_up_totp()
     pending = challenge(person, address)
     set_status(person, "suspended")  # type: ignore[arg-type]
     assert second_step(address, pending, code=code(secret)).status_code == 401
 
 
-def test_secrets_are_sealed_in_the_database(api: Api, person: Person) -> None:
+def test_secrets_are_encrypted_in_the_database(api: Api, person: Person) -> None:
     secret, recovery = api.set_up_totp()
     kept = " ".join(str(one.data) for one in Authenticator.objects.filter(user_id=person.id))
     assert secret not in kept
@@ -160,8 +160,8 @@ def test_secrets_are_sealed_in_the_database(api: Api, person: Person) -> None:
         ("POST", "me/mfa/recovery-codes"),
     ],
 )
-def test_what_protects_an_account_is_not_changed_by_a_token_alone(api: Api, method: str, path: str) -> None:
-    """Nor with what another person has confirmed, nor with what was confirmed long ago."""
+def test_second_factor_change_requires_confirmation(api: Api, method: str, path: str) -> None:
+    """Confirmations of another person and expired ones are refused."""
     other = make_person()
     principal = Principal(kind=PrincipalKind.PERSON, id=other.id, name="")
     theirs = second_factors.confirm(principal=principal, password=PASSWORD, address="::1", now=timezone.now())
@@ -173,12 +173,12 @@ def test_what_protects_an_account_is_not_changed_by_a_token_alone(api: Api, meth
         assert (answer.status_code, answer.json()["code"]) == (403, "confirmation_required")
 
 
-def test_a_wrong_password_confirms_nothing(api: Api) -> None:
+def test_confirmation_with_wrong_password_is_refused(api: Api) -> None:
     answer = api.ask("POST", "me/confirmation", {"password": "wrong"})
     assert (answer.status_code, answer.json()["code"]) == (403, "wrong_password")
 
 
-def test_an_enrolment_counts_for_its_owner_and_with_a_right_code(api: Api, address: str) -> None:
+def test_enrolment_requires_its_owner_and_a_right_code(api: Api, address: str) -> None:
     begun = api.confirmed("POST", "me/mfa/totp").json()
     stranger = Api(make_person(), address)
     for asking, answer, field in (
@@ -191,7 +191,7 @@ def test_an_enrolment_counts_for_its_owner_and_with_a_right_code(api: Api, addre
     assert Authenticator.objects.filter(user_id__in=[api.person.id, stranger.person.id]).count() == 0
 
 
-def test_a_second_app_waits_until_the_first_is_removed(api: Api, person: Person, address: str) -> None:
+def test_second_app_is_refused_until_the_first_is_removed(api: Api, person: Person, address: str) -> None:
     api.set_up_totp()
     assert api.confirmed("POST", "me/mfa/totp").json()["code"] == "second_factor_exists"
     assert api.confirmed("DELETE", "me/mfa/totp").status_code == 204
@@ -202,7 +202,7 @@ def test_a_second_app_waits_until_the_first_is_removed(api: Api, person: Person,
     assert first_step(person, address).status_code == 200
 
 
-def test_its_owner_is_told_of_a_change(api: Api, mailoutbox: list[Any], settings: Settings) -> None:
+def test_owner_is_notified_of_second_factor_change(api: Api, mailoutbox: list[Any], settings: Settings) -> None:
     settings.CELERY_TASK_ALWAYS_EAGER = True
     from apps.accounts import tasks
 
@@ -210,7 +210,7 @@ def test_its_owner_is_told_of_a_change(api: Api, mailoutbox: list[Any], settings
     assert [(mail.to, mail.subject) for mail in mailoutbox] == [([api.person.email], "Your sign-in was changed")]
 
 
-def test_the_portal_asks_for_the_code_too(api: Api, person: Person, address: str) -> None:
+def test_portal_requires_the_second_factor(api: Api, person: Person, address: str) -> None:
     secret, _ = api.set_up_totp()
     browser = Client(REMOTE_ADDR=address)
     page = browser.post("/login/", {"email": person.email, "password": PASSWORD, "next": "/board/"})
@@ -225,8 +225,8 @@ def test_the_portal_asks_for_the_code_too(api: Api, person: Person, address: str
     assert browser.get("/api/v1/me/mfa").status_code == 200
 
 
-def test_an_operator_resets_what_somebody_lost(api: Api, person: Person, address: str) -> None:
-    """With its reason in the trail; a dry run changes nothing, and an unknown address is an error."""
+def test_command_resets_lost_second_factors(api: Api, person: Person, address: str) -> None:
+    """The reason is audited; a dry run changes nothing, and an unknown address is an error."""
     secret, recovery = api.set_up_totp()
     pending = challenge(person, address)
     call_command("reset_second_factor", person.email, reason="seen in person", dry_run=True)
@@ -251,7 +251,7 @@ def test_reset_of_second_factors_needs_a_reason_of_1_to_500_characters(api: Api,
 # --- Passkeys --------------------------------------------------------------------------------------------------------
 
 
-def test_a_passkey_completes_the_sign_in(api: Api, person: Person, address: str, passkey: Passkey) -> None:
+def test_passkey_completes_the_sign_in(api: Api, person: Person, address: str, passkey: Passkey) -> None:
     added = api.set_up_passkey(passkey)
     assert added.status_code == 201, added.content
     assert len(added.json()["recovery_codes"]) == 10
@@ -262,8 +262,10 @@ def test_a_passkey_completes_the_sign_in(api: Api, person: Person, address: str,
     assert api.ask("GET", "me/mfa").json()["passkeys"][0]["last_used_at"] is not None
 
 
-def test_a_passkey_answers_its_own_challenge_alone(api: Api, person: Person, address: str, passkey: Passkey) -> None:
-    """Not one of before, not for another origin, not with another key, not after it was copied."""
+def test_passkey_is_accepted_only_for_its_own_challenge(
+    api: Api, person: Person, address: str, passkey: Passkey
+) -> None:
+    """Refused for an earlier challenge, for another origin, with another key, and after it was copied."""
     api.set_up_passkey(passkey)
     earlier = first_step(person, address).json()["passkey"]
     asked = first_step(person, address).json()
@@ -277,7 +279,7 @@ def test_a_passkey_answers_its_own_challenge_alone(api: Api, person: Person, add
     assert second_step(address, asked["challenge"], passkey=copied.signed(asked["passkey"])).status_code == 401
 
 
-def test_a_passkey_of_somebody_else_opens_nothing(api: Api, person: Person, address: str, passkey: Passkey) -> None:
+def test_passkey_of_another_person_is_refused(api: Api, person: Person, address: str, passkey: Passkey) -> None:
     api.set_up_totp()
     stranger = Api(make_person(), address)
     stranger.set_up_passkey(passkey)
@@ -289,7 +291,7 @@ def test_a_passkey_of_somebody_else_opens_nothing(api: Api, person: Person, addr
 
 
 @pytest.mark.parametrize("change", ["challenge", "origin", "twice", "nonsense"])
-def test_a_passkey_that_proves_nothing_is_not_added(api: Api, passkey: Passkey, change: str) -> None:
+def test_invalid_passkey_is_not_added(api: Api, passkey: Passkey, change: str) -> None:
     begun = api.confirmed("POST", "me/mfa/passkeys").json()
     options = begun["options"]
     if change == "twice":
@@ -306,7 +308,7 @@ def test_a_passkey_that_proves_nothing_is_not_added(api: Api, passkey: Passkey, 
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["credential"])
 
 
-def test_a_removed_passkey_opens_nothing(api: Api, person: Person, address: str, passkey: Passkey) -> None:
+def test_removed_passkey_is_refused(api: Api, person: Person, address: str, passkey: Passkey) -> None:
     api.set_up_totp()
     added = api.set_up_passkey(passkey).json()
     assert added["recovery_codes"] == []
@@ -321,7 +323,7 @@ def test_a_removed_passkey_opens_nothing(api: Api, person: Person, address: str,
 
 @pytest.fixture
 def strict() -> Person:
-    """An administrator of a school that asks its administrators for a second factor."""
+    """An administrator of a school that requires a second factor of its administrators."""
     school = make_school()
     with tenant_scope([school.organization]):
         Organization.objects.update(settings={"mfa_required_for_admins": True})
@@ -329,8 +331,8 @@ def strict() -> Person:
     return make_person(Role.ADMIN, organization=school.organization)
 
 
-def test_an_administrator_without_a_second_factor_is_told_why(strict: Person, address: str) -> None:
-    """An organization can ask for it; until then the role holds what answers alarms, and that is never withheld."""
+def test_admin_without_required_second_factor_can_only_answer_alarms(strict: Person, address: str) -> None:
+    """An organization can require one; until it is set up the role keeps the permissions to answer alarms."""
     api = Api(strict, address)
     school = f"organizations/{strict.organization}"
     refused = api.ask("GET", f"{school}/settings")
@@ -344,7 +346,7 @@ def test_an_administrator_without_a_second_factor_is_told_why(strict: Person, ad
     assert api.ask("GET", "me/mfa").json()["required_by"] == []
 
 
-def test_recovery_codes_alone_are_no_second_factor(strict: Person, address: str) -> None:
+def test_recovery_codes_alone_do_not_count_as_second_factor(strict: Person, address: str) -> None:
     api = Api(strict, address)
     api.set_up_totp()
     assert api.confirmed("DELETE", "me/mfa/totp").status_code == 204
@@ -352,13 +354,13 @@ def test_recovery_codes_alone_are_no_second_factor(strict: Person, address: str)
 
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR, Role.VIEWER])
-def test_nobody_but_administrators_is_asked(strict: Person, role: Role, address: str) -> None:
+def test_second_factor_is_required_only_of_administrators(strict: Person, role: Role, address: str) -> None:
     colleague = make_person(role, organization=strict.organization)
     assert Api(colleague, address).ask("GET", f"organizations/{strict.organization}").status_code == 200
 
 
-def test_another_organization_asks_for_nothing(strict: Person, address: str) -> None:
-    """What one school decides takes nothing in another from the same person."""
+def test_requirement_does_not_apply_in_another_organization(strict: Person, address: str) -> None:
+    """The setting of one school takes no permissions from the same person in another."""
     from apps.accounts.people import memberships
 
     other = make_person(Role.ADMIN)

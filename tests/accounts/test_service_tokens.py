@@ -1,4 +1,4 @@
-"""Keys of an organization's other systems: what they may, for how long, and what they never may."""
+"""Service tokens of an organization's other systems: permissions, lifetime and limits."""
 
 import json
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def make(api: Client, person: Person, *scopes: str, **changed: object) -> Any:
 
 @pytest.fixture
 def token(api: Client, admin: Person) -> Any:
-    """One that may read the places."""
+    """A service token that may read places."""
     answer = make(api, admin, "places:read")
     assert answer.status_code == 201, answer.content
     return answer.json()
@@ -72,11 +72,11 @@ def tree(token: Any, person: Person) -> int:
 
 def refused_scopes(answer: Any) -> list[str]:
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
-    said: list[str] = answer.json()["errors"]["scopes"]
-    return said
+    reasons: list[str] = answer.json()["errors"]["scopes"]
+    return reasons
 
 
-def test_a_service_may_what_its_scopes_say_and_nothing_else(admin: Person, token: Any) -> None:
+def test_service_has_only_the_permissions_of_its_scopes(admin: Person, token: Any) -> None:
     make_site(admin.organization, "Main")
     assert tree(token, admin) == 200
     service = with_token(token)
@@ -86,11 +86,11 @@ def test_a_service_may_what_its_scopes_say_and_nothing_else(admin: Person, token
     assert service.get("/api/v1/alerts").status_code == 403
 
 
-def test_a_service_is_a_stranger_elsewhere(token: Any) -> None:
+def test_service_token_is_not_valid_in_another_organization(token: Any) -> None:
     assert tree(token, make_person()) == 404
 
 
-def test_the_secret_is_told_once_and_kept_as_a_digest(api: Client, admin: Person, token: Any) -> None:
+def test_service_token_secret_is_returned_once_and_stored_as_digest(api: Client, admin: Person, token: Any) -> None:
     with tenant_scope([admin.organization]):
         row = ServiceToken.objects.get(pk=token["id"])
     assert bytes(row.digest) == sha256(token["token"].encode()).digest()
@@ -100,8 +100,8 @@ def test_the_secret_is_told_once_and_kept_as_a_digest(api: Client, admin: Person
         assert token["token"] not in cursor.fetchone()[0]
 
 
-def test_the_answer_with_a_secret_is_kept_nowhere(api: Client, admin: Person) -> None:
-    """Neither by a cache, nor for an Idempotency-Key."""
+def test_response_with_the_secret_is_not_stored(api: Client, admin: Person) -> None:
+    """Neither in a cache nor for an Idempotency-Key."""
     body = json.dumps({"name": "x", "scopes": ["places:read"], "expires_at": (timezone.now() + IN_A_MONTH).isoformat()})
     once, again = (
         api.post(address(admin), body, content_type="application/json", headers={"idempotency-key": "k1"})
@@ -111,7 +111,7 @@ def test_the_answer_with_a_secret_is_kept_nowhere(api: Client, admin: Person) ->
     assert (again.status_code, again.json()["code"]) == (409, "idempotency_answer_not_kept")
 
 
-def test_a_list_tells_scopes_and_end_and_last_use(api: Client, admin: Person, token: Any) -> None:
+def test_list_contains_scopes_expiry_and_last_use(api: Client, admin: Person, token: Any) -> None:
     before = api.get(address(admin)).json()["results"][0]
     assert before == {name: value for name, value in token.items() if name != "token"}
     assert before["used_at"] is None
@@ -120,7 +120,7 @@ def test_a_list_tells_scopes_and_end_and_last_use(api: Client, admin: Person, to
 
 
 def test_last_use_is_written_once_a_minute(admin: Person, token: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever process it comes to: reads do not become writes."""
+    """In whichever process, so that reads do not become writes."""
     tree(token, admin)
     with tenant_scope([admin.organization]):
         first = ServiceToken.objects.get().used_at
@@ -140,15 +140,15 @@ def test_last_use_is_written_once_a_minute(admin: Person, token: Any, monkeypatc
     assert again is not None and again > first
 
 
-def test_nothing_is_given_that_is_for_people(api: Client, admin: Person) -> None:
-    """To answer an alarm, or to say who may what."""
+def test_scope_for_people_only_is_refused(api: Client, admin: Person) -> None:
+    """Such as answering alarms or managing permissions."""
     for pair in sorted(PEOPLE_ONLY):
         scope = ":".join(pair)
         assert refused_scopes(make(api, admin, "places:read", scope)) == [f"{scope}: for people only."]
 
 
-def test_scopes_of_an_older_token_that_need_a_person_open_nothing(admin: Person, token: Any) -> None:
-    """Whatever its row says: a token from before a right was for people only, or one that somebody edited."""
+def test_scopes_for_people_only_are_ignored_in_stored_tokens(admin: Person, token: Any) -> None:
+    """Such as in a token from before a permission was for people only, or in an edited row."""
     with tenant_scope([admin.organization]):
         everything = [f"{one.resource}:{one.action}" for one in Permission.objects.filter(role=Role.ADMIN)]
         ServiceToken.objects.filter(pk=token["id"]).update(scopes=everything)
@@ -159,7 +159,7 @@ def test_scopes_of_an_older_token_that_need_a_person_open_nothing(admin: Person,
 @pytest.mark.parametrize(
     "setting", [{"mfa_required_for_admins": False}, {"open_registration": True}, {"legal_hold": False}]
 )
-def test_no_token_changes_settings_that_weaken_security(
+def test_service_token_cannot_weaken_security(
     api: Client, admin: Person, token: Any, setting: dict[str, object]
 ) -> None:
     path = f"/api/v1/organizations/{admin.organization}/settings"
@@ -173,7 +173,7 @@ def test_no_token_changes_settings_that_weaken_security(
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
-def test_nothing_is_given_that_the_maker_has_not(api: Client, admin: Person) -> None:
+def test_scope_that_the_creator_lacks_is_refused(api: Client, admin: Person) -> None:
     for scope in ("organizations:delete", "places:everything", "places", "", "alerts:create:x"):
         answer = make(api, admin, scope)
         assert answer.status_code == 400 and "scopes" in answer.json()["errors"]
@@ -181,8 +181,8 @@ def test_nothing_is_given_that_the_maker_has_not(api: Client, admin: Person) -> 
 
 @settings(max_examples=30)
 @given(data=st.data())
-def test_a_service_has_exactly_what_was_asked_for_by_name(data: st.DataObject, database: None) -> None:
-    """No scope brings another with it: to raise alerts, for one, is given only by its name."""
+def test_service_has_exactly_the_requested_scopes(data: st.DataObject, database: None) -> None:
+    """No scope implies another: raising alerts, for example, must be requested by name."""
     table = {f"{one.resource}:{one.action}" for one in Permission.objects.filter(role=Role.ADMIN)}
     holdable = sorted(table - {":".join(pair) for pair in PEOPLE_ONLY})
     scopes = data.draw(st.lists(st.sampled_from(holdable), min_size=1, unique=True))
@@ -195,7 +195,7 @@ def test_a_service_has_exactly_what_was_asked_for_by_name(data: st.DataObject, d
 
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR, Role.VIEWER])
-def test_only_admins_make_see_and_withdraw_them(admin: Person, token: Any, role: Role) -> None:
+def test_only_admins_can_create_list_and_withdraw_service_tokens(admin: Person, token: Any, role: Role) -> None:
     caller = make_caller(role, admin.organization).client
     for answer in (
         make(caller, admin, "places:read"),
@@ -205,7 +205,7 @@ def test_only_admins_make_see_and_withdraw_them(admin: Person, token: Any, role:
         assert answer.status_code == 403
 
 
-def test_a_service_makes_no_service(admin: Person, token: Any) -> None:
+def test_service_cannot_create_service_tokens(admin: Person, token: Any) -> None:
     assert make(with_token(token), admin, "places:read").status_code == 403
 
 
@@ -213,7 +213,7 @@ def test_a_service_makes_no_service(admin: Person, token: Any) -> None:
     ("after", "status"),
     [(timedelta(seconds=-1), 400), (timedelta(minutes=1), 201), (LONGEST - timedelta(hours=1), 201), (LONGEST, 400)],
 )
-def test_it_ends_within_a_year(api: Client, admin: Person, after: timedelta, status: int) -> None:
+def test_service_token_expires_within_a_year(api: Client, admin: Person, after: timedelta, status: int) -> None:
     expires_at = (timezone.now() + after + timedelta(seconds=status == 400 and after == LONGEST)).isoformat()
     answer = make(api, admin, "places:read", expires_at=expires_at)
     assert answer.status_code == status
@@ -225,38 +225,38 @@ def expire(person: Person) -> None:
         ServiceToken.objects.update(expires_at=timezone.now())
 
 
-def take_right_from_admins(person: Person) -> Callable[[], None]:
+def remove_permission_from_admins(person: Person) -> Callable[[], None]:
     with connections["owner"].cursor() as cursor:
         cursor.execute("DELETE FROM permissions WHERE role = 'admin' AND resource = 'places' AND action = 'read'")
 
-    def give_back() -> None:
+    def restore() -> None:
         with connections["owner"].cursor() as cursor:
             cursor.execute(
                 "INSERT INTO permissions (id, role, resource, action)"
                 " VALUES (gen_random_uuid(), 'admin', 'places', 'read')"
             )
 
-    return give_back
+    return restore
 
 
-def test_a_token_that_is_over_opens_nothing(admin: Person, token: Any) -> None:
+def test_expired_service_token_is_refused(admin: Person, token: Any) -> None:
     expire(admin)
     answer = with_token(token).get(f"/api/v1/organizations/{admin.organization}/tree")
     assert (answer.status_code, answer.json()["code"]) == (401, "bad_token")
 
 
-def test_a_withdrawn_token_opens_nothing(api: Client, admin: Person, token: Any) -> None:
+def test_withdrawn_service_token_is_refused(api: Client, admin: Person, token: Any) -> None:
     assert api.delete(address(admin, token["id"])).status_code == 204
     assert tree(token, admin) == 401
     assert api.delete(address(admin, token["id"])).status_code == 404
 
 
-def test_a_deleted_organizations_tokens_open_nothing(admin: Person, token: Any) -> None:
+def test_service_token_of_deleted_organization_is_refused(admin: Person, token: Any) -> None:
     set_organization_status(admin.organization, OrganizationStatus.DELETED)
     assert tree(token, admin) == 401
 
 
-def test_in_a_suspended_organization_a_service_keeps_what_is_for_alarms(api: Client, admin: Person) -> None:
+def test_service_token_keeps_alarm_permissions_in_suspended_organization(api: Client, admin: Person) -> None:
     answer = make(api, admin, "alerts:create", "places:read").json()
     set_organization_status(admin.organization, OrganizationStatus.SUSPENDED)
     from apps.accounts.identity.principals import principal_from_bearer
@@ -265,17 +265,17 @@ def test_in_a_suspended_organization_a_service_keeps_what_is_for_alarms(api: Cli
     assert grant.permissions == {("alerts", "create")}
 
 
-def test_a_right_that_admins_have_no_more_is_no_services_either(admin: Person, token: Any) -> None:
-    give_back = take_right_from_admins(admin)
+def test_service_loses_a_permission_that_admins_lost(admin: Person, token: Any) -> None:
+    restore = remove_permission_from_admins(admin)
     try:
         assert tree(token, admin) == 403
     finally:
-        give_back()
+        restore()
     assert tree(token, admin) == 200
 
 
-def test_a_service_outlives_its_maker(api: Client, admin: Person, token: Any) -> None:
-    """It is the organization's: its admins see it and may withdraw it."""
+def test_service_token_outlives_its_creator(api: Client, admin: Person, token: Any) -> None:
+    """It belongs to the organization: its admins can see and withdraw it."""
     maker = token["created_by"]
     User.objects.filter(pk=maker).update(status="deleted")
     end_membership(admin)
@@ -283,12 +283,12 @@ def test_a_service_outlives_its_maker(api: Client, admin: Person, token: Any) ->
 
 
 @pytest.mark.parametrize("bad", ["sst_", "sst_x", "sst_" + "x" * 9000, "sst_é", "sst_%00"])
-def test_an_unknown_token_is_refused(bad: str, database: None) -> None:
+def test_unknown_service_token_is_refused(bad: str, database: None) -> None:
     answer = Client(headers={"authorization": f"Bearer {bad}"}).get("/api/v1/alerts")
     assert (answer.status_code, answer.json()["code"]) == (401, "bad_token")
 
 
-def test_making_and_withdrawing_are_in_the_trail(api: Client, admin: Person, token: Any) -> None:
+def test_creation_and_withdrawal_are_audited(api: Client, admin: Person, token: Any) -> None:
     api.delete(address(admin, token["id"]))
     with system_scope():
         entries = list(AuditEntry.objects.filter(target_id=token["id"]).order_by("at", "id"))
@@ -299,14 +299,14 @@ def test_making_and_withdrawing_are_in_the_trail(api: Client, admin: Person, tok
     assert entries[0].detail == {"scopes": "places:read"}
 
 
-def test_a_refused_service_is_in_the_trail_as_itself(admin: Person, token: Any) -> None:
+def test_refused_request_is_audited_with_the_service_as_actor(admin: Person, token: Any) -> None:
     with_token(token).put("/api/v1/alerts/018f0000-0000-7000-8000-000000000000/acknowledge")
     with system_scope():
         refused = AuditEntry.objects.get(actor_id=token["id"], outcome="refused")
     assert (refused.actor_kind, refused.organization_id) == ("service", admin.organization)
 
 
-def test_a_token_is_looked_up_in_one_statement(admin: Person, token: Any) -> None:
+def test_service_token_is_looked_up_in_one_query(admin: Person, token: Any) -> None:
     from apps.accounts.identity.principals import principal_from_bearer
 
     with CaptureQueriesContext(connection) as queries:

@@ -1,4 +1,4 @@
-"""Where somebody is signed in, and that it ends at every door of REST when they say so."""
+"""Sign-ins of a person: listing them, and ending them for every REST endpoint."""
 
 import json
 import secrets
@@ -77,10 +77,8 @@ def is_refused(client: Client) -> bool:
     return answer.status_code == 401
 
 
-def test_a_person_sees_where_they_are_signed_in(
-    signs_in: Callable[[], TokenPair], browser: Client, address: str
-) -> None:
-    """The newest first, and which of them asks; nobody else's."""
+def test_sessions_lists_own_sign_ins(signs_in: Callable[[], TokenPair], browser: Client, address: str) -> None:
+    """The newest first, with the current one marked, and none of other people."""
     sign_in.login(email=make_person().email, password=PASSWORD, address=address)
     pair = signs_in()
     by_token, by_browser = listed(with_token(pair)), listed(browser)
@@ -93,7 +91,7 @@ def test_a_person_sees_where_they_are_signed_in(
     assert by_token[0]["id"] == str(sign_in_of(pair))
 
 
-def test_who_signs_in_through_the_api_is_known_by_their_program(person: Person, address: str) -> None:
+def test_api_sign_in_records_program_and_address(person: Person, address: str) -> None:
     api = Client(REMOTE_ADDR=address, headers={"user-agent": "SafeSignal/1.4 (iOS 18.5; iPhone)"})
     body = json.dumps({"email": person.email, "password": PASSWORD})
     pair = api.post("/api/v1/auth/login", body, content_type="application/json").json()
@@ -114,12 +112,12 @@ def test_who_signs_in_through_the_api_is_known_by_their_program(person: Person, 
         ("", UNKNOWN),
     ],
 )
-def test_a_device_is_told_in_a_few_words(user_agent: str, device: str) -> None:
+def test_device_text_summarizes_the_user_agent(user_agent: str, device: str) -> None:
     assert device_text(user_agent) == device
 
 
-def test_a_sign_in_that_was_ended_opens_nothing_any_more(person: Person, signs_in: Callable[[], TokenPair]) -> None:
-    """Neither its access token, which has minutes to live, nor its refresh token; the others stay."""
+def test_tokens_of_ended_sign_in_are_refused(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+    """Both the access token, which is still valid for minutes, and the refresh token; other sign-ins stay."""
     here, there = signs_in(), signs_in()
     assert with_token(here).delete(f"{SESSIONS}/{sign_in_of(there)}").status_code == 204
     assert is_refused(with_token(there))
@@ -137,8 +135,8 @@ def test_logout_ends_the_access_token_too(signs_in: Callable[[], TokenPair]) -> 
     assert not is_refused(with_token(other))
 
 
-def test_a_browser_can_be_signed_out_from_elsewhere(signs_in: Callable[[], TokenPair], browser: Client) -> None:
-    """Its session is over, not only refused: the board sends to the sign-in, and that shows its form."""
+def test_browser_can_be_signed_out_from_another_device(signs_in: Callable[[], TokenPair], browser: Client) -> None:
+    """Its session is deleted, not only refused: the board redirects to the sign-in page with its form."""
     app = with_token(signs_in())
     (there,) = [one for one in listed(app) if one["kind"] == "browser"]
     assert app.delete(f"{SESSIONS}/{there['id']}").status_code == 204
@@ -149,14 +147,14 @@ def test_a_browser_can_be_signed_out_from_elsewhere(signs_in: Callable[[], Token
     assert not Session.objects.filter(pk=key).exists()
 
 
-def test_signing_out_of_the_portal_ends_the_sign_in(person: Person, browser: Client) -> None:
+def test_portal_logout_ends_the_sign_in(person: Person, browser: Client) -> None:
     assert SignIn.objects.filter(user_id=person.id).count() == 1
     assert browser.post("/logout/").status_code == 302
     assert not SignIn.objects.filter(user_id=person.id).exists()
     assert trail(person)[-1] == ("auth.logout", "done", person.organization)
 
 
-def test_signing_in_once_more_in_a_browser_is_one_sign_in(person: Person, browser: Client) -> None:
+def test_repeated_login_in_a_browser_is_one_sign_in(person: Person, browser: Client) -> None:
     browser.post("/login/", {"email": person.email, "password": PASSWORD})
     assert SignIn.objects.filter(user_id=person.id).count() == 1
     assert not is_refused(browser)
@@ -179,7 +177,7 @@ def test_all_but_one_sign_in_can_be_ended(person: Person, signs_in: Callable[[],
     assert [is_refused(with_token(pair)) for pair in (kept, *others)] == [False, True, True]
 
 
-def test_nobody_ends_or_sees_a_sign_in_of_others(signs_in: Callable[[], TokenPair], address: str) -> None:
+def test_sign_in_of_another_person_is_not_found(signs_in: Callable[[], TokenPair], address: str) -> None:
     mine = signs_in()
     theirs = sign_in.login(email=make_person().email, password=PASSWORD, address=address)
     answer = with_token(mine).delete(f"{SESSIONS}/{sign_in_of(theirs)}")
@@ -187,8 +185,8 @@ def test_nobody_ends_or_sees_a_sign_in_of_others(signs_in: Callable[[], TokenPai
     assert not is_refused(with_token(theirs))
 
 
-def test_a_token_of_one_persons_sign_in_names_nobody_else(person: Person, signs_in: Callable[[], TokenPair]) -> None:
-    """A sign-in is its owner's: with another subject it opens nothing, were it ever signed."""
+def test_token_with_sign_in_of_another_person_is_refused(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+    """A sign-in belongs to its owner: another subject is refused, even with a valid signature."""
     claims = {"sid": str(sign_in_of(signs_in())), "email": "x@example.edu", "organizations": []}
     forged = tokens.mint(
         kind=PrincipalKind.PERSON, subject=make_person().id, claims=claims, lifetime=timedelta(minutes=1)
@@ -196,17 +194,17 @@ def test_a_token_of_one_persons_sign_in_names_nobody_else(person: Person, signs_
     assert is_refused(Client(headers={"authorization": f"Bearer {forged}"}))
 
 
-def test_a_browsers_session_without_a_sign_in_is_nobodys(person: Person, browser: Client) -> None:
+def test_session_without_sign_in_is_refused(person: Person, browser: Client) -> None:
     session = browser.session
     del session["sign_in"]
     session.save()
     assert is_refused(browser)
 
 
-def test_last_use_is_written_seldom(
+def test_last_use_is_written_at_most_every_five_minutes(
     signs_in: Callable[[], TokenPair], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five minutes later, and by the first of many requests only; with where it came from."""
+    """Five minutes later, only by the first of many requests, and with the address of the request."""
     pair = signs_in()
     row = SignIn.objects.filter(pk=sign_in_of(pair))
     began = timezone.now()
@@ -222,10 +220,10 @@ def test_last_use_is_written_seldom(
     assert row.get().used_at == first.used_at
 
 
-def test_what_has_expired_is_forgotten_with_where_it_was_used(
+def test_expired_sign_ins_are_deleted_with_their_addresses(
     person: Person, browser: Client, signs_in: Callable[[], TokenPair]
 ) -> None:
-    """An address is kept no longer than the sign-in that it belongs to, a secret no longer than it is good."""
+    """An address is kept no longer than its sign-in, and a secret no longer than it is valid."""
     signs_in()
     now = timezone.now()
     Proof.objects.create(user=person.user, purpose=ProofPurpose.EMAIL, value=person.email, expires_at=now)
@@ -238,9 +236,7 @@ def test_what_has_expired_is_forgotten_with_where_it_was_used(
     assert not Session.objects.filter(pk=browser.session.session_key).exists()
 
 
-def test_refresh_token_that_has_expired_is_forgotten_before_its_sign_in(
-    person: Person, signs_in: Callable[[], TokenPair]
-) -> None:
+def test_expired_refresh_token_is_deleted_before_its_sign_in(person: Person, signs_in: Callable[[], TokenPair]) -> None:
     signs_in()
     RefreshToken.objects.filter(user_id=person.id).update(expires_at=timezone.now() - timedelta(hours=2))
     forget_sign_ins()
@@ -249,8 +245,8 @@ def test_refresh_token_that_has_expired_is_forgotten_before_its_sign_in(
 
 
 @pytest.mark.parametrize("what", ["sign_ins", "refresh_tokens"])
-def test_sign_ins_are_forgotten_a_few_at_a_time(what: str, signs_in: Callable[[], TokenPair]) -> None:
-    """However many have expired, no transaction is long."""
+def test_expired_sign_ins_are_deleted_in_batches(what: str, signs_in: Callable[[], TokenPair]) -> None:
+    """No transaction is long, however many have expired."""
     for _ in range(3):
         signs_in()
     end = timezone.now() + timedelta(days=settings.REFRESH_TOKEN_DAYS, hours=2)
@@ -258,7 +254,7 @@ def test_sign_ins_are_forgotten_a_few_at_a_time(what: str, signs_in: Callable[[]
         assert forget_expired(what, now=end, limit=2) == 2
 
 
-def test_a_refresh_prolongs_the_sign_in(signs_in: Callable[[], TokenPair]) -> None:
+def test_refresh_extends_the_sign_in(signs_in: Callable[[], TokenPair]) -> None:
     pair = signs_in()
     later = timezone.now() + timedelta(days=7)
     sign_in.refresh(token=pair.refresh, address="2001:db8::6", now=later)

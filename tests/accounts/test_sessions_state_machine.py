@@ -1,7 +1,7 @@
-"""Whatever happens in whatever order: a right that was taken away opens no door one second later, and no other is lost.
+"""State machine: a revoked permission is refused one second later, and no other permission is lost, in any order.
 
-After each step whoever may something else than before asks at a real door, and so do those who came last: each is
-answered what a small model says. The clock is ours; the model knows nothing of tables, tokens or keys.
+After each step, every credential whose permissions changed calls a real endpoint, and so do the newest ones: each
+response must match a small model. The test sets the clock; the model knows nothing of tables, tokens or keys.
 """
 
 import logging
@@ -47,10 +47,10 @@ REFRESH: Final = timedelta(days=30)
 BROWSER: Final = timedelta(days=14)
 SERVICE: Final = timedelta(days=20)
 READS_PLACES: Final = {Role.ADMIN, Role.MANAGER, Role.OPERATOR}
-ALWAYS_ASKING: Final = 2
-"""Credentials of each kind, the newest, that ask after every step."""
+ALWAYS_CALLING: Final = 2
+"""The number of newest credentials of each kind that call after every step."""
 STEPS: Final = [1, 20, 58, 61, 61, 300, 901, 16 * 86_400]
-"""Seconds: within the grace and after it, the end of an access token, of a browser, of everything."""
+"""Seconds: within the grace and after it, past the end of an access token, of a browser, of everything."""
 WHICH: Final = st.integers(min_value=0, max_value=10_000)
 
 
@@ -78,9 +78,9 @@ class _Access:
     expires_at: datetime
     signed_in: _SignedIn | None
     generation: int | None = None
-    """Of the key that signed it."""
-    answered: int = 0
-    """What it was answered last."""
+    """The generation of the key that signed it."""
+    last_status: int = 0
+    """The status of its last response."""
 
 
 @dataclass
@@ -107,7 +107,7 @@ class _Clock:
         return self.now.timestamp()
 
 
-class Doors(RuleBasedStateMachine):
+class AccessMachine(RuleBasedStateMachine):
     """A school with two people and its services."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class Doors(RuleBasedStateMachine):
         self.folder.cleanup()
 
     @initialize()
-    def found(self) -> None:
+    def create_school(self) -> None:
         rotation.carry_out(rotation.plan(Path(self.folder.name), now=self.clock.now))
         self.school = new_id()
         with tenant_scope([self.school]):
@@ -171,7 +171,7 @@ class Doors(RuleBasedStateMachine):
     @precondition(lambda self: self.refreshes)
     @rule(which=WHICH)
     def refreshes_with(self, which: int) -> None:
-        """Any refresh token that was ever given out: the newest, one that was used, one that is over."""
+        """Any refresh token that was ever issued: the newest, a used one, an expired one."""
         presented = self.refreshes[-1 - which % len(self.refreshes)]
         now = self.clock.now
         refused = self._must_be_refused(presented)
@@ -248,7 +248,7 @@ class Doors(RuleBasedStateMachine):
             service_tokens.withdraw(actor=admin, organization_id=self.school, token_id=service.id)
         service.is_withdrawn = True
 
-    # --- What others decide
+    # --- Changes by others
 
     @rule(which=WHICH, role=st.sampled_from(list(Role)))
     def a_role_changes(self, which: int, role: Role) -> None:
@@ -284,7 +284,7 @@ class Doors(RuleBasedStateMachine):
 
     @rule(stolen=st.booleans())
     def keys_rotate(self, stolen: bool) -> None:
-        """Nobody is signed out by that, unless the keys were stolen."""
+        """Rotation signs no one out, unless the keys were stolen."""
         try:
             rotation.carry_out(rotation.plan(Path(self.folder.name), now=self.clock.now, stolen=stolen))
         except rotation.AlreadyRotated:
@@ -295,18 +295,18 @@ class Doors(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.clock.now += timedelta(seconds=seconds)
 
-    # --- What must be true
+    # --- Invariant
 
     @invariant()
-    def every_door_answers_as_the_rights_of_now_are(self) -> None:
+    def every_endpoint_responds_by_the_current_permissions(self) -> None:
         self.clock.now += timedelta(seconds=1)
         for of_one_kind in (self.accesses, self.browsers, [service.access for service in self.services]):
             for number, access in enumerate(reversed(of_one_kind)):
                 expected = self._expected(access)
-                if number < ALWAYS_ASKING or access.answered != expected:
+                if number < ALWAYS_CALLING or access.last_status != expected:
                     answer = access.client.get(f"/api/v1/organizations/{self.school}/tree")
                     assert answer.status_code == expected, (access, answer.content)
-                    access.answered = expected
+                    access.last_status = expected
 
     def _expected(self, access: _Access) -> int:
         signed_in = access.signed_in
@@ -335,7 +335,7 @@ class Doors(RuleBasedStateMachine):
         is_reused = presented.used_at is not None and now - presented.used_at > REUSE_GRACE
         return RefreshReused if is_reused else None
 
-    # --- Hands
+    # --- Helpers
 
     def _person(self, which: int) -> _Person:
         return self.people[which % len(self.people)]
@@ -349,7 +349,7 @@ class Doors(RuleBasedStateMachine):
         return Principal(PrincipalKind.PERSON, person.user.id, "Tess", {})
 
     def _signed_in(self, person: _Person, lifetime: timedelta) -> _SignedIn:
-        """The sign-in that was begun just now."""
+        """The sign-in that has just begun."""
         row = SignIn.objects.filter(user=person.user).latest("id")
         assert row.id not in {one.id for one in self.sign_ins}
         self.sign_ins.append(_SignedIn(person, row.id, self.clock.now + lifetime))
@@ -362,7 +362,7 @@ class Doors(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """A line for each answer hides what failed."""
+    """Silence the log of requests, which would hide the failure."""
     loggers = [logging.getLogger(name) for name in ("django.request", "apps.common.http.requests")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -372,5 +372,5 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def test_no_revoked_right_opens_a_door_after_a_second() -> None:
-    run_state_machine_as_test(Doors, settings=settings(max_examples=20, stateful_step_count=25))
+def test_revoked_permissions_are_refused_after_a_second() -> None:
+    run_state_machine_as_test(AccessMachine, settings=settings(max_examples=20, stateful_step_count=25))

@@ -1,4 +1,4 @@
-"""How long a sign-in lasts: until it rests for too long, and never longer than its kind allows."""
+"""Lifetimes of sign-ins: until idle for too long, and never longer than their kind allows."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ from tests.deploy.production import in_production
 pytestmark = pytest.mark.slow
 
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
-REST = timedelta(days=settings.REFRESH_TOKEN_DAYS)
+IDLE = timedelta(days=settings.REFRESH_TOKEN_DAYS)
 LONGEST = timedelta(days=settings.APP_SIGN_IN_DAYS)
 OPERATOR = timedelta(hours=settings.OPERATOR_SIGN_IN_HOURS)
 SECOND = timedelta(seconds=1)
@@ -30,7 +30,7 @@ def operator(person: Person) -> Person:
 
 
 def lasts(person: Person, every: timedelta) -> timedelta:
-    """For how long an app that is used so often stays signed in."""
+    """How long an app that refreshes at this interval stays signed in."""
     token, at = sign_in.begin(user=person.user, now=START).refresh, START
     while True:
         at += every
@@ -40,15 +40,15 @@ def lasts(person: Person, every: timedelta) -> timedelta:
             return at - START
 
 
-def test_app_that_is_used_stays_signed_in_up_to_the_longest_time(person: Person) -> None:
+def test_app_in_use_stays_signed_in_up_to_the_maximum(person: Person) -> None:
     every = timedelta(days=10)
     assert LONGEST <= lasts(person, every) < LONGEST + every
 
 
-def test_app_that_rests_too_long_is_signed_out(person: Person) -> None:
+def test_idle_app_is_signed_out(person: Person) -> None:
     token = sign_in.begin(user=person.user, now=START).refresh
     with pytest.raises(RefreshRefused):
-        sign_in.refresh(token=token, now=START + REST)
+        sign_in.refresh(token=token, now=START + IDLE)
 
 
 def test_app_of_a_super_admin_is_signed_out_after_a_working_day(operator: Person) -> None:
@@ -56,14 +56,14 @@ def test_app_of_a_super_admin_is_signed_out_after_a_working_day(operator: Person
     assert OPERATOR <= lasts(operator, every) < OPERATOR + every
 
 
-def test_person_who_became_a_super_admin_is_signed_out_after_a_working_day_too(person: Person) -> None:
+def test_new_super_admin_is_signed_out_after_a_working_day(person: Person) -> None:
     token = sign_in.begin(user=person.user, now=START).refresh
     User.objects.filter(pk=person.id).update(is_super_admin=True)
     with pytest.raises(RefreshRefused):
         sign_in.refresh(token=token, now=START + OPERATOR)
 
 
-def test_browser_is_signed_out_after_its_time(person: Person, address: str) -> None:
+def test_browser_is_signed_out_when_its_session_expires(person: Person, address: str) -> None:
     browser = Client(REMOTE_ADDR=address)
     browser.post("/login/", {"email": person.email, "password": PASSWORD})
     begun = SignIn.objects.get(user_id=person.id)
@@ -89,7 +89,7 @@ def test_browser_of_a_super_admin_is_signed_out_after_a_working_day(operator: Pe
     ],
     ids=str,
 )
-def test_lifetimes_that_are_none_are_refused(wrong: dict[str, str]) -> None:
+def test_lifetimes_out_of_bounds_are_refused(wrong: dict[str, str]) -> None:
     refused = in_production("settings.DEBUG", **wrong)
     assert refused.returncode != 0
     assert "ImproperlyConfigured" in refused.stderr

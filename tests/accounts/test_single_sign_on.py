@@ -1,4 +1,4 @@
-"""Signing in at a school's own identity provider: who is let in, as what, and where alone."""
+"""Single sign-on with a school's own identity provider: who may sign in, with which role, and where."""
 
 import secrets
 from base64 import urlsafe_b64encode
@@ -35,14 +35,14 @@ from tests.accounts.sso_school import (
     Entered,
     School,
     challenge_of,
+    exchange_code,
     google,
     microsoft,
     provider_body,
-    take_up,
     through_app,
     visiting_operator,
 )
-from tests.accounts.told import told
+from tests.accounts.told import published_ids
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,7 @@ def joins(person: Person, school: School, role: Role = Role.OPERATOR) -> None:
 
 
 @pytest.mark.parametrize("claims", [google, microsoft])
-def test_a_member_signs_in_at_their_school(school: School, issuer: Issuer, claims: Any) -> None:
+def test_member_signs_in_with_the_identity_provider(school: School, issuer: Issuer, claims: Any) -> None:
     person = school.person()
     issuer.person = claims(person.email.upper())
     entered = school.enters(next="/board/?x=1")
@@ -73,8 +73,8 @@ def test_a_member_signs_in_at_their_school(school: School, issuer: Issuer, claim
         assert (entry.outcome, entry.target_id) == ("done", person.id)
 
 
-def test_who_was_linked_once_is_known_by_issuer_and_subject(school: School, issuer: Issuer) -> None:
-    """Whatever address the provider tells later on."""
+def test_linked_person_is_identified_by_issuer_and_subject(school: School, issuer: Issuer) -> None:
+    """Whatever address the provider sends later."""
     person = school.person()
     issuer.person = google(person.email, "subject-1")
     assert school.enters().who == person.id
@@ -82,8 +82,8 @@ def test_who_was_linked_once_is_known_by_issuer_and_subject(school: School, issu
     assert school.enters().who == person.id
 
 
-def test_another_subject_or_issuer_is_another_person(school: School, issuer: Issuer, address: str) -> None:
-    """The same subject at another issuer, and another subject at the same, name nobody."""
+def test_other_subject_or_issuer_is_not_linked(school: School, issuer: Issuer, address: str) -> None:
+    """Neither the same subject at another issuer nor another subject at the same issuer matches a person."""
     person = school.person()
     issuer.person = google(person.email, "subject-1")
     assert school.enters().who == person.id
@@ -97,10 +97,10 @@ def test_another_subject_or_issuer_is_another_person(school: School, issuer: Iss
         assert second.enters().is_refused("identity_not_linked")
 
 
-def test_a_newcomer_gets_an_account_and_the_role_that_is_meant_for_them(school: School, issuer: Issuer) -> None:
+def test_newcomer_gets_an_account_with_the_default_role(school: School, issuer: Issuer) -> None:
     email = f"new@{school.domain}"
     issuer.person = google(email, given_name="Nia", family_name="New")
-    assert school.enters().is_refused("identity_not_linked"), "no role is meant for newcomers"
+    assert school.enters().is_refused("identity_not_linked"), "there is no default role for newcomers"
     assert not User.objects.filter(email=email).exists()
     school.change(default_role="viewer")
     user = User.objects.get(email=email, pk__in=[school.enters().who])
@@ -109,10 +109,10 @@ def test_a_newcomer_gets_an_account_and_the_role_that_is_meant_for_them(school: 
     with tenant_scope([school.id]):
         assert Membership.objects.get(user=user).role == Role.VIEWER
     assert audited(user.pk, "membership.") == [("membership.added", "system")]
-    assert told(school.id, "people") == [str(user.pk)]
+    assert published_ids(school.id, "people") == [str(user.pk)]
 
 
-def test_who_was_dismissed_does_not_come_back_as_a_newcomer(school: School, issuer: Issuer) -> None:
+def test_dismissed_person_does_not_return_as_newcomer(school: School, issuer: Issuer) -> None:
     school.change(default_role="operator")
     person = school.person()
     issuer.person = google(person.email)
@@ -121,8 +121,8 @@ def test_who_was_dismissed_does_not_come_back_as_a_newcomer(school: School, issu
     assert school.enters().is_refused("identity_not_linked")
 
 
-def test_groups_become_roles_at_each_sign_in(school: School, issuer: Issuer) -> None:
-    """The greatest counts; who has no mapped group is not let in, unless everybody is meant to be somebody."""
+def test_groups_are_mapped_to_roles_at_each_sign_in(school: School, issuer: Issuer) -> None:
+    """The most powerful role counts; people without a mapped group are refused unless there is a default role."""
     school.change(role_claim="groups", role_map={"it": "admin", "staff": "operator"})
     person = school.person(Role.VIEWER)
 
@@ -140,10 +140,10 @@ def test_groups_become_roles_at_each_sign_in(school: School, issuer: Issuer) -> 
     assert school.enters().who == person.id
     assert role() == "viewer"
     assert audited(person.id, "membership.")[1:] == [("membership.changed", "system")] * 3
-    assert told(school.id, "people") == [str(person.id)] * 3
+    assert published_ids(school.id, "people") == [str(person.id)] * 3
 
 
-def test_no_directory_takes_the_last_administrator(school: School, issuer: Issuer) -> None:
+def test_groups_do_not_demote_the_last_administrator(school: School, issuer: Issuer) -> None:
     User.objects.filter(pk=school.admin.id).update(email=f"head@{school.domain}")
     school.change(role_claim="groups", role_map={"staff": "operator"})
     issuer.person = google(f"head@{school.domain}", groups=["staff"])
@@ -152,7 +152,7 @@ def test_no_directory_takes_the_last_administrator(school: School, issuer: Issue
         assert Membership.objects.get(user_id=school.admin.id).role == Role.ADMIN
 
 
-def test_a_role_at_places_is_the_organizations_to_give(school: School, issuer: Issuer) -> None:
+def test_groups_do_not_change_a_role_with_place_scope(school: School, issuer: Issuer) -> None:
     school.change(role_claim="groups", role_map={"it": "admin"})
     person = school.person(Role.VIEWER)
     with tenant_scope([school.id]):
@@ -166,10 +166,10 @@ def test_a_role_at_places_is_the_organizations_to_give(school: School, issuer: I
 # --- Takeover: a foreign identity provider asserting our address: nothing -----------------------------------------
 
 
-def test_a_provider_that_claims_an_address_of_another_school_opens_nothing(
+def test_provider_cannot_sign_in_an_address_of_another_school(
     school: School, issuer: Issuer, elsewhere: Person
 ) -> None:
-    """safety.md, fault i. Neither where the account is in the other school, nor as a new account of that address."""
+    """safety.md, fault i: neither for an account in the other school, nor for a new account with that address."""
     school.change(default_role="admin")
     for email in (elsewhere.email, "nobody.yet@other.school.example"):
         issuer.person = google(email)
@@ -180,10 +180,10 @@ def test_a_provider_that_claims_an_address_of_another_school_opens_nothing(
         assert not Membership.objects.filter(user_id=elsewhere.id).exists()
 
 
-def test_a_strangers_account_is_not_drawn_in_by_an_address_of_the_schools_domain(
+def test_address_in_the_domain_does_not_link_an_account_of_another_school(
     school: School, issuer: Issuer, elsewhere: Person
 ) -> None:
-    """Somebody of another school who uses an address of this one: an invitation brings them in, nothing else does."""
+    """A person of another school who uses an address of this one can join only by an invitation."""
     school.change(default_role="admin")
     email = f"both@{school.domain}"
     User.objects.filter(pk=elsewhere.id).update(email=email)
@@ -210,9 +210,7 @@ def test_a_strangers_account_is_not_drawn_in_by_an_address_of_the_schools_domain
     ],
     ids=str,
 )
-def test_an_address_that_is_not_vouched_for_links_nothing(
-    school: School, issuer: Issuer, changed: dict[str, Any]
-) -> None:
+def test_unverified_address_is_not_linked(school: School, issuer: Issuer, changed: dict[str, Any]) -> None:
     person = school.person()
     issuer.person = google(person.email)
     issuer.changed = changed
@@ -221,8 +219,8 @@ def test_an_address_that_is_not_vouched_for_links_nothing(
         assert not ExternalIdentity.objects.exists()
 
 
-def test_an_address_in_a_domain_that_is_not_the_schools_links_nothing(school: School, issuer: Issuer) -> None:
-    """Not a member's either, nor one in a domain below or beside the verified one, nor after it was withdrawn."""
+def test_address_outside_the_verified_domain_is_not_linked(school: School, issuer: Issuer) -> None:
+    """Also for members, in subdomains and similar domains, and after the domain was withdrawn."""
     person = school.person()
     for email in (f"a@sub.{school.domain}", f"a@x{school.domain}", f"a@{school.domain}.evil.example"):
         User.objects.filter(pk=person.id).update(email=email)
@@ -237,8 +235,8 @@ def test_an_address_in_a_domain_that_is_not_the_schools_links_nothing(school: Sc
     assert school.enters().is_refused("identity_not_linked")
 
 
-def test_such_a_sign_in_counts_in_its_school_alone(school: School, issuer: Issuer, elsewhere: Person) -> None:
-    """The person's other school stays shut: by session, by token, after each refresh; and so does their account."""
+def test_school_sign_in_gives_access_to_its_school_only(school: School, issuer: Issuer, elsewhere: Person) -> None:
+    """No access to the person's other school by session, by token or after a refresh, nor to their account."""
     joins(elsewhere, school, Role.ADMIN)
     User.objects.filter(pk=elsewhere.id).update(email=f"both@{school.domain}")
     issuer.person = google(f"both@{school.domain}")
@@ -261,10 +259,8 @@ def test_such_a_sign_in_counts_in_its_school_alone(school: School, issuer: Issue
         pair = api.client.post("/api/v1/auth/refresh", {"refresh": pair["refresh"]}, content_type=JSON).json()
 
 
-def test_such_a_sign_in_knows_itself_and_has_its_schools_alarms_on_its_phone(
-    school: School, issuer: Issuer, elsewhere: Person
-) -> None:
-    """And nothing of what the same person does elsewhere: no other membership, no other phone, no export."""
+def test_school_sign_in_can_read_me_and_register_its_phone(school: School, issuer: Issuer, elsewhere: Person) -> None:
+    """Without access to other memberships, other phones or the export of the same person."""
     joins(elsewhere, school)
     User.objects.filter(pk=elsewhere.id).update(email=f"both@{school.domain}")
     whole = Api(elsewhere, school.address)
@@ -284,7 +280,7 @@ def test_such_a_sign_in_knows_itself_and_has_its_schools_alarms_on_its_phone(
     assert whole.ask("GET", "me/devices").json()["results"][0]["id"] == other
 
 
-def test_who_runs_the_platform_is_nobody_special_by_a_schools_word(school: School, issuer: Issuer) -> None:
+def test_school_sign_in_gives_no_super_admin_permissions(school: School, issuer: Issuer) -> None:
     """Not even during a visit to that school."""
     person = school.person(Role.VIEWER)
     User.objects.filter(pk=person.id).update(is_super_admin=True)
@@ -305,8 +301,8 @@ def test_who_runs_the_platform_is_nobody_special_by_a_schools_word(school: Schoo
     assert browser.get(f"/{'api/v1'}/{school.providers}").status_code == 403
 
 
-def test_a_browsers_older_session_is_not_carried_into_a_sign_in(school: School, issuer: Issuer) -> None:
-    """Signing in by password afterwards is a whole sign-in again, and before it lends the school's nothing."""
+def test_school_sign_in_does_not_continue_an_older_session(school: School, issuer: Issuer) -> None:
+    """A later sign-in by password is unrestricted again, and an earlier one does not extend the school's."""
     person = school.person()
     issuer.person = google(person.email)
     browser = Client(REMOTE_ADDR=school.address)
@@ -357,7 +353,7 @@ DEFECTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_what_is_not_the_issuers_word_for_this_sign_in_is_refused(school: School, issuer: Issuer, defect: str) -> None:
+def test_invalid_id_token_is_refused(school: School, issuer: Issuer, defect: str) -> None:
     person = school.person()
     issuer.person = google(person.email)
     browser = Client(REMOTE_ADDR=school.address)
@@ -370,8 +366,8 @@ def test_what_is_not_the_issuers_word_for_this_sign_in_is_refused(school: School
         assert not ExternalIdentity.objects.exists()
 
 
-def test_a_sign_in_ends_in_the_browser_that_began_it(school: School, issuer: Issuer) -> None:
-    """Not in another's, not with another state, not twice, not at another provider, not after ten minutes."""
+def test_callback_is_accepted_once_in_the_browser_that_started(school: School, issuer: Issuer) -> None:
+    """Refused in another browser, with another state, twice, at another provider, and after ten minutes."""
     issuer.person = google(school.person().email)
     browser = Client(REMOTE_ADDR=school.address)
     callback = f"/api/v1/auth/oidc/{school.provider}/callback"
@@ -389,7 +385,7 @@ def test_a_sign_in_ends_in_the_browser_that_began_it(school: School, issuer: Iss
     assert browser.get(callback, returned).status_code == 401
 
 
-def test_who_breaks_off_at_the_provider_is_told_so(school: School, issuer: Issuer) -> None:
+def test_cancelled_sign_in_shows_a_message(school: School, issuer: Issuer) -> None:
     browser = Client(REMOTE_ADDR=school.address)
     begun = browser.get(f"/api/v1/auth/oidc/{school.provider}/start")
     state = issuer.sign_in(begun["Location"])["state"]
@@ -398,7 +394,7 @@ def test_who_breaks_off_at_the_provider_is_told_so(school: School, issuer: Issue
     assert "did not work" in browser.get(answer["Location"]).content.decode()
 
 
-def test_a_sign_in_leads_nowhere_but_to_us(school: School, issuer: Issuer) -> None:
+def test_sign_in_redirects_only_to_this_site(school: School, issuer: Issuer) -> None:
     issuer.person = google(school.person().email)
     for target in ("https://evil.example/", "//evil.example", "javascript:alert(1)"):
         assert school.enters(next=target).answer["Location"] == "/board/"
@@ -410,9 +406,11 @@ def test_a_sign_in_leads_nowhere_but_to_us(school: School, issuer: Issuer) -> No
 
 
 @pytest.mark.parametrize("private", [True, False])
-def test_we_do_not_ask_what_stands_beside_us(school: School, issuer: Issuer, settings: Settings, private: bool) -> None:
-    """An administrator of a school names the issuer: where private ones are off, nothing of this network is reached;
-    and where they are on, nothing is that an issuer redirects to."""
+def test_private_and_redirected_issuers_are_not_contacted(
+    school: School, issuer: Issuer, settings: Settings, private: bool
+) -> None:
+    """A school's administrator enters the issuer: where private issuers are off, no host of this network is contacted;
+    where they are on, no address that an issuer redirects to is."""
     settings.OIDC_PRIVATE_ISSUERS = private
     with running() as inside:
         if private:
@@ -425,19 +423,19 @@ def test_we_do_not_ask_what_stands_beside_us(school: School, issuer: Issuer, set
 # --- Apps ------------------------------------------------------------------------------------------------------------
 
 
-def test_an_app_takes_up_a_sign_in_once_with_its_own_verifier(school: School, issuer: Issuer) -> None:
+def test_app_exchanges_a_code_once_with_its_own_verifier(school: School, issuer: Issuer) -> None:
     issuer.person = google(school.person().email)
     verifier = secrets.token_urlsafe(48)
     start = {"redirect_uri": APP, "code_challenge": challenge_of(verifier)}
     stolen = school.enters(**start).query["code"]
-    assert take_up(stolen, secrets.token_urlsafe(48)).status_code == 401
-    assert take_up(stolen, verifier).status_code == 400, "what was tried with a wrong verifier is used up"
+    assert exchange_code(stolen, secrets.token_urlsafe(48)).status_code == 401
+    assert exchange_code(stolen, verifier).status_code == 400, "a code that was tried with a wrong verifier is used up"
     code = school.enters(**start).query["code"]
-    assert set(take_up(code, verifier).json()) == {"access", "refresh", "expires_in"}
-    assert take_up(code, verifier).json()["code"] == "link_refused"
+    assert set(exchange_code(code, verifier).json()) == {"access", "refresh", "expires_in"}
+    assert exchange_code(code, verifier).json()["code"] == "link_refused"
 
 
-def test_an_app_is_told_why_not(school: School, issuer: Issuer) -> None:
+def test_app_receives_the_error_code(school: School, issuer: Issuer) -> None:
     issuer.person = google("stranger@elsewhere.example")
     entered = school.enters(redirect_uri=APP, code_challenge=challenge_of("x" * 43), state="s")
     assert entered.query == {"error": "identity_not_linked", "state": "s"}
@@ -447,7 +445,7 @@ def test_an_app_is_told_why_not(school: School, issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize("ending", ["off", "removed"])
-def test_a_provider_out_of_use_ends_what_it_has_opened(school: School, issuer: Issuer, ending: str) -> None:
+def test_disabled_provider_ends_its_sign_ins(school: School, issuer: Issuer, ending: str) -> None:
     issuer.person = google(school.person().email)
     browser = school.enters().browser
     pair = through_app(school)
@@ -462,14 +460,14 @@ def test_a_provider_out_of_use_ends_what_it_has_opened(school: School, issuer: I
     assert Client().get("/api/v1/auth/oidc", {"domain": school.domain}).json() == {"results": []}
 
 
-def test_a_client_secret_is_sealed_and_told_to_nobody(school: School) -> None:
+def test_client_secret_is_encrypted_and_not_returned(school: School) -> None:
     answer = school.api.ask("GET", f"{school.providers}/{school.provider}")
     assert SECRET not in answer.content.decode()
     with tenant_scope([school.id]):
         assert SECRET not in IdentityProvider.objects.get().sealed_secret
 
 
-def test_a_change_holds_to_what_its_caller_saw(school: School) -> None:
+def test_stale_change_of_provider_is_refused(school: School) -> None:
     path = f"{school.providers}/{school.provider}"
     seen = school.api.ask("GET", path)["ETag"]
     school.change(name="Another")
@@ -490,26 +488,24 @@ def test_a_change_holds_to_what_its_caller_saw(school: School) -> None:
     ],
     ids=str,
 )
-def test_a_provider_that_can_not_be_is_refused_by_the_name_of_its_field(
-    school: School, changed: dict[str, object]
-) -> None:
+def test_invalid_provider_is_refused_by_field(school: School, changed: dict[str, object]) -> None:
     answer = school.api.ask("POST", school.providers, provider_body(school.issuer, **changed))
     assert (answer.status_code, list(answer.json()["errors"])) == (400, list(changed))
 
 
-def test_an_issuer_is_registered_once_in_a_school(school: School, issuer: Issuer) -> None:
+def test_issuer_is_registered_once_per_school(school: School, issuer: Issuer) -> None:
     answer = school.api.ask("POST", school.providers, provider_body(issuer))
     assert (answer.status_code, answer.json()["code"]) == (409, "issuer_taken")
 
 
-def test_a_school_does_not_verify_its_own_domain(school: School) -> None:
+def test_school_cannot_verify_its_own_domain(school: School) -> None:
     answer = school.api.ask("PUT", f"organizations/{school.id}/identity-domains/other.school.example")
     assert answer.status_code == 403
     listed = school.api.ask("GET", f"organizations/{school.id}/identity-domains").json()["results"]
     assert [one["domain"] for one in listed] == [school.domain]
 
 
-def test_a_sign_in_page_is_found_by_the_domain_of_an_address(school: School) -> None:
+def test_provider_is_found_by_the_domain_of_an_address(school: School) -> None:
     found = Client().get("/api/v1/auth/oidc", {"domain": school.domain.upper()}).json()["results"]
     assert [(one["id"], one["name"]) for one in found] == [(str(school.provider), "District")]
     assert Client().get("/api/v1/auth/oidc", {"domain": "nowhere.example"}).json() == {"results": []}

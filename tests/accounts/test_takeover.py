@@ -1,4 +1,4 @@
-"""A person is global, and so is the danger: who rules one school gets at nobody's account, nor at another school."""
+"""Accounts are global: an admin of one school cannot take over accounts or reach another school."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,9 +15,9 @@ from apps.accounts.rights.grants import person_principal
 from apps.common.access import SYSTEM, Principal
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
-from tests.accounts.callers import app_of, nobody, problem, send
+from tests.accounts.callers import anonymous_client, app_of, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person
-from tests.accounts.post_office import letters, link
+from tests.accounts.post_office import emails_to, link
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ EVIL = "somebody-elses-mailbox@example.edu"
 
 @dataclass(frozen=True)
 class Shared:
-    """Somebody who belongs to school A, where an admin is up to no good, and to school B, where they are an admin."""
+    """A person who belongs to school A, which has a malicious admin, and is an admin of school B."""
 
     person: Person
     a: UUID
@@ -59,7 +59,7 @@ def shared() -> Shared:
 
 
 @pytest.mark.parametrize("field", ["name", "title"])
-def test_what_an_admin_shows_of_a_person_is_shown_in_that_school_alone(shared: Shared, field: str) -> None:
+def test_display_name_and_title_change_in_one_school_only(shared: Shared, field: str) -> None:
     """A user is global, so an organization's admin has no power over the account itself."""
     before, in_b = shared.account(), shared.role_in_b()
     with tenant_scope([shared.a]):
@@ -73,8 +73,8 @@ def test_what_an_admin_shows_of_a_person_is_shown_in_that_school_alone(shared: S
     assert (shared.account(), shared.role_in_b()) == (before, in_b)
 
 
-def test_no_write_of_an_organization_reaches_the_e_mail_address(shared: Shared, address: str) -> None:
-    """A change of e-mail is proved by its owner: by their password, and by the link that is sent to the new address."""
+def test_admin_cannot_change_the_email_of_a_person(shared: Shared, address: str) -> None:
+    """The owner confirms a change of e-mail by their password and by the link sent to the new address."""
     app = app_of(shared.admin_of_a, address)
     for method, path, body in (
         ("PATCH", "me", {"id": str(shared.person.id), "email": EVIL}),
@@ -83,18 +83,18 @@ def test_no_write_of_an_organization_reaches_the_e_mail_address(shared: Shared, 
     ):
         send(app, method, path, body)
     assert shared.account()["email"] == shared.person.email
-    assert letters(EVIL) == []
+    assert emails_to(EVIL) == []
 
 
-def test_a_link_for_the_admins_own_new_address_moves_nobody_elses_account(shared: Shared, address: str) -> None:
-    """Not even to the address that the shared person has: it is theirs."""
+def test_admin_cannot_take_over_the_email_of_another_account(shared: Shared, address: str) -> None:
+    """The address of the shared person stays theirs."""
     app = app_of(shared.admin_of_a, address)
     send(app, "POST", "me/email", {"email": shared.person.email, "current_password": PASSWORD})
-    assert [one.subject for one in letters(shared.person.email)] == ["You have an account already"]
+    assert [one.subject for one in emails_to(shared.person.email)] == ["You have an account already"]
     assert shared.account()["email"] == shared.person.email
 
 
-def test_deleting_a_person_ends_their_membership_in_that_school_alone(shared: Shared, address: str) -> None:
+def test_deleting_a_person_ends_only_the_membership_in_that_school(shared: Shared, address: str) -> None:
     """DELETE of a user by an org admin ends the membership; account, password and sign-ins stay."""
     app = app_of(shared.person, address)
     before, in_b = shared.account(), shared.role_in_b()
@@ -106,7 +106,7 @@ def test_deleting_a_person_ends_their_membership_in_that_school_alone(shared: Sh
 
 
 @pytest.mark.parametrize("act", ["show", "change_role", "end"])
-def test_in_the_other_school_the_admin_is_a_stranger(shared: Shared, act: str) -> None:
+def test_admin_cannot_act_in_another_school(shared: Shared, act: str) -> None:
     what: dict[str, object] = {
         "show": {"changes": {"name": EVIL}, "if_match": None},
         "change_role": {"held": RoleAt(Role.VIEWER), "if_match": None},
@@ -120,8 +120,8 @@ def test_in_the_other_school_the_admin_is_a_stranger(shared: Shared, act: str) -
     assert shared.role_in_b() == in_b
 
 
-def test_an_invitation_to_the_persons_address_gives_the_admin_nothing_of_theirs(shared: Shared, address: str) -> None:
-    """The link makes no second account of the address, sets no password, and works for its owner alone."""
+def test_invitation_link_gives_the_admin_no_access_to_the_account(shared: Shared, address: str) -> None:
+    """The link creates no second account for the address, sets no password, and works only for its recipient."""
     with tenant_scope([shared.a]):
         memberships.end(actor=shared.principal_of_admin, user_id=shared.person.id, organization_id=shared.a)
         invitation = invitations.invite(
@@ -134,21 +134,21 @@ def test_an_invitation_to_the_persons_address_gives_the_admin_nothing_of_theirs(
         stolen = invitations.new_link_secret(Invitation.objects.get(id=invitation.id))
     before = shared.account()
     new = {"token": stolen, "password": "a password of the admin", "first_name": "E", "last_name": "Vil"}
-    assert problem(send(nobody(address), "POST", "auth/register", new)) == (409, "account_exists")
+    assert problem(send(anonymous_client(address), "POST", "auth/register", new)) == (409, "account_exists")
     admin = app_of(shared.admin_of_a, address)
     assert problem(send(admin, "POST", "auth/invitations/accept", {"token": stolen}))[1] == "invitation_for_another"
     assert shared.account() == before
 
 
-def test_asking_for_a_new_password_in_the_persons_name_tells_them_and_nobody_else(shared: Shared, address: str) -> None:
-    send(nobody(address), "POST", "auth/password/forgot", {"email": shared.person.email})
-    assert len(letters(shared.person.email)) == 1
-    assert letters(shared.admin_of_a.email) == []
+def test_password_reset_request_emails_only_the_account_owner(shared: Shared, address: str) -> None:
+    send(anonymous_client(address), "POST", "auth/password/forgot", {"email": shared.person.email})
+    assert len(emails_to(shared.person.email)) == 1
+    assert emails_to(shared.admin_of_a.email) == []
     assert send(app_of(shared.person, address), "GET", "me").status_code == 200, "nothing has changed by asking"
 
 
-def test_what_the_person_changes_of_themselves_is_no_act_of_a_school(shared: Shared, address: str) -> None:
-    """Both see the new address in their trail as the person's own act, and neither trail holds the address itself."""
+def test_own_email_change_is_audited_in_each_school_without_the_address(shared: Shared, address: str) -> None:
+    """Both trails record the change as the person's own action, and neither contains the address itself."""
     app = app_of(shared.person, address)
     new = f"moved-{shared.person.email}"
     send(app, "POST", "me/email", {"email": new, "current_password": PASSWORD})
@@ -164,7 +164,7 @@ def test_what_the_person_changes_of_themselves_is_no_act_of_a_school(shared: Sha
         assert all(new not in str(row.detail) for row in rows)
 
 
-def test_no_other_door_knows_a_person_by_what_the_admin_says(shared: Shared, address: str) -> None:
-    """Signing in as the person takes their password, whatever name school A shows."""
+def test_admin_cannot_sign_in_as_the_person(shared: Shared, address: str) -> None:
+    """Signing in as the person requires their password, whatever name school A displays."""
     body = {"email": shared.person.email, "password": "a password of the admin"}
     assert problem(send(Client(REMOTE_ADDR=address), "POST", "auth/login", body)) == (401, "wrong_credentials")

@@ -1,4 +1,4 @@
-"""Guessing is slowed, and nobody is locked out by somebody else."""
+"""Guessing is throttled, and no one can lock out another person."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -35,11 +35,11 @@ pytestmark = pytest.mark.slow
 WRONG = "not the password"
 LOGIN = "/api/v1/auth/login"
 SLOWED = 11
-"""So many wrong answers beyond the free ones, and the wait is the longest: nothing depends on how fast a test runs."""
+"""Wrong answers beyond the free ones that lead to the longest wait, so that no test depends on its own speed."""
 
 
 def fail(email: str, address: str, times: int, *, device: str | None = None, limits: Limits = PASSWORD) -> None:
-    """Wrong answers, each after the wait that there was: as time alone would end it."""
+    """Give wrong answers, each after ending the wait before it as time would."""
     for _ in range(times):
         tried = LoginThrottle(account=email, address=address, device=device, limits=limits)
         end_waits(tried)
@@ -47,7 +47,7 @@ def fail(email: str, address: str, times: int, *, device: str | None = None, lim
 
 
 def wait(email: str, address: str, *, device: str | None = None, limits: Limits = PASSWORD) -> int:
-    """Seconds to wait for the next try, which counts if it is none."""
+    """Seconds to wait for the next attempt; without a wait this counts as one."""
     try:
         LoginThrottle(account=email, address=address, device=device, limits=limits).hit()
     except TooManyGuesses as problem:
@@ -57,13 +57,13 @@ def wait(email: str, address: str, *, device: str | None = None, limits: Limits 
 
 
 def wait_now(email: str, address: str, *, device: str | None, limits: Limits) -> float:
-    """Seconds that the next try would wait; without trying."""
+    """Seconds that the next attempt would wait, without making it."""
     tried = LoginThrottle(account=email, address=address, device=device, limits=limits)
     return max(float(valkey.client().pttl(key)) for key in tried._keys[2::2]) / 1000
 
 
 def refused(call: Callable[[], Any]) -> Any:
-    """The first answer that asks to wait, of calls that are each wrong."""
+    """Repeat a call that is always wrong and return the first response that asks to wait."""
     for _ in range(50):
         answer = call()
         if answer.status_code == 429:
@@ -81,7 +81,7 @@ def elsewhere() -> str:
     return secrets.token_hex(8)
 
 
-def test_guessing_one_account_from_one_address_is_slowed(email: str, address: str, elsewhere: str) -> None:
+def test_guessing_one_account_from_one_address_is_throttled(email: str, address: str, elsewhere: str) -> None:
     fail(email, address, PASSWORD["pair"].free + SLOWED)
     assert wait(email, address)
     assert wait(f" {email.upper()} ", address)
@@ -91,7 +91,7 @@ def test_guessing_one_account_from_one_address_is_slowed(email: str, address: st
 
 @pytest.mark.parametrize("limits", [PASSWORD, SECOND_FACTOR], ids=["password", "code"])
 @pytest.mark.parametrize("kind", ["device", "pair"])
-def test_waits_grow_up_to_a_longest_one_and_end(email: str, address: str, limits: Limits, kind: str) -> None:
+def test_waits_grow_up_to_a_maximum(email: str, address: str, limits: Limits, kind: str) -> None:
     device = "a device" if kind == "device" else None
     free, longest = limits[kind].free, limits[kind].longest_wait
     for number in range(1, free + SLOWED + 1):
@@ -103,7 +103,7 @@ def test_waits_grow_up_to_a_longest_one_and_end(email: str, address: str, limits
         assert 1 <= budget.longest_wait <= throttle.FORGOTTEN_AFTER_SECONDS
 
 
-def test_tries_during_a_wait_do_not_make_it_longer(email: str, address: str) -> None:
+def test_attempts_during_a_wait_do_not_extend_it(email: str, address: str) -> None:
     fail(email, address, PASSWORD["pair"].free + SLOWED)
     first = wait(email, address)
     assert first
@@ -116,7 +116,7 @@ def test_parallel_guesses_are_counted(email: str, address: str) -> None:
     assert waits.count(0) < 2 * PASSWORD["pair"].free
 
 
-def test_right_passwords_do_not_count(email: str, address: str) -> None:
+def test_right_passwords_are_not_counted(email: str, address: str) -> None:
     for _ in range(3 * PASSWORD["pair"].free):
         tried = LoginThrottle(account=email, address=address)
         tried.hit()
@@ -124,7 +124,7 @@ def test_right_passwords_do_not_count(email: str, address: str) -> None:
     assert not wait(email, address)
 
 
-def test_guessing_from_everywhere_is_slowed_but_not_where_the_person_works(email: str, address: str) -> None:
+def test_guessing_from_many_addresses_does_not_throttle_the_usual_address(email: str, address: str) -> None:
     at_work = LoginThrottle(account=email, address=address)
     at_work.hit()
     at_work.clear()
@@ -134,9 +134,7 @@ def test_guessing_from_everywhere_is_slowed_but_not_where_the_person_works(email
     assert not wait(email, address)
 
 
-def test_guessing_many_accounts_from_one_address_is_slowed_but_not_for_who_works_there(
-    email: str, address: str
-) -> None:
+def test_guessing_many_accounts_does_not_throttle_accounts_in_use_there(email: str, address: str) -> None:
     at_work = LoginThrottle(account=email, address=address)
     at_work.hit()
     at_work.clear()
@@ -146,8 +144,8 @@ def test_guessing_many_accounts_from_one_address_is_slowed_but_not_for_who_works
     assert not wait(email, address)
 
 
-def test_first_try_at_an_address_is_free_whatever_others_did_there(email: str, address: str) -> None:
-    """A thousand phones sit behind a school's address, where one of them guesses."""
+def test_first_attempt_of_an_account_is_free_at_a_throttled_address(email: str, address: str) -> None:
+    """A thousand phones share the address of a school, and one of them guesses."""
     for number in range(PASSWORD["source"].free + 20):
         fail(f"{number}-{email}", address, 1)
     assert wait(f"0-{email}", address)
@@ -157,7 +155,7 @@ def test_first_try_at_an_address_is_free_whatever_others_did_there(email: str, a
         newcomer.clear()
 
 
-def test_a_network_of_ipv6_is_one_source(email: str) -> None:
+def test_ipv6_network_counts_as_one_source(email: str) -> None:
     assert source_of("2001:db8:1:2::1") == source_of("2001:db8:1:2:ffff::") != source_of("2001:db8:1:3::1")
     assert source_of("::ffff:192.0.2.1") == "192.0.2.1"
     for number in range(PASSWORD["pair"].free + SLOWED):
@@ -173,7 +171,7 @@ def login(client: Client, email: str, password: str) -> Any:
     return client.post(LOGIN, {"email": email, "password": password}, content_type=JSON)
 
 
-def test_the_api_answers_429_and_says_when(person: Person, address: str) -> None:
+def test_api_returns_429_with_retry_after(person: Person, address: str) -> None:
     api = app(address)
     response = refused(lambda: login(api, person.email, WRONG))
     assert response["Content-Type"] == "application/problem+json"
@@ -181,7 +179,7 @@ def test_the_api_answers_429_and_says_when(person: Person, address: str) -> None
     assert 1 <= int(response["Retry-After"]) <= PASSWORD["pair"].longest_wait
 
 
-# --- Devices that are known ------------------------------------------------------------------------------------------
+# --- Known devices ---------------------------------------------------------------------------------------------------
 
 
 def known_app(person: Person, address: str) -> Client:
@@ -200,10 +198,10 @@ def known_browser(person: Person, address: str) -> Client:
 
 
 @pytest.mark.parametrize("known", [known_app, known_browser])
-def test_right_password_gets_in_on_a_known_device_whatever_strangers_try(
+def test_right_password_is_accepted_on_a_known_device_while_others_guess(
     person: Person, address: str, known: Any
 ) -> None:
-    """Eleven wrong passwords from the very address, and more from everywhere."""
+    """Eleven wrong passwords beyond the free ones from the same address, and more from other addresses."""
     device = known(person, address)
     fail(person.email, address, PASSWORD["pair"].free + SLOWED)
     for number in range(PASSWORD["account"].free + SLOWED):
@@ -214,20 +212,20 @@ def test_right_password_gets_in_on_a_known_device_whatever_strangers_try(
     assert device.post("/login/", {"email": person.email, "password": RIGHT}).status_code == 302
 
 
-def test_known_device_is_slowed_by_its_own_wrong_answers_only(person: Person, address: str) -> None:
+def test_known_device_is_throttled_by_its_own_wrong_answers_only(person: Person, address: str) -> None:
     device, other = known_app(person, address), known_app(person, address)
     assert refused(lambda: login(device, person.email, WRONG)).json()["code"] == "too_many_guesses"
     assert login(other, person.email, RIGHT).status_code == 200
 
 
-def test_device_is_known_to_the_accounts_that_signed_in_on_it_only(person: Person, address: str) -> None:
+def test_device_is_known_only_for_accounts_that_signed_in_on_it(person: Person, address: str) -> None:
     colleague = make_person(organization=person.organization)
     device = known_app(person, address)
     fail(colleague.email, address, PASSWORD["pair"].free + SLOWED)
     assert login(device, colleague.email, RIGHT).status_code == 429
 
 
-def test_several_accounts_share_a_known_device(person: Person, address: str) -> None:
+def test_several_accounts_can_share_a_known_device(person: Person, address: str) -> None:
     colleague = make_person(organization=person.organization)
     device = known_app(person, address)
     assert login(device, colleague.email, RIGHT).status_code == 200
@@ -236,7 +234,7 @@ def test_several_accounts_share_a_known_device(person: Person, address: str) -> 
         assert login(device, one.email, RIGHT).status_code == 200
 
 
-def test_cookie_of_a_device_is_sealed_and_opens_nothing(person: Person, address: str) -> None:
+def test_device_cookie_is_encrypted_and_does_not_authenticate(person: Person, address: str) -> None:
     device = known_app(person, address)
     cookie = device.cookies[installed.DEVICE_COOKIE_NAME]
     assert person.email.casefold() not in cookie.value.casefold()
@@ -249,8 +247,8 @@ def test_cookie_of_a_device_is_sealed_and_opens_nothing(person: Person, address:
         assert login(stranger, person.email, RIGHT).status_code == 429
 
 
-def test_link_of_a_forgotten_password_makes_the_device_known(person: Person, address: str) -> None:
-    """The way in for who has no known device yet, while strangers guess."""
+def test_password_reset_makes_the_device_known(person: Person, address: str) -> None:
+    """The way to sign in without a known device while others guess."""
     device = app(address)
     asked = device.post("/api/v1/auth/password/forgot", {"email": person.email}, content_type=JSON)
     assert asked.status_code == 202
@@ -261,7 +259,7 @@ def test_link_of_a_forgotten_password_makes_the_device_known(person: Person, add
     assert login(device, person.email, f"another {RIGHT}").status_code == 200
 
 
-def test_signed_in_person_proves_their_password_while_strangers_guess(person: Person, address: str) -> None:
+def test_signed_in_person_can_confirm_password_while_others_guess(person: Person, address: str) -> None:
     api = Api(person, address)
     fail(person.email, address, PASSWORD["pair"].free + SLOWED)
     assert api.ask("POST", "me/confirmation", {"password": RIGHT}).status_code == 200
@@ -283,8 +281,8 @@ def challenge(client: Client, person: Person) -> str:
     return str(answer.json()["challenge"])
 
 
-def test_unfinished_second_factors_lock_nobody_out(person: Person, address: str) -> None:
-    """Whoever knows the password and has no second factor is slowed; its owner signs in on a known device."""
+def test_unfinished_second_factors_do_not_lock_out_the_owner(person: Person, address: str) -> None:
+    """A thief who knows only the password is throttled; the owner signs in on a known device."""
     device = known_app(person, address)
     secret, _ = Api(person, address).set_up_totp()
     thief = app(f"{address[:-4]}1234")
@@ -293,7 +291,7 @@ def test_unfinished_second_factors_lock_nobody_out(person: Person, address: str)
     assert done.status_code == 200, done.content
 
 
-def test_wrong_codes_of_strangers_do_not_slow_a_known_device(person: Person, address: str) -> None:
+def test_wrong_codes_of_others_do_not_throttle_a_known_device(person: Person, address: str) -> None:
     device = known_app(person, address)
     secret, recovery = Api(person, address).set_up_totp()
     for number in range(SECOND_FACTOR["account"].free + SLOWED):
@@ -307,8 +305,8 @@ def test_wrong_codes_of_strangers_do_not_slow_a_known_device(person: Person, add
 # --- Codes of day accounts -------------------------------------------------------------------------------------------
 
 
-def test_wrong_day_codes_keep_no_newcomer_out(person: Person, address: str) -> None:
-    """More than 300 from the address of the building, and a substitute comes to work there."""
+def test_wrong_day_codes_do_not_lock_out_newcomers(person: Person, address: str) -> None:
+    """More than 300 from the address of the building, before a substitute signs in there."""
     actor = person_principal(make_person(Role.ADMIN, organization=person.organization).id)
     assert actor is not None
     with tenant_scope([person.organization]):
@@ -330,7 +328,7 @@ def test_wrong_day_codes_keep_no_newcomer_out(person: Person, address: str) -> N
     assert login(app(address), person.email, RIGHT).status_code == 200
 
 
-# --- Around it -------------------------------------------------------------------------------------------------------
+# --- Environment -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -340,7 +338,7 @@ def no_valkey() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_valkey")
-def test_people_sign_in_while_valkey_is_away(person: Person, address: str) -> None:
+def test_people_can_sign_in_while_valkey_is_down(person: Person, address: str) -> None:
     with pytest.raises(redis.RedisError):
         valkey.client().ping()
     assert sign_in.login(email=person.email, password=RIGHT, address=address).access
@@ -348,7 +346,7 @@ def test_people_sign_in_while_valkey_is_away(person: Person, address: str) -> No
         sign_in.login(email=person.email, password="wrong", address=address)
 
 
-def test_the_address_is_the_peers_unless_a_proxy_is_declared(settings: Settings) -> None:
+def test_address_is_that_of_the_peer_unless_a_proxy_is_declared(settings: Settings) -> None:
     request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.9", headers={"x-forwarded-for": "6.6.6.6, 203.0.113.7"})
     settings.SECURE_PROXY_SSL_HEADER = None
     assert address_of(request) == "10.0.0.9"

@@ -1,4 +1,4 @@
-"""Which access tokens are taken, and which are not."""
+"""Access tokens that are accepted, and those that are refused."""
 
 import base64
 import hashlib
@@ -44,7 +44,7 @@ def mint(**claims: object) -> str:
 def forge(
     *, key: object = None, algorithm: str = "ES256", headers: dict[str, object] | None = None, **changes: object
 ) -> str:
-    """A token as ours, but for what is given; a claim set to None is left out."""
+    """A valid token except for the given changes; claims set to None are left out."""
     own = key_ring().signing(NOW)
     payload: dict[str, Any] = {
         "iss": settings.BASE_URL,
@@ -63,7 +63,7 @@ def forge(
     return jwt.encode(payload, signing, algorithm=algorithm, headers=header)
 
 
-def test_a_token_says_who_and_where_and_until_when() -> None:
+def test_token_contains_subject_organizations_and_expiry() -> None:
     claims = tokens.verify(mint(), now=NOW)
     assert claims.sub == SUBJECT
     assert claims.kind is PrincipalKind.PERSON
@@ -74,17 +74,17 @@ def test_a_token_says_who_and_where_and_until_when() -> None:
     assert isinstance(claims.jti, UUID)
 
 
-def test_the_forger_of_these_tests_forges_well() -> None:
+def test_forged_token_without_changes_is_valid() -> None:
     assert tokens.verify(forge(), now=NOW).sub == SUBJECT
 
 
-def test_changing_a_read_token_changes_no_later_reading() -> None:
+def test_changing_a_parsed_token_does_not_affect_later_verification() -> None:
     token = mint()
     tokens.PrincipalToken(token, now=NOW)["sub"] = str(new_id())
     assert tokens.verify(token, now=NOW).sub == SUBJECT
 
 
-def test_kid_is_the_thumbprint_of_rfc_7638() -> None:
+def test_kid_is_the_rfc_7638_thumbprint() -> None:
     key = key_ring().signing(NOW)
     point = key.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     x, y = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (point[1:33], point[33:]))
@@ -95,7 +95,7 @@ def test_kid_is_the_thumbprint_of_rfc_7638() -> None:
 
 
 @pytest.mark.parametrize("later", [QUARTER, QUARTER + timedelta(seconds=1), timedelta(days=400)])
-def test_an_expired_token_is_refused_though_it_was_verified_before(later: timedelta) -> None:
+def test_expired_token_is_refused_after_an_earlier_verification(later: timedelta) -> None:
     token = mint()
     tokens.verify(token, now=NOW + QUARTER - timedelta(seconds=1))
     with pytest.raises(TokenRefused, match="expired"):
@@ -127,12 +127,12 @@ def test_every_claim_is_required(claim: str) -> None:
     ],
     ids=str,
 )
-def test_a_foreign_token_is_refused(changes: dict[str, Any]) -> None:
+def test_foreign_token_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(TokenRefused):
         tokens.verify(forge(**changes), now=NOW)
 
 
-def test_a_token_without_signature_is_refused() -> None:
+def test_token_without_signature_is_refused() -> None:
     with pytest.raises(TokenRefused):
         tokens.verify(forge(key="", algorithm="none"), now=NOW)
     head, body, _ = mint().split(".")
@@ -140,8 +140,8 @@ def test_a_token_without_signature_is_refused() -> None:
         tokens.verify(f"{head}.{body}.", now=NOW)
 
 
-def test_the_public_key_is_no_shared_secret() -> None:
-    """The classic confusion of algorithms: HS256, with the public key's text as its secret."""
+def test_public_key_is_not_accepted_as_hmac_secret() -> None:
+    """The classic algorithm confusion: HS256 with the text of the public key as the secret."""
     own = key_ring().signing(NOW)
     secret = own.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     body = mint().split(".")[1]
@@ -151,7 +151,7 @@ def test_the_public_key_is_no_shared_secret() -> None:
         tokens.verify(f"{head}.{body}.{signature}", now=NOW)
 
 
-def test_a_changed_claim_breaks_the_signature() -> None:
+def test_changed_claim_breaks_the_signature() -> None:
     head, body, signature = mint().split(".")
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))
     claims["sub"] = str(new_id())
@@ -164,19 +164,19 @@ def test_a_changed_claim_breaks_the_signature() -> None:
     ["", ".", "..", "a.b.c", "\x00", "é" * 40, "x" * 9000, base64url(b"[" * 5000) + ".e30.AA"],
     ids=["empty", "dot", "dots", "letters", "nul", "accents", "long", "nested"],
 )
-def test_garbage_is_refused_and_not_an_error(garbage: str) -> None:
+def test_garbage_is_refused_without_error(garbage: str) -> None:
     with pytest.raises(TokenRefused):
         tokens.verify(garbage, now=NOW)
 
 
-def test_a_gateways_token_is_no_persons() -> None:
+def test_gateway_token_is_refused_as_token_of_a_person() -> None:
     token = tokens.mint(kind=PrincipalKind.GATEWAY, subject=SUBJECT, claims={}, lifetime=QUARTER, now=NOW)
     assert tokens.verify(token, now=NOW).kind is PrincipalKind.GATEWAY
     with pytest.raises(TokenRefused, match="gateway"):
         tokens.verify(token, kind=PrincipalKind.PERSON, now=NOW)
 
 
-def test_another_environment_with_the_same_key_refuses_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_refused_in_another_environment_with_the_same_key(monkeypatch: pytest.MonkeyPatch) -> None:
     token = mint()
     tokens.verify(token, now=NOW)
     monkeypatch.setattr(settings, "BASE_URL", "https://another.example")
@@ -184,7 +184,7 @@ def test_another_environment_with_the_same_key_refuses_the_token(monkeypatch: py
         tokens.verify(token, now=NOW)
 
 
-def test_only_a_p256_key_signs(tmp_path: Path) -> None:
+def test_signing_key_must_be_p256(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
 
     file = tmp_path / "p384.pem"

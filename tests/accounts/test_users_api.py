@@ -1,4 +1,4 @@
-"""/api/v1/users: an organization lists, shows and lets go its people, and has no power over their accounts."""
+"""/api/v1/users: an organization manages its members, without power over their accounts."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope, tenant_scope
 from tests.accounts.callers import audited, problem, send
-from tests.accounts.told import told
+from tests.accounts.told import published_ids
 from tests.cloud.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow
@@ -41,28 +41,26 @@ def names(admin: Person, query: str = "") -> list[str]:
     return [one["name"] for one in answer.json()["results"]]
 
 
-def test_the_list_is_in_the_order_of_names_whatever_their_case_and_accents(school: School, admin: Person) -> None:
+def test_list_is_ordered_by_name_ignoring_case_and_accents(school: School, admin: Person) -> None:
     for first_name in ("zoe", "Émile", "Adam", "ÅSA"):
         named(school, first_name, "Quix")
     assert names(admin, "?search=quix") == ["Adam Quix", "ÅSA Quix", "Émile Quix", "zoe Quix"]
 
 
 @pytest.mark.parametrize("search", ["emile", "ÉMILE", "il", "Émile  q"])
-def test_a_search_finds_a_part_of_a_name_in_any_case_with_or_without_accents(
-    school: School, admin: Person, search: str
-) -> None:
+def test_search_matches_part_of_a_name_ignoring_case_and_accents(school: School, admin: Person, search: str) -> None:
     named(school, "Émile", "Quist")
     named(school, "Adam", "Berg")
     assert names(admin, f"?search={search}") == ["Émile Quist"]
 
 
-def test_a_search_finds_a_part_of_an_address_and_takes_no_sign_for_a_pattern(school: School, admin: Person) -> None:
+def test_search_matches_part_of_an_email_without_wildcards(school: School, admin: Person) -> None:
     user = User.objects.get(pk=named(school, "Ann", "Lee"))
     assert names(admin, f"?search={user.email[:20].upper()}") == ["Ann Lee"]
     assert names(admin, "?search=%25") == names(admin, "?search=_") == []
 
 
-def test_pages_go_forth_and_back_and_hold_everybody_once(school: School, admin: Person) -> None:
+def test_pages_contain_everyone_once_in_both_directions(school: School, admin: Person) -> None:
     for number in range(5):
         named(school, f"Person{number}", "Quix")
     first = send(admin.client, "GET", "users?search=quix&limit=3").json()
@@ -71,13 +69,13 @@ def test_pages_go_forth_and_back_and_hold_everybody_once(school: School, admin: 
     assert second["next"] is None and admin.client.get(second["previous"]).json()["results"] == first["results"]
 
 
-def test_a_search_without_end_is_refused_by_its_name(admin: Person) -> None:
+def test_search_that_is_too_long_is_refused_by_field(admin: Person) -> None:
     answer = send(admin.client, "GET", f"users?search={'x' * 101}")
     assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["search"]
 
 
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.VIEWER])
-def test_a_viewer_sees_no_personal_data_of_others_and_neither_does_an_operator(school: School, role: Role) -> None:
+def test_viewers_and_operators_cannot_read_personal_data_of_others(school: School, role: Role) -> None:
     other = named(school, "Ann", "Lee")
     client = make_person(role, school.organization).client
     for path in ("users", f"users/{other}"):
@@ -85,8 +83,8 @@ def test_a_viewer_sees_no_personal_data_of_others_and_neither_does_an_operator(s
         assert problem(answer) == (403, "forbidden") and "Ann" not in answer.content.decode()
 
 
-def test_an_organization_changes_how_it_shows_a_person_and_no_other_does(school: School, admin: Person) -> None:
-    """One audit row and one word in the feed; the account and the other school are as they were."""
+def test_display_name_changes_in_one_organization_only(school: School, admin: Person) -> None:
+    """One audit row and one feed event; the account and the other school stay unchanged."""
     other = make_school()
     person = make_person(Role.OPERATOR, school.organization, other.organization)
     answer = send(admin.client, "PATCH", f"users/{person.id}", {"name": "Ms Green", "title": "School nurse"})
@@ -97,10 +95,13 @@ def test_an_organization_changes_how_it_shows_a_person_and_no_other_does(school:
     assert send(elsewhere.client, "GET", f"users/{person.id}").json()["name"] == person.name
     assert User.objects.get(pk=person.id).full_name == person.name
     assert audited(person.id, "person.") == [("person.updated", "person")]
-    assert told(school.organization, "people") == [str(person.id)] and told(other.organization, "people") == []
+    assert (
+        published_ids(school.organization, "people") == [str(person.id)]
+        and published_ids(other.organization, "people") == []
+    )
 
 
-def test_put_makes_what_is_left_out_its_default_and_patch_leaves_it(school: School, admin: Person) -> None:
+def test_put_resets_omitted_fields_and_patch_keeps_them(school: School, admin: Person) -> None:
     person = named(school, "Ann", "Lee")
     send(admin.client, "PATCH", f"users/{person}", {"title": "School nurse"})
     assert send(admin.client, "PATCH", f"users/{person}", {"name": "Ann"}).json()["title"] == "School nurse"
@@ -109,8 +110,8 @@ def test_put_makes_what_is_left_out_its_default_and_patch_leaves_it(school: Scho
     assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["name"]
 
 
-def test_nobody_changes_the_account_of_another_by_it(school: School, admin: Person) -> None:
-    """E-mail and role are told, and what is sent of them is left where it is."""
+def test_update_does_not_change_the_account(school: School, admin: Person) -> None:
+    """E-mail and role are read-only: values sent for them are ignored."""
     person = make_person(Role.OPERATOR, school.organization, make_school().organization)
     before = User.objects.values().get(pk=person.id)
     body = {"name": "Ms Green", "email": "mine@evil.example", "role": "admin", "phone": "1", "status": "deleted"}
@@ -120,7 +121,7 @@ def test_nobody_changes_the_account_of_another_by_it(school: School, admin: Pers
     assert problem(send(admin.client, "PATCH", f"users/{person.id}", {"password": "x"})) == (400, "invalid")
 
 
-def test_a_write_of_what_was_changed_meanwhile_is_refused(school: School, admin: Person) -> None:
+def test_stale_write_of_person_is_refused(school: School, admin: Person) -> None:
     person = named(school, "Ann", "Lee")
     seen = send(admin.client, "GET", f"users/{person}")["ETag"]
     assert send(admin.client, "PATCH", f"users/{person}", {"title": "Nurse"}, **{"if-match": seen}).status_code == 200
@@ -136,31 +137,31 @@ def test_a_write_of_what_was_changed_meanwhile_is_refused(school: School, admin:
     assert (now["name"], now["title"], now["role"]) == ("Ann Lee", "Nurse", "operator")
 
 
-def test_delete_ends_the_membership_and_never_the_account(school: School, admin: Person) -> None:
+def test_delete_ends_the_membership_and_keeps_the_account(school: School, admin: Person) -> None:
     other = make_school()
     person = make_person(Role.OPERATOR, school.organization, other.organization)
     assert send(admin.client, "DELETE", f"users/{person.id}").status_code == 204
     assert problem(send(admin.client, "GET", f"users/{person.id}")) == (404, "not_found")
     assert User.objects.get(pk=person.id).is_active
-    assert send(person.client, "GET", "alerts").status_code == 200, "their other school is as it was"
+    assert send(person.client, "GET", "alerts").status_code == 200, "their other school is unchanged"
     answer = send(person.client, "GET", f"alerts?organization={school.organization}")
-    assert problem(answer) == (404, "not_found"), "a token that is still good opens nothing here"
+    assert problem(answer) == (404, "not_found"), "a token that is still valid gives no access here"
     with system_scope():
         left = Membership.objects.filter(user_id=person.id).values_list("organization_id", flat=True)
         assert list(left) == [other.organization]
     assert audited(person.id, "membership.ended") == [("membership.ended", "person")]
-    assert told(school.organization, "people")[-1] == str(person.id)
+    assert published_ids(school.organization, "people")[-1] == str(person.id)
 
 
 @pytest.mark.parametrize(("method", "body"), [("GET", None), ("PUT", {"name": "x"}), ("PATCH", {}), ("DELETE", None)])
-def test_somebody_of_another_school_is_not_there(admin: Person, method: str, body: object) -> None:
+def test_person_of_another_school_is_not_found(admin: Person, method: str, body: object) -> None:
     stranger = make_person(Role.OPERATOR, make_school().organization)
     for one in (stranger.id, new_id()):
         assert problem(send(admin.client, method, f"users/{one}", body)) == (404, "not_found")
     assert send(stranger.client, "GET", "alerts").status_code == 200
 
 
-def test_who_administers_two_schools_says_which_is_meant(school: School) -> None:
+def test_admin_of_two_schools_must_name_the_organization(school: School) -> None:
     other = make_school()
     both = make_person(Role.ADMIN, school.organization, other.organization)
     person = make_person(Role.OPERATOR, school.organization)

@@ -1,4 +1,4 @@
-"""A platform operator's look into a school has a reason and an end that the school sees, and so has all they do."""
+"""Visits of platform operators have a reason and an end; the school can see these and all actions."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from apps.common.models import AuditEntry
 from apps.common.times import rfc3339
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import audited, problem, send
-from tests.accounts.told import told
+from tests.accounts.told import published_ids
 from tests.cloud.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow
@@ -45,9 +45,7 @@ def path(school: School) -> str:
     return f"organizations/{school.organization}/visits"
 
 
-def test_before_a_visit_and_after_it_a_school_is_closed_to_its_operators(
-    school: School, operator: Person, path: str
-) -> None:
+def test_operator_has_access_to_a_school_only_during_a_visit(school: School, operator: Person, path: str) -> None:
     users = f"users?organization={school.organization}"
     assert problem(send(operator.client, "GET", users)) == (404, "not_found")
     visit = send(operator.client, "POST", path, {"reason": WHY}).json()
@@ -56,18 +54,16 @@ def test_before_a_visit_and_after_it_a_school_is_closed_to_its_operators(
     assert problem(send(operator.client, "GET", users)) == (404, "not_found")
 
 
-def test_the_school_sees_who_looked_why_and_until_when(
-    school: School, admin: Client, operator: Person, path: str
-) -> None:
-    made = send(operator.client, "POST", path, {"reason": WHY}).json()
+def test_visit_is_visible_to_the_school(school: School, admin: Client, operator: Person, path: str) -> None:
+    created = send(operator.client, "POST", path, {"reason": WHY}).json()
     (seen,) = send(admin, "GET", path).json()["results"]
-    assert seen == made
+    assert seen == created
     assert (seen["visitor"], seen["visitor_name"], seen["reason"]) == (str(operator.id), operator.name, WHY)
-    assert told(school.organization, "visits") == [made["id"]]
-    assert audited(made["id"], "visit.") == [("visit.started", "person")]
+    assert published_ids(school.organization, "visits") == [created["id"]]
+    assert audited(created["id"], "visit.") == [("visit.started", "person")]
 
 
-def test_what_is_done_in_a_visit_is_in_the_trail_of_the_school(school: School, operator: Person, path: str) -> None:
+def test_actions_during_a_visit_are_audited_in_the_school(school: School, operator: Person, path: str) -> None:
     send(operator.client, "POST", path, {"reason": WHY})
     person = make_person(Role.VIEWER, school.organization)
     where = f"users/{person.id}/organizations/{school.organization}"
@@ -77,7 +73,7 @@ def test_what_is_done_in_a_visit_is_in_the_trail_of_the_school(school: School, o
     assert (entry.actor_id, entry.organization_id) == (operator.id, school.organization)
 
 
-def test_a_visit_ends_by_itself(school: School, operator: Person, path: str) -> None:
+def test_visit_ends_at_its_expiry(school: School, operator: Person, path: str) -> None:
     now = timezone.now()
     send(operator.client, "POST", path, {"reason": WHY, "ends_at": rfc3339(now + timedelta(hours=2))})
     for hours, is_open in ((0, True), (1.9, True), (2, False)):
@@ -85,9 +81,7 @@ def test_a_visit_ends_by_itself(school: School, operator: Person, path: str) -> 
         assert principal is not None and bool(principal.grants) is is_open
 
 
-def test_an_admin_of_the_school_can_show_an_operator_the_door(
-    school: School, admin: Client, operator: Person, path: str
-) -> None:
+def test_admin_of_the_school_can_end_a_visit(school: School, admin: Client, operator: Person, path: str) -> None:
     visit = send(operator.client, "POST", path, {"reason": WHY}).json()
     assert send(admin, "POST", f"{path}/{visit['id']}/end").status_code == 200
     answer = send(operator.client, "GET", f"users?organization={school.organization}")
@@ -97,26 +91,26 @@ def test_an_admin_of_the_school_can_show_an_operator_the_door(
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501}, {"reason": 7}])
-def test_a_visit_without_a_reason_is_none(operator: Person, path: str, body: object) -> None:
+def test_visit_without_a_reason_is_refused(operator: Person, path: str, body: object) -> None:
     answer = send(operator.client, "POST", path, body)
     assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["reason"]
 
 
 @pytest.mark.parametrize("term", [timedelta(), timedelta(hours=-1), LONGEST + timedelta(minutes=1)])
-def test_a_visit_has_an_end_within_a_working_day(school: School, operator: Person, path: str, term: timedelta) -> None:
+def test_visit_must_end_within_a_working_day(school: School, operator: Person, path: str, term: timedelta) -> None:
     answer = send(operator.client, "POST", path, {"reason": WHY, "ends_at": rfc3339(timezone.now() + term)})
     assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["ends_at"]
     with tenant_scope([school.organization]):
         assert not Visit.objects.exists()
 
 
-def test_no_admin_visits_a_school_their_own_or_another(school: School, admin: Client, path: str) -> None:
+def test_admin_cannot_start_a_visit(school: School, admin: Client, path: str) -> None:
     assert problem(send(admin, "POST", path, {"reason": WHY})) == (403, "forbidden")
     elsewhere = f"organizations/{make_school().organization}/visits"
     assert problem(send(admin, "POST", elsewhere, {"reason": WHY})) == (404, "not_found")
 
 
-def test_a_school_that_is_deleted_or_never_was_is_not_visited(school: School, operator: Person, path: str) -> None:
+def test_visit_of_deleted_or_unknown_school_is_not_found(school: School, operator: Person, path: str) -> None:
     with tenant_scope([school.organization]):
         Organization.objects.update(status=OrganizationStatus.DELETED)
     assert problem(send(operator.client, "POST", path, {"reason": WHY})) == (404, "not_found")
@@ -124,7 +118,7 @@ def test_a_school_that_is_deleted_or_never_was_is_not_visited(school: School, op
     assert problem(send(operator.client, "POST", nowhere, {"reason": WHY})) == (404, "not_found")
 
 
-def test_a_visit_of_another_school_is_not_there(admin: Client, operator: Person, path: str) -> None:
+def test_visit_of_another_school_is_not_found(admin: Client, operator: Person, path: str) -> None:
     other = make_school()
     elsewhere = f"organizations/{other.organization}/visits"
     id_ = send(operator.client, "POST", elsewhere, {"reason": WHY}).json()["id"]
@@ -135,8 +129,8 @@ def test_a_visit_of_another_school_is_not_there(admin: Client, operator: Person,
         assert Visit.objects.get().ended_at is None
 
 
-def test_school_is_changed_only_during_a_visit(school: School, operator: Person, path: str) -> None:
-    """Also its name and address, which lie outside of its people and places."""
+def test_operator_can_change_a_school_only_during_a_visit(school: School, operator: Person, path: str) -> None:
+    """Including its name and address, which are not part of its people and places."""
     organization = f"organizations/{school.organization}"
     changes = [
         ("PATCH", organization, {"name": "Other"}),
@@ -151,8 +145,8 @@ def test_school_is_changed_only_during_a_visit(school: School, operator: Person,
         assert send(operator.client, method, where, body).status_code == 200
 
 
-def test_visit_leaves_no_key_behind(school: School, operator: Person, path: str) -> None:
-    """A service token would go on after the visit."""
+def test_operator_cannot_create_a_service_token_during_a_visit(school: School, operator: Person, path: str) -> None:
+    """A service token would outlive the visit."""
     send(operator.client, "POST", path, {"reason": WHY})
     body = {
         "name": "Bells",
@@ -163,7 +157,7 @@ def test_visit_leaves_no_key_behind(school: School, operator: Person, path: str)
     assert problem(answer) == (403, "forbidden")
 
 
-def test_who_is_an_operator_no_more_has_no_visit_any_more(school: School, operator: Person, path: str) -> None:
+def test_visit_ends_when_the_operator_is_no_longer_super_admin(school: School, operator: Person, path: str) -> None:
     send(operator.client, "POST", path, {"reason": WHY})
     User.objects.filter(pk=operator.id).update(is_super_admin=False)
     answer = send(operator.client, "GET", f"users?organization={school.organization}")

@@ -1,4 +1,4 @@
-"""The admin is one more door: the same rights, and nothing of another organization whatever address is typed."""
+"""Admin pages: the same permissions as the API, and nothing of another organization at any URL."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -21,33 +21,33 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 WITHOUT_A_PAGE = {
     "accounts.BuildingGrant": "a part of the person's page: where their role holds",
-    "accounts.ExternalIdentity": "whom a provider named: made by signing in alone",
-    "accounts.IdentityDomain": "noted by who runs the platform, through the API",
-    "accounts.IdentityProvider": "with a secret that is written and never shown: the API's",
+    "accounts.ExternalIdentity": "a person's id at a provider: created only by signing in",
+    "accounts.IdentityDomain": "entered by platform operators through the API",
+    "accounts.IdentityProvider": "has a secret that is never displayed: only in the API",
     "accounts.Membership": "what the person's page shows and changes (Django's admin takes no composite key)",
-    "accounts.Permission": "the table of roles belongs to no organization: who runs the platform edits it by the API",
-    "accounts.Proof": "a secret's digest: only its owner has to do with it",
-    "accounts.PushRegistration": "a person's own: where they are told of alerts is not their school's to see",
-    "accounts.ServiceToken": "a secret that is told once, to whoever makes it: the API",
-    "accounts.SignIn": "one's own sessions are listed by the API",
-    "accounts.RefreshToken": "a secret's digest: one's own sessions are listed by the API",
+    "accounts.Permission": "the table of roles belongs to no organization: only super admins change it, in the API",
+    "accounts.Proof": "a secret's digest, for its owner only",
+    "accounts.PushRegistration": "the person's own: a school cannot see where its people receive alerts",
+    "accounts.ServiceToken": "has a secret that is returned only once, on creation: only in the API",
+    "accounts.SignIn": "the API lists a person's own sessions",
+    "accounts.RefreshToken": "a secret's digest: the API lists a person's own sessions",
     "accounts.SignInChallenge": "a secret's digest, for some minutes",
     "accounts.SiteGrant": "a part of the person's page: where their role holds",
-    "alerts.AlertEvent": "the story on the alert's page",
-    "alerts.AlertKey": "the names of presses: how a repeat is known",
+    "alerts.AlertEvent": "the timeline on the alert's page",
+    "alerts.AlertKey": "names of presses, to recognize repeats",
     "alerts.AlertNote": "the notes on the alert's page",
-    "alerts.DrillArm": "an armed button stands on the board as long as it is armed, and in the API",
+    "alerts.DrillArm": "an armed button is on the board while it is armed, and in the API",
     "common.AuditPersonal": "personal values beside the trail, for who may see the trail's entry",
-    "common.FeedEvent": "the outbox: what it says is said by the rows themselves",
+    "common.FeedEvent": "the outbox: the rows themselves contain the same",
     "common.IdempotencyKey": "the answer to a write, for its sender alone",
     "common.OrganizationHead": "a counter",
-    "devices.DeviceClaim": "codes of boxes, which nobody reads: `manage.py load_device_claims`",
+    "devices.DeviceClaim": "hashed codes of boxes: `manage.py load_device_claims`",
     "devices.DeviceMetric": "the readings on the device's page",
-    "devices.GatewayAssertion": "single-use identifiers: how a replay is known",
+    "devices.GatewayAssertion": "single-use identifiers, to recognize replays",
     "devices.GatewayBuilding": "a part of the gateway's page (composite key)",
-    "devices.GatewayEvent": "what arrived, word for word: its meaning is in alerts and troubles",
+    "devices.GatewayEvent": "events as received: their effects are alerts and troubles",
 }
-"""Models of ours that have no page of their own, each with the reason."""
+"""Models of this project without a page of their own, each with the reason."""
 
 PAGES = sorted(admin.site._registry.values(), key=lambda page: page.opts.label)
 
@@ -64,7 +64,7 @@ def browser(school: School, role: Role) -> Client:
 
 
 def rows(school: School, page: Any) -> Iterator[Model]:
-    """Of the school, the newest last."""
+    """Rows of the school, the newest last."""
     with tenant_scope([school.organization]):
         found = page.model._default_manager.order_by("pk")
         if page.model is User:
@@ -88,27 +88,27 @@ def test_every_model_has_a_page_or_a_reason() -> None:
     assert ours - {page.opts.label for page in PAGES} == WITHOUT_A_PAGE.keys()
 
 
-def test_nobody_is_sent_to_the_sign_in_page_and_comes_back() -> None:
+def test_anonymous_request_is_redirected_to_sign_in_with_next() -> None:
     answer = Client().get("/admin/alerts/alert/", follow=True)
     assert answer.redirect_chain[-1][0] == "/login/?next=/admin/alerts/alert/"
 
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.opts.label)
-def test_a_role_opens_the_pages_that_the_table_gives_it(own: School, role: Role, page: Any) -> None:
+def test_role_can_open_only_pages_it_may_read(own: School, role: Role, page: Any) -> None:
     may = f"{page.resource}:read" in permissions()[role]
     answer = browser(own, role).get(address(page, "changelist"))
     assert answer.status_code == (HTTPStatus.OK if may else HTTPStatus.FORBIDDEN)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.opts.label)
-def test_nothing_of_another_organization_is_shown_or_touched(own: School, foreign: School, page: Any) -> None:
-    """Lists, rows, forms and their results; the answer for a foreign row is that for one that is not there."""
+def test_rows_of_another_organization_are_not_found_or_changed(own: School, foreign: School, page: Any) -> None:
+    """Lists, rows, forms and their results; the response for a foreign row is that for an unknown one."""
     client = browser(own, Role.ADMIN)
     listed = client.get(address(page, "changelist")).content.decode()
     theirs = list(rows(foreign, page))
     before = [row.__dict__.copy() for row in theirs]
-    assert theirs, "the other school has something to hide"
+    assert theirs, "the other school has rows"
     for row in theirs:
         assert str(row.pk) not in listed
         for name in page.pages & {"change", "delete", "history"}:
@@ -119,7 +119,7 @@ def test_nothing_of_another_organization_is_shown_or_touched(own: School, foreig
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.opts.label)
-def test_ones_own_rows_are_shown(own: School, page: Any) -> None:
+def test_rows_of_own_organization_are_shown(own: School, page: Any) -> None:
     client = browser(own, Role.ADMIN)
     [*_, newest] = rows(own, page)
     named = f"?q={newest.email}" if isinstance(newest, User) else ""  # people are listed by address, a page at a time
@@ -127,8 +127,8 @@ def test_ones_own_rows_are_shown(own: School, page: Any) -> None:
     assert client.get(address(page, "change", newest.pk)).status_code == HTTPStatus.OK
 
 
-def test_a_silent_alert_is_not_in_the_list_of_an_operator() -> None:
-    """Nor an open one in a viewer's."""
+def test_silent_alert_is_not_listed_for_an_operator() -> None:
+    """Nor is an open one listed for a viewer."""
     school = make_school()
     silent, open_alert = raise_alert(school, silent=True), raise_alert(school, alert_type="fire")
     seen = {

@@ -1,4 +1,4 @@
-"""What people read on the pages of the admin and of the portal, as they would check it against what happened."""
+"""Contents of admin and portal pages, compared with what happened."""
 
 import re
 from http import HTTPStatus
@@ -30,12 +30,12 @@ def own(database: None) -> School:
 
 
 def text_of(answer: Any) -> str:
-    """The words of a page."""
+    """The text of a page without tags."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.opts.label)
-def test_every_page_opens_by_every_address_that_it_links_to(own: School, page: Any) -> None:
+def test_every_link_of_a_page_opens(own: School, page: Any) -> None:
     """The history of a row, and each choice of each filter."""
     client = browser(own, Role.ADMIN)
     [*_, newest] = rows(own, page)
@@ -48,7 +48,7 @@ def test_every_page_opens_by_every_address_that_it_links_to(own: School, page: A
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.opts.label)
 @pytest.mark.parametrize("key", ["zzz", "0", "9" * 40, "00000000-0000-0000-0000-000000000000", "%00", "a/b"])
-def test_address_of_no_row_is_not_found(own: School, page: Any, key: str) -> None:
+def test_url_of_unknown_row_is_not_found(own: School, page: Any, key: str) -> None:
     client = browser(own, Role.ADMIN)
     for name in page.pages & {"change", "delete", "history"}:
         path = address(page, name, "KEY").replace("KEY", key)
@@ -62,7 +62,7 @@ def test_audit_list_answers_any_query(own: School, query: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.opts.label)
-def test_no_column_or_field_fails_behind_a_dash(own: School, page: Any) -> None:
+def test_columns_and_fields_do_not_raise(own: School, page: Any) -> None:
     """The theme shows the empty value where a method raises, so each is called by itself."""
     names = {*page.list_display, *page.readonly_fields}
     found = (getattr(page, name, None) for name in sorted(map(str, names)))
@@ -144,7 +144,7 @@ def test_admin_page_has_a_title_a_main_landmark_and_a_skip_link(own: School, pat
         (MembershipScope.ORGANIZATION, False, True),
     ],
 )
-def test_ticked_places_and_the_choice_of_scope_must_agree(scope: str, ticked: bool, is_saved: bool) -> None:
+def test_selected_places_must_match_the_scope(scope: str, ticked: bool, is_saved: bool) -> None:
     school = make_school()
     person = make_person(Role.OPERATOR, school.organization)
     form = {"name": "Sam Lee", "role": "viewer", "scope": scope, "sites": [str(school.site)] if ticked else []}
@@ -155,7 +155,7 @@ def test_ticked_places_and_the_choice_of_scope_must_agree(scope: str, ticked: bo
     assert (role == "viewer") == is_saved
 
 
-def test_all_clear_for_several_alerts_asks_first() -> None:
+def test_all_clear_for_several_alerts_asks_for_confirmation() -> None:
     school = make_school()
     alerts = [raise_alert(school, alert_type=kind) for kind in ("fire", "medical", "assist")]
     client = browser(school, Role.ADMIN)
@@ -173,7 +173,7 @@ def test_all_clear_for_several_alerts_asks_first() -> None:
 
 
 @pytest.mark.parametrize(("headers", "media_type"), [(HTML, "text/html"), ({}, "application/problem+json")])
-def test_internal_error_is_a_page_in_a_browser(
+def test_internal_error_is_rendered_by_accepted_media_type(
     own: School, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], media_type: str
 ) -> None:
     def fail(*args: object, **kwargs: object) -> None:
@@ -188,8 +188,8 @@ def test_internal_error_is_a_page_in_a_browser(
     assert "Traceback" not in answer.content.decode()
 
 
-def test_person_who_may_not_see_open_alerts_is_told_that_there_is_an_alarm() -> None:
-    """And never of a silent one."""
+def test_viewer_of_the_board_is_notified_of_an_alarm_without_details() -> None:
+    """Never of a silent one."""
     school = make_school()
     viewer = browser(school, Role.VIEWER)
     raise_alert(school, silent=True)
@@ -201,7 +201,7 @@ def test_person_who_may_not_see_open_alerts_is_told_that_there_is_an_alarm() -> 
     assert page["Refresh"]
 
 
-def test_person_without_a_place_is_told_so() -> None:
+def test_board_shows_a_message_to_person_without_a_place() -> None:
     school = make_school()
     person = make_person(Role.OPERATOR, school.organization)
     with tenant_scope([school.organization]):

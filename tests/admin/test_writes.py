@@ -1,4 +1,4 @@
-"""What the admin writes, it writes through the services: the same limits, refusals and audit rows."""
+"""Writes in the admin go through the services, with the same limits, refusals and audit rows."""
 
 from http import HTTPStatus
 from uuid import UUID
@@ -39,7 +39,7 @@ def client_of(person: UUID) -> Client:
 
 
 def done(school: School) -> list[str]:
-    """What the audit trail tells of, in order, without what was refused."""
+    """Actions in the audit trail, in order, without refused ones."""
     with tenant_scope([school.organization]):
         return list(AuditEntry.objects.filter(outcome="done").order_by("at", "id").values_list("action", flat=True))
 
@@ -59,20 +59,20 @@ def site_form(**changed: str) -> dict[str, str]:
     return {"name": "Campus", "address": "400 Oak Street", "timezone": "UTC", **changed}
 
 
-def test_a_change_is_one_audit_row_and_one_word_to_the_feed(school: School, admin: Client) -> None:
-    """And a form that is saved as it was, neither."""
+def test_change_writes_one_audit_row_and_one_feed_event(school: School, admin: Client) -> None:
+    """A form that is saved without changes writes neither."""
     before, path = done(school), f"/admin/tenancy/site/{school.site}/change/"
     with tenant_scope([school.organization]):
-        told = FeedEvent.objects.count()
+        events = FeedEvent.objects.count()
     assert admin.post(path, site_form(name="North campus")).status_code == SAVED
     assert admin.post(path, site_form(name="North campus")).status_code == SAVED
     assert site_of(school).name == "North campus"
     assert done(school) == [*before, "site.updated"]
     with tenant_scope([school.organization]):
-        assert FeedEvent.objects.count() == told + 1
+        assert FeedEvent.objects.count() == events + 1
 
 
-def test_what_somebody_else_changed_meanwhile_is_not_overwritten(school: School, admin: Client) -> None:
+def test_stale_form_does_not_overwrite_a_newer_change(school: School, admin: Client) -> None:
     path = f"/admin/tenancy/site/{school.site}/change/"
     form = admin.get(path).context["adminform"].form
     assert admin.post(path, site_form(name="Theirs")).status_code == SAVED
@@ -82,8 +82,8 @@ def test_what_somebody_else_changed_meanwhile_is_not_overwritten(school: School,
     assert site_of(school).name == "Theirs"
 
 
-def test_a_form_holds_to_the_limits_of_the_api(school: School, admin: Client) -> None:
-    """A time zone that there is not, a latitude beyond the pole, a number that no column holds."""
+def test_form_has_the_limits_of_the_api(school: School, admin: Client) -> None:
+    """An unknown time zone, a latitude beyond the pole, a number too large for its column."""
     path = f"/admin/tenancy/site/{school.site}/change/"
     for field, value in (("timezone", "Mars/Olympus"), ("latitude", "91")):
         answer = admin.post(path, site_form(**{field: value}))
@@ -107,9 +107,7 @@ def test_form_writes_nothing_while_it_validates(school: School) -> None:
     assert site_of(school).name != "North campus"
 
 
-def test_a_refusal_of_the_service_is_shown_at_its_field_and_nothing_typed_is_lost(
-    school: School, admin: Client
-) -> None:
+def test_service_error_is_shown_at_its_field_and_keeps_the_input(school: School, admin: Client) -> None:
     with tenant_scope([school.organization]):
         number = str(Floor.objects.get(id=school.floor).floor_number)
     before = done(school)
@@ -122,8 +120,8 @@ def test_a_refusal_of_the_service_is_shown_at_its_field_and_nothing_typed_is_los
     assert refused(school) == ["place_taken"]
 
 
-def test_a_parent_of_another_school_is_no_choice(school: School, admin: Client) -> None:
-    """Not in the form, not in the address."""
+def test_parent_of_another_school_cannot_be_selected(school: School, admin: Client) -> None:
+    """Neither in the form nor in the URL."""
     other = make_school()
     body = {"site": str(other.site), "name": "Trojan", "floor_count": "1"}
     answer = admin.post("/admin/tenancy/building/add/", body)
@@ -134,7 +132,7 @@ def test_a_parent_of_another_school_is_no_choice(school: School, admin: Client) 
         assert not Building.objects.filter(name="Trojan").exists()
 
 
-def test_places_of_another_school_are_no_choice_for_a_role(school: School, admin: Client) -> None:
+def test_places_of_another_school_cannot_be_selected_for_a_role(school: School, admin: Client) -> None:
     other, person = make_school(), make_person(Role.OPERATOR, school.organization)
     body = {"name": person.name, "role": "operator", "scope": "places", "sites": [str(other.site)]}
     answer = admin.post(f"/admin/accounts/user/{person.id}/change/", body)
@@ -142,14 +140,14 @@ def test_places_of_another_school_are_no_choice_for_a_role(school: School, admin
     assert answer.context["adminform"].form.errors["sites"]
 
 
-def test_a_place_where_something_stands_is_not_deleted_and_the_page_says_what(school: School, admin: Client) -> None:
+def test_occupied_place_is_not_deleted_and_the_page_names_the_contents(school: School, admin: Client) -> None:
     answer = admin.post(f"/admin/tenancy/site/{school.site}/delete/", {"post": "yes"}, follow=True)
     assert "2 devices" in answer.content.decode()
     assert site_of(school)
     assert refused(school) == ["place_in_use"]
 
 
-def test_settings_are_changed_within_their_limits(school: School, admin: Client) -> None:
+def test_settings_can_be_changed_within_their_limits(school: School, admin: Client) -> None:
     path = f"/admin/tenancy/organization/{school.organization}/change/"
     form = admin.get(path).context["adminform"].form
     values = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
@@ -165,7 +163,7 @@ def test_settings_are_changed_within_their_limits(school: School, admin: Client)
     assert done(school) == [*before, "organization.settings_changed"]
 
 
-def test_a_role_is_narrowed_to_places_in_one_change(school: School, admin: Client) -> None:
+def test_role_is_narrowed_to_places_in_one_change(school: School, admin: Client) -> None:
     person = make_person(Role.OPERATOR, school.organization)
     before = done(school)
     body = {"name": person.name, "role": "operator", "scope": "places", "sites": [str(school.site)]}
@@ -178,8 +176,8 @@ def test_a_role_is_narrowed_to_places_in_one_change(school: School, admin: Clien
     assert done(school) == [*before, "membership.changed"]
 
 
-def test_the_last_administrator_stays(school: School) -> None:
-    """Neither demoted nor sent away, by themselves neither."""
+def test_last_administrator_cannot_be_removed(school: School) -> None:
+    """Neither demoted nor removed, not even by themselves."""
     person = make_person(Role.ADMIN, school.organization)
     client, path = client_of(person.id), f"/admin/accounts/user/{person.id}"
     answer = client.post(f"{path}/change/", {"name": person.name, "role": "viewer", "scope": "organization"})
@@ -189,8 +187,8 @@ def test_the_last_administrator_stays(school: School) -> None:
         assert Membership.objects.get(user_id=person.id).role == Role.ADMIN
 
 
-def test_of_somebody_in_two_schools_only_what_the_caller_may_read_is_shown(school: School, admin: Client) -> None:
-    """And ended is the membership here; the account and the other school are left alone."""
+def test_person_of_two_schools_is_shown_without_data_of_the_other_school(school: School, admin: Client) -> None:
+    """Only the membership here is ended; the account and the other school are not changed."""
     other = make_school()
     person = make_person(Role.MANAGER, school.organization, other.organization)
     with tenant_scope([other.organization]):
@@ -207,7 +205,7 @@ def test_of_somebody_in_two_schools_only_what_the_caller_may_read_is_shown(schoo
     assert User.objects.get(pk=person.id).is_active
 
 
-def test_an_invitation_says_in_the_form_that_the_address_is_invited_already(school: School, admin: Client) -> None:
+def test_invitation_form_refuses_an_address_that_is_already_invited(school: School, admin: Client) -> None:
     body = {
         "organization": str(school.organization),
         "email": "nurse@school.example",
@@ -220,8 +218,8 @@ def test_an_invitation_says_in_the_form_that_the_address_is_invited_already(scho
         assert Invitation.objects.count() == 1
 
 
-def test_an_act_on_several_alerts_of_the_list_is_done_to_those_that_are_the_callers(school: School) -> None:
-    """Ids of another school, typed into the form, name nothing."""
+def test_bulk_action_applies_only_to_alerts_of_the_callers_school(school: School) -> None:
+    """Ids of another school in the form are ignored."""
     other = make_school()
     mine, theirs = [raise_alert(school), raise_alert(school, alert_type="fire")], raise_alert(other)
     operator = client_of(make_person(Role.OPERATOR, school.organization).id)
@@ -234,21 +232,21 @@ def test_an_act_on_several_alerts_of_the_list_is_done_to_those_that_are_the_call
         assert Alert.objects.get().status == "new"
 
 
-def test_two_persons_end_a_lockdown_here_too(school: School) -> None:
+def test_lockdown_needs_two_persons_to_end(school: School) -> None:
     alert = raise_alert(school, alert_type="lockdown")
     path = f"/admin/alerts/alert/{alert}/resolve/"
-    said = [
+    pages = [
         client_of(make_person(Role.OPERATOR, school.organization).id).post(path, follow=True).content.decode()
         for _ in range(2)
     ]
-    assert "1 of 2" in said[0]
+    assert "1 of 2" in pages[0]
     with tenant_scope([school.organization]):
         assert Alert.objects.get().status == "resolved"
 
 
 @pytest.mark.parametrize("how", ["session", "token"])
-def test_no_write_without_the_csrf_token_of_a_page(school: School, how: str) -> None:
-    """A bearer token opens pages; a write needs more, however the caller is known."""
+def test_write_without_csrf_token_is_refused(school: School, how: str) -> None:
+    """A bearer token can read pages; a write needs the CSRF token, however the caller is authenticated."""
     person = make_person(Role.ADMIN, school.organization)
     headers = {"authorization": f"Bearer {person.token}"} if how == "token" else {}
     client = Client(enforce_csrf_checks=True, headers=headers)
@@ -266,21 +264,21 @@ def test_no_write_without_the_csrf_token_of_a_page(school: School, how: str) -> 
     "query",
     ["digest__startswith=a", "organization__slug__startswith=s", "invited_by__isnull=0", "organization__settings=1"],
 )
-def test_a_list_is_not_asked_about_columns_that_it_does_not_show(admin: Client, query: str) -> None:
-    """Else whoever reads a list could guess a secret letter by letter."""
+def test_list_cannot_be_filtered_by_hidden_columns(admin: Client, query: str) -> None:
+    """Otherwise a reader of a list could guess a secret character by character."""
     assert admin.get(f"/admin/accounts/invitation/?{query}").status_code == HTTPStatus.BAD_REQUEST
 
 
-def test_who_reads_only_finds_no_way_to_write(school: School) -> None:
-    """A manager looks at a site: nothing to save, nothing to delete."""
+def test_read_only_page_has_no_save_or_delete(school: School) -> None:
+    """A manager can view a site, but not save or delete it."""
     manager = client_of(make_person(Role.MANAGER, school.organization).id)
     text = manager.get(f"/admin/tenancy/site/{school.site}/change/").content.decode()
     assert "Save" not in text and "Delete" not in text and "Campus" in text
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_page_speaks_plainly(school: School, role: Role) -> None:
-    """The index of each role, also of somebody with a password: none of Django's own words."""
+def test_index_page_has_no_jargon(school: School, role: Role) -> None:
+    """The index for each role, also for a person with a password, has none of Django's own terms."""
     person = make_person(role, school.organization)
     user = User.objects.get(pk=person.id)
     user.set_password("correct horse battery staple")

@@ -1,4 +1,4 @@
-"""Every test of this folder uses the database as the application does, and makes its own school."""
+"""Every test of this folder uses the database as the application does, and creates its own school."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever is done to a sealed trail is found, and named: the row, its place, and what was done."""
+"""Verification reports every change to a hash-chained trail: the row, its position and the kind of change."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -14,14 +14,14 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.audit_actions import AuditAction
-from tests.audit.trail import entries, seal_all, tamper, verify
+from tests.audit.trail import chain_all, entries, tamper, verify
 
 MANY = 100_000
 RENUMBERED = "UPDATE audit_entries SET seq = -seq WHERE organization_id = %s AND seq < 0"
 
 
 def fill(organization: UUID, count: int = 9) -> list[UUID]:
-    """A sealed trail."""
+    """Write a hash-chained trail and return the ids of its entries."""
     with tenant_scope([organization]):
         for number in range(count):
             audit.record(
@@ -32,7 +32,7 @@ def fill(organization: UUID, count: int = 9) -> list[UUID]:
                 organization_id=organization,
                 number=number,
             )
-    seal_all()
+    chain_all()
     return [entry.id for entry in entries(organization)]
 
 
@@ -47,7 +47,7 @@ def trail(organization: UUID) -> list[UUID]:
 
 
 def shift(organization: UUID, first: int, by: int) -> None:
-    """Renumber from `first` on."""
+    """Renumber the entries from `first` on."""
     tamper(
         "UPDATE audit_entries SET seq = -(seq + %s) WHERE organization_id = %s AND seq >= %s", by, organization, first
     )
@@ -55,7 +55,7 @@ def shift(organization: UUID, first: int, by: int) -> None:
 
 
 def insert(organization: UUID, seq: int | None, at: str = "now()", digest: bytes | None = bytes(32)) -> UUID:
-    """A row that nobody wrote."""
+    """Insert a forged row and return its id."""
     forged = new_id()
     tamper(
         "INSERT INTO audit_entries (id, organization_id, at, actor_kind, action, target_kind, outcome, detail, seq,"
@@ -70,7 +70,7 @@ def insert(organization: UUID, seq: int | None, at: str = "now()", digest: bytes
     return forged
 
 
-def test_a_trail_as_it_was_written_is_whole(organization: UUID, trail: list[UUID]) -> None:
+def test_unchanged_trail_is_intact(organization: UUID, trail: list[UUID]) -> None:
     assert verify(organization) is None
     assert [entry.seq for entry in entries(organization)] == list(range(1, 10))
 
@@ -90,14 +90,14 @@ def test_a_trail_as_it_was_written_is_whole(organization: UUID, trail: list[UUID
         "hash = sha256('x')",
     ],
 )
-def test_a_changed_row_is_named(organization: UUID, trail: list[UUID], change: str) -> None:
+def test_changed_row_is_reported(organization: UUID, trail: list[UUID], change: str) -> None:
     tamper(f"UPDATE audit_entries SET {change} WHERE id = %s", trail[4])
     found = verify(organization)
     assert found and (found.fault, found.position, found.entry) == (Fault.CHANGED, 5, trail[4])
 
 
-def test_a_removed_row_is_named(organization: UUID, trail: list[UUID]) -> None:
-    """By its place, and by the row that now comes after the gap."""
+def test_removed_row_is_reported(organization: UUID, trail: list[UUID]) -> None:
+    """By its position and the row that now follows the gap."""
     tamper("DELETE FROM audit_entries WHERE id = ANY (%s)", trail[3:5])
     found = verify(organization)
     assert found and (found.fault, found.position, found.entry) == (Fault.REMOVED, 4, trail[5])
@@ -111,15 +111,15 @@ def test_renumbering_does_not_hide_a_removed_row(organization: UUID, trail: list
     assert found and (found.fault, found.position, found.entry) == (Fault.REMOVED, 4, trail[3 + count])
 
 
-def test_an_inserted_row_is_named(organization: UUID, trail: list[UUID]) -> None:
-    """With those after it renumbered."""
+def test_inserted_row_is_reported(organization: UUID, trail: list[UUID]) -> None:
+    """With the rows after it renumbered."""
     shift(organization, 5, 1)
     forged = insert(organization, 5)
     found = verify(organization)
     assert found and (found.fault, found.position, found.entry) == (Fault.INSERTED, 5, forged)
 
 
-def test_a_right_hash_does_not_hide_an_inserted_row(organization: UUID, trail: list[UUID]) -> None:
+def test_valid_hash_does_not_hide_an_inserted_row(organization: UUID, trail: list[UUID]) -> None:
     shift(organization, 5, 1)
     forged = insert(organization, 5)
     before, made = (entry for entry in entries(organization) if entry.seq in (4, 5))
@@ -132,17 +132,17 @@ def test_a_right_hash_does_not_hide_an_inserted_row(organization: UUID, trail: l
     assert found and (found.fault, found.position, found.entry) == (Fault.INSERTED, 5, forged)
 
 
-def test_a_row_put_in_for_the_past_is_named(organization: UUID, trail: list[UUID]) -> None:
-    """Before it is sealed, and after."""
+def test_backdated_row_is_reported(organization: UUID, trail: list[UUID]) -> None:
+    """Before it is chained, and after."""
     forged = insert(organization, None, "now() - interval '3 days'")
-    for _ in ("waiting to be sealed", "sealed"):
+    for _ in ("not chained yet", "chained"):
         found = verify(organization)
         assert found and (found.fault, found.position, found.entry) == (Fault.INSERTED, 10, forged)
-        seal_all()
+        chain_all()
 
 
 @pytest.mark.parametrize("other", [5, 8])
-def test_two_rows_in_each_others_place_are_named(organization: UUID, trail: list[UUID], other: int) -> None:
+def test_swapped_rows_are_reported(organization: UUID, trail: list[UUID], other: int) -> None:
     tamper("UPDATE audit_entries SET seq = -(%s - seq) WHERE id = ANY (%s)", other + 5, [trail[3], trail[other]])
     tamper(
         "UPDATE audit_entries SET seq = CASE WHEN id = %s THEN -%s ELSE -4 END WHERE id = ANY (%s)",
@@ -155,7 +155,7 @@ def test_two_rows_in_each_others_place_are_named(organization: UUID, trail: list
     assert found and (found.fault, found.position, found.entry) == (Fault.REORDERED, 4, trail[other])
 
 
-def test_personal_values_that_were_changed_are_named(organization: UUID) -> None:
+def test_changed_personal_values_are_reported(organization: UUID) -> None:
     with tenant_scope([organization]), audit.coming_from("192.0.2.7"):
         audit.record(
             actor=ANONYMOUS,
@@ -164,7 +164,7 @@ def test_personal_values_that_were_changed_are_named(organization: UUID) -> None
             target_id=new_id(),
             organization_id=organization,
         )
-    seal_all()
+    chain_all()
     (entry,) = entries(organization)
     assert verify(organization) is None
     tamper("""UPDATE audit_personal SET values = '{"address": "192.0.2.8"}' WHERE entry_id = %s""", entry.id)
@@ -172,8 +172,8 @@ def test_personal_values_that_were_changed_are_named(organization: UUID) -> None
     assert found and (found.fault, found.position, found.entry) == (Fault.CHANGED, 1, entry.id)
 
 
-def test_neither_application_nor_relay_changes_what_was_sealed(organization: UUID, trail: list[UUID]) -> None:
-    """The relay gives an entry its place once; nobody else gives it any."""
+def test_application_and_relay_cannot_change_chained_rows(organization: UUID, trail: list[UUID]) -> None:
+    """Only the relay sets the position of an entry, and only once."""
     for alias in ("default", "system"):
         for statement in ("UPDATE audit_entries SET seq = 99", "DELETE FROM audit_entries"):
             with pytest.raises(DatabaseError), transaction.atomic(using=alias), connections[alias].cursor() as cursor:
@@ -183,14 +183,14 @@ def test_neither_application_nor_relay_changes_what_was_sealed(organization: UUI
         cursor.execute("UPDATE audit_entries SET detail = '{}' WHERE seq IS NULL")
 
 
-def test_each_organization_and_the_platform_has_a_chain_of_its_own(organization: UUID, trail: list[UUID]) -> None:
+def test_organizations_and_platform_have_separate_chains(organization: UUID, trail: list[UUID]) -> None:
     other = new_id()
     fill(other, 2)
     with tenant_scope([]):
         audit.record(
             actor=SYSTEM, action=AuditAction.SITE_UPDATED, target_kind="user", target_id=new_id(), organization_id=None
         )
-    seal_all()
+    chain_all()
     assert [entry.seq for entry in entries(other)] == [1, 2]
     assert verify(other) is None
     assert verify(None) is None
@@ -208,14 +208,14 @@ def hundred_thousand() -> Iterator[UUID]:
         organization,
         MANY,
     )
-    seal_all()
+    chain_all()
     yield organization
     tamper("DELETE FROM audit_entries WHERE organization_id = %s", organization)
 
 
 @pytest.mark.slow
-def test_a_changed_a_removed_and_an_inserted_row_are_each_found_among_100_000(hundred_thousand: UUID) -> None:
-    """Each nearer to the start than the one before, so that it is the first broken link."""
+def test_changed_removed_and_inserted_row_are_found_among_100_000(hundred_thousand: UUID) -> None:
+    """Each is nearer to the start than the one before, so that it is the first broken link."""
     organization = hundred_thousand
     assert verify(organization) is None
 

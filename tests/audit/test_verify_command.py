@@ -1,4 +1,4 @@
-"""`manage.py verify_audit` as an operator runs it: names the first broken link, and exits with a code that says so."""
+"""`manage.py verify_audit` as an operator runs it: it reports the first broken link, also by its exit code."""
 
 import json
 import secrets
@@ -33,7 +33,7 @@ def trail(organization: UUID) -> list[UUID]:
 
 @pytest.fixture(autouse=True)
 def own_storage(settings: Settings, tmp_path: Path) -> None:
-    """Heads of this test alone."""
+    """A storage for the checkpoints of this test alone."""
     default = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": str(tmp_path / "objects")},
@@ -42,7 +42,7 @@ def own_storage(settings: Settings, tmp_path: Path) -> None:
 
 
 def verify(*arguments: str) -> tuple[int, str]:
-    """The exit code, and what was printed."""
+    """The exit code and the output."""
     out = StringIO()
     try:
         call_command("verify_audit", *arguments, stdout=out)
@@ -51,19 +51,19 @@ def verify(*arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def test_a_whole_trail_is_said_to_be_whole(organization: UUID, trail: list[UUID]) -> None:
+def test_intact_trail_is_reported_as_whole(organization: UUID, trail: list[UUID]) -> None:
     code, text = verify("--organization", str(organization))
     assert (code, text) == (0, f"{organization}: whole, 9 entries, 0 not in the chain yet\n")
 
 
-def test_a_changed_row_is_named(organization: UUID, trail: list[UUID]) -> None:
+def test_changed_row_is_reported(organization: UUID, trail: list[UUID]) -> None:
     tamper("UPDATE audit_entries SET action = 'site.read' WHERE id = %s", trail[3])
     code, text = verify("--organization", str(organization))
     assert code == 1
     assert text.startswith(f"{organization}: BROKEN at 4, entry {trail[3]}: changed: ")
 
 
-def test_every_chain_is_read_unless_one_is_named(organization: UUID, trail: list[UUID]) -> None:
+def test_all_chains_are_verified_unless_one_is_named(organization: UUID, trail: list[UUID]) -> None:
     other = new_id()
     fill(other)
     tamper("DELETE FROM audit_entries WHERE id = %s", trail[0])
@@ -74,7 +74,7 @@ def test_every_chain_is_read_unless_one_is_named(organization: UUID, trail: list
     assert verify("--organization", str(other))[0] == 0
 
 
-def test_for_a_program_each_chain_is_a_line_of_json(organization: UUID, trail: list[UUID]) -> None:
+def test_json_output_has_one_line_per_chain(organization: UUID, trail: list[UUID]) -> None:
     tamper("DELETE FROM audit_entries WHERE id = %s", trail[8])
     tamper("UPDATE audit_entries SET action = 'x' WHERE id = %s", trail[1])
     code, text = verify("--organization", str(organization), "--json")
@@ -84,7 +84,7 @@ def test_for_a_program_each_chain_is_a_line_of_json(organization: UUID, trail: l
     assert (verdict["broken"]["fault"], verdict["broken"]["position"]) == ("changed", 2)
 
 
-def test_a_tail_that_was_cut_is_seen_from_the_stored_heads(organization: UUID, trail: list[UUID]) -> None:
+def test_cut_tail_is_found_by_the_stored_checkpoints(organization: UUID, trail: list[UUID]) -> None:
     checkpoints.store_if_due(timezone.now())
     tamper("DELETE FROM audit_entries WHERE id = ANY(%s)", trail[7:])
     code, text = verify("--organization", str(organization))
@@ -92,7 +92,7 @@ def test_a_tail_that_was_cut_is_seen_from_the_stored_heads(organization: UUID, t
     assert f"{organization}: BROKEN at 8: cut tail: a stored head knew 9 entries" in text
 
 
-def test_a_head_that_another_key_signed_is_forged_until_that_key_is_named(
+def test_checkpoint_signed_with_another_key_is_forged_unless_the_key_is_named(
     organization: UUID, trail: list[UUID], settings: Settings, tmp_path: Path
 ) -> None:
     ours, older = settings.AUDIT_KEY_FILE, tmp_path / "older.pem"
@@ -110,14 +110,14 @@ def test_a_head_that_another_key_signed_is_forged_until_that_key_is_named(
 
 
 @pytest.mark.parametrize("wrong", [["--organization", "lincoln"], ["--public-key", "/nowhere/key.pem"]])
-def test_what_cannot_be_read_is_another_exit_code(wrong: list[str]) -> None:
+def test_unreadable_input_has_a_nonzero_exit_code(wrong: list[str]) -> None:
     with pytest.raises(CommandError) as refused:
         call_command("verify_audit", *wrong)
     assert refused.value.returncode != 0
     assert wrong[0].lstrip("-").split("-")[0] in str(refused.value) or "nowhere" in str(refused.value)
 
 
-def test_unknown_organization_is_an_error_and_not_a_whole_trail() -> None:
+def test_unknown_organization_is_an_error() -> None:
     for unknown in (str(new_id()), "no-such-school"):
         with pytest.raises(CommandError, match=f"There is no organization {unknown}") as refused:
             call_command("verify_audit", "--organization", unknown)
@@ -135,7 +135,7 @@ def test_organization_can_be_named_by_its_slug() -> None:
     assert text.startswith(f"{organization.id}: whole, ")
 
 
-def test_chain_that_was_removed_as_a_whole_is_broken_and_not_unknown(organization: UUID, trail: list[UUID]) -> None:
+def test_completely_removed_chain_is_reported_as_broken(organization: UUID, trail: list[UUID]) -> None:
     checkpoints.store_if_due(timezone.now())
     tamper("DELETE FROM audit_entries WHERE id = ANY(%s)", trail)
     code, text = verify("--organization", str(organization))
@@ -143,7 +143,7 @@ def test_chain_that_was_removed_as_a_whole_is_broken_and_not_unknown(organizatio
     assert f"{organization}: BROKEN" in text
 
 
-def test_the_help_says_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         call_command("verify_audit", "--help")
     assert "Exit code 0: whole; 1: a link is broken" in " ".join(capsys.readouterr().out.split())

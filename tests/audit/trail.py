@@ -1,4 +1,4 @@
-"""Trails: read as they are stored, sealed as the relay does, and changed as only the tables' owner can."""
+"""Audit trails: read as stored, chained as by the relay, and changed as only the owner of the tables can."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from apps.common.db.scope import system_scope
 from apps.common.models import AuditEntry, AuditPersonal
 
 
-def seal_all() -> None:
+def chain_all() -> None:
     while chain.seal():
         pass
 
@@ -24,7 +24,7 @@ def verify(organization: UUID | None, *files: HeadsFile) -> Break | None:
 
 
 def entries(organization: UUID | None) -> list[AuditEntry]:
-    """In the order in which they were written."""
+    """Entries in the order in which they were written."""
     with system_scope():
         return list(AuditEntry.objects.filter(organization_id=organization).order_by("at", "id"))
 
@@ -65,7 +65,7 @@ def audit_rows(*organizations: UUID | None) -> Iterator[Written]:
 
 
 def tamper(statement: str, *params: int | bytes | str | UUID | list[UUID] | None) -> int:
-    """SQL as the owner of the tables, whom no trigger stops."""
+    """Run SQL as the owner of the tables, which no trigger prevents."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(statement, list(params))
         changed: int = cursor.rowcount

@@ -1,4 +1,4 @@
-"""Where a Chromium is, and how it is started: offline, without a sandbox (CI runs as root), on its own profile."""
+"""How Chromium is found and started: offline, without a sandbox (CI runs as root), with its own profile."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ ARGUMENTS = [
 
 
 def find() -> str | None:
-    """The path of a Chromium: of `CHROMIUM`, on PATH, or the one that Playwright installed."""
+    """Return the path of a Chromium: `CHROMIUM`, on PATH, or the one that Playwright installed."""
     named = os.environ.get("CHROMIUM")
     if named and Path(named).is_file():
         return named
@@ -39,7 +39,7 @@ def find() -> str | None:
 
 @contextmanager
 def started() -> Iterator[Browser]:
-    """A running Chromium. Without one the test is skipped, which in CI is a failure."""
+    """Start Chromium. If there is none, skip the test, which in CI is a failure."""
     path = find()
     if path is None:
         cannot_run("No Chromium: install the package `chromium`, or run `playwright install chromium`.")
@@ -51,7 +51,7 @@ def started() -> Iterator[Browser]:
 
 
 def cannot_run(reason: str) -> None:
-    """Say why a test cannot run."""
+    """Report why a test cannot run."""
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(reason)
     pytest.skip(reason)

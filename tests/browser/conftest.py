@@ -11,30 +11,30 @@ from tests.browser import chromium, gallery
 
 @pytest.fixture(scope="package")
 def browser(database: None) -> Iterator[Browser]:
-    """Ends with this folder: Playwright keeps an event loop running, beside which no other test could run one.
+    """Closes with this folder: Playwright keeps an event loop running, and no other test could run one beside it.
 
-    After `database`, whose migrations do not run beside an event loop.
+    Depends on `database`, whose migrations cannot run beside an event loop.
     """
     with chromium.started() as browser:
         yield browser
 
 
 @pytest.fixture(scope="session")
-def hall() -> Iterator[gallery.Gallery]:
+def gallery_server() -> Iterator[gallery.Gallery]:
     with gallery.opened() as opened:
         yield opened
 
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole chain, from simulated buttons to the web server."""
+    """The whole system, from simulated buttons to the web server."""
     with running_stack(tmp_path_factory.mktemp("browser") / "home") as running:
         yield running
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page at desk size, that fails the test on any error of its script."""
+    """A page at desktop size that fails the test on any script error."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, timezone_id=gallery.ZONE)
     page = context.new_page()
     errors: list[str] = []

@@ -1,4 +1,4 @@
-"""The page of the board without the chain behind it: real templates and scripts, alerts as in the contract."""
+"""The board page without the rest of the system: real templates and scripts, alerts as in the contract."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,13 +32,13 @@ Document = dict[str, object]
 
 
 def example(name: str) -> Document:
-    """An alert document of the contract's valid examples."""
+    """Return an alert document from the contract's valid examples."""
     raw = next(one.raw for one in examples("alert", "valid") if one.name == name)
     return msgspec.json.decode(raw, type=Document)
 
 
 def alert(number: int = 0, *, ago: float = 84, **changes: object) -> Document:
-    """A lockdown pressed `ago` seconds ago in room 112, with changes."""
+    """Return a lockdown pressed `ago` seconds ago in room 112, with changes."""
     pressed = datetime.now(UTC) - timedelta(seconds=ago)
 
     def after(ms: int) -> str:
@@ -62,28 +62,28 @@ def alert(number: int = 0, *, ago: float = 84, **changes: object) -> Document:
 
 
 def at_room(number: str, name: str | None = None) -> Document:
-    """The place of the examples, in another room."""
+    """Return the place of the examples, in another room."""
     place = msgspec.convert(alert()["place"], Document)
     return place | {"room": {"id": "0198f2c4-6a10-7020-9c41-5d2e8f7a0021", "room_number": number, "name": name}}
 
 
 @dataclass
 class Gallery:
-    """A static server: `/page/<name>` is the board with the alerts hung up under that name."""
+    """A static server: `/page/<name>` is the board with the alerts added under that name."""
 
     url: str = ""
     pages: dict[str, Callable[[], str]] = field(default_factory=dict)
 
-    def hang(
+    def add_page(
         self, name: str, alerts: list[Document], *, may_act: bool = True, troubles: Sequence[Document] = ()
     ) -> str:
-        """Make a page and return its URL. It is rendered when it is asked for, as the real one is."""
+        """Add a page and return its URL. It is rendered on request, like the real one."""
         self.pages[name] = lambda: board_html(alerts, may_act=may_act, troubles=troubles)
         return f"{self.url}/page/{name}"
 
 
 def board_html(alerts: list[Document], *, may_act: bool = True, troubles: Sequence[Document] = ()) -> str:
-    """The page as the view would answer it now."""
+    """Return the page as the view would render it now."""
     picture = Picture(
         organization_id=ORGANIZATION,
         organization_name="Lincoln Unified School District",
@@ -113,7 +113,7 @@ def board_html(alerts: list[Document], *, may_act: bool = True, troubles: Sequen
 
 @contextmanager
 def opened() -> Iterator[Gallery]:
-    """A gallery on a free port, until the end of the block."""
+    """Serve a gallery on a free port, until the end of the block."""
     gallery = Gallery()
 
     class Handler(SimpleHTTPRequestHandler):
@@ -136,7 +136,7 @@ def opened() -> Iterator[Gallery]:
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, request: object, client_address: object) -> None:
-            """A page that went away in the middle of an answer is none."""
+            """Ignore a client that disconnected in the middle of a response."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         gallery.url = f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""What a member of staff does in a browser."""
+"""Actions of staff in a browser."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ from devstack.demo import Demo
 
 
 @contextmanager
-def at_the_board(browser: Browser, demo: Demo, role: str, *, width: int = 1440) -> Iterator[Page]:
-    """A browser of their own, signed in by the form, with the board live. Errors of the script fail the test."""
+def open_board(browser: Browser, demo: Demo, role: str, *, width: int = 1440) -> Iterator[Page]:
+    """Open a separate browser, signed in by the form, with the live board. Script errors fail the test."""
     context = browser.new_context(base_url=demo.base_url, viewport={"width": width, "height": 1000})
     page = context.new_page()
     errors: list[str] = []
@@ -32,7 +32,7 @@ def sign_in(page: Page, demo: Demo, role: str) -> None:
 
 
 def card(page: Page, alert_id: str) -> Locator:
-    """The card of an alert, by the name that the press gave it: the page itself knows only the UUID."""
+    """Return the card of an alert by the alert_id of its press; the page itself knows only the UUID."""
     uuid = page.evaluate(
         """
         async (name) => {

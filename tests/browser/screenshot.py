@@ -1,4 +1,4 @@
-"""The picture of the board in the README: `python -m tests.browser.screenshot docs/images/board.png`."""
+"""The screenshot of the board in the README: `python -m tests.browser.screenshot docs/images/board.png`."""
 
 import sys
 import tempfile
@@ -8,17 +8,17 @@ from playwright.sync_api import expect
 
 from devstack.testing import running_stack
 from tests.browser import chromium
-from tests.browser.people import at_the_board, card
+from tests.browser.people import card, open_board
 
 
 def main(target: Path) -> None:
-    """A real chain, two real presses, and the board as a member of staff sees it."""
+    """Start the real system, press two buttons, and save the board of a member of staff."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
         running_stack(Path(folder) / "home") as stack,
         chromium.started() as browser,
-        at_the_board(browser, stack.demo, "operator") as page,
+        open_board(browser, stack.demo, "operator") as page,
     ):
         (medical,) = stack.press("--type", "medical")
         card(page, medical.alert_id or "").get_by_role("button", name="Acknowledge").click()

@@ -1,4 +1,4 @@
-"""The admin's pages work under their own content security policy, which lets no script stand in a page."""
+"""The admin's pages work under their own content security policy, which forbids inline scripts."""
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -9,7 +9,7 @@ from tests.browser.people import sign_in
 pytestmark = pytest.mark.browser
 
 
-def test_admin_pages_work_without_a_script_in_the_page(browser: Browser, stack: Stack) -> None:
+def test_admin_pages_work_without_inline_scripts(browser: Browser, stack: Stack) -> None:
     context = browser.new_context(base_url=stack.demo.base_url, viewport={"width": 1440, "height": 1000})
     page = context.new_page()
     refused: list[str] = []
@@ -29,7 +29,7 @@ def test_admin_pages_work_without_a_script_in_the_page(browser: Browser, stack: 
             row.click()
             page.wait_for_load_state()
     page.goto("/admin/")
-    assert page.evaluate("typeof window.Alpine") == "object", "what drives the pages has started"
+    assert page.evaluate("typeof window.Alpine") == "object", "the script of the admin pages has started"
     page.evaluate(
         "() => { const script = document.createElement('script'); script.textContent = 'window.injected = true';"
         " document.body.append(script); }"

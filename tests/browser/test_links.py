@@ -1,4 +1,4 @@
-"""The pages that the links of letters lead to: by keyboard alone, at the width of a phone, in a real browser."""
+"""The pages that links in e-mails open: by keyboard alone, at the width of a phone, in a real browser."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ PASSWORD = "correct horse battery staple"
 T = TypeVar("T")
 
 
-def aside(make: Callable[[], T]) -> T:
-    """In a thread of its own: beside Playwright's event loop Django touches no database."""
+def run_in_thread(make: Callable[[], T]) -> T:
+    """Run in a separate thread, because Django does not access a database beside Playwright's event loop."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(make).result()
 
@@ -37,12 +37,12 @@ def server(database: None) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def school(server: Server) -> School:
-    return aside(make_school)
+    return run_in_thread(make_school)
 
 
 @pytest.fixture
 def phone(browser: Browser, server: Server) -> Iterator[Page]:
-    """A page as wide as a phone, that fails the test on any error of its script or its policy."""
+    """A page as wide as a phone that fails the test on any script or policy error."""
     context = browser.new_context(base_url=server.url, viewport={"width": 360, "height": 740})
     page = context.new_page()
     errors: list[str] = []
@@ -52,11 +52,11 @@ def phone(browser: Browser, server: Server) -> Iterator[Page]:
     width = page.evaluate("document.documentElement.scrollWidth")
     context.close()
     assert not errors
-    assert width <= 360, "nothing is wider than the phone"
+    assert width <= 360, "the page is wider than the phone"
 
 
 def type_and_send(page: Page, *texts: str) -> None:
-    """By keyboard alone: from field to field, then Enter."""
+    """Fill the fields by keyboard alone, then press Enter."""
     page.locator("form:visible input:visible").first.focus()
     for number, text in enumerate(texts):
         if number:
@@ -70,11 +70,11 @@ def can_sign_in(server: Server, email: str, password: str) -> bool:
     return answer.status_code == httpx.codes.OK
 
 
-def test_who_is_new_joins(phone: Page, school: School, server: Server) -> None:
-    secret = aside(lambda: invitation_secret(school))
+def test_new_user_can_accept_an_invitation(phone: Page, school: School, server: Server) -> None:
+    secret = run_in_thread(lambda: invitation_secret(school))
     phone.goto(f"/join/#{secret}")
     expect(phone.get_by_label("First name")).to_be_visible()
-    assert secret not in phone.url, "the secret does not stay in the address bar"
+    assert secret not in phone.url, "the secret is still in the address bar"
     type_and_send(phone, "Nora", "New", "password1234")
     expect(phone.get_by_role("alert")).to_contain_text("too common")
     expect(phone.get_by_label("Password, 12 characters or more")).to_be_focused()
@@ -85,7 +85,7 @@ def test_who_is_new_joins(phone: Page, school: School, server: Server) -> None:
     expect(phone.locator("main")).to_contain_text("not complete")
 
 
-def test_who_has_an_account_signs_in_and_joins_with_it(phone: Page, school: School) -> None:
+def test_user_with_an_account_can_accept_an_invitation(phone: Page, school: School) -> None:
     email = f"{secrets.token_hex(6)}@school.example"
 
     def invited() -> str:
@@ -106,7 +106,7 @@ def test_who_has_an_account_signs_in_and_joins_with_it(phone: Page, school: Scho
             )
             return invitations.new_link_secret(Invitation.objects.get(id=invitation.id))
 
-    phone.goto(f"/join/#{aside(invited)}")
+    phone.goto(f"/join/#{run_in_thread(invited)}")
     type_and_send(phone, "Olga", "Old", PASSWORD)
     expect(phone.locator("main")).to_contain_text("There is an account with your e-mail address.")
     phone.get_by_role("link", name="Sign in").click()
@@ -118,9 +118,9 @@ def test_who_has_an_account_signs_in_and_joins_with_it(phone: Page, school: Scho
     expect(phone.get_by_role("status")).to_have_text("You have joined.")
 
 
-def test_a_forgotten_password_is_replaced(phone: Page, school: School, server: Server) -> None:
-    secret = aside(lambda: reset_secret(school))
-    email = aside(lambda: User.objects.filter(proof__isnull=False).order_by("-proof__created_at")[0].email)
+def test_forgotten_password_can_be_reset(phone: Page, school: School, server: Server) -> None:
+    secret = run_in_thread(lambda: reset_secret(school))
+    email = run_in_thread(lambda: User.objects.filter(proof__isnull=False).order_by("-proof__created_at")[0].email)
     phone.goto(f"/reset-password/#{secret}")
     type_and_send(phone, "another horse for the staple")
     expect(phone.get_by_role("status")).to_have_text("Your new password is set.")
@@ -130,25 +130,25 @@ def test_a_forgotten_password_is_replaced(phone: Page, school: School, server: S
     expect(phone.get_by_role("alert")).to_contain_text("ask for a new one")
 
 
-def test_an_address_is_confirmed_when_a_person_says_so_and_not_by_opening_the_link(
+def test_email_is_confirmed_by_the_button_and_not_by_opening_the_link(
     phone: Page, school: School, server: Server
 ) -> None:
-    secret = aside(lambda: email_secret(school))
+    secret = run_in_thread(lambda: email_secret(school))
     phone.goto(f"/confirm-email/#{secret}")
     button = phone.get_by_role("button", name="This address is mine")
     expect(button).to_be_visible()
-    assert aside(lambda: User.objects.filter(proof__value__isnull=False, email_verified=True).count()) == 0
+    assert run_in_thread(lambda: User.objects.filter(proof__value__isnull=False, email_verified=True).count()) == 0
     button.press("Enter")
     expect(phone.get_by_role("status")).to_contain_text("Your address is confirmed.")
 
 
-def test_who_forgot_their_password_asks_from_the_sign_in_page(phone: Page) -> None:
+def test_password_reset_can_be_requested_from_the_sign_in_page(phone: Page) -> None:
     phone.goto("/login/")
     phone.get_by_role("link", name="Forgotten your password?").click()
     type_and_send(phone, "nobody@school.example")
     expect(phone.get_by_role("status")).to_contain_text("If there is an account with nobody@school.example")
 
 
-def test_a_substitute_reads_the_code_that_they_type_into_the_app(phone: Page) -> None:
+def test_substitute_page_displays_the_code_for_the_app(phone: Page) -> None:
     phone.goto("/day/#7K3M-9QXT-B2WD")
     expect(phone.locator("main")).to_contain_text("7K3M-9QXT-B2WD")

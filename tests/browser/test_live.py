@@ -1,4 +1,4 @@
-"""The board at the end of the real chain: a simulated button is pressed, a person sees it and acts."""
+"""The board at the end of the real system: a simulated button is pressed, a person reads the alert and acts."""
 
 import itertools
 import math
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from devstack.demo import Person
 from devstack.testing import Stack
-from tests.browser.people import at_the_board, card, sign_in
+from tests.browser.people import card, open_board, sign_in
 from tests.patience import Promise
 
 pytestmark = pytest.mark.browser
@@ -37,12 +37,12 @@ document.addEventListener("readystatechange", () => {
 });
 """
 ADVANCE = "(ms) => { const at = performance.now() + ms; performance.now = () => at; }"
-"""The page's monotonic clock goes on by this much, then stands: what is soon does not depend on the machine."""
+"""Advance the page's monotonic clock and stop it there, so that a short delay does not depend on the machine."""
 PRESSES = 200
 
 
-def test_a_press_is_on_the_board(browser: Browser, stack: Stack) -> None:
-    with at_the_board(browser, stack.demo, "operator") as page:
+def test_press_appears_on_the_board(browser: Browser, stack: Stack) -> None:
+    with open_board(browser, stack.demo, "operator") as page:
         (press,) = stack.press("--type", "medical")
         assert press.alert_id is not None
         alert = card(page, press.alert_id)
@@ -57,7 +57,7 @@ def test_a_press_is_on_the_board(browser: Browser, stack: Stack) -> None:
 def test_acknowledge_and_resolve_reach_every_board(browser: Browser, stack: Stack) -> None:
     (press,) = stack.press("--type", "assist")
     assert press.alert_id is not None
-    with at_the_board(browser, stack.demo, "operator") as first, at_the_board(browser, stack.demo, "admin") as second:
+    with open_board(browser, stack.demo, "operator") as first, open_board(browser, stack.demo, "admin") as second:
         mine, theirs = card(first, press.alert_id), card(second, press.alert_id)
         mine.get_by_role("button", name="Acknowledge").click()
         expect(mine.locator(".alert-state")).to_contain_text("You acknowledged this at")
@@ -70,13 +70,11 @@ def test_acknowledge_and_resolve_reach_every_board(browser: Browser, stack: Stac
         expect(first.locator("#ended")).to_contain_text("Assist")
 
 
-def test_focus_stays_on_the_alert_after_acknowledge_and_after_the_first_all_clear(
-    browser: Browser, stack: Stack
-) -> None:
-    """Somebody who works by keyboard is not thrown back to the top of the page."""
+def test_focus_stays_on_the_alert_after_acknowledge_and_first_all_clear(browser: Browser, stack: Stack) -> None:
+    """Keyboard users keep their position on the page."""
     (press,) = stack.press("--type", "lockdown")
     assert press.alert_id is not None
-    with at_the_board(browser, stack.demo, "operator") as page:
+    with open_board(browser, stack.demo, "operator") as page:
         mine = card(page, press.alert_id)
         mine.get_by_role("button", name="Acknowledge").focus()
         page.keyboard.press("Enter")
@@ -88,11 +86,11 @@ def test_focus_stays_on_the_alert_after_acknowledge_and_after_the_first_all_clea
         expect(mine).to_be_focused()
 
 
-def test_a_second_press_of_the_mouse_does_not_end_what_the_first_one_took(browser: Browser, stack: Stack) -> None:
-    """Once taken, the button to end it stands where the button to take it was."""
+def test_double_click_on_acknowledge_does_not_resolve_the_alert(browser: Browser, stack: Stack) -> None:
+    """The resolve button appears where the acknowledge button was."""
     (press,) = stack.press("--type", "fire")
     assert press.alert_id is not None
-    with at_the_board(browser, stack.demo, "operator") as page:
+    with open_board(browser, stack.demo, "operator") as page:
         mine = card(page, press.alert_id)
         page.evaluate(ADVANCE, 1_000)
         mine.get_by_role("button", name="Acknowledge").click()
@@ -103,10 +101,10 @@ def test_a_second_press_of_the_mouse_does_not_end_what_the_first_one_took(browse
         expect(mine).to_have_count(0)
 
 
-def test_a_lockdown_ends_by_two_different_people(browser: Browser, stack: Stack) -> None:
+def test_lockdown_is_ended_by_two_different_people(browser: Browser, stack: Stack) -> None:
     (press,) = stack.press("--type", "lockdown")
     assert press.alert_id is not None
-    with at_the_board(browser, stack.demo, "operator") as first, at_the_board(browser, stack.demo, "manager") as second:
+    with open_board(browser, stack.demo, "operator") as first, open_board(browser, stack.demo, "manager") as second:
         mine, theirs = card(first, press.alert_id), card(second, press.alert_id)
         mine.get_by_role("button", name="All clear (1 of 2)").click()
         expect(mine).to_contain_text("All clear: 1 of 2, given by you. A second person must confirm.")
@@ -117,8 +115,8 @@ def test_a_lockdown_ends_by_two_different_people(browser: Browser, stack: Stack)
         expect(theirs).to_have_count(0)
 
 
-def test_a_silent_alert_a_drill_and_a_press_again_say_so(browser: Browser, stack: Stack) -> None:
-    with at_the_board(browser, stack.demo, "admin") as page:
+def test_silent_alert_drill_and_repeated_press_are_labelled(browser: Browser, stack: Stack) -> None:
+    with open_board(browser, stack.demo, "admin") as page:
         (silent,) = stack.press("--type", "assist", "--silent")
         assert silent.alert_id is not None
         expect(card(page, silent.alert_id).locator(".band-silent")).to_contain_text("SILENT")
@@ -132,12 +130,10 @@ def test_a_silent_alert_a_drill_and_a_press_again_say_so(browser: Browser, stack
         expect(card(page, first.alert_id)).to_contain_text("Pressed again, 2 presses in all")
 
 
-def test_without_an_answer_it_says_what_to_do_and_goes_on_when_the_network_is_back(
-    browser: Browser, stack: Stack
-) -> None:
+def test_board_gives_advice_when_offline_and_recovers(browser: Browser, stack: Stack) -> None:
     (press,) = stack.press("--type", "hold")
     assert press.alert_id is not None
-    with at_the_board(browser, stack.demo, "operator") as page:
+    with open_board(browser, stack.demo, "operator") as page:
         mine = card(page, press.alert_id)
         page.context.set_offline(True)
         mine.get_by_role("button", name="Acknowledge").click()
@@ -148,8 +144,8 @@ def test_without_an_answer_it_says_what_to_do_and_goes_on_when_the_network_is_ba
         expect(mine.locator(".alert-note")).to_be_empty()
 
 
-def test_who_was_not_the_first_sees_how_it_stands(browser: Browser, stack: Stack) -> None:
-    """The news of the end is lost on the way to one of the boards."""
+def test_board_displays_the_current_state_after_a_conflict(browser: Browser, stack: Stack) -> None:
+    """One of the boards does not receive the message about the end."""
     (press,) = stack.press("--type", "secure")
     assert press.alert_id is not None
     lost: list[str | bytes] = []
@@ -159,7 +155,7 @@ def test_who_was_not_the_first_sees_how_it_stands(browser: Browser, stack: Stack
         socket.on_message(server.send)
         server.on_message(lambda text: lost.append(text) if "alert.updated" in str(text) else socket.send(text))
 
-    with at_the_board(browser, stack.demo, "operator") as page, at_the_board(browser, stack.demo, "admin") as other:
+    with open_board(browser, stack.demo, "operator") as page, open_board(browser, stack.demo, "admin") as other:
         page.route_web_socket("**/ws/alerts", lossy)
         page.reload()
         mine, theirs = card(page, press.alert_id), card(other, press.alert_id)
@@ -170,11 +166,11 @@ def test_who_was_not_the_first_sees_how_it_stands(browser: Browser, stack: Stack
         mine.get_by_role("button", name="Acknowledge").click()
         expect(mine).to_have_count(0)
         expect(page.locator("#ended")).to_contain_text("Secure")
-        assert lost, "the board heard of it after all"
+        assert lost, "the board received the message after all"
 
 
-def test_it_comes_back_by_itself_with_everything_that_happened_meanwhile(browser: Browser, stack: Stack) -> None:
-    with at_the_board(browser, stack.demo, "operator") as page:
+def test_board_reconnects_with_missed_events(browser: Browser, stack: Stack) -> None:
+    with open_board(browser, stack.demo, "operator") as page:
         line = page.locator("#line")
         kill(stack, "web")
         expect(line).not_to_contain_text("Live,")
@@ -184,10 +180,10 @@ def test_it_comes_back_by_itself_with_everything_that_happened_meanwhile(browser
         expect(page.locator(".alert", has_text="Secure")).not_to_have_count(0)
 
 
-def test_a_page_from_before_a_restore_reads_everything_anew(browser: Browser, stack: Stack) -> None:
-    """Its cursor is ahead of the feed, as after the cloud came back from a backup."""
+def test_page_loaded_before_a_restore_resyncs(browser: Browser, stack: Stack) -> None:
+    """Its cursor is ahead of the feed, as after the cloud was restored from a backup."""
 
-    with at_the_board(browser, stack.demo, "operator") as page:
+    with open_board(browser, stack.demo, "operator") as page:
         page.add_init_script(AHEAD)
         page.reload()
         assert page.evaluate("JSON.parse(document.getElementById('board-data').textContent).cursor") > 9 * 10**15
@@ -198,9 +194,9 @@ def test_a_page_from_before_a_restore_reads_everything_anew(browser: Browser, st
 
 
 @pytest.mark.slow
-def test_a_line_on_which_nothing_comes_is_stale_and_comes_back(browser: Browser, stack: Stack) -> None:
-    """The web server stands still without closing anything."""
-    with at_the_board(browser, stack.demo, "operator") as page:
+def test_silent_connection_is_stale_and_recovers(browser: Browser, stack: Stack) -> None:
+    """The web server is suspended without closing the connection."""
+    with open_board(browser, stack.demo, "operator") as page:
         pids = _with_children(stack, "web")
         try:
             for pid in pids:
@@ -214,9 +210,9 @@ def test_a_line_on_which_nothing_comes_is_stale_and_comes_back(browser: Browser,
         expect(page.locator("#line")).to_contain_text("Live,")
 
 
-def test_without_a_script_the_buttons_work_as_forms(browser: Browser, stack: Stack) -> None:
+def test_buttons_work_as_forms_without_javascript(browser: Browser, stack: Stack) -> None:
     (press,) = stack.press("--type", "shelter")
-    with at_the_board(browser, stack.demo, "operator") as live:
+    with open_board(browser, stack.demo, "operator") as live:
         uuid = card(live, press.alert_id or "").get_attribute("data-alert")
         state = live.context.storage_state()
         still = browser.new_context(base_url=stack.demo.base_url, java_script_enabled=False, storage_state=state)
@@ -232,9 +228,9 @@ def test_without_a_script_the_buttons_work_as_forms(browser: Browser, stack: Sta
 
 
 @pytest.mark.slow
-def test_200_presses_from_the_hand_to_the_page(browser: Browser, stack: Stack) -> None:
-    """Press and page share a clock here: the press is dated by the button, the arrival by a MutationObserver."""
-    with at_the_board(browser, stack.demo, "operator") as page:
+def test_latency_of_200_presses_from_button_to_page(browser: Browser, stack: Stack) -> None:
+    """Press and page share a clock: the button dates the press, a MutationObserver the arrival."""
+    with open_board(browser, stack.demo, "operator") as page:
         page.evaluate(WATCH)
         promise = Promise(1.0)
         results = stack.press("--count", str(PRESSES), "--type", "test")
@@ -271,12 +267,12 @@ with tenant_scope([school]):
 """
 
 
-def test_the_school_next_door_sees_nothing_of_it(browser: Browser, stack: Stack) -> None:
+def test_board_of_another_school_receives_nothing(browser: Browser, stack: Stack) -> None:
     manager = stack.demo.users["manager"]
     stack.dev("manage", "shell", "-c", NEIGHBOUR.replace("@MEMBER@", manager.email))
     nora = Person("nora@neighbour.example", "a long enough password")
     demo = msgspec.structs.replace(stack.demo, users={"nora": nora, "both": manager})
-    with at_the_board(browser, demo, "nora") as next_door, at_the_board(browser, stack.demo, "operator") as page:
+    with open_board(browser, demo, "nora") as next_door, open_board(browser, stack.demo, "operator") as page:
         (press,) = stack.press("--type", "hold")
         assert press.alert_id is not None
         expect(card(page, press.alert_id)).to_be_visible()
@@ -301,9 +297,9 @@ def test_the_school_next_door_sees_nothing_of_it(browser: Browser, stack: Stack)
 
 
 def kill(stack: Stack, name: str) -> None:
-    """kill -9 of one process; the process manager starts it anew."""
+    """Kill one process with kill -9; the process manager restarts it."""
     pid = stack.status()[name].pid
-    assert pid is not None, f"{name} does not run"
+    assert pid is not None, f"{name} is not running"
     os.kill(pid, signal.SIGKILL)
 
 
@@ -314,7 +310,7 @@ def _with_children(stack: Stack, name: str) -> list[int]:
 
 
 def _close_all(page: Page) -> None:
-    """Leave a quiet school to whoever comes next."""
+    """Leave no open alerts for the next test."""
     for _ in itertools.count():
         left = page.evaluate(
             """

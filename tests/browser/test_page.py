@@ -1,4 +1,4 @@
-"""The page itself: readable by everyone, at every width, by keyboard, and honest about its age."""
+"""The page itself: readable for everyone, at every width, by keyboard, and clear about the age of its data."""
 
 import re
 
@@ -51,17 +51,19 @@ def every_kind() -> list[Document]:
 
 
 @pytest.mark.parametrize("width", [390, 820, 1440])
-def test_nothing_is_wider_than_the_screen(page: Page, hall: Gallery, width: int) -> None:
+def test_page_fits_the_screen_width(page: Page, gallery_server: Gallery, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     for name, alerts in {"quiet": [], "every": every_kind()}.items():
-        page.goto(hall.hang(name, alerts))
+        page.goto(gallery_server.add_page(name, alerts))
         expect(page.locator("#sound")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("first", [*TYPES, "gas_leak"])
-def test_the_type_is_the_largest_thing_and_every_text_is_readable(page: Page, hall: Gallery, first: str) -> None:
-    page.goto(hall.hang("one", [alert(1, alert_type=first)]))
+def test_alert_type_is_the_largest_text_and_all_text_is_readable(
+    page: Page, gallery_server: Gallery, first: str
+) -> None:
+    page.goto(gallery_server.add_page("one", [alert(1, alert_type=first)]))
     expect(page.locator("#sound")).to_be_visible()
     assert page.evaluate(CONTRAST) == []
     sizes = page.evaluate(
@@ -73,48 +75,48 @@ def test_the_type_is_the_largest_thing_and_every_text_is_readable(page: Page, ha
     assert largest[0] == "label"
 
 
-def test_every_text_is_readable_on_a_full_board_and_when_quiet(page: Page, hall: Gallery) -> None:
+def test_all_text_is_readable_on_a_full_and_an_empty_board(page: Page, gallery_server: Gallery) -> None:
     for name, alerts in {"quiet": [], "every": every_kind()}.items():
-        page.goto(hall.hang(name, alerts))
+        page.goto(gallery_server.add_page(name, alerts))
         expect(page.locator("#sound")).to_be_visible()
         assert page.evaluate(CONTRAST) == []
 
 
-def test_a_drill_and_a_silent_alert_say_so_in_words(page: Page, hall: Gallery) -> None:
-    page.goto(hall.hang("marks", [alert(1, is_drill=True, is_silent=True)]))
+def test_drill_and_silent_alert_are_labelled_in_words(page: Page, gallery_server: Gallery) -> None:
+    page.goto(gallery_server.add_page("marks", [alert(1, is_drill=True, is_silent=True)]))
     expect(page.locator(".band-drill")).to_contain_text("DRILL")
     expect(page.locator(".band-silent")).to_contain_text("SILENT")
     expect(page.locator(".call")).to_be_hidden()
     assert page.title().startswith("(1) DRILL Lockdown")
 
 
-def test_who_may_not_act_sees_no_buttons(page: Page, hall: Gallery) -> None:
-    page.goto(hall.hang("viewer", [alert(1)], may_act=False))
+def test_board_has_no_buttons_without_permission_to_act(page: Page, gallery_server: Gallery) -> None:
+    page.goto(gallery_server.add_page("viewer", [alert(1)], may_act=False))
     expect(page.locator("#sound")).to_be_visible()
     expect(page.locator(".alert")).to_have_count(1)
     expect(page.locator(".alert button")).to_have_count(0)
 
 
-def test_keyboard_reaches_every_control_with_a_visible_focus(page: Page, hall: Gallery) -> None:
-    page.goto(hall.hang("keys", [alert(1), alert(2, alert_type="medical")]))
+def test_keyboard_reaches_every_control_with_a_visible_focus(page: Page, gallery_server: Gallery) -> None:
+    page.goto(gallery_server.add_page("keys", [alert(1), alert(2, alert_type="medical")]))
     expect(page.locator("#sound")).to_be_visible()
     reached: list[str] = []
     for _ in range(12):
         page.keyboard.press("Tab")
-        said, outline = page.evaluate(
+        label, outline = page.evaluate(
             "() => [document.activeElement.innerText, getComputedStyle(document.activeElement).outlineWidth]"
         )
-        if said:
-            assert outline == "3px", said
-        reached.append(said)
+        if label:
+            assert outline == "3px", label
+        reached.append(label)
     for control in ("Sound is off: turn on", "Sign out", "Acknowledge", "All clear (1 of 2)", "Call 911"):
         assert control in reached
     assert reached.count("Acknowledge") == 2
 
 
-def test_still_for_those_who_asked_for_stillness(browser: Browser, hall: Gallery) -> None:
+def test_animations_are_off_when_reduced_motion_is_preferred(browser: Browser, gallery_server: Gallery) -> None:
     moving = "() => document.getAnimations().filter((one) => one.playState === 'running').length"
-    url = hall.hang("still", [alert(1)])
+    url = gallery_server.add_page("still", [alert(1)])
     for wish, expected in (("reduce", 0), ("no-preference", 1)):
         context = browser.new_context(reduced_motion=wish)  # type: ignore[arg-type]
         page = context.new_page()
@@ -124,33 +126,33 @@ def test_still_for_those_who_asked_for_stillness(browser: Browser, hall: Gallery
         context.close()
 
 
-def test_without_script_the_alerts_are_there_and_the_page_says_that_it_stands_still(
-    browser: Browser, hall: Gallery
+def test_page_without_javascript_lists_alerts_and_says_that_it_is_static(
+    browser: Browser, gallery_server: Gallery
 ) -> None:
     context = browser.new_context(java_script_enabled=False, timezone_id=ZONE)
     page = context.new_page()
-    page.goto(hall.hang("static", [alert(1)]))
+    page.goto(gallery_server.add_page("static", [alert(1)]))
     expect(page.locator(".alert h2")).to_have_text("Lockdown")
     expect(page.locator("#strip")).to_contain_text("does not change by itself")
     expect(page.locator("#strip")).to_be_visible()
     context.close()
 
 
-def test_with_a_broken_script_the_page_says_so_too(browser: Browser, hall: Gallery) -> None:
+def test_page_with_a_broken_script_says_that_it_is_static(browser: Browser, gallery_server: Gallery) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.route("**/board/state.js", lambda route: route.abort())
-    page.goto(hall.hang("broken", [alert(1)]))
+    page.goto(gallery_server.add_page("broken", [alert(1)]))
     expect(page.locator(".alert h2")).to_have_text("Lockdown")
     expect(page.locator("#strip")).to_be_visible()
     expect(page.locator("#strip")).to_contain_text("does not change by itself")
     context.close()
 
 
-def test_past_15_seconds_the_board_greys_and_says_since_when(page: Page, hall: Gallery) -> None:
-    """This page has no feed behind it, so its picture only grows older."""
+def test_board_turns_grey_and_names_its_age_after_15_seconds(page: Page, gallery_server: Gallery) -> None:
+    """This page has no feed, so its data only grows older."""
     page.clock.install()
-    page.goto(hall.hang("stale", [alert(1)]))
+    page.goto(gallery_server.add_page("stale", [alert(1)]))
     expect(page.locator("#line")).to_contain_text("Not live")
     expect(page.locator("#board")).not_to_have_attribute("data-stale", "")
     page.clock.run_for(16_000)
@@ -162,9 +164,9 @@ def test_past_15_seconds_the_board_greys_and_says_since_when(page: Page, hall: G
     assert page.evaluate(CONTRAST) == []
 
 
-def test_a_stale_board_does_not_say_that_all_is_quiet(page: Page, hall: Gallery) -> None:
+def test_stale_board_does_not_claim_that_all_is_quiet(page: Page, gallery_server: Gallery) -> None:
     page.clock.install()
-    page.goto(hall.hang("stale-quiet", []))
+    page.goto(gallery_server.add_page("stale-quiet", []))
     expect(page.locator("#quiet h2")).to_have_text("All quiet.")
     page.clock.run_for(16_000)
     expect(page.locator("#quiet h2")).to_have_text("Not known now.")
@@ -177,9 +179,9 @@ def seconds(age: str) -> int:
     return 60 * int(minutes) + int(rest)
 
 
-def test_the_age_runs(page: Page, hall: Gallery) -> None:
+def test_alert_age_is_updated(page: Page, gallery_server: Gallery) -> None:
     page.clock.install()
-    page.goto(hall.hang("age", [alert(1, ago=58)]))
+    page.goto(gallery_server.add_page("age", [alert(1, ago=58)]))
     age = page.locator(".alert-clock b")
     expect(age).to_have_text(re.compile(r"\d\d:\d\d"))
     before = seconds(age.inner_text())
@@ -188,8 +190,8 @@ def test_the_age_runs(page: Page, hall: Gallery) -> None:
     assert seconds(age.inner_text()) >= before + 3
 
 
-def test_sound_is_armed_by_a_person_and_the_board_says_when_it_is_not(page: Page, hall: Gallery) -> None:
-    page.goto(hall.hang("sound", [alert(1)]))
+def test_sound_needs_a_click_and_the_board_says_when_it_is_off(page: Page, gallery_server: Gallery) -> None:
+    page.goto(gallery_server.add_page("sound", [alert(1)]))
     sound = page.locator("#sound")
     expect(sound).to_have_text("Sound is off: turn on")
     expect(sound).to_have_attribute("data-tone", "warn")
@@ -214,8 +216,8 @@ async () => {
 """
 
 
-def test_troubles_are_listed_in_words(page: Page, hall: Gallery) -> None:
-    page.goto(hall.hang("troubles", []))
+def test_troubles_are_listed_in_words(page: Page, gallery_server: Gallery) -> None:
+    page.goto(gallery_server.add_page("troubles", []))
     expect(page.locator("#needs")).to_be_hidden()
     page.evaluate(TROUBLES)
     rows = page.locator("#needs li")
@@ -233,16 +235,16 @@ window.OscillatorNode = function (...given) { window.tones += 1; return new Own(
 
 
 @pytest.mark.parametrize(("changes", "rings"), [({}, True), ({"is_drill": True}, True), ({"is_silent": True}, False)])
-def test_it_sounds_until_somebody_acknowledges_and_never_for_a_silent_alert(
-    page: Page, hall: Gallery, changes: Document, rings: bool
+def test_sound_plays_until_acknowledged_and_never_for_a_silent_alert(
+    page: Page, gallery_server: Gallery, changes: Document, rings: bool
 ) -> None:
     page.clock.install()
     page.add_init_script(RINGS)
-    page.goto(hall.hang("ring", [alert(1) | changes]))
+    page.goto(gallery_server.add_page("ring", [alert(1) | changes]))
     page.locator("#sound").click()
     expect(page.locator("#sound")).to_have_text("Sound on")
     page.clock.run_for(500)
     first = page.evaluate("window.tones")
-    assert first > 0, "arming is heard at once"
+    assert first > 0, "enabling sound must play it immediately"
     page.clock.run_for(10_500)
     assert (page.evaluate("window.tones") > first) is rings

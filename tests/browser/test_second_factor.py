@@ -1,4 +1,4 @@
-"""A second factor is set up at the portal's page, and asked for at the next sign-in."""
+"""A second factor is set up on the portal's page, and required at the next sign-in."""
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -24,12 +24,12 @@ async ([method, path, body, headers]) => {
 
 
 def call(page: Page, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict[str, object]]:
-    """The API as the page's own script would ask it."""
+    """Call the API as the page's own script would."""
     answer = page.evaluate(CALL, [method, path, body, headers])
     return answer["status"], answer["body"] or {}
 
 
-def test_admin_sets_up_a_second_factor_before_asking_others_for_one(browser: Browser, stack: Stack) -> None:
+def test_admin_must_set_up_a_second_factor_before_requiring_it(browser: Browser, stack: Stack) -> None:
     demo = stack.demo
     context = browser.new_context(base_url=demo.base_url)
     page = context.new_page()
@@ -49,7 +49,7 @@ def test_admin_sets_up_a_second_factor_before_asking_others_for_one(browser: Bro
     picture = page.get_by_role("img", name="QR code").locator("svg")
     expect(picture).to_be_visible()
     box = picture.bounding_box()
-    assert box is not None and box["width"] > 150, "large enough to be scanned"
+    assert box is not None and box["width"] > 150, "the QR code is too small to scan"
     secret = page.locator("code").inner_text()
     page.get_by_label("Code", exact=True).fill(code(secret, steps=-1))
     page.get_by_role("button", name="Set up").click()
@@ -70,7 +70,7 @@ def test_admin_sets_up_a_second_factor_before_asking_others_for_one(browser: Bro
         expect(page).to_have_url(f"{demo.base_url}/board/")
     finally:
         call(page, "PATCH", settings, {"mfa_required_for_admins": False})
-        shown = call(page, "POST", "/api/v1/me/confirmation", {"password": demo.users["admin"].password})[1]
-        call(page, "DELETE", "/api/v1/me/mfa/totp", None, **{"X-Confirmation": str(shown["confirmation"])})
+        confirmation = call(page, "POST", "/api/v1/me/confirmation", {"password": demo.users["admin"].password})[1]
+        call(page, "DELETE", "/api/v1/me/mfa/totp", None, **{"X-Confirmation": str(confirmation["confirmation"])})
     context.close()
     assert not refused

@@ -1,4 +1,4 @@
-"""Signing in and out, as everybody meets it: also without a script, and never to somewhere else."""
+"""Signing in and out for every user: also without JavaScript, and without redirects to other sites."""
 
 import re
 
@@ -13,7 +13,7 @@ from tests.browser.people import sign_in
 pytestmark = pytest.mark.browser
 
 
-def test_without_a_session_every_page_leads_to_the_sign_in_and_back(browser: Browser, stack: Stack) -> None:
+def test_pages_redirect_to_sign_in_and_back_without_a_session(browser: Browser, stack: Stack) -> None:
     context = browser.new_context(base_url=stack.demo.base_url, java_script_enabled=False)
     page = context.new_page()
     page.goto("/board/?organization=none")
@@ -31,20 +31,20 @@ def test_without_a_session_every_page_leads_to_the_sign_in_and_back(browser: Bro
     context.close()
 
 
-def test_signing_out_ends_the_session_for_the_open_board_too(browser: Browser, stack: Stack) -> None:
+def test_sign_out_also_ends_the_open_board(browser: Browser, stack: Stack) -> None:
     context = browser.new_context(base_url=stack.demo.base_url)
     board, other = context.new_page(), context.new_page()
     sign_in(board, stack.demo, "operator")
     expect(board.locator("#line")).to_contain_text("Live,")
     other.goto("/board/")
     other.get_by_role("button", name="Sign out").click()
-    # Where the feed ends before the answer comes, the board itself goes there, and names where it was.
+    # If the feed ends before the response comes, the board itself redirects, with its own page as `next`.
     expect(other).to_have_url(re.compile(rf"^{stack.demo.base_url}/login/"))
     expect(board).to_have_url(f"{stack.demo.base_url}/login/?next=%2Fboard%2F")
     context.close()
 
 
-def test_a_role_that_may_not_see_open_alerts_is_told_so(browser: Browser, stack: Stack) -> None:
+def test_board_explains_when_the_role_cannot_view_open_alerts(browser: Browser, stack: Stack) -> None:
     for role, words in {
         "viewer": re.compile("Your role does not show open alerts|There is an alarm that you may not see"),
         "super_admin": re.compile("You belong to no school"),
@@ -57,7 +57,7 @@ def test_a_role_that_may_not_see_open_alerts_is_told_so(browser: Browser, stack:
         context.close()
 
 
-def test_the_way_back_stays_on_this_host(stack: Stack) -> None:
+def test_redirect_after_sign_in_stays_on_this_host(stack: Stack) -> None:
     person = stack.demo.users["operator"]
     for target in ("https://elsewhere.example/", "//elsewhere.example/", "javascript:alert(1)"):
         with httpx.Client(base_url=stack.demo.base_url, trust_env=False) as client:
@@ -72,7 +72,7 @@ def test_the_way_back_stays_on_this_host(stack: Stack) -> None:
             assert answer.headers["Location"] == "/board/"
 
 
-def test_pages_are_strict_about_their_sources_and_are_not_kept(stack: Stack) -> None:
+def test_pages_have_a_strict_policy_and_are_not_cached(stack: Stack) -> None:
     with httpx.Client(base_url=stack.demo.base_url, trust_env=False) as client:
         for path in ("/login/", "/board/"):
             answer = client.get(path)

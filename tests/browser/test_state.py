@@ -1,4 +1,4 @@
-"""The reducer of the board: what a message does to the picture. Pure, so it runs in an empty page."""
+"""The reducer of the board: how messages change its state. It is pure, so it runs in an empty page."""
 
 from collections.abc import Iterator
 
@@ -62,14 +62,14 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(browser: Browser, hall: Gallery) -> Iterator[Lab]:
+def lab(browser: Browser, gallery_server: Gallery) -> Iterator[Lab]:
     page = browser.new_page()
-    page.goto(hall.hang("lab", []))
+    page.goto(gallery_server.add_page("lab", []))
     yield Lab(page)
     page.close()
 
 
-def told(seq: int, document: Document, kind: str = "alert.updated") -> Document:
+def alert_message(seq: int, document: Document, kind: str = "alert.updated") -> Document:
     return {
         "message": {
             "type": kind,
@@ -107,14 +107,14 @@ TAKEN = {"status": "acknowledged", "acknowledged_at": A["received_at"], "acknowl
 ENDED = TAKEN | {"status": "resolved", "resolved_at": A["received_at"], "resolved_by": SOMEBODY}
 
 
-def test_life_of_an_alert(lab: Lab) -> None:
+def test_lifecycle_of_an_alert(lab: Lab) -> None:
     once = {"given": 1, "required": 2, "by": [SOMEBODY]}
     result = lab.run(
-        told(11, A, "alert.created"),
-        told(12, A | {"presses": 2}),
-        told(13, A | {"presses": 2} | TAKEN),
-        told(14, A | {"presses": 2, "approvals": once} | TAKEN),
-        told(15, A | {"presses": 2} | ENDED),
+        alert_message(11, A, "alert.created"),
+        alert_message(12, A | {"presses": 2}),
+        alert_message(13, A | {"presses": 2} | TAKEN),
+        alert_message(14, A | {"presses": 2, "approvals": once} | TAKEN),
+        alert_message(15, A | {"presses": 2} | ENDED),
     )
     assert result["news"] == ["created", "pressed_again", "acknowledged", "approved", "closed"]
     assert result["open"] == []
@@ -122,29 +122,33 @@ def test_life_of_an_alert(lab: Lab) -> None:
     assert result["behind"] is False
 
 
-def test_a_repeat_changes_nothing(lab: Lab) -> None:
-    result = lab.run(told(11, A, "alert.created"), told(11, A, "alert.created"), told(9, B, "alert.created"))
+def test_repeated_message_changes_nothing(lab: Lab) -> None:
+    result = lab.run(
+        alert_message(11, A, "alert.created"),
+        alert_message(11, A, "alert.created"),
+        alert_message(9, B, "alert.created"),
+    )
     assert result["news"] == ["created"]
     assert result["open"] == [A["id"]]
 
 
-def test_an_older_document_never_wins(lab: Lab) -> None:
-    """Resolved beats acknowledged, whatever arrives last."""
-    result = lab.run(told(11, A | ENDED), told(12, A | TAKEN), told(13, A), alerts=[A])
+def test_older_document_never_replaces_a_newer_one(lab: Lab) -> None:
+    """Resolved beats acknowledged, regardless of the order of arrival."""
+    result = lab.run(alert_message(11, A | ENDED), alert_message(12, A | TAKEN), alert_message(13, A), alerts=[A])
     assert result["open"] == []
-    result = lab.run(told(11, A | TAKEN), told(12, A), alerts=[A])
+    result = lab.run(alert_message(11, A | TAKEN), alert_message(12, A), alerts=[A])
     assert result["statuses"] == {A["id"]: "acknowledged"}
 
 
-def test_other_organizations_are_not_shown(lab: Lab) -> None:
-    foreign = told(11, A, "alert.created")
+def test_alerts_of_other_organizations_are_ignored(lab: Lab) -> None:
+    foreign = alert_message(11, A, "alert.created")
     message = foreign["message"]
     assert isinstance(message, dict)
     message["organization"] = "0198f2c4-6a10-7500-9c41-5d2e8f7a0599"
     assert lab.run(foreign)["open"] == []
 
 
-def test_what_is_not_understood_is_ignored(lab: Lab) -> None:
+def test_unknown_messages_are_ignored(lab: Lab) -> None:
     result = lab.run({"message": {"type": "weather.report", "organization": str(ORGANIZATION), "seq": 11}}, alerts=[A])
     assert result["open"] == [A["id"]]
     assert lab.run(CHANGED, alerts=[A])["news"] == []
@@ -158,12 +162,12 @@ def test_what_is_not_understood_is_ignored(lab: Lab) -> None:
         ([heads("ready", 10)], False),
         ([heads("ready", 12)], True),
         ([heads("ready", 12), {"reading": True}, {"list": []}], False),
-        ([heads("ping", 11), told(11, A)], False),
+        ([heads("ping", 11), alert_message(11, A)], False),
         ([heads("ping", 11), CHANGED], False),
-        ([told(13, A)], False),
-        ([told(13, A), heads("ping", 13)], False),
-        ([told(13, A), heads("ping", 14)], True),
-        ([told(13, A), heads("ping", 12)], True),
+        ([alert_message(13, A)], False),
+        ([alert_message(13, A), heads("ping", 13)], False),
+        ([alert_message(13, A), heads("ping", 14)], True),
+        ([alert_message(13, A), heads("ping", 12)], True),
         ([heads("ping", 10, OTHER_EPOCH)], True),
         ([heads("ping", 10, OTHER_EPOCH), {"reading": True}, {"list": []}], False),
         ([{"reading": True}, heads("ready", 4), {"list": []}], True),
@@ -171,13 +175,13 @@ def test_what_is_not_understood_is_ignored(lab: Lab) -> None:
         ([{"reading": True}, heads("ping", 12), {"list": []}], True),
     ],
 )
-def test_knows_when_it_is_behind(lab: Lab, steps: list[Document], behind: bool) -> None:
+def test_state_detects_when_it_is_behind(lab: Lab, steps: list[Document], behind: bool) -> None:
     assert lab.run(*steps)["behind"] is behind
 
 
-def test_resync_reads_the_list_and_goes_on(lab: Lab) -> None:
+def test_resync_reloads_the_list_and_continues(lab: Lab) -> None:
     assert lab.run(resync(20))["behind"] is True
-    result = lab.run(resync(20), {"reading": True}, {"list": [B]}, told(25, C, "alert.created"), alerts=[A])
+    result = lab.run(resync(20), {"reading": True}, {"list": [B]}, alert_message(25, C, "alert.created"), alerts=[A])
     assert set(result["open"]) == {B["id"], C["id"]}  # type: ignore[call-overload]
     assert result["cursor"] == 25
     assert result["news"] == ["closed", "created", "created"]
@@ -186,24 +190,30 @@ def test_resync_reads_the_list_and_goes_on(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "message", [resync(4), resync(20, OTHER_EPOCH), heads("ping", 4), heads("ready", 20, OTHER_EPOCH)]
 )
-def test_what_a_restored_server_has_lost_stays_until_it_tells_of_it_again(lab: Lab, message: Document) -> None:
-    """The building may be in it all the same. Its words are as good as any then, also where they say less."""
+def test_alerts_lost_in_a_restore_stay_until_the_server_reports_them(lab: Lab, message: Document) -> None:
+    """The building may still be in alarm. After that, later messages count again, even if they report less."""
     read: list[Document] = [message, {"reading": True}, {"list": [B]}]
     result = lab.run(*read, *read[1:], alerts=[A, B])
     assert set(result["open"]) == {A["id"], B["id"]}  # type: ignore[call-overload]
     assert result["news"] == ["unproven"], "once"
     taken = A | TAKEN
-    assert lab.run(*read, told(30, A), alerts=[taken])["statuses"] == {A["id"]: "new", B["id"]: "new"}
-    assert lab.run(*read, told(30, A | ENDED), alerts=[taken])["open"] == [B["id"]]
-    assert lab.run(told(11, B | ENDED), *read, alerts=[B])["open"] == [B["id"]], "its end was lost"
+    assert lab.run(*read, alert_message(30, A), alerts=[taken])["statuses"] == {A["id"]: "new", B["id"]: "new"}
+    assert lab.run(*read, alert_message(30, A | ENDED), alerts=[taken])["open"] == [B["id"]]
+    assert lab.run(alert_message(11, B | ENDED), *read, alerts=[B])["open"] == [B["id"]], "its end was lost"
 
 
-def test_the_list_never_takes_away_what_came_after_it_was_asked_for(lab: Lab) -> None:
-    result = lab.run({"reading": True}, told(11, A, "alert.created"), told(12, B | ENDED), {"list": [B]}, alerts=[B])
+def test_list_response_keeps_alerts_that_arrived_after_the_request(lab: Lab) -> None:
+    result = lab.run(
+        {"reading": True},
+        alert_message(11, A, "alert.created"),
+        alert_message(12, B | ENDED),
+        {"list": [B]},
+        alerts=[B],
+    )
     assert result["open"] == [A["id"]]
 
 
-def test_order_is_real_before_drill_then_gravest_then_newest(lab: Lab) -> None:
+def test_alerts_are_sorted_real_first_then_by_gravity_and_time(lab: Lab) -> None:
     alerts = [
         alert(1, ago=50, alert_type="medical"),
         alert(2, ago=10, alert_type="lockdown", is_drill=True),
@@ -216,7 +226,7 @@ def test_order_is_real_before_drill_then_gravest_then_newest(lab: Lab) -> None:
     assert lab.run(alerts=alerts)["open"] == expected
 
 
-def test_troubles_come_and_go(lab: Lab) -> None:
+def test_troubles_appear_and_disappear(lab: Lab) -> None:
     def trouble(seq: int, kind: str, said: Document) -> Document:
         return {"message": {"type": kind, "organization": str(ORGANIZATION), "seq": seq, "trouble": said}}
 
@@ -247,12 +257,12 @@ def armed(device: str, until: str = "2026-09-01T08:16:03.120Z") -> Document:
     return {"device_id": device, "building_id": None, "room": "Room 12", "armed_at": at, "expires_at": until}
 
 
-def test_armed_button_is_shown_until_it_is_pressed_or_its_time_is_over(lab: Lab) -> None:
-    def told_of(seq: int, kind: str, drill: Document) -> Document:
+def test_armed_button_is_listed_until_it_is_pressed_or_expires(lab: Lab) -> None:
+    def drill_message(seq: int, kind: str, drill: Document) -> Document:
         return {"message": {"type": kind, "organization": str(ORGANIZATION), "seq": seq, "drill": drill}}
 
     first, over = armed("ss-first"), armed("ss-over", "2026-09-01T08:15:29.999Z")
-    steps = [told_of(11, "drill.armed", first), told_of(12, "drill.armed", over)]
+    steps = [drill_message(11, "drill.armed", first), drill_message(12, "drill.armed", over)]
     assert lab.run(*steps)["armed"] == ["ss-first"]
-    assert lab.run(*steps, told_of(13, "drill.disarmed", first))["armed"] == []
+    assert lab.run(*steps, drill_message(13, "drill.disarmed", first))["armed"] == []
     assert lab.run(*steps, {"armed": [armed("ss-listed")]})["armed"] == ["ss-listed"]

@@ -1,4 +1,4 @@
-"""Server and script say the same of every alert: the card as rendered is the card as the script fills it."""
+"""Server and script describe every alert alike: a rendered card equals one filled in by the script."""
 
 import pytest
 from playwright.sync_api import Page
@@ -19,11 +19,13 @@ CARDS = """
 }))
 """
 TROUBLES = "() => [...document.querySelectorAll('#troubles li')].map((row) => row.firstElementChild.textContent)"
-STORY = "() => [...document.querySelectorAll('#steps li')].map((step) => step.innerText.replace(/\\s+/g, ' ').trim())"
+TIMELINE = (
+    "() => [...document.querySelectorAll('#steps li')].map((step) => step.innerText.replace(/\\s+/g, ' ').trim())"
+)
 
 
 def documents() -> list[Document]:
-    """Every open alert of the contract's examples, and what a school may meet besides."""
+    """Return every open alert of the contract's examples, and further cases."""
     me: Document = {"id": str(ME), "name": "Maria Sanchez"}
     made: list[Document] = [
         alert(1, approvals={"given": 1, "required": 2, "by": [me]}),
@@ -38,26 +40,26 @@ def documents() -> list[Document]:
     return made + [document for document in numbered if document["status"] in {"new", "acknowledged"}]
 
 
-def test_server_and_script_say_the_same(page: Page, hall: Gallery) -> None:
+def test_server_and_script_render_the_same_card(page: Page, gallery_server: Gallery) -> None:
     alerts = documents()
-    url = hall.hang("words", alerts)
+    url = gallery_server.add_page("words", alerts)
     context = page.context.browser
     assert context is not None
     still = context.new_context(java_script_enabled=False, timezone_id="America/Chicago")
     server = still.new_page()
     server.goto(url)
-    as_rendered, story = server.evaluate(CARDS), server.evaluate(STORY)
+    as_rendered, timeline = server.evaluate(CARDS), server.evaluate(TIMELINE)
     still.close()
 
     page.goto(url)
     page.wait_for_selector("#sound:not([hidden])")
     assert len(as_rendered) == len(alerts)
     assert page.evaluate(CARDS) == as_rendered
-    assert page.evaluate(STORY) == story
+    assert page.evaluate(TIMELINE) == timeline
 
 
-def test_server_and_script_say_the_same_of_troubles(page: Page, hall: Gallery) -> None:
-    """And a page that was loaded anew shows those that are open."""
+def test_server_and_script_render_the_same_troubles(page: Page, gallery_server: Gallery) -> None:
+    """A reloaded page also lists the open troubles."""
     gateway: Document = {"id": "0198f2c4-6a10-7800-9c41-5d2e8f7a0800", "name": "Main building"}
     base: Document = {"kind": "worker_missing", "detail": None, "since": alert()["received_at"]}
     troubles: list[Document] = [
@@ -65,7 +67,7 @@ def test_server_and_script_say_the_same_of_troubles(page: Page, hall: Gallery) -
         base | {"id": "0198f2c4-6a10-7700-9c41-5d2e8f7a0702", "device": None, "gateway": gateway, "detail": "Dark."},
         base | {"id": "0198f2c4-6a10-7700-9c41-5d2e8f7a0703", "device": None, "gateway": None},
     ]
-    url = hall.hang("troubles", [], troubles=troubles)
+    url = gallery_server.add_page("troubles", [], troubles=troubles)
     context = page.context.browser
     assert context is not None
     still = context.new_context(java_script_enabled=False)
@@ -83,8 +85,8 @@ def test_server_and_script_say_the_same_of_troubles(page: Page, hall: Gallery) -
     assert page.evaluate(TROUBLES) == as_rendered
 
 
-def test_a_card_made_by_the_script_is_the_same_as_one_made_by_the_server(page: Page, hall: Gallery) -> None:
-    page.goto(hall.hang("made", documents()))
+def test_card_created_by_the_script_matches_the_server_markup(page: Page, gallery_server: Gallery) -> None:
+    page.goto(gallery_server.add_page("made", documents()))
     page.wait_for_selector("#sound:not([hidden])")
     served = page.evaluate(CARDS)
     page.evaluate(

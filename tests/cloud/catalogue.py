@@ -1,4 +1,4 @@
-"""What PostgreSQL itself says of its tables: tests ask it, so that no table is forgotten."""
+"""The tables of the database as PostgreSQL's catalogue lists them, so that tests cover every table."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ ROLES = ("safesignal_app", "safesignal_system", "safesignal_owner")
 
 @dataclass(frozen=True)
 class Relation:
-    """A table, partition, view or whatever else can be selected from."""
+    """A table, partition, view or any other relation that can be selected from."""
 
     name: str
     kind: str
@@ -18,11 +18,11 @@ class Relation:
     forced: bool
     columns: frozenset[str]
     app_grants: frozenset[str]
-    """What `app` may do, to the whole or to a column."""
+    """Rights of `app` on the whole table or on a column."""
 
     @property
     def is_retired(self) -> bool:
-        """A partition whose time is over: in a schema that nobody but the owner may enter."""
+        """Whether this is an expired partition, in a schema that only the owner can use."""
         return self.name.startswith("retired.")
 
     @property
@@ -46,7 +46,7 @@ class Reference:
 
 
 def relations() -> list[Relation]:
-    """Everything outside of PostgreSQL's own schemas that holds rows."""
+    """Return every relation outside PostgreSQL's own schemas that holds rows."""
     sql = """
         SELECT n.nspname || '.' || c.relname, c.relkind::text,
                c.relispartition, c.relrowsecurity, c.relforcerowsecurity,
@@ -71,12 +71,12 @@ def relations() -> list[Relation]:
 
 
 def tenant_tables() -> list[Relation]:
-    """Tables with rows of tenants, without their partitions and without what was retired."""
+    """Return tables with tenant rows, without their partitions and without retired tables."""
     return [one for one in relations() if one.tenant_column and not one.is_partition and not one.is_retired]
 
 
 def references() -> list[Reference]:
-    """The foreign keys of every table; a partition's own are copies of its parent's."""
+    """Return the foreign keys of every table; those of a partition are copies of its parent's."""
     sql = """
         SELECT k.conname::text, s.nspname || '.' || t.relname, fs.nspname || '.' || f.relname, k.confdeltype::text,
                ARRAY (SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS c(n, i)

@@ -1,4 +1,4 @@
-"""Every test of this folder uses the database as the application does, and makes its own school."""
+"""Fixtures of this folder: every test uses the database as the application does, and creates its own school."""
 
 import pytest
 
@@ -13,11 +13,11 @@ def _database(database: None) -> None:
 
 @pytest.fixture
 def school() -> School:
-    """A school that no other test has."""
+    """A school that no other test uses."""
     return make_school()
 
 
 @pytest.fixture(scope="module")
 def schools(database: None) -> tuple[School, School]:
-    """Ours and another, each with a row in every tenant table."""
+    """Two schools, ours and another, each with a row in every tenant table."""
     return make_full_school(), make_full_school()

@@ -1,4 +1,4 @@
-"""Several callers at once, each with database connections of their own."""
+"""Concurrent callers, each with its own database connections."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Run the calls at the same moment, each in a thread of its own; their results in order. Raises what one raised."""
+    """Run the calls at the same moment, each in its own thread; return results in order, raise an error of any call."""
     gate = Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""A school with at least one row in every table that can hold one: by the services where there are some."""
+"""A school with at least one row in every tenant table, created through the services where there are some."""
 
 import secrets
 from datetime import timedelta

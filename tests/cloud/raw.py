@@ -1,4 +1,4 @@
-"""Raw SQL as the application's role, and what came of it."""
+"""Raw SQL as the application's role, and its result."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ FOREIGN_KEY: Final = "23503"
 
 @contextmanager
 def as_app(*organizations: UUID) -> Iterator[None]:
-    """Raw SQL on a connection that has been in another scope; what it writes is rolled back."""
+    """Run raw SQL on a connection that was used in another scope; roll back all writes."""
     connection = connections["default"]
     with tenant_scope([uuid4()]), connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user, current_setting('safesignal.organizations', true)")
-        assert cursor.fetchone() == ("safesignal_app", ""), "the connection is not a used one of the application"
+        assert cursor.fetchone() == ("safesignal_app", ""), "the connection was not used by the application before"
     with transaction.atomic():
         if organizations:
             with connection.cursor() as cursor:
@@ -35,7 +35,7 @@ def as_app(*organizations: UUID) -> Iterator[None]:
 
 
 def attempt(statement: sql.Composable, *params: UUID | str | None, alias: str = "default") -> str | int:
-    """How many rows a statement touched, or the SQLSTATE of its refusal. Nothing of it stays."""
+    """Return the number of rows a statement affected, or the SQLSTATE of its error; roll back its changes."""
     try:
         with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
             cursor.execute(statement, params)
@@ -52,7 +52,7 @@ def names(table: Relation) -> tuple[sql.Identifier, sql.Identifier]:
 
 
 def print_of(table: Relation, organization: UUID) -> tuple[int, str]:
-    """How many rows the school has there, and a digest of all that is in them: as the owner sees it."""
+    """Return how many rows the school has in the table, and a digest of them, as the table owner."""
     name, tenant = names(table)
     statement = sql.SQL("SELECT count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {} t WHERE {} = %s")
     with connections["owner"].cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Schools, their people, and what their gateways send. Names are such that no two tests share one."""
+"""Schools, their people, and the events that their gateways send. Names are unique across tests."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ JsonObject = dict[str, object]
 
 @dataclass(frozen=True)
 class School:
-    """An organization with a site of two buildings, each with a room and a button; the gateway is the first's."""
+    """An organization with a site of two buildings, each with a room and a button; the gateway belongs to the first."""
 
     organization: UUID
     site: UUID
@@ -58,7 +58,7 @@ class School:
 
 @dataclass(frozen=True)
 class Person:
-    """A person, and the token they carry."""
+    """A person and their access token."""
 
     id: UUID
     name: str
@@ -101,7 +101,7 @@ def make_school(organization: UUID | None = None) -> School:
             public_key="none",
             buildings=[buildings[0].id],
         )
-        scope.feed.clear()  # a test's feed holds what the test itself changes
+        scope.feed.clear()  # The feed of a test contains only the changes of the test itself.
     return School(
         organization=organization,
         site=site.id,
@@ -116,7 +116,7 @@ def make_school(organization: UUID | None = None) -> School:
 
 
 def make_person(role: Role, *organizations: UUID) -> Person:
-    """A person with the same role in each organization."""
+    """Create a person with the same role in each organization."""
     name = f"Teacher {secrets.token_hex(4)}"
     first_name, last_name = name.split()
     with tenant_scope(organizations) as scope:
@@ -139,7 +139,7 @@ def rfc3339(at: datetime) -> str:
 
 
 def raised(school: School, *, alert_type: str = "medical", at: datetime | None = None, **changed: object) -> JsonObject:
-    """`alert.raised` of a press on the school's first button, now unless told otherwise."""
+    """Return `alert.raised` for a press on the school's first button, by default now."""
     device = str(changed.get("device", school.device))
     at = at or timezone.now()
     inst, seq = "a1b2c3d4", secrets.randbelow(2**31) + 1
@@ -164,7 +164,7 @@ def raised(school: School, *, alert_type: str = "medical", at: datetime | None =
 
 
 def hops(pressed_at: datetime, *, earliest: datetime | None = None, latest: datetime | None = None) -> JsonObject:
-    """When a press passed each hop; it was made from `earliest` to `latest`, which are `pressed_at` if not given."""
+    """Return the times at each hop of a press made between `earliest` and `latest`, by default at `pressed_at`."""
     return {
         "pressed_at": rfc3339(pressed_at),
         "arrived_at": rfc3339(pressed_at),
@@ -176,14 +176,14 @@ def hops(pressed_at: datetime, *, earliest: datetime | None = None, latest: date
 
 
 def pressed_again(alert: JsonObject, *, at: datetime, **changed: object) -> JsonObject:
-    """`alert.pressed_again` of a press at this moment, which a gateway joins to the alert of another event."""
+    """Return `alert.pressed_again` for a press at this moment, which a gateway joins to the alert of another event."""
     seq = secrets.randbelow(2**31) + 1
     event = {"event_id": str(new_id()), "kind": "alert.pressed_again", "at": rfc3339(at), "seq": seq, "hops": hops(at)}
     return alert | event | changed
 
 
 def arm(school: School, *, device: str | None = None, at: datetime | None = None) -> None:
-    """An admin arms a button for a drill, just before now unless told otherwise."""
+    """Arm a button for a drill as an admin, by default just before now."""
     admin = make_person(Role.ADMIN, school.organization)
     with tenant_scope([school.organization]):
         principal = person_principal(admin.id)
@@ -197,7 +197,7 @@ def arm(school: School, *, device: str | None = None, at: datetime | None = None
 
 
 def send(school: School, *events: object, at: datetime | None = None, sent_at: datetime | None = None) -> EventsAnswer:
-    """What the cloud answers the school's gateway, after commit: `at` the cloud's time, `sent_at` the gateway's."""
+    """Return the cloud's response to the gateway after commit; `at` is the cloud's time, `sent_at` the gateway's."""
     body: JsonObject = {"epoch": school.epoch, "events": events}
     if sent_at is not None:
         body["sent_at"] = rfc3339(sent_at)
@@ -207,18 +207,18 @@ def send(school: School, *events: object, at: datetime | None = None, sent_at: d
 
 
 def feed_seqs(school: School) -> list[int]:
-    """The numbers of all feed events of the school, in order."""
+    """Return the numbers of all feed events of the school, in order."""
     with tenant_scope([school.organization]):
         return [message.seq for message in feed.since(school.organization, 0, limit=10_000)]
 
 
 def raise_alert(school: School, *, alert_type: str = "medical", at: datetime | None = None, **changed: object) -> UUID:
-    """The UUID of a new alert."""
+    """Raise a new alert; return its UUID."""
     return raise_alerts(school, raised(school, alert_type=alert_type, at=at, **changed))[0]
 
 
 def raise_alerts(school: School, *events: JsonObject) -> list[UUID]:
-    """The UUIDs of new alerts, in the order of their events."""
+    """Raise new alerts; return their UUIDs in the order of their events."""
     answer = send(school, *events)
     assert [result.result for result in answer.results] == ["stored"] * len(events), answer
     with tenant_scope([school.organization]):

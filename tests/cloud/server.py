@@ -1,4 +1,4 @@
-"""The programs of the cloud as they run in life: web server and relay, on the engines of this run."""
+"""The cloud's programs as in production: web server and relay, on the engines of this test run."""
 
 import os
 import subprocess
@@ -45,7 +45,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def running_server(role: str = "one") -> Iterator[Server]:
-    """Granian as `./dev up` starts it, or in a role of production, on a free port."""
+    """Run Granian as `./dev up` does, or in a production role, on a free port."""
     (port,) = free_ports(1)
     web = _start("-m", "safesignal.serve", role, "--host", HOST, "--port", str(port))
     server = Server(port, web, start_relay())

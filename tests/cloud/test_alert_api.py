@@ -1,4 +1,4 @@
-"""The REST doors of alerts: who sees which, in which order, and what a caller is told who asks wrongly."""
+"""The REST endpoints of alerts: visibility, order and error responses."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -69,20 +69,20 @@ def operator(school: School) -> Person:
 
 @pytest.fixture
 def ten(school: School) -> list[str]:
-    """Ten alerts, the newest first; two of them at the same millisecond."""
+    """Ten alerts, newest first; two of them at the same millisecond."""
     now = timezone.now()
     ages = (0, 0, *range(2, 10))
     ids = raise_alerts(school, *(raised(school, at=now - timedelta(seconds=age)) for age in ages))
     return [str(one) for one in sorted(ids, key=lambda one: (one.int >> 80, one), reverse=True)]
 
 
-def test_a_new_school_has_no_alerts(operator: Person) -> None:
-    """An empty page, with nowhere to go."""
+def test_alert_list_is_empty_for_a_new_school(operator: Person) -> None:
+    """The page is empty and has no links."""
     assert get(operator).json() == {"next": None, "previous": None, "results": []}
 
 
-def test_the_document_is_that_of_the_contract(school: School, operator: Person) -> None:
-    """The same in the list and by itself, with place, button, hops, and without what has not happened."""
+def test_alert_document_matches_the_contract(school: School, operator: Person) -> None:
+    """In the list and by itself: with place, button and hops, and without events that have not happened."""
     before = timezone.now()
     event = raised(school, alert_type="lockdown", at=datetime.now(UTC))
     (alert,) = raise_alerts(school, event)
@@ -104,7 +104,7 @@ def test_the_document_is_that_of_the_contract(school: School, operator: Person) 
 
 
 @pytest.mark.parametrize("change", [{"device": device_name()}, {"room": None}, {"live": False}, {"drill": True}])
-def test_every_kind_of_alert_has_a_valid_document(school: School, change: dict[str, Any]) -> None:
+def test_alert_document_is_valid_for_every_kind_of_alert(school: School, change: dict[str, Any]) -> None:
     """Unknown device, no room, late, drill."""
     admin = make_person(Role.ADMIN, school.organization)
     for silent in (False, True):
@@ -117,8 +117,8 @@ def test_every_kind_of_alert_has_a_valid_document(school: School, change: dict[s
         assert document["is_late"] == ("live" in change) and document["is_drill"] == ("drill" in change)
 
 
-def test_a_device_of_a_building_of_another_gateway_is_unattributed(school: School, operator: Person) -> None:
-    """A gateway speaks for the devices of its own buildings; what it says of another is an alert all the same."""
+def test_alert_is_unattributed_for_a_device_of_another_gateway(school: School, operator: Person) -> None:
+    """A gateway reports only devices of its own buildings; its report about another device still raises an alert."""
     send(school, raised(school, device=school.other_device))
     (document,) = get(operator).json()["results"]
     assert document["is_unattributed"] and document["place"] is None
@@ -126,8 +126,8 @@ def test_a_device_of_a_building_of_another_gateway_is_unattributed(school: Schoo
 
 
 @pytest.mark.parametrize("limit", [1, 3, 9, 10, 100])
-def test_pages_are_walked_forth_and_back(operator: Person, ten: list[str], limit: int) -> None:
-    """Newest first; every alert once, in either direction, and the ends are said."""
+def test_alert_list_can_be_paged_in_both_directions(operator: Person, ten: list[str], limit: int) -> None:
+    """Newest first; each alert once in either direction, with both ends marked."""
     answer = get(operator, limit=limit).json()
     assert answer["previous"] is None
     forth = [[alert["id"] for alert in answer["results"]]]
@@ -143,8 +143,8 @@ def test_pages_are_walked_forth_and_back(operator: Person, ten: list[str], limit
     assert back == forth
 
 
-def test_a_page_is_not_moved_by_a_new_alert(school: School, operator: Person, ten: list[str]) -> None:
-    """A cursor is a place in time: what comes in front of it shifts nothing."""
+def test_next_page_is_stable_when_a_new_alert_arrives(school: School, operator: Person, ten: list[str]) -> None:
+    """A cursor is a point in time, so newer alerts do not shift the page."""
     first = get(operator, limit=4).json()
     newest = raise_alert(school, at=timezone.now() + timedelta(seconds=1))
     second = operator.client.get(first["next"]).json()
@@ -154,16 +154,16 @@ def test_a_page_is_not_moved_by_a_new_alert(school: School, operator: Person, te
     assert [one["id"] for one in operator.client.get(newer["previous"]).json()["results"]] == [str(newest)]
 
 
-def test_a_link_keeps_what_was_asked(school: School, operator: Person, ten: list[str]) -> None:
-    """Status, limit and organization go along."""
+def test_page_links_keep_the_query_parameters(school: School, operator: Person, ten: list[str]) -> None:
+    """Status, limit and organization are kept."""
     answer = get(operator, limit=2, status="open", organization=str(school.organization)).json()
     assert answer["next"].startswith("http://testserver/api/v1/alerts?")
     for part in ("limit=2", "status=open", f"organization={school.organization}", "cursor="):
         assert part in answer["next"]
 
 
-def test_the_list_by_status(school: School, operator: Person) -> None:
-    """`open` is new and acknowledged; without a status it is every one."""
+def test_alert_list_can_be_filtered_by_status(school: School, operator: Person) -> None:
+    """`open` means new and acknowledged; without a status every alert is listed."""
     new, acknowledged, resolved, cancelled = (raise_alert(school) for _ in range(4))
     assert operator.client.put(f"{ALERTS}/{acknowledged}/acknowledge").status_code == HTTPStatus.OK
     close(operator, resolved)
@@ -190,19 +190,19 @@ def test_the_list_by_status(school: School, operator: Person) -> None:
         *(("organization", value) for value in ("", "x", "\x00", "00000000")),
     ],
 )
-def test_a_bad_value_is_named(operator: Person, field: str, value: str) -> None:
-    """400 with the name of the field, never a 500 and never another list than was asked for."""
+def test_invalid_query_parameter_is_named(operator: Person, field: str, value: str) -> None:
+    """400 with the name of the field, never a 500 and never a different list."""
     problem = refusal(get(operator, **{field: value}), HTTPStatus.BAD_REQUEST, "invalid")
     assert list(problem["errors"]) == [field]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "=", "bm9uZQ", "\u00fc", "A" * 4000])
-def test_what_is_no_cursor_is_refused(operator: Person, cursor: str) -> None:
+def test_malformed_cursor_is_refused(operator: Person, cursor: str) -> None:
     assert list(refusal(get(operator, cursor=cursor), HTTPStatus.BAD_REQUEST, "bad_cursor")["errors"]) == ["cursor"]
 
 
-def test_a_cursor_is_good_for_its_own_list_only(operator: Person, ten: list[str]) -> None:
-    """One that was given out for other filters, or made by hand, is refused by name."""
+def test_cursor_is_refused_for_another_list(operator: Person, ten: list[str]) -> None:
+    """A cursor made for other filters, or by hand, is refused by field name."""
     cursor = parse_qs(urlsplit(get(operator, limit=4).json()["next"]).query)["cursor"][0]
     assert listed(operator, limit=4, cursor=cursor) == ten[4:8]
     for wrong in (cursor[:-1], f"x{cursor}"):
@@ -210,8 +210,8 @@ def test_a_cursor_is_good_for_its_own_list_only(operator: Person, ten: list[str]
     refusal(get(operator, status="open", cursor=cursor), HTTPStatus.BAD_REQUEST, "bad_cursor")
 
 
-def test_who_belongs_to_several_names_one() -> None:
-    """`organization_required`, then each list by itself."""
+def test_organization_is_required_for_members_of_several() -> None:
+    """`organization_required`; with an organization, each list by itself."""
     schools = [make_school(), make_school()]
     person = make_person(Role.OPERATOR, *(school.organization for school in schools))
     alerts = [str(raise_alert(school)) for school in schools]
@@ -221,8 +221,8 @@ def test_who_belongs_to_several_names_one() -> None:
         assert get(person, f"{ALERTS}/{alert}").status_code == HTTPStatus.OK
 
 
-def test_another_school_is_not_there(school: School, operator: Person) -> None:
-    """404 for its alerts and its list, with the same words as for what never was."""
+def test_alerts_of_another_school_return_404(school: School, operator: Person) -> None:
+    """404 for its alerts and its list, with the same text as for ids that never existed."""
     other = make_school()
     theirs = raise_alert(other)
     refusal(get(operator, organization=str(other.organization)), HTTPStatus.NOT_FOUND, "not_found")
@@ -233,8 +233,8 @@ def test_another_school_is_not_there(school: School, operator: Person) -> None:
     assert listed(operator) == []
 
 
-def test_nobody_is_refused(school: School) -> None:
-    """Neither a stranger without a token nor a gateway reads alerts; nor who belongs nowhere."""
+def test_callers_without_membership_cannot_read_alerts(school: School) -> None:
+    """Anonymous callers, gateways and people without a membership are refused."""
     alert = raise_alert(school)
     gateway = Person(school.gateway, "gateway", school.gateway_token)
     nowhere = make_person(Role.ADMIN)
@@ -244,8 +244,8 @@ def test_nobody_is_refused(school: School) -> None:
         assert get(nowhere, path).status_code == HTTPStatus.NOT_FOUND
 
 
-def test_silent_alerts_are_for_those_who_may_see_them(school: School, operator: Person) -> None:
-    """Hidden from operators in the list, by id, and in the number of pages; an admin sees them."""
+def test_silent_alerts_are_hidden_from_operators(school: School, operator: Person) -> None:
+    """Hidden in the list, by id and in the page count; admins can read them."""
     admin = make_person(Role.ADMIN, school.organization)
     silent = str(raise_alert(school, silent=True))
     loud = str(raise_alert(school, at=timezone.now() - timedelta(seconds=5)))
@@ -256,8 +256,8 @@ def test_silent_alerts_are_for_those_who_may_see_them(school: School, operator: 
     assert get(admin, f"{ALERTS}/{silent}").json()["is_silent"] is True
 
 
-def test_a_viewer_sees_closed_alerts_without_names(school: School, operator: Person) -> None:
-    """No live alert, no silent one, and not who did what; an empty list of open ones would say that all is quiet."""
+def test_viewer_can_read_closed_alerts_without_names(school: School, operator: Person) -> None:
+    """No live alert, no silent one, no names. An empty list of open alerts would wrongly suggest that all is quiet."""
     admin, viewer = (make_person(role, school.organization) for role in (Role.ADMIN, Role.VIEWER))
     closed, live = raise_alert(school), raise_alert(school)
     silent = raise_alert(school, silent=True)
@@ -277,8 +277,8 @@ def test_a_viewer_sees_closed_alerts_without_names(school: School, operator: Per
     assert operator.name not in answer.content.decode() and str(operator.id) not in answer.content.decode()
 
 
-def test_a_list_costs_the_same_however_long_it_is(school: School, operator: Person) -> None:
-    """The caller, the scope and the page: no query for each alert."""
+def test_alert_list_query_count_does_not_depend_on_its_length(school: School, operator: Person) -> None:
+    """Queries for the caller, the scope and the page: none for each alert."""
     counted = []
     for alerts in (1, 40):
         raise_alerts(school, *(raised(school) for _ in range(alerts)))
@@ -288,8 +288,8 @@ def test_a_list_costs_the_same_however_long_it_is(school: School, operator: Pers
     assert counted[0] == counted[1] <= 6
 
 
-def test_an_alert_is_found_in_its_own_partition(school: School, operator: Person) -> None:
-    """The id says when it was triggered; a look-up visits one partition and not all."""
+def test_alert_lookup_reads_one_partition(school: School, operator: Person) -> None:
+    """The id contains the time of the trigger, so a lookup reads one partition instead of all."""
     alert = raise_alert(school)
     with CaptureQueriesContext(connections["default"]) as queries:
         assert get(operator, f"{ALERTS}/{alert}").status_code == HTTPStatus.OK
@@ -300,8 +300,8 @@ def test_an_alert_is_found_in_its_own_partition(school: School, operator: Person
     assert plan.count(" on alert_history") == 1, plan
 
 
-def test_the_openapi_document_has_these_doors(school: School) -> None:
-    """Served to anyone who is signed in or not, with every path, its refusals and its parameters."""
+def test_openapi_document_includes_the_alert_endpoints(school: School) -> None:
+    """Public, and complete: every path with its refusals and parameters."""
     answer = Client().get("/api/v1/openapi.json")
     assert answer.status_code == HTTPStatus.OK
     document = answer.json()
@@ -314,8 +314,8 @@ def test_the_openapi_document_has_these_doors(school: School) -> None:
     assert set(resolve) >= {"200", "202", "409"} and "application/problem+json" in resolve["409"]["content"]
 
 
-def test_the_openapi_document_describes_what_is_sent(school: School, operator: Person) -> None:
-    """The members of an alert are the same in the document, the answer and the contract's schema."""
+def test_openapi_alert_schema_matches_the_response(school: School, operator: Person) -> None:
+    """An alert has the same members in the document, the response and the contract's schema."""
     alert = raise_alert(school)
     described = Client().get("/api/v1/openapi.json").json()["components"]["schemas"]["Alert"]["properties"]
     assert set(described) == set(get(operator, f"{ALERTS}/{alert}").json())

@@ -1,4 +1,4 @@
-"""What the cloud takes and says is what the contract says: its own types, held against every example."""
+"""Messages that the cloud accepts and sends match the contract: its types are tested with every example."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ from tests.cloud.school import School, raised, send
 EVENTS, TOKEN, CONFIGURATION = "/api/v1/edge/events", "/api/v1/oauth/token", "/api/v1/edge/config"
 DEMANDS = {"accept": "application/jose"}
 NOW = datetime(2026, 9, 1, 8, 15, 4, tzinfo=UTC)
-NOBODY = "0198f2c4-6a10-7fff-9c41-5d2e8f7a0fff"
+UNKNOWN_ID = "0198f2c4-6a10-7fff-9c41-5d2e8f7a0fff"
 
 
 def label(example: Example) -> str:
@@ -49,8 +49,8 @@ def post(school: School, body: bytes) -> Any:
 
 
 @pytest.mark.parametrize("example", examples("edge_event", "valid"), ids=label)
-def test_a_valid_event_is_understood(example: Example) -> None:
-    """With its id, its kind and every field that the example has and the type knows."""
+def test_valid_event_is_decoded(example: Example) -> None:
+    """With its id, kind and every field that the example has and the type defines."""
     event = decode_event(example.raw)
     sent, known = json.loads(example.raw), msgspec.to_builtins(event)
     assert known["kind"] == sent["kind"] and str(event.event_id) == sent["event_id"]
@@ -61,14 +61,14 @@ def test_a_valid_event_is_understood(example: Example) -> None:
 
 
 @pytest.mark.parametrize("example", examples("edge_event", "invalid"), ids=label)
-def test_an_invalid_event_is_refused(example: Example) -> None:
-    """What the contract does not allow never reaches the database."""
+def test_invalid_event_is_refused(example: Example) -> None:
+    """Events that the contract does not allow never reach the database."""
     with pytest.raises(msgspec.DecodeError):
         decode_event(example.raw)
 
 
-def test_every_invalid_event_costs_the_others_nothing(school: School) -> None:
-    """All of them in one batch with a real press: it is stored, each of the others is quarantined with a reason."""
+def test_invalid_events_do_not_affect_others_in_the_batch(school: School) -> None:
+    """A batch of all of them with a real press: the press is stored, the others are quarantined with a reason."""
     invalid = [example for example in examples("edge_event", "invalid") if read_core(example.raw, NOW) is None]
     bad = [json.loads(example.raw) for example in invalid]
     press = raised(school)
@@ -81,9 +81,9 @@ def test_every_invalid_event_costs_the_others_nothing(school: School) -> None:
 
 
 @pytest.mark.parametrize("example", examples("edge_event", "invalid"), ids=label)
-def test_an_alarm_is_raised_where_the_core_of_the_event_can_be_read(school: School, example: Example) -> None:
-    """As grave as any where its type is not known, and with a trouble; what could be read counts. Once, also if sent
-    again. Nothing else of an invalid event does anything.
+def test_alarm_is_raised_when_the_event_core_is_readable(school: School, example: Example) -> None:
+    """An unknown type is treated as the gravest, with a trouble; readable fields are used. Raised once, also if sent
+    again. An invalid event has no other effect.
     """
     sent, alarm = json.loads(example.raw), read_core(example.raw, NOW)
     if alarm and "event_id" not in alarm.unread:
@@ -104,8 +104,8 @@ def test_an_alarm_is_raised_where_the_core_of_the_event_can_be_read(school: Scho
 
 
 @pytest.mark.parametrize("field", ["event_id", "alert_id", "kind"])
-def test_press_is_an_alert_once_when_what_stands_beside_its_core_is_missing(school: School, field: str) -> None:
-    """The core says which press it was, so a repeat is known by it."""
+def test_press_raises_one_alert_when_a_field_outside_its_core_is_missing(school: School, field: str) -> None:
+    """The core identifies the press, so a repeat is recognized by it."""
     event = raised(school)
     left = {name: value for name, value in event.items() if name != field}
     for expected in ("stored", "repeat"):
@@ -116,8 +116,8 @@ def test_press_is_an_alert_once_when_what_stands_beside_its_core_is_missing(scho
 
 
 @pytest.mark.parametrize("field", ["device", "inst", "seq"])
-def test_without_its_core_a_press_is_none(school: School, field: str) -> None:
-    """Nobody could say which press it was, so a repeat could not be known."""
+def test_press_without_its_core_is_quarantined(school: School, field: str) -> None:
+    """It cannot be identified, so a repeat could not be recognized."""
     event = raised(school)
     del event[field]
     assert send(school, event).results[0].result == "quarantined"
@@ -125,7 +125,7 @@ def test_without_its_core_a_press_is_none(school: School, field: str) -> None:
 
 @pytest.mark.parametrize("field", ["at", "room", "type", "severity", "silent", "drill", "live", "hops", "policy"])
 @pytest.mark.parametrize("value", [None, 7, "a\x00b", [], {"of": "a newer gateway"}])
-def test_no_other_field_keeps_a_press_from_being_an_alarm(school: School, field: str, value: object) -> None:
+def test_invalid_field_outside_the_core_does_not_prevent_an_alarm(school: School, field: str, value: object) -> None:
     answer = send(school, raised(school) | {field: value})
     assert answer.results[0].result == "stored"
     with tenant_scope([school.organization]):
@@ -133,8 +133,8 @@ def test_no_other_field_keeps_a_press_from_being_an_alarm(school: School, field:
 
 
 @pytest.mark.parametrize("example", examples("edge_event", "valid"), ids=label)
-def test_a_valid_event_is_stored_or_answered_with_a_reason(school: School, example: Example) -> None:
-    """Only what speaks of an alert that is not there is put aside; a repeat is told as one."""
+def test_valid_event_is_stored_or_answered_with_a_reason(school: School, example: Example) -> None:
+    """Only events about missing alerts are quarantined; a repeat is reported as one."""
     event = json.loads(example.raw) | {"event_id": str(new_id())}
     first, again = send(school, event), send(school, event)
     about_an_alert = event["kind"].startswith(("action.", "alert.acknowledged", "alert.resolved"))
@@ -146,8 +146,8 @@ def test_a_valid_event_is_stored_or_answered_with_a_reason(school: School, examp
 
 
 @pytest.mark.parametrize("example", examples("edge_events", "valid"), ids=label)
-def test_a_valid_batch_is_answered_event_by_event(school: School, example: Example) -> None:
-    """In the order sent, each once."""
+def test_valid_batch_is_answered_event_by_event(school: School, example: Example) -> None:
+    """In the order sent, once each."""
     answer = post(school, example.raw)
     assert answer.status_code == 200 and problems("edge_answer", answer.content) == []
     sent = json.loads(example.raw)["events"]
@@ -156,8 +156,8 @@ def test_a_valid_batch_is_answered_event_by_event(school: School, example: Examp
 
 
 @pytest.mark.parametrize("example", examples("edge_events", "invalid"), ids=label)
-def test_an_invalid_batch_is_one_problem(school: School, example: Example) -> None:
-    """The whole request is refused; a gateway halves what is too large."""
+def test_invalid_batch_returns_one_problem(school: School, example: Example) -> None:
+    """The whole request is refused; a gateway splits an oversized batch in half."""
     with pytest.raises(Problem):
         service.parse(example.raw)
     answer = post(school, example.raw)
@@ -169,8 +169,8 @@ def test_an_invalid_batch_is_one_problem(school: School, example: Example) -> No
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"\xff\xfe", b"null", b'{"epoch":"x"}', b'{"epoch":"\\ud800"}', b"[" * 5000]
 )
-def test_a_body_that_is_no_json_is_one_problem(school: School, body: bytes) -> None:
-    """Never a 500, which a gateway would try again for ever."""
+def test_non_json_body_returns_one_problem(school: School, body: bytes) -> None:
+    """Never a 500, which a gateway would retry for ever."""
     answer = post(school, body)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
     assert problems("problem", answer.content) == []
@@ -186,7 +186,7 @@ def resumes(kind: str) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("example", "type_"), resumes("valid"))
-def test_a_valid_resume_is_understood(example: Example, type_: type[msgspec.Struct]) -> None:
+def test_valid_resume_is_decoded(example: Example, type_: type[msgspec.Struct]) -> None:
     """With the cursors that it names."""
     resume = msgspec.to_builtins(msgspec.json.decode(example.raw, type=type_))
     sent = json.loads(example.raw)
@@ -194,8 +194,8 @@ def test_a_valid_resume_is_understood(example: Example, type_: type[msgspec.Stru
 
 
 @pytest.mark.parametrize(("example", "type_"), resumes("invalid"))
-def test_an_invalid_resume_is_refused(example: Example, type_: type[msgspec.Struct]) -> None:
-    """Rather than to be taken for another place."""
+def test_invalid_resume_is_refused(example: Example, type_: type[msgspec.Struct]) -> None:
+    """It must not be mistaken for another position."""
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(example.raw, type=type_)
 
@@ -207,7 +207,7 @@ def key() -> ec.EllipticCurvePrivateKey:
 
 @pytest.fixture
 def gateway(school: School, key: ec.EllipticCurvePrivateKey) -> UUID:
-    """A gateway whose key we hold."""
+    """A gateway whose private key the test holds."""
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     with tenant_scope([school.organization]):
         return devices.register_gateway(
@@ -240,15 +240,15 @@ def ask(**fields: str) -> Any:
     return Client().post(TOKEN, data=form | fields)
 
 
-def test_an_assertion_is_exchanged_for_a_token_once(gateway: UUID, key: ec.EllipticCurvePrivateKey) -> None:
-    """The answer is the contract's, never kept by a cache, and the token opens the gateway's doors."""
+def test_assertion_can_be_exchanged_for_a_token_only_once(gateway: UUID, key: ec.EllipticCurvePrivateKey) -> None:
+    """The response matches the contract, is not cached, and the token is accepted at the gateway endpoints."""
     proof = assertion(gateway, key)
     assert problems("token_request", msgspec.json.encode(_request(proof))) == []
     answer = ask(client_assertion=proof)
     assert answer.status_code == 200 and answer["Cache-Control"] == "no-store"
     assert problems("token_answer", answer.content) == [] and answer.json()["expires_in"] == 600
-    door = Client(headers={"authorization": f"Bearer {answer.json()['access_token']}"}).get(CONFIGURATION)
-    assert door.status_code == 200
+    configuration = Client(headers={"authorization": f"Bearer {answer.json()['access_token']}"}).get(CONFIGURATION)
+    assert configuration.status_code == 200
     again = ask(client_assertion=proof)
     assert (again.status_code, again.json()["code"]) == (401, "invalid_client")
 
@@ -265,8 +265,8 @@ def _request(proof: str) -> dict[str, str]:
     "changed",
     [
         {"aud": "https://elsewhere.example/api/v1/oauth/token"},
-        {"iss": NOBODY},
-        {"sub": NOBODY},
+        {"iss": UNKNOWN_ID},
+        {"sub": UNKNOWN_ID},
         {"exp": 2**31},
         {"iat": 0, "exp": 60},
         {"exp": 0},
@@ -278,17 +278,17 @@ def _request(proof: str) -> dict[str, str]:
     ],
     ids=str,
 )
-def test_an_assertion_that_proves_nothing_is_refused(
+def test_assertion_with_invalid_claims_is_refused(
     gateway: UUID, key: ec.EllipticCurvePrivateKey, changed: dict[str, object]
 ) -> None:
-    """For elsewhere, of somebody else, of another time, or without an id to use once."""
+    """For another audience, of another issuer, expired or not yet valid, or without a single-use id."""
     answer = ask(client_assertion=assertion(gateway, key, **changed))
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_client")
     assert problems("problem", answer.content) == []
 
 
-def test_another_key_or_algorithm_proves_nothing(gateway: UUID, key: ec.EllipticCurvePrivateKey) -> None:
-    """Nor an unsigned one, nor one that is signed with the public key as a secret."""
+def test_assertion_with_another_key_or_algorithm_is_refused(gateway: UUID, key: ec.EllipticCurvePrivateKey) -> None:
+    """Nor an unsigned one, nor one signed with the public key as a secret."""
     stranger = ec.generate_private_key(ec.SECP256R1())
     claims = jwt.decode(assertion(gateway, key), options={"verify_signature": False})
     for proof in (
@@ -300,23 +300,21 @@ def test_another_key_or_algorithm_proves_nothing(gateway: UUID, key: ec.Elliptic
         assert (answer.status_code, answer.json()["code"]) == (401, "invalid_client")
 
 
-def test_a_clock_that_lost_its_time_does_not_lock_the_building_out(
-    gateway: UUID, key: ec.EllipticCurvePrivateKey
-) -> None:
-    """Months off is still the same gateway; the token's own time is the cloud's."""
+def test_gateway_with_a_wrong_clock_can_still_get_a_token(gateway: UUID, key: ec.EllipticCurvePrivateKey) -> None:
+    """A gateway whose clock is months off is still the same gateway; the token's lifetime uses the cloud's clock."""
     then = int((timezone.now() - timedelta(days=300)).timestamp())
     assert ask(client_assertion=assertion(gateway, key, iat=then, exp=then + 60)).status_code == 200
 
 
 @pytest.mark.parametrize("example", examples("token_request", "valid"), ids=label)
-def test_a_valid_token_request_is_understood(example: Example) -> None:
-    """The example's assertion is nobody's, and is refused as that."""
+def test_valid_token_request_is_decoded(example: Example) -> None:
+    """The example's assertion belongs to no gateway, and is refused for that reason."""
     answer = ask(**{name: str(value) for name, value in json.loads(example.raw).items()})
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_client")
 
 
 @pytest.mark.parametrize("example", examples("token_request", "invalid"), ids=label)
-def test_an_invalid_token_request_is_refused(example: Example) -> None:
+def test_invalid_token_request_is_refused(example: Example) -> None:
     """As a problem with its own code."""
     answer = Client().post(TOKEN, data=json.loads(example.raw))
     about_assertion = example.name.startswith("assertion_") and example.name != "assertion_type_not_known"
@@ -330,7 +328,7 @@ def fetched(school: School, **headers: str) -> Any:
 
 
 def opened(answer: Any) -> Any:
-    """The payload of a configuration, its signature checked as a gateway does."""
+    """Return the payload of a configuration after checking its signature as a gateway does."""
     assert answer.status_code == 200 and answer["Content-Type"] == "application/jose"
     key = signing_key(Path(settings.CONFIG_KEY_FILE)).private.public_key()
     whole = jwt.decode_complete(answer.content.decode(), key, algorithms=["ES256"])
@@ -338,8 +336,8 @@ def opened(answer: Any) -> Any:
     return whole["payload"]
 
 
-def test_the_configuration_is_the_contract_s(school: School) -> None:
-    """Its buildings' rooms and devices, and no others; signed, and not sent again to who has it."""
+def test_gateway_configuration_matches_the_contract(school: School) -> None:
+    """The rooms and devices of its buildings only; signed, and not sent again to a gateway that has it."""
     with tenant_scope([school.organization]):
         devices.add_rule(
             actor=SYSTEM,
@@ -369,8 +367,8 @@ def test_the_configuration_is_the_contract_s(school: School) -> None:
 
 
 @pytest.mark.parametrize("status", DeviceStatus)
-def test_every_state_of_a_device_can_be_told(school: School, status: DeviceStatus) -> None:
-    """The column also says `offline`, which is no administrative state: the gateway is told `active`."""
+def test_configuration_can_hold_every_device_status(school: School, status: DeviceStatus) -> None:
+    """The column can also be `offline`, which is not an administrative state: the gateway receives `active`."""
     with tenant_scope([school.organization]):
         Device.objects.filter(device_id=school.device).update(status=status)
     document = opened(fetched(school))

@@ -1,4 +1,4 @@
-"""Drills: one button is armed, through the API; and a drill ends by itself, which a real alert never does."""
+"""Drills: one button is armed through the API, and a drill ends automatically, which a real alert never does."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -49,13 +49,13 @@ def arm(person: Person, device: object) -> Any:
 
 
 def drill(school: School, at: datetime, alert_type: str = "medical") -> UUID:
-    """A drill on the school's first button, armed and pressed at that time; its gateway's word comes now."""
+    """Create a drill on the school's first button, armed and pressed at that time, and reported by the gateway now."""
     arm_button(school, at=at - timedelta(seconds=5))
     return raise_alert(school, alert_type=alert_type, drill=True, at=at, hops=hops(at))
 
 
 def armed(person: Person) -> list[Any]:
-    """The buttons that are shown as armed."""
+    """Return the buttons that are listed as armed."""
     found: list[Any] = person.client.get("/api/v1/drills").json()["results"]
     return found
 
@@ -79,8 +79,8 @@ def get(person: Person, alert: object) -> Any:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_who_may_start_a_drill(school: School, role: Role) -> None:
-    """As the table of roles says; for at most a minute, told to the gateway of the button alone, and on record."""
+def test_drill_permission_follows_the_role_table(school: School, role: Role) -> None:
+    """For at most a minute, sent only to the gateway of the button, and audited."""
     person = make_person(role, school.organization)
     before = timezone.now()
     answer = arm(person, school.device)
@@ -94,25 +94,25 @@ def test_who_may_start_a_drill(school: School, role: Role) -> None:
         messages = feed.since(school.organization, 0, limit=10)
         assert AuditEntry.objects.get(action="drill.arm").actor_id == person.id
     message = next(one for one in messages if one.envelope.audience is Audience.GATEWAY)
-    shown = next(one for one in messages if one.envelope.audience is Audience.STAFF)
+    announcement = next(one for one in messages if one.envelope.audience is Audience.STAFF)
     assert len(messages) == 2
     assert (message.envelope.audience, message.envelope.building_id) == (Audience.GATEWAY, school.building)
-    assert (shown.envelope.kind, shown.envelope.audience) == ("drill.armed", Audience.STAFF)
-    assert problems("live", shown.text.encode()) == []
+    assert (announcement.envelope.kind, announcement.envelope.audience) == ("drill.armed", Audience.STAFF)
+    assert problems("live", announcement.text.encode()) == []
     assert msgspec.json.decode(message.text)["command"] == "arm_drill"
     assert problems("edge_downlink", message.text.encode()) == []
 
 
 @pytest.mark.parametrize("device", ["", None, [], {}, "x" * 101, "\x00"])
-def test_a_bad_device_is_named(school: School, device: object) -> None:
+def test_invalid_device_is_named(school: School, device: object) -> None:
     """400 with the field's name."""
     answer = arm(make_person(Role.ADMIN, school.organization), device)
     assert answer.status_code == HTTPStatus.BAD_REQUEST and list(answer.json()["errors"]) == ["device_id"]
     assert problems("problem", answer.content) == []
 
 
-def test_a_button_of_another_school_is_not_there(school: School) -> None:
-    """With the same words as one that never was; nothing is told to anyone."""
+def test_button_of_another_school_returns_404(school: School) -> None:
+    """With the same text as for a button that never existed; no notification is sent."""
     other = make_school()
     admin = make_person(Role.ADMIN, school.organization)
     theirs, never = arm(admin, other.device), arm(admin, device_name())
@@ -123,8 +123,8 @@ def test_a_button_of_another_school_is_not_there(school: School) -> None:
             assert feed.heads().of(one.organization).seq == 0
 
 
-def test_a_drill_ends_by_itself_and_a_real_alert_does_not(school: School) -> None:
-    """After an hour, a lockdown drill too, without a second person; the story says so, and every screen is told."""
+def test_drill_ends_automatically_but_a_real_alert_does_not(school: School) -> None:
+    """After an hour, also a lockdown drill, without a second person; the timeline and every screen get it."""
     other = make_school()
     admin, theirs = make_person(Role.ADMIN, school.organization), make_person(Role.ADMIN, other.organization)
     long_ago, lately = timezone.now() - drills.LONGEST - timedelta(seconds=5), timezone.now() - drills.LONGEST / 2
@@ -140,8 +140,8 @@ def test_a_drill_ends_by_itself_and_a_real_alert_does_not(school: School) -> Non
     assert get(theirs, elsewhere)["status"] == "resolved"
     assert get(admin, running)["status"] == get(admin, real)["status"] == "new"
     with tenant_scope([school.organization]):
-        story = AlertEvent.objects.filter(alert=overdue).order_by("created_at")
-        assert [(step.kind, step.actor_kind) for step in story] == [
+        timeline = AlertEvent.objects.filter(alert=overdue).order_by("created_at")
+        assert [(step.kind, step.actor_kind) for step in timeline] == [
             ("alert.raised", "gateway"),
             ("alert.resolved", "system"),
         ]
@@ -151,8 +151,8 @@ def test_a_drill_ends_by_itself_and_a_real_alert_does_not(school: School) -> Non
         assert (ended.actor_kind, ended.target_id, ended.detail["why"]) == ("system", overdue, "timeout")
 
 
-def test_only_a_person_arms_a_drill(school: School) -> None:
-    """A program may hold every right that a program can hold: it arms nothing."""
+def test_only_a_person_can_arm_a_drill(school: School) -> None:
+    """A program that holds every right available to programs still cannot arm a button."""
     secret = service_token(school, ["drills:create", "alerts:read"])
     answer = Client(headers={"authorization": f"Bearer {secret}"}).post(
         "/api/v1/drills", data={"device_id": school.device}, content_type="application/json"
@@ -161,8 +161,8 @@ def test_only_a_person_arms_a_drill(school: School) -> None:
     assert armed(make_person(Role.ADMIN, school.organization)) == []
 
 
-def test_one_button_is_armed_at_a_time(school: School) -> None:
-    """Also when several ask at once; the next one when it was pressed."""
+def test_only_one_button_is_armed_at_a_time(school: School) -> None:
+    """Also with concurrent requests; the next one can be armed after the press."""
     people = [make_person(Role.ADMIN, school.organization) for _ in range(4)]
     devices = [school.device, school.other_device] * 2
     answers = at_once([partial(arm, person, device) for person, device in zip(people, devices, strict=True)])
@@ -171,26 +171,26 @@ def test_one_button_is_armed_at_a_time(school: School) -> None:
     assert refused.json()["code"] == "drill_already_armed" and problems("problem", refused.content) == []
 
 
-def test_button_without_a_room_is_not_armed(school: School) -> None:
-    """No gateway speaks for it, so its press would be real."""
+def test_button_without_a_room_cannot_be_armed(school: School) -> None:
+    """No gateway reports it, so its press would be real."""
     with tenant_scope([school.organization]):
         Device.objects.filter(device_id=school.device).update(room_id=None)
     answer = arm(make_person(Role.ADMIN, school.organization), school.device)
     assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.CONFLICT, "device_without_room")
 
 
-def test_armed_button_is_shown_until_it_is_pressed(school: School) -> None:
-    """To staff, with its room; and they are told when it is armed and when it was pressed."""
+def test_armed_button_is_listed_until_it_is_pressed(school: School) -> None:
+    """Staff receive it with its room, and are notified when it is armed and when it is pressed."""
     admin, operator = make_person(Role.ADMIN, school.organization), make_person(Role.OPERATOR, school.organization)
     viewer, stranger = make_person(Role.VIEWER, school.organization), make_person(Role.ADMIN)
     answer = arm(admin, school.device)
-    (shown,) = armed(operator)
-    assert (shown["device_id"], shown["room"], shown["building_id"]) == (
+    (armed_button,) = armed(operator)
+    assert (armed_button["device_id"], armed_button["room"], armed_button["building_id"]) == (
         school.device,
         "Art room",
         str(school.building),
     )
-    assert shown["expires_at"] == answer.json()["expires_at"][:23] + "Z"
+    assert armed_button["expires_at"] == answer.json()["expires_at"][:23] + "Z"
     listed = f"/api/v1/drills?organization={school.organization}"
     assert viewer.client.get(listed).status_code == HTTPStatus.FORBIDDEN
     assert stranger.client.get(listed).status_code == HTTPStatus.NOT_FOUND
@@ -199,9 +199,9 @@ def test_armed_button_is_shown_until_it_is_pressed(school: School) -> None:
     assert armed(operator) == []
     with tenant_scope([school.organization]):
         messages = feed.since(school.organization, 0, limit=10)
-    told = [message for message in messages if message.envelope.audience is Audience.STAFF]
-    assert [message.envelope.kind for message in told] == ["drill.armed", "alert.created", "drill.disarmed"]
-    for message in told:
+    staff_messages = [message for message in messages if message.envelope.audience is Audience.STAFF]
+    assert [message.envelope.kind for message in staff_messages] == ["drill.armed", "alert.created", "drill.disarmed"]
+    for message in staff_messages:
         assert problems("live", message.text.encode()) == []
 
 
@@ -222,7 +222,7 @@ ARMED, EXPIRES = timedelta(0), drills.ARMED_FOR
 def test_press_is_a_drill_only_if_its_whole_interval_lies_in_the_armed_minute(
     school: School, earliest: timedelta, latest: timedelta, is_drill: bool
 ) -> None:
-    """Whatever its gateway says: in doubt it is a real alarm, and a trouble. Sent once more it is the same press."""
+    """Regardless of the gateway's claim: in doubt it is a real alarm, and a trouble. A resent press is a repeat."""
     armed_at = timezone.now().replace(microsecond=0) - timedelta(hours=2)
     arm_button(school, at=armed_at)
     pressed_at = armed_at + timedelta(seconds=5)
@@ -241,8 +241,8 @@ def test_press_is_a_drill_only_if_its_whole_interval_lies_in_the_armed_minute(
     assert [result.result for result in send(school, press | {"event_id": str(new_id())}).results] == ["repeat"]
 
 
-def test_press_of_slow_gateway_armed_while_cut_off_is_real(school: School) -> None:
-    """A gateway an hour slow that gives no interval: its press arrives when the minute is over."""
+def test_press_is_real_when_a_slow_gateway_was_offline_while_armed(school: School) -> None:
+    """The gateway is an hour slow and gives no interval: its press arrives after the minute has ended."""
     armed_at = timezone.now() - timedelta(hours=1)
     arm_button(school, at=armed_at)
     alert = raise_alert(school, alert_type="lockdown", drill=True, at=armed_at + timedelta(seconds=5))
@@ -250,8 +250,8 @@ def test_press_of_slow_gateway_armed_while_cut_off_is_real(school: School) -> No
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_an_armed_button_makes_one_drill_in_the_cloud(school: School, together: bool) -> None:
-    """Its second press is real whatever its gateway says, and ends the drill; another button's was never a drill."""
+def test_armed_button_makes_one_drill(school: School, together: bool) -> None:
+    """A second press is real whatever its gateway claims, and ends the drill; another button makes no drill."""
     admin = make_person(Role.ADMIN, school.organization)
     start = timezone.now() - timedelta(seconds=30)
     arm_button(school, at=start)
@@ -263,7 +263,7 @@ def test_an_armed_button_makes_one_drill_in_the_cloud(school: School, together: 
     assert get(admin, first)["status"] == "resolved"
 
 
-def test_button_of_no_building_of_its_gateway_makes_no_drill(school: School) -> None:
+def test_button_outside_the_gateways_buildings_makes_no_drill(school: School) -> None:
     arm_button(school, device=school.other_device)
     now = timezone.now()
     (result,) = send(school, raised(school, device=school.other_device, drill=True, at=now, hops=hops(now))).results
@@ -274,7 +274,7 @@ def test_button_of_no_building_of_its_gateway_makes_no_drill(school: School) -> 
 
 @pytest.mark.parametrize("way", ["raised", "joined", "unknown button", "other building"])
 def test_real_press_ends_the_drill(school: School, way: str) -> None:
-    """Of any button of the site, also one that joins an older alert. It is a real alert beside the ended drill."""
+    """Any button of the site, also a press that joins an older alert, raises a real alert beside the ended drill."""
     admin = make_person(Role.ADMIN, school.organization)
     now = timezone.now() - timedelta(seconds=20)
     earlier = raised(school, alert_type="fire", at=now - timedelta(minutes=1), hops=hops(now - timedelta(minutes=1)))
@@ -296,8 +296,8 @@ def test_real_press_ends_the_drill(school: School, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["before", "silent", "other site", "drill"])
-def test_drill_goes_on_beside_what_is_no_press_during_it(school: School, way: str) -> None:
-    """What was pressed before it, what is elsewhere; and a SILENT press, which its end would give away."""
+def test_drill_continues_without_a_real_press_during_it(school: School, way: str) -> None:
+    """Earlier presses, presses elsewhere, and a SILENT press, which would be revealed by the end of the drill."""
     admin = make_person(Role.ADMIN, school.organization)
     now = timezone.now() - timedelta(minutes=2)
     started = drill(school, at=now, alert_type="lockdown")
@@ -315,8 +315,8 @@ def test_drill_goes_on_beside_what_is_no_press_during_it(school: School, way: st
     assert get(admin, started)["status"] == "new"
 
 
-def test_drill_whose_row_is_held_is_ended_by_the_sweep(school: School) -> None:
-    """A real press waits for nobody; the drill ends as soon as it can."""
+def test_drill_with_a_locked_row_is_ended_by_the_sweep(school: School) -> None:
+    """A real press does not wait for the lock; the drill ends as soon as it can."""
     admin = make_person(Role.ADMIN, school.organization)
     now = timezone.now() - timedelta(seconds=20)
     started = drill(school, at=now)

@@ -1,4 +1,4 @@
-"""Whatever stands around the core of a press, in its event or in the events beside it, the press is an alert."""
+"""A press raises an alert whatever surrounds its core, in its own event or in the others of the batch."""
 
 import random
 from collections.abc import Sequence
@@ -57,18 +57,18 @@ TOKENS: Final = (
     b"\x00",
     b"\xef\xbb\xbf",
 )
-"""What is no JSON value, or more or less than one."""
+"""Invalid JSON, or more or less than one value."""
 
 
 class Sent(NamedTuple):
-    """An event as bytes, and the name of the press whose core it holds unharmed."""
+    """An event as bytes, and the name of the press whose core it contains intact."""
 
     body: bytes
     press: str
 
 
 def anything(chance: random.Random, depth: int = 2) -> object:
-    """Any JSON value."""
+    """Return any JSON value."""
     kind = chance.randrange(7 if depth else 4)
     if kind < 4:
         return chance.choice((chance.choice(TIMES), chance.choice(TEXTS), chance.choice(NUMBERS), None, True, False))
@@ -80,7 +80,7 @@ def anything(chance: random.Random, depth: int = 2) -> object:
 
 
 def press_event(chance: random.Random, school: School, number: int) -> JsonObject:
-    """A valid press that no other event has: a new alert, or joined to one that is not there."""
+    """Return a valid press that no other event has: a new alert, or joined to one that does not exist."""
     now = timezone.now()
     device = chance.choice((school.device, school.device, school.other_device, "ss-00stranger"))
     event = raised(school, device=device, at=now, hops=hops(now)) if chance.random() < 0.7 else None
@@ -95,7 +95,7 @@ def name_of(event: JsonObject) -> str:
 
 
 def with_other_values(chance: random.Random, event: JsonObject) -> JsonObject:
-    """The same press, with some of what is not its core missing, of another kind, or out of bounds."""
+    """Return the same press with some fields outside its core missing, of another type or out of bounds."""
     core = {"kind", "device", "inst", "seq"}
     changed = dict(event)
     for _ in range(chance.randrange(1, 4)):
@@ -113,7 +113,7 @@ def with_other_values(chance: random.Random, event: JsonObject) -> JsonObject:
 
 
 def with_other_bytes(chance: random.Random, event: JsonObject) -> bytes:
-    """The same press with its core first, as gateways write it, and something wrong in the bytes after it."""
+    """Return the same press with its core first, as gateways write it, and invalid bytes after it."""
     first = ("kind", "event_id", "device", "inst", "seq")
     head = msgspec.json.encode({name: event[name] for name in first})[:-1] + b","
     rest = bytearray(msgspec.json.encode({name: value for name, value in event.items() if name not in first})[1:])
@@ -139,7 +139,7 @@ def send_bytes(school: School, events: Sequence[bytes]) -> EventsAnswer:
 
 
 def check(school: School, sent: Sequence[Sent]) -> None:
-    """Each press is stored, and answered as the contract has it; sent again, each is a repeat."""
+    """Check that each press is stored and answered as in the contract; sent again, each is a repeat."""
     answer = send_bytes(school, [one.body for one in sent])
     assert problems("edge_answer", msgspec.json.encode(answer)) == []
     lost = [one for one, result in zip(sent, answer.results, strict=True) if result.result != "stored"]
@@ -152,15 +152,15 @@ def check(school: School, sent: Sequence[Sent]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-def test_no_press_is_lost_whatever_values_stand_beside_its_core(seed: int) -> None:
-    """10,000 presses in batches of 500, each batch with a good event among them."""
+def test_no_press_is_lost_with_any_values_outside_its_core(seed: int) -> None:
+    """10,000 presses in batches of 500, each batch with a valid event among them."""
     chance, school = random.Random(seed), make_school()
     for batch in range(5):
         sent = []
         for number in range(batch * LARGEST_BATCH, (batch + 1) * LARGEST_BATCH):
             event = press_event(chance, school, number)
-            shown = event if number % LARGEST_BATCH == LARGEST_BATCH // 2 else with_other_values(chance, event)
-            sent.append(Sent(msgspec.json.encode(shown), name_of(event)))
+            variant = event if number % LARGEST_BATCH == LARGEST_BATCH // 2 else with_other_values(chance, event)
+            sent.append(Sent(msgspec.json.encode(variant), name_of(event)))
         check(school, sent)
         again = send_bytes(school, [one.body for one in sent[:20]])
         assert {result.result for result in again.results} == {"repeat"}
@@ -168,8 +168,8 @@ def test_no_press_is_lost_whatever_values_stand_beside_its_core(seed: int) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-def test_no_press_is_lost_whatever_bytes_follow_its_core(seed: int) -> None:
-    """10,000 presses in batches of 100, most of them good: one that is no JSON costs the others nothing."""
+def test_no_press_is_lost_with_any_bytes_after_its_core(seed: int) -> None:
+    """10,000 presses in batches of 100, most of them valid: invalid JSON does not affect the others."""
     chance, school = random.Random(seed), make_school()
     for batch in range(25):
         sent = []
@@ -183,8 +183,8 @@ def test_no_press_is_lost_whatever_bytes_follow_its_core(seed: int) -> None:
 
 @pytest.mark.parametrize("at", TIMES)
 @pytest.mark.parametrize("field", ["at", "since", "pressed_at", "arrived_at", "earliest_at", "latest_at", "sent_at"])
-def test_time_at_the_edge_of_the_calendar_is_its_events_own(school: School, field: str, at: str) -> None:
-    """A press with it is an alert all the same; anything else has a reason; the press beside it is stored."""
+def test_time_at_the_calendar_limits_affects_only_its_own_event(school: School, field: str, at: str) -> None:
+    """A press with such a time still raises an alert; any other event gets a reason; the press beside it is stored."""
     good, press = raised(school), raised(school)
     trouble: JsonObject = {
         "event_id": str(UUID(int=random.getrandbits(128))),

@@ -1,4 +1,4 @@
-"""The feed: one order for an organization, without holes, in the order of commits; and the relay that carries it."""
+"""The feed: one gapless order for each organization, in commit order, and the relay that publishes it."""
 
 import threading
 import time
@@ -33,15 +33,15 @@ def announce(organization: UUID, text: str) -> None:
     feed.announce(organization_id=organization, kind="test.said", audience=Audience.STAFF, payload=payload)
 
 
-def say(organization: UUID, *texts: str) -> None:
-    """Commit what is said, in one transaction."""
+def announce_all(organization: UUID, *texts: str) -> None:
+    """Commit the announcements in one transaction."""
     with tenant_scope([organization]):
         for text in texts:
             announce(organization, text)
 
 
-def told(organization: UUID) -> list[str]:
-    """What the feed has, in its order."""
+def feed_texts(organization: UUID) -> list[str]:
+    """Return the feed events in order."""
     with tenant_scope([organization]):
         return [text_of(message) for message in feed.since(organization, 0, limit=10_000)]
 
@@ -56,7 +56,7 @@ def head(organization: UUID) -> int:
 
 
 def assert_one_chain(organization: UUID, count: int) -> None:
-    """Numbers only rise, and each event names the one before it, from the first to the head."""
+    """Check that numbers only rise and each event names its predecessor, from the first to the head."""
     with tenant_scope([organization]):
         messages = feed.since(organization, 0, limit=10_000)
     seqs = [message.seq for message in messages]
@@ -64,10 +64,10 @@ def assert_one_chain(organization: UUID, count: int) -> None:
     assert [message.envelope.previous for message in messages] == [0, *seqs[:-1]]
 
 
-def test_a_message_is_what_was_announced() -> None:
-    """The payload's members join the message, in one text that is encoded once."""
+def test_feed_message_contains_the_announced_payload() -> None:
+    """The payload's members become part of the message, which is encoded once."""
     organization = new_id()
-    say(organization, "a \u0022quoted\u0022 word")
+    announce_all(organization, "a \u0022quoted\u0022 word")
     with tenant_scope([organization]):
         (message,) = feed.since(organization, 0, limit=10)
     decoded = msgspec.json.decode(message.text)
@@ -81,8 +81,8 @@ def test_a_message_is_what_was_announced() -> None:
     assert FeedMessage.decode(organization, message.encode()) == message
 
 
-def test_a_change_is_told_as_the_contract_says() -> None:
-    """Which resource and which of it, for the staff, so that whoever shows it reads it again."""
+def test_change_message_matches_the_contract() -> None:
+    """It names the resource and its id, for the staff, so that clients that display it reload it."""
     organization, room, building = new_id(), new_id(), new_id()
     with tenant_scope([organization]):
         feed.announce_change(organization_id=organization, resource="places", id=room, building_id=building)
@@ -94,29 +94,29 @@ def test_a_change_is_told_as_the_contract_says() -> None:
     assert (message.envelope.audience, message.envelope.building_id) == (Audience.STAFF, building)
 
 
-def test_one_transaction_keeps_the_order_in_which_it_was_said() -> None:
-    """Numbers go on from the last."""
+def test_announcements_of_one_transaction_keep_their_order() -> None:
+    """Numbers continue from the last one."""
     organization = new_id()
-    say(organization, "one", "two", "three")
-    say(organization, "four")
-    assert told(organization) == ["one", "two", "three", "four"]
+    announce_all(organization, "one", "two", "three")
+    announce_all(organization, "four")
+    assert feed_texts(organization) == ["one", "two", "three", "four"]
     assert_one_chain(organization, 4)
 
 
-def test_a_number_is_the_time_of_its_writing() -> None:
-    """So a gap between two numbers says nothing of what was written between them."""
+def test_seq_is_derived_from_the_time_of_writing() -> None:
+    """A gap between two numbers reveals nothing about events written between them."""
     organization = new_id()
     before = time.time_ns() // 1000
-    say(organization, "one", "two")
+    announce_all(organization, "one", "two")
     after = time.time_ns() // 1000
     with tenant_scope([organization]):
         assert all(before <= message.seq <= after + 1 for message in feed.since(organization, 0, limit=10))
 
 
-def test_the_public_head_is_of_events_that_all_of_the_staff_may_know_of() -> None:
-    """Whatever else is announced, alone or in the same transaction, does not move it."""
+def test_public_head_counts_only_events_visible_to_all_staff() -> None:
+    """Other announcements, alone or in the same transaction, do not move it."""
     organization = new_id()
-    say(organization, "for everybody")
+    announce_all(organization, "for everybody")
     for audience in Audience:
         before = heads_of(organization)
         with tenant_scope([organization]):
@@ -128,7 +128,7 @@ def test_the_public_head_is_of_events_that_all_of_the_staff_may_know_of() -> Non
         for audience in (Audience.RESPONSE, Audience.STAFF):
             feed.announce(organization_id=organization, kind="test.said", audience=audience, payload='{"text":"x"}')
     together = heads_of(organization)
-    assert together.seq == together.public_seq + 1, "the public one comes first, with the number it would have alone"
+    assert together.seq == together.public_seq + 1, "the public event comes first, with the number it would have alone"
 
 
 def heads_of(organization: UUID) -> feed.Head:
@@ -136,10 +136,10 @@ def heads_of(organization: UUID) -> feed.Head:
         return feed.heads().of(organization)
 
 
-def test_a_cursor_of_another_history_is_unknown() -> None:
-    """A number that no event has: of events that a restore lost, or that are not kept any more."""
+def test_cursor_of_another_history_is_unknown() -> None:
+    """A number of no event: the event was lost in a restore or is no longer kept."""
     organization = new_id()
-    say(organization, "one", "two", "three")
+    announce_all(organization, "one", "two", "three")
     with tenant_scope([organization]):
         first, second, third = (message.seq for message in feed.since(organization, 0, limit=10))
         for known in (0, first, second, third):
@@ -151,38 +151,38 @@ def test_a_cursor_of_another_history_is_unknown() -> None:
                 feed.since(organization, unknown, limit=10)
 
 
-def test_what_is_rolled_back_leaves_neither_event_nor_hole() -> None:
-    """By an error, and by a refusal that rolls back without one."""
+def test_rolled_back_announcement_leaves_no_event_and_no_gap() -> None:
+    """After an error, and after a refusal that rolls back without one."""
     organization = new_id()
-    say(organization, "before")
+    announce_all(organization, "before")
     with pytest.raises(ZeroDivisionError), tenant_scope([organization]):
         announce(organization, "never")
         _ = 1 / 0
     with tenant_scope([organization]):
         announce(organization, "never")
         connections["default"].set_rollback(True)
-    say(organization, "after")
-    assert told(organization) == ["before", "after"]
+    announce_all(organization, "after")
+    assert feed_texts(organization) == ["before", "after"]
     assert_one_chain(organization, 2)
 
 
-def test_the_feed_of_another_organization_cannot_be_written() -> None:
-    """Row-level security holds for it as for any table."""
+def test_feed_of_another_organization_cannot_be_written() -> None:
+    """Row-level security applies to it as to any table."""
     mine, other = new_id(), new_id()
     with pytest.raises(Exception, match="row-level security"), tenant_scope([mine]):
         announce(other, "a lie")
-    assert told(other) == [] and head(other) == 0
+    assert feed_texts(other) == [] and head(other) == 0
 
 
-def test_concurrent_writers_leave_no_hole_and_commit_in_the_order_of_seq() -> None:
-    """While others write, a reader that goes on from the last seq it saw never finds an earlier one afterwards."""
+def test_concurrent_writers_commit_in_seq_order_without_gaps() -> None:
+    """During concurrent writes, a reader that continues from its last seq never misses an event committed later."""
     organization = new_id()
     done = threading.Event()
 
     def write(writer: int) -> list[str]:
         said = [f"{writer}/{number}" for number in range(ROUNDS)]
         for text in said:
-            say(organization, text)
+            announce_all(organization, text)
         return said
 
     def read() -> list[str]:
@@ -201,23 +201,23 @@ def test_concurrent_writers_leave_no_hole_and_commit_in_the_order_of_seq() -> No
     done.set()
     reader.join()
     assert_one_chain(organization, WRITERS * ROUNDS)
-    assert with_reader == [told(organization)], "a committed event appeared behind the reader"
+    assert with_reader == [feed_texts(organization)], "a committed event appeared behind the reader"
     for texts in said:
-        assert [text for text in told(organization) if text in set(texts)] == texts
+        assert [text for text in feed_texts(organization) if text in set(texts)] == texts
 
 
-def test_a_writer_that_waits_does_not_hold_up_others_before_its_commit() -> None:
-    """The head is locked at the very end: work that takes long keeps nobody from committing meanwhile."""
+def test_slow_writer_does_not_block_others_before_its_commit() -> None:
+    """The head is locked last: long work does not prevent others from committing in the meantime."""
     organization = new_id()
     with tenant_scope([organization]):
         announce(organization, "began first, committed last")
-        at_once([lambda: say(organization, "began later, committed first")])
-    assert told(organization) == ["began later, committed first", "began first, committed last"]
+        at_once([lambda: announce_all(organization, "began later, committed first")])
+    assert feed_texts(organization) == ["began later, committed first", "began first, committed last"]
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_several_organizations_in_one_transaction_do_not_deadlock(reverse: bool) -> None:
-    """Heads are locked in sorted order, whatever order they were announced in; new heads too."""
+def test_transactions_over_several_organizations_do_not_deadlock(reverse: bool) -> None:
+    """Heads, including new ones, are locked in sorted order, regardless of the order of announcements."""
     organizations = sorted((new_id() for _ in range(4)), reverse=reverse)
 
     def write(order: list[UUID]) -> None:
@@ -233,15 +233,15 @@ def test_several_organizations_in_one_transaction_do_not_deadlock(reverse: bool)
 
 @contextmanager
 def listening(organization: UUID) -> Iterator[redis.client.PubSub]:
-    """Subscribed to what the relay publishes of one organization."""
+    """Subscribe to the relay's messages of one organization."""
     with valkey.client().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
         channel.subscribe(bus.feed_channel(organization))
-        assert channel.get_message(timeout=WAIT_SECONDS) is None  # the confirmation, which is left out
+        assert channel.get_message(timeout=WAIT_SECONDS) is None  # Skip the confirmation.
         yield channel
 
 
-def heard(channel: redis.client.PubSub, organization: UUID) -> list[str]:
-    """All that has arrived by now."""
+def received(channel: redis.client.PubSub, organization: UUID) -> list[str]:
+    """Return the messages that have arrived by now."""
     found = []
     while (message := channel.get_message(timeout=0.2)) is not None:
         found.append(text_of(FeedMessage.decode(organization, message["data"])))
@@ -258,50 +258,50 @@ def unsent(organization: UUID) -> int:
         return sum(message.organization_id == organization for message in feed.unsent(limit=100_000))
 
 
-def test_what_was_committed_is_published_once_and_in_order() -> None:
-    """Then it is out of the outbox, and not published again."""
+def test_committed_events_are_published_once_in_order() -> None:
+    """Then the events leave the outbox and are not published again."""
     organization = new_id()
     publish_all()
     with listening(organization) as channel:
-        say(organization, "one", "two")
-        say(organization, "three")
+        announce_all(organization, "one", "two")
+        announce_all(organization, "three")
         publish_all()
-        assert heard(channel, organization) == ["one", "two", "three"]
+        assert received(channel, organization) == ["one", "two", "three"]
         publish_all()
-        assert heard(channel, organization) == []
+        assert received(channel, organization) == []
     assert unsent(organization) == 0
 
 
-def test_with_the_bus_gone_nothing_leaves_the_outbox() -> None:
-    """Writers commit all the same; what waited is published in order as soon as the bus is back."""
+def test_outbox_keeps_events_while_the_bus_is_down() -> None:
+    """Writers still commit; waiting events are published in order as soon as the bus is back."""
     organization = new_id()
     publish_all()
     with listening(organization) as channel:
         with valkey_away():
-            say(organization, "one")
+            announce_all(organization, "one")
             with pytest.raises(redis.RedisError):
                 publish_unsent()
-            say(organization, "two")
+            announce_all(organization, "two")
             assert unsent(organization) == 2
         publish_all()
-        assert heard(channel, organization) == ["one", "two"]
+        assert received(channel, organization) == ["one", "two"]
     assert unsent(organization) == 0
 
 
 @pytest.mark.slow
-def test_thousands_of_troubles_in_one_transaction_are_one_query() -> None:
-    """As when every gateway of the platform falls silent at once."""
+def test_thousands_of_troubles_in_one_transaction_take_one_query() -> None:
+    """For example when all gateways of the platform stop reporting at once."""
     organization = new_id()
     with tenant_scope([organization]):
         for _ in range(20_000):
             announce_troubles("device.trouble", [new_id()])
         announce(organization, "after all of them")
-    assert told(organization) == ["after all of them"]
+    assert feed_texts(organization) == ["after all of them"]
 
 
 @pytest.mark.slow
-def test_a_relay_carries_what_is_said_while_it_runs() -> None:
-    """It is poked after a commit, and stops when it is told to."""
+def test_running_relay_publishes_new_events() -> None:
+    """It is notified after a commit, and stops on request."""
     organization = new_id()
     stopping = threading.Event()
     relay = threading.Thread(target=lambda: at_once([Relay(stopping.is_set).run]))
@@ -309,7 +309,7 @@ def test_a_relay_carries_what_is_said_while_it_runs() -> None:
     try:
         until(lambda: leaders() == 1)
         with listening(organization) as channel:
-            say(organization, "while it runs")
+            announce_all(organization, "while it runs")
             message = channel.get_message(timeout=WAIT_SECONDS)
             assert message is not None
             assert text_of(FeedMessage.decode(organization, message["data"])) == "while it runs"
@@ -321,16 +321,16 @@ def test_a_relay_carries_what_is_said_while_it_runs() -> None:
 
 
 @pytest.mark.slow
-def test_a_relay_that_was_told_to_stop_lets_another_lead() -> None:
-    """Also where its process goes on with something else."""
+def test_stopped_relay_releases_leadership() -> None:
+    """Even if its process continues with other work."""
     asked = iter([False, False, True, True])
     Relay(lambda: next(asked)).run()
     until(lambda: leaders() == 0)
 
 
 @pytest.mark.slow
-def test_a_second_relay_waits_and_takes_over_from_a_killed_one() -> None:
-    """One leads; so no event is published by two, and none waits for a dead one."""
+def test_standby_relay_takes_over_from_a_killed_leader() -> None:
+    """With one leader, no event is published twice, and none waits for a dead leader."""
     organization = new_id()
     first = start_relay(PGAPPNAME="a relay 1")
     second = None
@@ -340,14 +340,14 @@ def test_a_second_relay_waits_and_takes_over_from_a_killed_one() -> None:
         until(lambda: candidates() == 2)
         assert leaders() == 1
         with listening(organization) as channel:
-            say(organization, "under the first")
+            announce_all(organization, "under the first")
             until(lambda: unsent(organization) == 0)
-            assert heard(channel, organization) == ["under the first"]
+            assert received(channel, organization) == ["under the first"]
             first.kill()
             first.wait()
-            say(organization, "under the second")
+            announce_all(organization, "under the second")
             until(lambda: unsent(organization) == 0)
-            assert heard(channel, organization) == ["under the second"]
+            assert received(channel, organization) == ["under the second"]
     finally:
         for process in (first, second):
             if process is not None:
@@ -355,7 +355,7 @@ def test_a_second_relay_waits_and_takes_over_from_a_killed_one() -> None:
 
 
 def leaders() -> int:
-    """How many hold the leader's lock."""
+    """Return how many connections hold the leader lock."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted", [ADVISORY_LOCK]
@@ -366,7 +366,7 @@ def leaders() -> int:
 
 
 def candidates() -> int:
-    """How many relays of this test are connected."""
+    """Return how many relays of this test are connected."""
     with connections["system"].cursor() as cursor:
         cursor.execute(
             "SELECT count(DISTINCT application_name) FROM pg_stat_activity WHERE application_name LIKE 'a relay %'"

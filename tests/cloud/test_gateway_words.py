@@ -1,4 +1,4 @@
-"""A gateway speaks for its own buildings: what it says of another's buttons and alerts costs those nothing."""
+"""A gateway reports on its own buildings: its reports about other buildings' buttons and alerts do not affect them."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from tests.cloud.school import (
 
 
 def gateway_of(school: School, *buildings: UUID) -> School:
-    """The same school, as another gateway of these buildings speaks of it."""
+    """Return the same school, as reported by another gateway of these buildings."""
     with tenant_scope([school.organization]):
         gateway = devices.register_gateway(
             actor=SYSTEM,
@@ -45,7 +45,7 @@ def gateway_of(school: School, *buildings: UUID) -> School:
 
 @pytest.fixture
 def annex(school: School) -> School:
-    """The school as the gateway of its other building speaks of it."""
+    """The school as the gateway of its other building reports it."""
     return gateway_of(school, school.other_building)
 
 
@@ -71,7 +71,7 @@ def open_alerts(admin: Person) -> list[Any]:
     return found
 
 
-def shown(admin: Person, alert: UUID) -> Any:
+def document_of(admin: Person, alert: UUID) -> Any:
     return admin.client.get(f"/api/v1/alerts/{alert}").json()
 
 
@@ -86,10 +86,10 @@ def audited(school: School, action: str) -> list[tuple[str, str, dict[str, objec
         return [(entry.actor_kind, entry.outcome, entry.detail) for entry in entries]
 
 
-def test_press_is_an_alert_when_another_gateway_took_and_closed_its_name(
+def test_press_is_an_alert_when_another_gateway_used_and_closed_its_alert_id(
     school: School, annex: School, admin: Person
 ) -> None:
-    """The other gateway guesses the names of a button's next presses. Its word is an alert, under a name of its own."""
+    """The other gateway guesses the names of a button's next presses. Its report raises a separate alert."""
     press = raised(school, alert_type="lockdown")
     guessed = press | {"event_id": str(new_id()), "type": "assist"}
     assert results(annex, guessed) == ["stored"]
@@ -103,10 +103,10 @@ def test_press_is_an_alert_when_another_gateway_took_and_closed_its_name(
     assert "unattributed_device" in troubles(school)
 
 
-def test_name_taken_before_a_device_was_registered_costs_its_press_nothing(
+def test_press_is_an_alert_when_its_alert_id_was_used_before_registration(
     school: School, annex: School, admin: Person
 ) -> None:
-    """A collision is an alert of its own and a trouble, however often it is sent; its own gateway can end it."""
+    """A collision raises a separate alert and a trouble, however often it is sent; its gateway can end the alert."""
     device = f"ss-{uuid4().hex[:12]}"
     start = timezone.now() - timedelta(minutes=5)
     press = raised(school, device=device, at=start + timedelta(minutes=1))
@@ -127,8 +127,8 @@ def test_name_taken_before_a_device_was_registered_costs_its_press_nothing(
     assert left["is_unattributed"] and left["alert_id"] == press["alert_id"]
 
 
-def test_press_heard_by_two_gateways_of_a_building_is_one_alert(school: School, admin: Person) -> None:
-    """Also where one of them joins it to an alert that the other did not know, and after it was closed."""
+def test_press_reported_by_two_gateways_of_a_building_is_one_alert(school: School, admin: Person) -> None:
+    """Even if one of them joins it to an alert that the other did not know, and after the alert was closed."""
     beside = gateway_of(school, school.building)
     now = timezone.now() - timedelta(seconds=10)
     first = raised(school, at=now, hops=hops(now))
@@ -150,7 +150,7 @@ def test_press_heard_by_two_gateways_of_a_building_is_one_alert(school: School, 
 
 
 def test_press_reported_before_it_was_made_is_another_press(school: School, admin: Person) -> None:
-    """A second gateway of the same building cannot use up the names of presses to come either."""
+    """A second gateway of the same building cannot use up the names of future presses either."""
     beside = gateway_of(school, school.building)
     start = timezone.now() - timedelta(minutes=10)
     made_at = start + timedelta(minutes=5)
@@ -161,8 +161,8 @@ def test_press_reported_before_it_was_made_is_another_press(school: School, admi
     assert len(open_alerts(admin)) == 2 and "alert_name_taken" in troubles(school)
 
 
-def test_replaced_gateway_repeats_what_the_old_one_had_told(school: School, admin: Person) -> None:
-    """Its store was copied to another gateway, with other id and epoch: the very same events are repeats."""
+def test_events_copied_to_a_replacement_gateway_are_repeats(school: School, admin: Person) -> None:
+    """Its store was copied to another gateway with another id and epoch: the same events are repeats."""
     now = timezone.now() - timedelta(hours=1)
     first = raised(school, at=now)
     second = pressed_again(first, at=now + timedelta(seconds=3))
@@ -174,7 +174,7 @@ def test_replaced_gateway_repeats_what_the_old_one_had_told(school: School, admi
 
 
 @pytest.mark.parametrize("change", [{"type": "lockdown"}, {"silent": True}])
-def test_name_that_comes_again_for_another_kind_of_press_is_an_alert(
+def test_reused_alert_id_with_another_kind_of_press_is_a_new_alert(
     school: School, admin: Person, change: JsonObject
 ) -> None:
     first = raised(school)
@@ -184,8 +184,8 @@ def test_name_that_comes_again_for_another_kind_of_press_is_an_alert(
     assert len(open_alerts(admin)) == 2 and "alert_name_taken" in troubles(school)
 
 
-def test_alert_named_after_another_button_is_named_after_its_own_press(school: School, annex: School) -> None:
-    """`alert_id` is a claim: what names a press is its device, inst and seq."""
+def test_alert_id_of_another_button_is_replaced_by_that_of_the_press(school: School, annex: School) -> None:
+    """`alert_id` is only a claim: a press is identified by its device, inst and seq."""
     press = raised(school)
     own = raised(school, device=school.other_device)
     assert results(annex, own | {"alert_id": press["alert_id"]}) == ["stored"]
@@ -193,7 +193,7 @@ def test_alert_named_after_another_button_is_named_after_its_own_press(school: S
     assert results(annex, own | {"event_id": str(new_id())}) == ["repeat"]
 
 
-def test_press_that_joins_takes_no_name_of_another_buildings_button(
+def test_joining_press_cannot_use_the_name_of_another_buildings_button(
     school: School, annex: School, admin: Person
 ) -> None:
     now = timezone.now() - timedelta(seconds=5)
@@ -206,8 +206,8 @@ def test_press_that_joins_takes_no_name_of_another_buildings_button(
     assert str(mine["alert_id"]) in {alert["alert_id"] for alert in open_alerts(admin)}
 
 
-def test_press_of_moved_button_is_an_alert_of_each_gateway_that_reports_it(school: School, admin: Person) -> None:
-    """The building where it hung ends what was raised there; what is pressed after the move is the other building's."""
+def test_press_of_a_moved_button_is_an_alert_for_each_reporting_gateway(school: School, admin: Person) -> None:
+    """The old building ends alerts raised there; presses after the move belong to the new building."""
     annex = gateway_of(school, school.other_building)
     before, after = raised(school), raised(school)
     assert results(school, before) == ["stored"]
@@ -230,13 +230,13 @@ def test_press_of_moved_button_is_an_alert_of_each_gateway_that_reports_it(schoo
 def test_gateway_cannot_act_on_alert_of_another_building(
     school: School, annex: School, admin: Person, kind: str
 ) -> None:
-    """In nobody's name, and in that of two people: it is refused, on record, and told to people."""
+    """Neither anonymously nor in the names of two people: the act is refused, audited, and people are notified."""
     press = raised(school, alert_type="lockdown")
     (alert,) = raise_alerts(school, press)
     second = make_person(Role.ADMIN, school.organization)
     for person in (None, admin.id, second.id):
         assert act(annex, kind, press, person) == ("quarantined", "foreign_alert")
-    document = shown(admin, alert)
+    document = document_of(admin, alert)
     assert (document["status"], document["approvals"]["given"]) == ("new", 0)
     (entry, *_) = audited(school, kind)
     assert entry[:2] == ("gateway", "refused")
@@ -244,13 +244,13 @@ def test_gateway_cannot_act_on_alert_of_another_building(
 
 
 def test_gateway_counts_for_one_of_two_approvals(school: School, admin: Person) -> None:
-    """Whoever it names; what each of them does in the cloud counts for them."""
+    """Regardless of the names it reports; acts of those people in the cloud count for themselves."""
     second, third = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
     press = raised(school, alert_type="lockdown")
     (alert,) = raise_alerts(school, press)
     for person in (admin, second, third, admin):
         assert act(school, "alert.resolved", press, person.id) == ("stored", None)
-        document = shown(admin, alert)
+        document = document_of(admin, alert)
         assert (document["status"], [one["id"] for one in document["approvals"]["by"]]) == ("new", [str(admin.id)])
     done = audited(school, "alert.approve_resolve")
     assert [(kind, outcome, detail["person"]) for kind, outcome, detail in done] == [
@@ -259,10 +259,10 @@ def test_gateway_counts_for_one_of_two_approvals(school: School, admin: Person) 
         ("gateway", "refused", str(third.id)),
     ]
     assert second.client.put(f"/api/v1/alerts/{alert}/resolve").status_code == 200
-    assert shown(admin, alert)["status"] == "resolved"
+    assert document_of(admin, alert)["status"] == "resolved"
 
 
-def test_person_who_confirms_their_own_approval_frees_the_gateways_word(school: School, admin: Person) -> None:
+def test_confirmed_own_approval_frees_the_gateways_approval(school: School, admin: Person) -> None:
     second = make_person(Role.OPERATOR, school.organization)
     press = raised(school, alert_type="lockdown")
     (alert,) = raise_alerts(school, press)
@@ -270,12 +270,12 @@ def test_person_who_confirms_their_own_approval_frees_the_gateways_word(school: 
     for _ in range(2):
         assert admin.client.put(f"/api/v1/alerts/{alert}/resolve").status_code == 202
     assert act(school, "alert.resolved", press, second.id) == ("stored", None)
-    assert shown(admin, alert)["status"] == "resolved"
+    assert document_of(admin, alert)["status"] == "resolved"
     assert audited(school, "alert.resolve")[0][:2] == ("gateway", "done")
 
 
-def test_acts_in_the_building_are_on_record(school: School, admin: Person) -> None:
-    """Who, and through which gateway; and one entry for the presses of a batch."""
+def test_acts_in_the_building_are_audited(school: School, admin: Person) -> None:
+    """With the person and the gateway; the presses of a batch share one entry."""
     press = raised(school)
     (alert,) = raise_alerts(school, press)
     assert act(school, "alert.acknowledged", press, admin.id) == ("stored", None)
@@ -290,8 +290,8 @@ def test_acts_in_the_building_are_on_record(school: School, admin: Person) -> No
     ]
 
 
-def test_close_reported_late_keeps_open_what_was_pressed_after_it(school: School, admin: Person) -> None:
-    """Two gateways of a building; one is cut off while a person closes at its board, and the other hears a press."""
+def test_late_reported_close_leaves_later_presses_open(school: School, admin: Person) -> None:
+    """A building with two gateways: one is offline while a person closes at its board, the other receives a press."""
     beside = gateway_of(school, school.building)
     start = timezone.now() - timedelta(minutes=10)
     press = raised(school, at=start, hops=hops(start))
@@ -299,8 +299,8 @@ def test_close_reported_late_keeps_open_what_was_pressed_after_it(school: School
     later = pressed_again(press, at=start + timedelta(minutes=2))
     assert results(beside, later) == ["stored"]
     assert act(school, "alert.resolved", press, at=start + timedelta(minutes=1)) == ("stored", None)
-    assert shown(admin, alert)["status"] == "new"
+    assert document_of(admin, alert)["status"] == "new"
     with tenant_scope([school.organization]):
         assert AlertEvent.objects.filter(alert=alert, kind="alert.resolve_outdated").count() == 1
     assert act(school, "alert.resolved", press, at=start + timedelta(minutes=3)) == ("stored", None)
-    assert shown(admin, alert)["status"] == "resolved"
+    assert document_of(admin, alert)["status"] == "resolved"

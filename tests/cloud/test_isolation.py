@@ -1,4 +1,4 @@
-"""One school never reads or writes another's rows: held by PostgreSQL itself, for every table that it knows."""
+"""A school never reads or writes rows of another: PostgreSQL enforces it for every table in its catalogue."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -16,7 +16,7 @@ from tests.cloud.school import School
 
 @pytest.fixture
 def untouched(schools: tuple[School, School]) -> Iterator[None]:
-    """Fails the test when anything of either school is another than before."""
+    """Fail the test when any row of either school has changed."""
     before = {(t.name, s.organization): print_of(t, s.organization) for t in tenant_tables() for s in schools}
     yield
     after = {(t.name, s.organization): print_of(t, s.organization) for t in tenant_tables() for s in schools}
@@ -31,8 +31,8 @@ def test_every_tenant_table_has_rows_of_both_schools(schools: tuple[School, Scho
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("scope", ["none", "foreign"])
-def test_nothing_of_another_school_is_read_changed_or_deleted(scope: str, schools: tuple[School, School]) -> None:
-    """Without a scope and in a foreign one, the application's rows of a school are not there."""
+def test_rows_of_another_school_cannot_be_read_changed_or_deleted(scope: str, schools: tuple[School, School]) -> None:
+    """Without a scope or in another tenant's scope, rows of a school are invisible to the application."""
     mine, other = schools
     wrong: list[tuple[str, str, str | int]] = []
     with as_app(*([other.organization] if scope == "foreign" else [])):
@@ -52,15 +52,15 @@ def test_nothing_of_another_school_is_read_changed_or_deleted(scope: str, school
 
 
 @pytest.mark.parametrize("statement", ["SELECT 1 FROM {}", "SELECT 1 FROM ONLY {}"])
-def test_without_a_scope_there_are_no_rows(statement: str, schools: tuple[School, School]) -> None:
-    """Not an error either, on a connection that answers '' where a fresh one answers NULL."""
+def test_queries_without_a_scope_return_no_rows(statement: str, schools: tuple[School, School]) -> None:
+    """No error either, on a connection where the setting is '' instead of NULL as on a fresh one."""
     with as_app():
         found = {table.name: attempt(sql.SQL(statement).format(names(table)[0])) for table in tenant_tables()}
     assert {name for name, rows in found.items() if rows != 0} == set()
 
 
-def test_in_its_own_scope_a_school_sees_its_rows_and_no_others(schools: tuple[School, School]) -> None:
-    """What the tests above find hidden is there."""
+def test_scope_of_a_school_returns_only_its_own_rows(schools: tuple[School, School]) -> None:
+    """The rows that the tests above find hidden exist."""
     mine, _ = schools
     wrong = []
     with as_app(mine.organization):
@@ -75,8 +75,8 @@ def test_in_its_own_scope_a_school_sees_its_rows_and_no_others(schools: tuple[Sc
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("scope", ["none", "foreign"])
-def test_no_row_is_written_into_another_school(scope: str, schools: tuple[School, School]) -> None:
-    """A copy of each row, its keys as they are or new: refused before any key is looked at."""
+def test_rows_cannot_be_inserted_into_another_school(scope: str, schools: tuple[School, School]) -> None:
+    """A copy of each row, with its own keys or new ones, is refused before any key is checked."""
     mine, other = schools
     wrong: list[tuple[str, str | int]] = []
     for table in tenant_tables():
@@ -97,8 +97,8 @@ def test_no_row_is_written_into_another_school(scope: str, schools: tuple[School
 
 
 @pytest.mark.usefixtures("untouched")
-def test_no_row_is_given_away(schools: tuple[School, School]) -> None:
-    """A school can not hand one of its own rows to another school, nor to nobody."""
+def test_rows_cannot_be_moved_to_another_school(schools: tuple[School, School]) -> None:
+    """A school can move its rows neither to another school nor to no school."""
     mine, other = schools
     wrong: list[tuple[str, str | int]] = []
     with as_app(mine.organization):
@@ -111,8 +111,8 @@ def test_no_row_is_given_away(schools: tuple[School, School]) -> None:
     assert not wrong
 
 
-def test_an_audit_entry_of_nobody_is_written_and_never_read() -> None:
-    """`no_tenant_yet` lets a refused sign-in be recorded before any tenant is known; no more."""
+def test_audit_entry_without_tenant_can_be_written_but_not_read() -> None:
+    """`no_tenant_yet` allows only this: recording a refused sign-in before a tenant is identified."""
     row = "INSERT INTO audit_entries (id, at, actor_kind, action, target_kind, outcome, detail) VALUES"
     values = "(gen_random_uuid(), now(), 'nobody', 'auth.login', 'user', 'refused', '{}')"
     with as_app():
@@ -121,23 +121,23 @@ def test_an_audit_entry_of_nobody_is_written_and_never_read() -> None:
 
 
 def test_app_cannot_truncate(schools: tuple[School, School]) -> None:
-    """TRUNCATE asks no policy."""
+    """TRUNCATE is not subject to policies."""
     refused = {table.name: attempt(sql.SQL("TRUNCATE {} CASCADE").format(names(table)[0])) for table in tenant_tables()}
     assert set(refused.values()) == {DENIED}
     assert [one.name for one in relations() if one.app_grants & {"TRUNCATE", "TRIGGER", "REFERENCES", "MAINTAIN"}] == []
 
 
 def test_partitions_have_no_grants(schools: tuple[School, School]) -> None:
-    """A grant on a partition would go round its parent's policy; tried with each statement, as app and as system.
+    """A grant on a partition would bypass its parent's policy; tried with each statement, as app and as system.
 
-    So too for a month that was retired.
+    The same holds for a retired month.
     """
     with system_scope(), connections["system"].cursor() as cursor:
         for function in ("partition_ensure", "partition_retire"):
             cursor.execute(f"SELECT {function}('alert_history', '1999-01-01')")
     assert any(one.is_retired for one in relations())
     partitions = [one for one in relations() if one.is_partition or one.is_retired]
-    assert len(partitions) >= 4, "the defaults of three tables of alerts and of the metrics, at least"
+    assert len(partitions) >= 4, "at least the default partitions of three alert tables and of the metrics"
     wrong: list[tuple[str, str, str, str | int]] = []
     for partition in partitions:
         name = sql.Identifier(*partition.name.split("."))
@@ -151,13 +151,13 @@ def test_partitions_have_no_grants(schools: tuple[School, School]) -> None:
 
 
 def tenant_models() -> list[type[models.Model]]:
-    """Every model whose table has rows of tenants."""
+    """Return every model whose table has tenant rows."""
     tables = {table.name for table in tenant_tables()}
     return [model for model in apps.get_models() if f"public.{model._meta.db_table}" in tables]
 
 
 def test_managers_refuse_a_query_without_a_scope() -> None:
-    """An error at once, where PostgreSQL would answer with an empty list."""
+    """Raise an error immediately, where PostgreSQL would return an empty list."""
     found = tenant_models()
     assert {f"public.{model._meta.db_table}" for model in found} == {table.name for table in tenant_tables()}
     for model in found:
@@ -167,7 +167,7 @@ def test_managers_refuse_a_query_without_a_scope() -> None:
                     use()
 
 
-def test_managers_see_the_rows_of_their_scope(schools: tuple[School, School]) -> None:
+def test_managers_return_the_rows_of_their_scope(schools: tuple[School, School]) -> None:
     """And of all its organizations, if it has several."""
     mine, other = schools
     for organizations in ([mine.organization], [mine.organization, other.organization]):
@@ -180,13 +180,13 @@ def test_managers_see_the_rows_of_their_scope(schools: tuple[School, School]) ->
 
 
 def test_scopes_do_not_nest(schools: tuple[School, School]) -> None:
-    """A scope inside a scope would widen it unseen."""
+    """A nested scope could widen the outer one unnoticed."""
     with tenant_scope([schools[0].organization]), pytest.raises(ScopeError), tenant_scope([schools[1].organization]):
         pass
 
 
-def test_a_scope_ends_with_its_transaction(schools: tuple[School, School]) -> None:
-    """Also where it ends with an error."""
+def test_scope_ends_with_its_transaction(schools: tuple[School, School]) -> None:
+    """Also when the transaction ends with an error."""
     with pytest.raises(ZeroDivisionError), tenant_scope([schools[0].organization]):
         _ = 1 / 0
     assert attempt(sql.SQL("SELECT 1 FROM organizations")) == 0

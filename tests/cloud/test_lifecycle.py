@@ -1,4 +1,4 @@
-"""What an alert may become: the table itself, and the same through the REST doors, by several persons at once."""
+"""The lifecycle of alerts: the transition table itself, and the REST endpoints with concurrent callers."""
 
 import itertools
 from collections.abc import Callable
@@ -41,14 +41,14 @@ LEADS_TO = {
     (CANCELLED, Act.ACKNOWLEDGE): None,
     (CANCELLED, Act.RESOLVE): None,
 }
-"""Every status and act; None is refused."""
+"""The next status for every status and act; None means refused."""
 
 ANN, BOB, EVE = uuid4(), uuid4(), uuid4()
 
 
 @pytest.mark.parametrize(("status", "act"), itertools.product(AlertStatus, Act))
-def test_every_status_and_act(status: AlertStatus, act: Act) -> None:
-    """What may follow, and nothing else; a repeat changes nothing."""
+def test_transitions_for_every_status_and_act(status: AlertStatus, act: Act) -> None:
+    """Only the listed transitions are allowed; a repeat changes nothing."""
     expected = LEADS_TO[status, act]
     if expected is None:
         with pytest.raises(IllegalTransition, match=str(status)):
@@ -70,22 +70,22 @@ def test_every_status_and_act(status: AlertStatus, act: Act) -> None:
         ([ANN, ANN], ANN, False, False),
     ],
 )
-def test_two_different_persons_end_what_needs_two(
+def test_alert_that_needs_two_approvals_ends_by_two_different_people(
     status: AlertStatus, approvals: list[UUID], person: UUID | None, ends: bool, counted: bool
 ) -> None:
-    """The same person twice is one; a key switch is nobody."""
+    """The same person twice counts once; a key switch counts as no person."""
     found = lifecycle.approve(status, approvals=approvals, required=2, person=person)
     assert found == Outcome(RESOLVED if ends else status, changed=counted, awaiting_second_person=not ends)
 
 
 @pytest.mark.parametrize("person", [ANN, None])
-def test_one_person_or_a_key_ends_what_needs_one(person: UUID | None) -> None:
-    """Nobody is waited for."""
+def test_alert_that_needs_one_approval_ends_by_one_person_or_key(person: UUID | None) -> None:
+    """No second person is needed."""
     assert lifecycle.approve(NEW, approvals=[], required=1, person=person) == Outcome(RESOLVED, changed=True)
 
 
-def test_an_ended_alert_is_not_approved_again() -> None:
-    """By nobody new either."""
+def test_ended_alert_cannot_be_approved_again() -> None:
+    """Not by another person either."""
     assert lifecycle.approve(RESOLVED, approvals=[ANN, BOB], required=2, person=EVE) == Outcome(RESOLVED, changed=False)
     with pytest.raises(IllegalTransition):
         lifecycle.approve(CANCELLED, approvals=[], required=2, person=ANN)
@@ -95,8 +95,8 @@ def put(person: Person, alert: UUID, act: str, body: object = None) -> Any:
     return person.client.put(f"/api/v1/alerts/{alert}/{act}", data=body or {}, content_type="application/json")
 
 
-def story(school: School, alert: UUID) -> list[str]:
-    """The steps of an alert, in order."""
+def timeline(school: School, alert: UUID) -> list[str]:
+    """Return the steps of an alert, in order."""
     with tenant_scope([school.organization]):
         return list(AlertEvent.objects.filter(alert=alert).order_by("created_at").values_list("kind", flat=True))
 
@@ -112,7 +112,7 @@ def feed_length(school: School) -> int:
 
 
 @pytest.mark.parametrize("kind", [entry.type for entry in alert_types()])
-def test_a_type_asks_for_as_many_persons_as_the_contract_says(school: School, kind: str) -> None:
+def test_alert_type_requires_the_approvals_of_the_contract(school: School, kind: str) -> None:
     """Two for a lockdown, one for the others."""
     two = {entry.type: entry.two_person for entry in alert_types()}[kind]
     alert = raise_alert(school, alert_type=kind)
@@ -124,8 +124,8 @@ def test_a_type_asks_for_as_many_persons_as_the_contract_says(school: School, ki
     assert put(second, alert, "resolve").json()["status"] == "resolved"
 
 
-def test_the_story_of_a_lockdown(school: School) -> None:
-    """202 for the first of two persons as often as they ask, 200 for the second, and every step once in the record."""
+def test_timeline_of_a_lockdown(school: School) -> None:
+    """202 for the first of two people, however often they ask, 200 for the second, and each step recorded once."""
     first, second = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
     alert = raise_alert(school, alert_type="lockdown")
     answers = [
@@ -149,23 +149,23 @@ def test_the_story_of_a_lockdown(school: School) -> None:
     assert ended[0] == ended[1] == ended[2]
     assert ended[0]["resolved_by"]["id"] == str(second.id) and ended[0]["close_reason"] == "mistake"
     assert [one["id"] for one in ended[0]["approvals"]["by"]] == [str(first.id), str(second.id)]
-    assert story(school, alert) == ["alert.raised", "alert.acknowledged", "alert.resolve_approved", "alert.resolved"]
+    assert timeline(school, alert) == ["alert.raised", "alert.acknowledged", "alert.resolve_approved", "alert.resolved"]
     assert audited(school, alert) == ["alert.acknowledge", "alert.approve_resolve", "alert.resolve"]
     assert feed_length(school) == 4
 
 
-def test_a_reason_may_be_given_later_and_then_stays(school: School) -> None:
-    """Closing is never made slower by asking why; the first reason given is the record."""
+def test_reason_can_be_added_later_but_not_changed(school: School) -> None:
+    """Closing is never delayed by asking for a reason; the first reason given is kept."""
     person = make_person(Role.OPERATOR, school.organization)
     alert = raise_alert(school)
     answers = [put(person, alert, "resolve", body).json() for body in (None, {"reason": "fault"}, {"reason": "real"})]
     assert [answer["close_reason"] for answer in answers] == [None, "fault", "fault"]
-    assert story(school, alert) == ["alert.raised", "alert.resolved", "alert.reason_given"]
+    assert timeline(school, alert) == ["alert.raised", "alert.resolved", "alert.reason_given"]
     assert audited(school, alert) == ["alert.resolve", "alert.give_reason"]
 
 
-def test_what_does_not_follow_is_refused_with_the_alert_as_it_is(school: School) -> None:
-    """409 with a stable code and the current document, so that a screen can show the truth; nothing is written."""
+def test_invalid_transition_returns_409_with_the_current_alert(school: School) -> None:
+    """409 with a stable code and the current document, so that a screen can display it; nothing is written."""
     person = make_person(Role.OPERATOR, school.organization)
     alert = raise_alert(school)
     resolved = put(person, alert, "resolve").json()
@@ -173,10 +173,10 @@ def test_what_does_not_follow_is_refused_with_the_alert_as_it_is(school: School)
     assert answer.status_code == HTTPStatus.CONFLICT and answer["Content-Type"] == "application/problem+json"
     assert problems("problem", answer.content) == []
     assert answer.json()["code"] == "illegal_transition" and answer.json()["current"] == resolved
-    assert story(school, alert) == ["alert.raised", "alert.resolved"]
+    assert timeline(school, alert) == ["alert.raised", "alert.resolved"]
 
 
-def test_a_cancelled_alert_stays_so(school: School) -> None:
+def test_cancelled_alert_cannot_change(school: School) -> None:
     """Both acts are refused."""
     person = make_person(Role.OPERATOR, school.organization)
     alert = raise_alert(school)
@@ -193,18 +193,18 @@ def test_a_cancelled_alert_stays_so(school: School) -> None:
     ("body", "field"),
     [({"reason": "bored"}, "reason"), ({"why": "real"}, "why"), ([], "non_field_errors")],
 )
-def test_a_body_that_is_not_understood_names_the_field(school: School, body: object, field: str) -> None:
-    """400, and the alert is as it was."""
+def test_invalid_body_names_the_field(school: School, body: object, field: str) -> None:
+    """400, and the alert is unchanged."""
     person = make_person(Role.OPERATOR, school.organization)
     alert = raise_alert(school)
     answer = person.client.put(f"/api/v1/alerts/{alert}/resolve", data=body, content_type="application/json")
     assert answer.status_code == HTTPStatus.BAD_REQUEST and answer["Content-Type"] == "application/problem+json"
     assert field in answer.json()["errors"]
-    assert story(school, alert) == ["alert.raised"]
+    assert timeline(school, alert) == ["alert.raised"]
 
 
-def test_who_may_act(school: School) -> None:
-    """Operators and above; a viewer may not, and a stranger does not learn that there is an alert."""
+def test_alert_acts_require_the_operator_role(school: School) -> None:
+    """Operators and above may act; a viewer may not, and a stranger does not learn that the alert exists."""
     alert = raise_alert(school)
     stranger = make_person(Role.ADMIN, make_school().organization)
     viewer = make_person(Role.VIEWER, school.organization)
@@ -217,8 +217,8 @@ def test_who_may_act(school: School) -> None:
         assert put(make_person(role, school.organization), alert, "acknowledge").status_code == HTTPStatus.OK
 
 
-def test_a_silent_alert_is_not_there_for_who_is_not_of_the_response_team(school: School) -> None:
-    """An operator can not act on it, nor learn of it; an admin can."""
+def test_silent_alert_returns_404_outside_the_response_team(school: School) -> None:
+    """An operator can neither act on it nor learn of it; an admin can."""
     alert = raise_alert(school, silent=True)
     operator, admin = (make_person(role, school.organization) for role in (Role.OPERATOR, Role.ADMIN))
     assert put(operator, alert, "acknowledge").status_code == HTTPStatus.NOT_FOUND
@@ -226,8 +226,8 @@ def test_a_silent_alert_is_not_there_for_who_is_not_of_the_response_team(school:
 
 
 @pytest.mark.slow
-def test_acknowledge_racing_resolve() -> None:
-    """Whoever comes first, the alert ends resolved, each change is in the story once, and nobody gets an error."""
+def test_concurrent_acknowledge_and_resolve_end_resolved() -> None:
+    """In either order the alert ends resolved, each change is in the timeline once, and no caller gets an error."""
     school = make_school()
     people = [make_person(Role.OPERATOR, school.organization) for _ in range(4)]
     for _ in range(8):
@@ -241,7 +241,7 @@ def test_acknowledge_racing_resolve() -> None:
         assert codes[1] == codes[3] == HTTPStatus.OK
         assert {codes[0], codes[2]} <= {HTTPStatus.OK, HTTPStatus.CONFLICT}
         assert answers[1].json()["resolved_by"] == answers[3].json()["resolved_by"]
-        steps = story(school, alert)
+        steps = timeline(school, alert)
         assert steps in (
             ["alert.raised", "alert.resolved"],
             ["alert.raised", "alert.acknowledged", "alert.resolved"],
@@ -251,25 +251,25 @@ def test_acknowledge_racing_resolve() -> None:
 
 
 @pytest.mark.slow
-def test_two_persons_end_a_lockdown_at_the_same_moment() -> None:
-    """One is the first and the other the second: never both first, and never one approval lost."""
+def test_two_concurrent_approvals_end_a_lockdown() -> None:
+    """One counts as first and the other as second: never both first, and no approval is lost."""
     school = make_school()
     people = [make_person(Role.OPERATOR, school.organization) for _ in range(2)]
     for _ in range(8):
         alert = raise_alert(school, alert_type="lockdown")
         answers = at_once([partial(put, person, alert, "resolve") for person in people])
         assert sorted(answer.status_code for answer in answers) == [HTTPStatus.OK, HTTPStatus.ACCEPTED]
-        assert story(school, alert) == ["alert.raised", "alert.resolve_approved", "alert.resolved"]
+        assert timeline(school, alert) == ["alert.raised", "alert.resolve_approved", "alert.resolved"]
 
 
 class AlertLife(RuleBasedStateMachine):
-    """Three persons do to one alert whatever they like; beside it, a model of what the requirement says."""
+    """Three people act on one alert in any order, compared with a model of the requirement."""
 
     school: ClassVar[School]
     people: ClassVar[list[Person]]
 
     @initialize(kind=st.sampled_from(["lockdown", "medical"]))
-    def raise_it(self, kind: str) -> None:
+    def raise_alert_of_kind(self, kind: str) -> None:
         self.alert = raise_alert(self.school, alert_type=kind)
         self.required = 2 if kind == "lockdown" else 1
         self.status = "new"
@@ -320,20 +320,20 @@ class AlertLife(RuleBasedStateMachine):
         assert (document["resolved_at"] is not None) == (self.status == "resolved")
 
     @invariant()
-    def what_is_read_is_what_was_answered(self) -> None:
+    def document_matches_the_last_response(self) -> None:
         answer = self.people[0].client.get(f"/api/v1/alerts/{self.alert}")
         assert problems("alert", answer.content) == []
         self.check(answer.json())
 
     @invariant()
-    def every_change_is_one_step_and_one_feed_event(self) -> None:
-        assert len(story(self.school, self.alert)) == self.changes
+    def each_change_adds_one_step_and_one_feed_event(self) -> None:
+        assert len(timeline(self.school, self.alert)) == self.changes
         assert feed_length(self.school) - self.feed_before == self.changes - 1
 
 
 @pytest.mark.slow
-def test_whatever_several_persons_do_in_any_order() -> None:
-    """Never un-resolved, two different persons for a lockdown, repeats answer as the first did."""
+def test_alert_rules_hold_for_any_order_of_acts() -> None:
+    """Never un-resolved, two different people for a lockdown, and repeats return the first response."""
     AlertLife.school = make_school()
     AlertLife.people = [make_person(Role.OPERATOR, AlertLife.school.organization) for _ in range(3)]
     run_state_machine_as_test(

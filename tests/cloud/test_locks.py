@@ -1,4 +1,4 @@
-"""The lock of every table, partition, function, foreign key and role, as PostgreSQL's catalogue has it."""
+"""The access protection of every table, partition, function, foreign key and role, read from PostgreSQL's catalogue."""
 
 from typing import Final
 
@@ -14,33 +14,33 @@ READ_WRITE: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 NOTHING: Final[frozenset[str]] = frozenset()
 
 WITHOUT_TENANT: Final = {
-    # People are read before anyone is known; who belongs where is said by memberships, which have a tenant.
+    # People are read before a tenant is known; memberships, which have a tenant, link them to organizations.
     "public.users": frozenset({"SELECT", "INSERT", "UPDATE"}),
-    # Found by an id that a signed token or a session carries, or through the person whose it is.
+    # Looked up by the id in a signed token or session, or through the person it belongs to.
     "public.sign_ins": READ_WRITE,
-    # Found by the digest of a secret that only its owner has.
+    # Looked up by the digest of a secret that only its owner has.
     "public.refresh_tokens": READ_WRITE,
-    # Found by the digest of a secret that was sent to its owner, or through the person whose it is.
+    # Looked up by the digest of a secret that was sent to its owner, or through the person it belongs to.
     "public.proofs": READ_WRITE,
-    # A person's own: found through them, and by a token that only their phone has.
+    # Personal rows: looked up through the person, and by a token that only their phone has.
     "public.push_registrations": READ_WRITE,
-    # A person's own second factors and sign-ins that wait for one: found through them, or by a secret's digest.
+    # A person's second factors and pending sign-ins: looked up through the person, or by a secret's digest.
     "public.mfa_authenticator": READ_WRITE,
     "public.sign_in_challenges": READ_WRITE,
-    # Found by a session key that only its owner has.
+    # Looked up by a session key that only its owner has.
     "public.django_session": READ_WRITE,
-    # A principal may have many tenants or none: row-level security shows each its own keys.
+    # A principal can have many tenants or none: row-level security limits each to its own keys.
     "public.idempotency_keys": frozenset({"SELECT", "INSERT", "UPDATE"}),
-    # Numbers beside ids, raised by triggers and read through functions.
+    # Version numbers beside ids, incremented by triggers and read through functions.
     "public.rights_versions": NOTHING,
-    # The same for every tenant, and written by migrations alone.
+    # The same for every tenant, and written only by migrations.
     "public.permissions": frozenset({"SELECT"}),
     "public.feed_epoch": frozenset({"SELECT"}),
     "public.django_content_type": frozenset({"SELECT"}),
     "public.auth_permission": frozenset({"SELECT"}),
-    # Proofs of ownership: asked through `claim_devices` alone.
+    # Proofs of ownership: read only through `claim_devices`.
     "public.device_claims": NOTHING,
-    # Not used: no grant at all.
+    # Unused: no grant at all.
     "public.auth_group": NOTHING,
     "public.auth_group_permissions": NOTHING,
     "public.guardian_groupobjectpermission": NOTHING,
@@ -53,19 +53,19 @@ WITHOUT_TENANT: Final = {
     "public.socialaccount_socialtoken": NOTHING,
     "public.django_migrations": NOTHING,
 }
-"""Each table that belongs to no tenant, with all that `app` may do there: its lock."""
+"""Each table without a tenant, with all rights of `app` on it, grouped by the reason that protects it."""
 
 BY_PRINCIPAL: Final = "public.idempotency_keys"
-"""The one table whose row-level security compares with the caller, not with the tenant."""
+"""The only table whose row-level security compares with the caller instead of the tenant."""
 
 NO_FOREIGN_KEY: Final = {
-    # A record of what was true then: it outlives the gateway.
+    # A historical record: it outlives the gateway.
     ("alert_history", "gateway"),
     ("gateway_events", "gateway"),
 }
 
 SECURITY_DEFINERS: Final = {
-    # What is asked before a tenant is known: callable by app, and each answers about the one id that it is given.
+    # Lookups before a tenant is known: callable by app, and each answers only about the given id.
     "gateway_credentials(uuid)": ("safesignal_system", "safesignal_app"),
     "principal_grants(uuid,timestamp with time zone)": ("safesignal_system", "safesignal_app"),
     "second_factor_due(uuid)": ("safesignal_system", "safesignal_app"),
@@ -78,44 +78,44 @@ SECURITY_DEFINERS: Final = {
     "service_token_by_digest(bytea,timestamp with time zone)": ("safesignal_system", "safesignal_app"),
     "invitation_by_digest(bytea)": ("safesignal_system", "safesignal_app"),
     "person_organizations(uuid)": ("safesignal_system", "safesignal_app"),
-    # Compares codes that no role of the application may read; for an organization in scope.
+    # Compares codes that no application role can read, for an organization in scope.
     "claim_devices(uuid,jsonb)": ("safesignal_system", "safesignal_app"),
-    # Writes for who runs the platform, and asks itself whether its caller does.
+    # Writes for platform operators, and checks itself that its caller is one.
     "set_permissions(uuid,text,text[])": ("safesignal_system", "safesignal_app"),
-    # Erases one person's name and addresses beside the trail, in every organization; says how many.
+    # Erases one person's name and addresses beside the audit trail, in every organization; returns the count.
     "audit_forget(uuid)": ("safesignal_system", "safesignal_app"),
-    # Lists the names of all organizations for who runs the platform, and asks itself whether its caller does.
+    # Lists the names of all organizations for platform operators, and checks itself that its caller is one.
     "platform_organizations(uuid,text[],text,uuid,boolean,integer)": ("safesignal_system", "safesignal_app"),
-    # Two numbers of no tenant, for /metrics.
+    # Two numbers that belong to no tenant, for /metrics.
     "outbox_state()": ("safesignal_system", "safesignal_app"),
-    # A trigger, which nobody calls: raises the versions that open connections and cached answers compare.
+    # A trigger, never called directly: increments the versions that open connections and cached answers compare.
     "raise_rights_version()": ("safesignal_owner", "safesignal_owner"),
-    # Partitions need their parent's owner: callable by the partition keeper alone.
+    # Partitions need their parent's owner: callable only by the partition keeper.
     "partition_ensure(text,date)": ("safesignal_owner", "safesignal_system"),
     "partition_months(text)": ("safesignal_owner", "safesignal_system"),
     "partition_retire(text,date)": ("safesignal_owner", "safesignal_system"),
 }
-"""Each function that runs with its owner's rights: its owner, and who may call it beside."""
+"""Each function that runs with its owner's rights: its owner, and the other roles that can call it."""
 
 
-def test_every_table_has_a_tenant_or_a_named_lock() -> None:
-    """A new table without `organization_id` fails here until its lock is written down; so does a changed grant."""
+def test_every_table_has_a_tenant_or_a_listed_exception() -> None:
+    """A new table without `organization_id`, or a changed grant, fails here until its protection is listed."""
     found = {one.name: one.app_grants for one in relations() if not one.tenant_column and not one.is_partition}
     assert found == WITHOUT_TENANT
 
 
-def test_only_tables_hold_rows() -> None:
-    """A view reads with its owner's rights, and a materialized one has no policies: there are none."""
+def test_database_has_no_views() -> None:
+    """A view reads with its owner's rights, and a materialized view has no policies, so neither is allowed."""
     assert {one.name for one in relations() if one.kind not in {"r", "p"}} == set()
 
 
 def test_row_level_security_is_forced_on_every_tenant_table() -> None:
-    """Forced, since without it the owner of a table passes its policies."""
+    """Forced, because otherwise the owner of a table bypasses its policies."""
     assert [one.name for one in tenant_tables() if not (one.secured and one.forced)] == []
 
 
 def test_every_tenant_table_has_one_policy_for_each_role() -> None:
-    """None is for PUBLIC, and that of the application compares with the scope, in what it reads and what it writes."""
+    """None is for PUBLIC, and the application's policy compares the scope for both reads and writes."""
     query = """
         SELECT schemaname || '.' || tablename, policyname::text, permissive, roles::text[], cmd, qual, with_check
         FROM pg_policies
@@ -145,8 +145,8 @@ def test_every_tenant_table_has_one_policy_for_each_role() -> None:
             assert command == "ALL" and using.startswith(condition) and check == using
 
 
-def test_no_role_passes_row_level_security() -> None:
-    """Nor is a table the property of a role that serves people, nor is one of the roles a member of a greater."""
+def test_no_role_bypasses_row_level_security() -> None:
+    """No role that serves requests owns a table or is a member of a more powerful role."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(
             "SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolreplication FROM pg_roles"
@@ -163,8 +163,8 @@ def test_no_role_passes_row_level_security() -> None:
         assert cursor.fetchall() == [("safesignal_owner",)]
 
 
-def test_app_makes_nothing_in_the_database() -> None:
-    """No table, function or schema of its own, so that nobody can put one in front of ours."""
+def test_app_role_cannot_create_database_objects() -> None:
+    """It cannot create a table, function or schema, so that nothing can shadow ours."""
     for text in (
         "CREATE TABLE public.trap ()",
         "CREATE SCHEMA trap",
@@ -174,8 +174,8 @@ def test_app_makes_nothing_in_the_database() -> None:
         assert attempt(sql.SQL(text)) == DENIED
 
 
-def test_security_definers_are_few_and_named() -> None:
-    """Each has a fixed search_path and is callable by exactly the role that needs it, never by PUBLIC."""
+def test_security_definer_functions_are_listed() -> None:
+    """Each has a fixed search_path and is callable only by the role that needs it, never by PUBLIC."""
     query = """
         SELECT p.oid::regprocedure::text, p.proowner::regrole::text, p.proconfig,
                ARRAY (SELECT coalesce(nullif(a.grantee, 0)::regrole::text, 'PUBLIC')
@@ -195,21 +195,21 @@ def test_security_definers_are_few_and_named() -> None:
 
 
 def tenant_references() -> list[Reference]:
-    """Foreign keys from one tenant's row to another row of a tenant."""
+    """Return the foreign keys from a tenant's row to another tenant row."""
     tables = {table.name for table in tenant_tables()} - {"public.organizations"}
     return [one for one in references() if one.table in tables and one.target in tables]
 
 
-def test_a_reference_between_rows_of_tenants_names_the_tenant() -> None:
-    """Foreign keys do not see policies: so each holds both rows to one organization."""
+def test_foreign_keys_between_tenant_rows_include_the_tenant() -> None:
+    """Foreign keys bypass policies, so each key ties both rows to one organization."""
     assert tenant_references()
     for one in tenant_references():
         pairs = dict(zip(one.columns, one.target_columns, strict=True))
         assert pairs.get("organization_id") == "organization_id", one.name
 
 
-def test_a_foreign_key_across_tenants_is_refused(schools: tuple[School, School]) -> None:
-    """Each of them tried with a real row of the other school, as the owner, whom neither grant nor policy stops."""
+def test_foreign_key_across_tenants_is_refused(schools: tuple[School, School]) -> None:
+    """Tried with a real row of the other school, as the owner, who is not limited by any policy or grant."""
     mine, other = schools
     for one in tenant_references():
         child, target = (sql.Identifier(*name.split(".")) for name in (one.table, one.target))
@@ -226,8 +226,8 @@ def test_a_foreign_key_across_tenants_is_refused(schools: tuple[School, School])
         assert attempt(statement, mine.organization, mine.organization, alias="owner") not in {0, FOREIGN_KEY}, one.name
 
 
-def test_every_reference_of_the_models_is_one_of_the_database() -> None:
-    """Django makes none between tenant tables: each that a model declares was made in SQL, or is named here."""
+def test_every_model_reference_is_a_foreign_key_in_the_database() -> None:
+    """Django creates none between tenant tables: each reference of a model is created in SQL, or is listed here."""
     held = {(one.table, column) for one in references() for column in one.columns}
     missing = {
         (model._meta.db_table, field.name)
@@ -238,8 +238,8 @@ def test_every_reference_of_the_models_is_one_of_the_database() -> None:
     assert missing == NO_FOREIGN_KEY
 
 
-def test_every_tenant_row_goes_with_its_organization() -> None:
-    """ON DELETE CASCADE from each tenant table, but for the feed's and the audit trail's plain ids."""
+def test_tenant_rows_are_deleted_with_their_organization() -> None:
+    """ON DELETE CASCADE from each tenant table, except for the plain ids of the feed and the audit trail."""
     tables = {table.name for table in tenant_tables()} - {"public.organizations"}
     cascading = {one.table for one in references() if one.target == "public.organizations" and one.rule == "c"}
     assert tables - cascading == {

@@ -1,4 +1,4 @@
-"""Months: made ahead, emptied of what fell outside, retired when their time is over; nothing is ever lost by it."""
+"""Monthly partitions: created ahead, filled from the default partition, retired on time; no row is ever lost."""
 
 import logging
 import threading
@@ -21,12 +21,12 @@ from tests.cloud.catalogue import relations
 from tests.cloud.school import Person, School, make_person, raise_alert
 
 FOR_EVER: Final = 12 * 1900
-"""Months to keep where a test retires none."""
+"""Months to keep in tests that retire none."""
 PARENTS: Final = ("alert_history", "alert_events", "alert_notes", "device_metrics")
 
 
 def months(parent: str) -> dict[str, tuple[str, str]]:
-    """Each month's partition with its bounds."""
+    """Return each month's partition with its bounds."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(
             "SELECT c.relname,"
@@ -46,8 +46,8 @@ def plus(month: date, count: int) -> date:
     return date(index // 12, index % 12 + 1, 1)
 
 
-def where(alert: UUID, table: str = "alert_history", column: str = "id") -> list[str]:
-    """The partitions that hold the alert's rows."""
+def partitions_of(alert: UUID, table: str = "alert_history", column: str = "id") -> list[str]:
+    """Return the partitions that contain the alert's rows."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(f"SELECT tableoid::regclass::text FROM {table} WHERE {column} = %s", [alert])
         return [name for (name,) in cursor.fetchall()]
@@ -62,7 +62,7 @@ def call(function: str, parent: str, month: date) -> bool:
 
 
 def store(school: School, triggered_at: datetime) -> UUID:
-    """An alert of any time, which ingest would date anew, with one step in its story."""
+    """Store an alert with any time, which ingest would correct, and one step in its timeline."""
     alert = uuid4()
     with tenant_scope([school.organization]):
         Alert.objects.create(
@@ -87,8 +87,8 @@ def store(school: School, triggered_at: datetime) -> UUID:
     return alert
 
 
-def seen(school: School, alert: UUID) -> tuple[int, int]:
-    """How many rows of the alert and of its story the application finds."""
+def visible_rows(school: School, alert: UUID) -> tuple[int, int]:
+    """Return how many rows of the alert and its timeline the application can read."""
     with tenant_scope([school.organization]):
         return Alert.objects.filter(id=alert).count(), AlertEvent.objects.filter(alert=alert).count()
 
@@ -100,15 +100,15 @@ def person(school: School) -> Person:
 
 @pytest.fixture
 def century() -> Iterator[date]:
-    """A first of January that no other test has."""
+    """A first of January that no other test uses."""
     yield date(next(_years), 1, 1)
 
 
 _years = iter(range(2200, 9000, 10))
 
 
-def test_the_months_ahead_are_made_for_every_partitioned_table() -> None:
-    """Each table that the catalogue knows as partitioned, and a second run does nothing."""
+def test_partitions_of_the_next_months_are_created_for_every_table() -> None:
+    """For every partitioned table in the catalogue; a second run does nothing."""
     partitioned = {one.name.removeprefix("public.") for one in relations() if one.kind == "p"}
     assert {table.name for table in TABLES} == partitioned == set(PARENTS)
     keep_partitions()
@@ -123,30 +123,30 @@ def test_the_months_ahead_are_made_for_every_partitioned_table() -> None:
     assert {parent: months(parent) for parent in PARENTS} == made
 
 
-def test_an_alert_that_fell_outside_is_found_again(school: School, person: Person) -> None:
-    """Before and after its month was made, by list, by id, and with its story; it can be acted on all the same."""
+def test_alert_in_the_default_partition_stays_readable(school: School, person: Person) -> None:
+    """Before and after its month is created: in the list, by id, with its timeline; it can still be acted on."""
     month = plus(timezone.now().date(), 2 * MONTHS_AHEAD)
     start, end = (datetime(one.year, one.month, 1, tzinfo=UTC) for one in (month, plus(month, 1)))
     alert, last, first = (store(school, at) for at in (start, end - timedelta(microseconds=1), end))
-    assert where(alert) == ["alert_history_default"] and seen(school, alert) == (1, 1)
+    assert partitions_of(alert) == ["alert_history_default"] and visible_rows(school, alert) == (1, 1)
     keep_partitions(month.isoformat())
     for one, its_month in ((alert, month), (last, month), (first, plus(month, 1))):
-        assert where(one) == [name_of("alert_history", its_month)]
-        assert where(one, "alert_events", "alert") == [name_of("alert_events", its_month)]
-        assert seen(school, one) == (1, 1)
+        assert partitions_of(one) == [name_of("alert_history", its_month)]
+        assert partitions_of(one, "alert_events", "alert") == [name_of("alert_events", its_month)]
+        assert visible_rows(school, one) == (1, 1)
     listed = person.client.get("/api/v1/alerts").json()["results"]
     assert {item["id"] for item in listed} == {str(alert), str(last), str(first)}
 
 
-def test_what_waits_in_the_default_gets_its_month_however_far_it_is(school: School) -> None:
-    """Though it is none of the months ahead."""
+def test_rows_in_the_default_partition_get_their_month_however_distant(school: School) -> None:
+    """Even if it is not one of the coming months."""
     far = store(school, datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC))
     keep_partitions()
-    assert where(far) == ["alert_history_209912"] and seen(school, far) == (1, 1)
+    assert partitions_of(far) == ["alert_history_209912"] and visible_rows(school, far) == (1, 1)
 
 
-def test_a_month_goes_from_midnight_to_midnight_utc_whoever_makes_it(century: date) -> None:
-    """Whatever time zone the session has: else months would overlap, and an hour have none."""
+def test_month_bounds_are_midnight_utc_in_any_session_time_zone(century: date) -> None:
+    """Otherwise months would overlap, and an hour would belong to none."""
     for number, zone in enumerate(("America/Chicago", "Pacific/Auckland")):
         month = plus(century, number)
         with system_scope(), connections["system"].cursor() as cursor:
@@ -158,27 +158,27 @@ def test_a_month_goes_from_midnight_to_midnight_utc_whoever_makes_it(century: da
         )
 
 
-def test_a_system_that_stood_still_catches_up(school: School, century: date) -> None:
-    """After half a year off: the months that it missed and that have rows, and those ahead of today."""
+def test_partition_keeper_catches_up_after_downtime(school: School, century: date) -> None:
+    """After half a year of downtime: missed months that have rows, and the months ahead of today."""
     table = PartitionedTable("alert_history", FOR_EVER)
     partitions.keep(table, today=century)
     missed, today = plus(century, 5), plus(century, 6)
     alert = store(school, datetime(missed.year, missed.month, 9, tzinfo=UTC))
-    assert where(alert) == ["alert_history_default"]
+    assert partitions_of(alert) == ["alert_history_default"]
     partitions.keep(table, today=today)
-    assert where(alert) == [name_of("alert_history", missed)]
+    assert partitions_of(alert) == [name_of("alert_history", missed)]
     expected = {plus(century, number) for number in (*range(MONTHS_AHEAD + 1), 5, *range(6, 7 + MONTHS_AHEAD))}
     assert {name_of("alert_history", month) for month in expected} <= set(months("alert_history"))
 
 
-def test_a_month_is_retired_when_its_time_is_over(school: School) -> None:
-    """Detached, not dropped: out of the application's sight, whole, and without a grant; nothing younger is touched."""
+def test_month_is_retired_after_its_retention_time(school: School) -> None:
+    """Detached, not dropped: invisible to the application, complete, and without grants; later months are unchanged."""
     old, kept = (store(school, datetime(2001, month, 15, tzinfo=UTC)) for month in (1, 2))
     for month in (1, 2):
         assert call("partition_ensure", "alert_history", date(2001, month, 1))
     table = PartitionedTable("alert_history", 24)
     partitions.keep(table, today=date(2003, 2, 28))
-    assert seen(school, old)[0] == 0 and seen(school, kept)[0] == 1
+    assert visible_rows(school, old)[0] == 0 and visible_rows(school, kept)[0] == 1
     with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT id FROM retired.alert_history_200101")
         assert cursor.fetchall() == [(old,)]
@@ -187,8 +187,8 @@ def test_a_month_is_retired_when_its_time_is_over(school: School) -> None:
         cursor.execute("SELECT 1 FROM retired.alert_history_200101")
 
 
-def test_what_comes_for_a_retired_month_is_not_lost(school: School, caplog: pytest.LogCaptureFixture) -> None:
-    """It stays in sight; what can not be retired twice is said, and stops nothing else."""
+def test_rows_for_a_retired_month_are_not_lost(school: School, caplog: pytest.LogCaptureFixture) -> None:
+    """They stay visible; a month that cannot be retired twice is logged, and does not stop the others."""
     month = date(2002, 1, 1)
     table = PartitionedTable("alert_history", 24)
     call("partition_ensure", "alert_history", month)
@@ -197,13 +197,13 @@ def test_what_comes_for_a_retired_month_is_not_lost(school: School, caplog: pyte
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             partitions.keep(table, today=date(2004, 2, 1))
-    assert seen(school, late)[0] == 1
+    assert visible_rows(school, late)[0] == 1
     assert call("partition_ensure", "alert_history", date(2002, 3, 1))
 
 
 @pytest.mark.slow
-def test_it_does_not_hold_up_an_alarm(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a long transaction reads the alerts, the keeper gives up after its time and tries again at the next run."""
+def test_partition_keeper_does_not_block_an_alarm(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a long transaction reads alerts, the keeper gives up after its time limit and retries on the next run."""
     monkeypatch.setattr(partitions, "LOCK_TIMEOUT", "100ms")
     day = date(2041, 1, 1)
     release = threading.Event()
@@ -230,27 +230,27 @@ def test_it_does_not_hold_up_an_alarm(school: School, monkeypatch: pytest.Monkey
     assert name_of("alert_history", day) in months("alert_history")
 
 
-def test_only_the_partition_keeper_calls_these_functions(century: date) -> None:
-    """The application makes and retires no month."""
+def test_only_the_partition_keeper_can_call_the_partition_functions(century: date) -> None:
+    """The application can neither create nor retire a month."""
     for function in ("partition_ensure", "partition_retire"):
         with transaction.atomic(), pytest.raises(DatabaseError), connections["default"].cursor() as cursor:
             cursor.execute(f"SELECT {function}('alert_history', %s)", [century])
 
 
-def test_a_new_partition_has_no_grants_and_its_parents_policies(school: School, century: date) -> None:
-    """As the defaults have none."""
+def test_new_partition_has_no_grants_and_the_parent_policies(school: School, century: date) -> None:
+    """Like the default partitions, it has none."""
     call("partition_ensure", "alert_history", century)
     (made,) = [one for one in relations() if one.name == f"public.{name_of('alert_history', century)}"]
     assert made.is_partition and not made.app_grants
     alert = store(school, datetime(century.year, 1, 2, tzinfo=UTC))
-    assert where(alert) == [name_of("alert_history", century)] and seen(school, alert) == (1, 1)
+    assert partitions_of(alert) == [name_of("alert_history", century)] and visible_rows(school, alert) == (1, 1)
     with tenant_scope([uuid4()]), connections["default"].cursor() as cursor:
         cursor.execute("SELECT count(*) FROM alert_history WHERE id = %s", [alert])
         assert cursor.fetchone() == (0,)
 
 
 def test_triggered_at_never_changes(school: School) -> None:
-    """A row would move to another month, away from its story and its id."""
+    """The row would move to another month, separate from its timeline and its id."""
     alert = raise_alert(school)
     with pytest.raises(DatabaseError, match="never changes"), tenant_scope([school.organization]):
         Alert.objects.filter(id=alert).update(triggered_at=timezone.now() + timedelta(days=40))

@@ -1,8 +1,8 @@
-"""Two gateways, skewed clocks, cuts, closes, silent and loud presses, drills: every press that was made is open
-somewhere, unless a person closed it after it was made.
+"""Two gateways, skewed clocks, outages, closes, silent and loud presses, drills: every press belongs to an open
+alert, unless a person closed the alert after the press was made.
 
-Presses, acts and people are real: they go through ingest and the services, at the times of a clock that the machine
-moves. The gateways are the worst that there may be: they join a press to any alert that they ever heard of.
+Presses, acts and people are real: they go through ingest and the services, at the times of a clock that the state
+machine advances. The gateways are the worst possible: they join a press to any alert that they ever received.
 """
 
 import secrets
@@ -43,7 +43,7 @@ NO_BOUNDS: Final = ("earliest_at", "latest_at")
 
 @dataclass(frozen=True)
 class Press:
-    """What a hand did, and when it really was."""
+    """A press of a hand, and its real time."""
 
     device: str
     seq: int
@@ -59,21 +59,21 @@ class Press:
 
 @dataclass
 class Gateway:
-    """What a gateway has not sent yet, and every alert that it has heard of."""
+    """The events a gateway has not sent yet, and every alert it has received."""
 
     school: School
     skew: timedelta
     measures: bool
     queue: list[JsonObject] = field(default_factory=list)
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
     presses: dict[str, Press] = field(default_factory=dict)
 
 
 class Building(RuleBasedStateMachine):
-    """One building with two buttons in a room, two gateways that both hear them, and two people."""
+    """One building with two buttons in a room, two gateways that both receive their presses, and two people."""
 
     measures: ClassVar[tuple[bool, bool]]
-    """Which gateways have measured the cloud's clock, and bound their presses by it."""
+    """Which gateways have measured the cloud's clock, and use it to bound their presses."""
 
     @initialize(skews=st.tuples(*[st.sampled_from([-SKEW, timedelta(0), SKEW])] * 2))
     def open_school(self, skews: tuple[timedelta, timedelta]) -> None:
@@ -116,36 +116,36 @@ class Building(RuleBasedStateMachine):
         self.tick(seconds)
 
     @rule(
-        ears=st.sampled_from([(0,), (1,), (0, 1)]),
+        receivers=st.sampled_from([(0,), (1,), (0, 1)]),
         button=st.integers(0, 1),
         kind=st.sampled_from(["medical", "lockdown"]),
         silent=st.booleans(),
         joins=st.tuples(st.integers(0, 3), st.integers(0, 3)),
-        lies=st.booleans(),
+        claims_false_drill=st.booleans(),
         cut=st.booleans(),
     )
     def press(
         self,
-        ears: tuple[int, ...],
+        receivers: tuple[int, ...],
         button: int,
         kind: str,
         silent: bool,
         joins: tuple[int, int],
-        lies: bool,
+        claims_false_drill: bool,
         cut: bool,
     ) -> None:
-        """A gateway says that it is a drill when it is, and when it lies, which only bounds can show."""
+        """A gateway claims a drill when it is one, and when it lies, which only bounds can reveal."""
         self.seq += 1
         device = (self.school.device, self.second_button)[button]
         made_at = self.tick()
         press = Press(device, self.seq, made_at, kind, silent, self.is_armed(device, made_at))
-        for number in ears:
+        for number in receivers:
             gateway = self.gateways[number]
-            claims = press.in_armed_minute or (lies and gateway.measures)
+            claims = press.in_armed_minute or (claims_false_drill and gateway.measures)
             event = self.press_event(gateway, press, claims_drill=claims)
-            if joins[number] < len(gateway.heard):
-                event |= {"kind": "alert.pressed_again", "alert_id": gateway.heard[-1 - joins[number]]}
-            gateway.heard.append(str(event["alert_id"]))
+            if joins[number] < len(gateway.received):
+                event |= {"kind": "alert.pressed_again", "alert_id": gateway.received[-1 - joins[number]]}
+            gateway.received.append(str(event["alert_id"]))
             gateway.queue.append(event)
             gateway.presses[str(event["event_id"])] = press
             if not cut:
@@ -181,9 +181,9 @@ class Building(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 1), which=st.integers(0, 5), people=st.sampled_from([(0,), (0, 1)]))
     def close_in_the_building(self, number: int, which: int, people: tuple[int, ...]) -> None:
-        """At the gateway's board, of any alert that it has heard of."""
+        """At the gateway's board, for any alert that the gateway has received."""
         gateway = self.gateways[number]
-        if which >= len(gateway.heard):
+        if which >= len(gateway.received):
             return
         for person in people:
             acted_at = self.tick()
@@ -192,7 +192,7 @@ class Building(RuleBasedStateMachine):
                 "event_id": str(new_id()),
                 "kind": "alert.resolved",
                 "at": rfc3339(acted_at + gateway.skew),
-                "alert_id": gateway.heard[-1 - which],
+                "alert_id": gateway.received[-1 - which],
                 "by": by,
             }
             self.acts[UUID(str(event["event_id"]))] = acted_at
@@ -200,7 +200,7 @@ class Building(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 3))
     def close_in_the_cloud(self, which: int) -> None:
-        """Both people, one after the other."""
+        """Both people act, one after the other."""
         with tenant_scope([self.school.organization]):
             alerts = list(Alert.objects.filter(status__in=OPEN).order_by("-triggered_at"))
         if which < len(alerts):
@@ -211,8 +211,8 @@ class Building(RuleBasedStateMachine):
 
     @precondition(lambda self: any(gateway.queue for gateway in self.gateways))
     @rule(numbers=st.sampled_from([(0, 1), (1, 0), (0,), (1,)]), twice=st.booleans())
-    def reach_the_cloud(self, numbers: tuple[int, ...], twice: bool) -> None:
-        """An answer may be lost on the way, so that a gateway sends once more."""
+    def send_to_the_cloud(self, numbers: tuple[int, ...], twice: bool) -> None:
+        """A response can be lost, so that a gateway sends again."""
         for number in numbers:
             self.send(number, twice=twice)
 
@@ -235,8 +235,8 @@ class Building(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 1))
     def correct_clock(self, number: int) -> None:
-        """The gateway's clock is right from here on. An act in the building carries no bounds, so none of a clock that
-        was fast may be waiting."""
+        """Correct the gateway's clock from now on. An act in the building has no bounds, so none that was recorded
+        with a fast clock may be waiting."""
         gateway = self.gateways[number]
         if gateway.skew < timedelta(0) or not any(event["kind"] == "alert.resolved" for event in gateway.queue):
             gateway.skew = timedelta(0)
@@ -264,7 +264,7 @@ class Building(RuleBasedStateMachine):
             assert press.in_armed_minute or not any(alert.is_drill for alert in mine), press
 
     def holds(self, alert: Alert, press: Press, close: AlertEvent | None) -> bool:
-        """Whether this alert is open, or a person ended it after the press; a drill ends by itself."""
+        """Return whether this alert is open, or a person ended it after the press; a drill ends automatically."""
         if alert.status in OPEN:
             return True
         assert close is not None

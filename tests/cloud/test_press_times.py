@@ -1,4 +1,4 @@
-"""A press is dated by an interval: it joins an alert only where it was certainly made while that alert was open."""
+"""Presses are dated by an interval: a press joins an alert only if it was certainly made while the alert was open."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def operator(school: School) -> Person:
 
 
 def resolve(person: Person, alert: object) -> datetime:
-    """When it was closed."""
+    """Resolve an alert; return when it was closed."""
     answer = person.client.put(f"/api/v1/alerts/{alert}/resolve")
     assert answer.status_code == 200
     return datetime.fromisoformat(answer.json()["resolved_at"])
@@ -48,8 +48,8 @@ def presses(person: Person, alert: object) -> int:
     return count
 
 
-def test_press_of_slow_button_after_a_close_is_a_new_alert(school: School, operator: Person) -> None:
-    """Its clock says 25 s before the close; the gateway knows that it arrived after it."""
+def test_press_of_a_slow_button_after_a_close_is_a_new_alert(school: School, operator: Person) -> None:
+    """Its clock reads 25 s before the close; the gateway knows that the press arrived after it."""
     first = raised(school, at=timezone.now() - timedelta(minutes=1))
     (alert,) = raise_alerts(school, first)
     closed_at = resolve(operator, alert)
@@ -61,24 +61,24 @@ def test_press_of_slow_button_after_a_close_is_a_new_alert(school: School, opera
 
 
 @pytest.mark.parametrize("interval", [True, False], ids=["interval", "no interval"])
-def test_press_of_slow_gateway_that_was_corrected_is_a_new_alert(
+def test_press_of_a_slow_gateway_is_a_new_alert_after_clock_correction(
     school: School, operator: Person, interval: bool
 ) -> None:
-    """At the press its clock was ten minutes slow and it knew no better; when it sends, its clock is right."""
+    """At the press its clock was ten minutes slow without its knowledge; when it sends, its clock is right."""
     first = raised(school, at=timezone.now() - timedelta(minutes=20))
     (alert,) = raise_alerts(school, first)
     closed_at = resolve(operator, alert)
     said = closed_at + SECOND - SLOW
     bounds = {"earliest_at": rfc3339(said), "latest_at": None} if interval else {}
-    told = {name: value for name, value in hops(said).items() if name not in ("earliest_at", "latest_at")} | bounds
+    reported = {name: value for name, value in hops(said).items() if name not in ("earliest_at", "latest_at")} | bounds
     sent = closed_at + timedelta(minutes=1)
-    late = pressed_again(first, at=said, hops=told)
+    late = pressed_again(first, at=said, hops=reported)
     assert [result.result for result in send(school, late, at=sent, sent_at=sent).results] == ["stored"]
     assert len(open_alerts(operator)) == 1 and presses(operator, alert) == 1
 
 
-def test_press_that_was_certainly_made_before_a_close_joins_the_closed_alert(school: School, operator: Person) -> None:
-    """Reported after it, by a gateway that was cut off: a person ended it after it was made."""
+def test_press_certainly_made_before_a_close_joins_the_closed_alert(school: School, operator: Person) -> None:
+    """Reported later by a gateway that was offline: a person closed the alert after the press was made."""
     start = timezone.now() - timedelta(minutes=5)
     first = raised(school, at=start, hops=hops(start))
     (alert,) = raise_alerts(school, first)
@@ -102,10 +102,8 @@ def test_press_joins_a_closed_alert_only_if_its_latest_time_is_before_the_close(
     assert len(open_alerts(operator)) == (seconds >= 0)
 
 
-def test_press_that_may_have_been_made_before_an_alert_joins_it_only_while_it_is_open(
-    school: School, operator: Person
-) -> None:
-    """What is open is still before everyone; a closed alert hides a press that it may not have been about."""
+def test_press_possibly_made_before_an_alert_joins_it_only_while_open(school: School, operator: Person) -> None:
+    """An open alert is still visible to everyone; a closed alert would hide a press that it may not have been about."""
     start = timezone.now() - timedelta(minutes=5)
     first = raised(school, at=start, hops=hops(start, earliest=start - SECOND))
     (alert,) = raise_alerts(school, first)
@@ -122,7 +120,7 @@ def test_press_that_may_have_been_made_before_an_alert_joins_it_only_while_it_is
 
 @pytest.mark.parametrize("alert_is_silent", [True, False])
 def test_silent_and_loud_presses_never_join_each_other(school: School, operator: Person, alert_is_silent: bool) -> None:
-    """Neither the alert that the gateway names, nor the one that followed it after a close: others hear of those."""
+    """Neither the alert that the gateway names nor the one that followed a close: their audiences differ."""
     admin = make_person(Role.ADMIN, school.organization)
     start = timezone.now() - timedelta(minutes=5)
     first = raised(school, at=start, hops=hops(start), silent=alert_is_silent)
@@ -142,9 +140,7 @@ def test_silent_and_loud_presses_never_join_each_other(school: School, operator:
 
 
 @pytest.mark.parametrize("changed", [{"type": "lockdown"}, {"silent": True}], ids=["graver", "silent"])
-def test_press_of_another_kind_is_an_alert_of_its_own_whatever_its_gateway_joins(
-    school: School, operator: Person, changed: JsonObject
-) -> None:
+def test_press_of_another_kind_is_a_separate_alert(school: School, operator: Person, changed: JsonObject) -> None:
     now = timezone.now()
     first = raised(school, at=now, hops=hops(now))
     raise_alerts(school, first)
@@ -153,8 +149,8 @@ def test_press_of_another_kind_is_an_alert_of_its_own_whatever_its_gateway_joins
         assert sorted(Alert.objects.values_list("presses", flat=True)) == [1, 1]
 
 
-def test_press_is_never_dated_after_it_arrived(school: School, operator: Person) -> None:
-    """By a gateway whose clock is hours fast: nothing is closed before it was raised."""
+def test_press_is_never_dated_after_its_arrival(school: School, operator: Person) -> None:
+    """From a gateway whose clock is hours fast: no alert is closed before it was raised."""
     ahead = timezone.now() + timedelta(hours=20)
     raise_alerts(school, raised(school, at=ahead))
     (alert,) = open_alerts(operator)

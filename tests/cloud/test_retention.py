@@ -1,4 +1,4 @@
-"""What is kept no longer goes: never an event that a cursor may still reach, and never one that was not published."""
+"""Retention: expired data is purged, but never an event that a cursor can still reach or that is unpublished."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,7 +19,7 @@ from tests.cloud.school import School, arm, raise_alert, raised, send
 
 
 def owner(statement: str, *params: object) -> None:
-    """Time passes."""
+    """Run SQL as the owner, to simulate the passage of time."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(statement, [*params])  # type: ignore[list-item]
 
@@ -40,19 +40,19 @@ def fill(organization: UUID, events: int) -> None:
     )
 
 
-def left(organization: UUID) -> list[int]:
+def remaining(organization: UUID) -> list[int]:
     with tenant_scope([organization]):
         return [event.seq for event in feed.since(organization, 0, limit=100_000)]
 
 
-def test_a_cursor_never_meets_a_hole(school: School) -> None:
-    """Where events after it are gone it is unknown, so its reader starts over; at the head it stays known for ever."""
+def test_cursor_is_unknown_when_later_events_were_purged(school: School) -> None:
+    """A cursor before purged events is unknown, so its reader resyncs; a cursor at the head always stays known."""
     organization = school.organization
     fill(organization, 100)
     owner("UPDATE feed_events SET created_at = now() WHERE organization_id = %s AND seq > 90", organization)
     owner("UPDATE feed_events SET sent_at = NULL WHERE organization_id = %s AND seq = 40", organization)
     retention.purge("feed", feed.forget_old, now=timezone.now())
-    assert left(organization) == [40, *range(91, 101)]
+    assert remaining(organization) == [40, *range(91, 101)]
     with tenant_scope([organization]):
         for known in (91, 95, 100):
             feed.require_resumable(organization, known)
@@ -67,15 +67,15 @@ def test_a_cursor_never_meets_a_hole(school: School) -> None:
 
 
 @pytest.mark.parametrize("change", ["sent_at = NULL", "created_at = now()"])
-def test_what_was_not_published_or_is_young_stays(school: School, change: str) -> None:
+def test_purge_keeps_unpublished_and_recent_events(school: School, change: str) -> None:
     fill(school.organization, 10)
     owner(f"UPDATE feed_events SET {change} WHERE organization_id = %s AND seq = 3", school.organization)
     retention.purge("feed", feed.forget_old, now=timezone.now())
-    assert left(school.organization) == [3, 10], "and the head"
+    assert remaining(school.organization) == [3, 10], "and the head"
     owner("UPDATE feed_events SET sent_at = now() WHERE organization_id = %s", school.organization)
 
 
-def test_a_purge_is_in_the_audit_trail_with_its_count(school: School) -> None:
+def test_purge_is_audited_with_its_count(school: School) -> None:
     """A purge writes an audit row with range, count and rule."""
     fill(school.organization, 8)
     now = timezone.now()
@@ -85,8 +85,8 @@ def test_a_purge_is_in_the_audit_trail_with_its_count(school: School) -> None:
     assert entry.detail == {"count": deleted, "before": now.isoformat()} and deleted >= 7
 
 
-def test_an_event_of_a_gateway_is_known_as_a_repeat_for_90_days(school: School) -> None:
-    """Afterwards a press is still known by the names of its alert."""
+def test_gateway_event_is_recognized_as_a_repeat_for_90_days(school: School) -> None:
+    """After that a press is still recognized by the names of its alert."""
     young, old = raised(school), raised(school)
     send(school, young, old)
     expire(school, str(old["event_id"]), timezone.now() - timedelta(days=91))
@@ -96,7 +96,7 @@ def test_an_event_of_a_gateway_is_known_as_a_repeat_for_90_days(school: School) 
     assert [result.result for result in send(school, young, old).results] == ["repeat", "repeat"]
 
 
-def test_arm_of_a_drill_is_deleted_when_no_press_can_meet_it(school: School) -> None:
+def test_drill_arm_is_deleted_when_no_press_can_match_it(school: School) -> None:
     now = timezone.now()
     for age in (drills.LOOKED_BACK + drills.ARMED_FOR, drills.LOOKED_BACK, timedelta()):
         arm(school, at=now - age)
@@ -106,7 +106,7 @@ def test_arm_of_a_drill_is_deleted_when_no_press_can_meet_it(school: School) -> 
     assert kept == [now - drills.LOOKED_BACK, now]
 
 
-def test_an_assertion_that_expired_is_forgotten(school: School) -> None:
+def test_expired_assertion_is_deleted(school: School) -> None:
     raise_alert(school)
     now = timezone.now()
     with tenant_scope([school.organization]):

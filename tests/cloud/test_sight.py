@@ -1,4 +1,4 @@
-"""Who sees which alerts where: the list, one alert, the admin's filter and the rule itself never disagree."""
+"""Visibility of alerts by place: the list, one alert, the admin's filter and the rule itself never disagree."""
 
 from itertools import product
 from typing import Final
@@ -33,7 +33,7 @@ held = st.frozensets(st.sampled_from(RIGHTS))
 
 @pytest.fixture(scope="module")
 def full(database: None) -> School:
-    """Here, in the other building and at a place that nobody knows: open and closed, silent and not."""
+    """Alerts here, in the other building and at an unknown place: open and closed, silent and not."""
     school = make_school()
     admin = make_person(Role.ADMIN, school.organization)
     for silent, closed in product((False, True), repeat=2):
@@ -45,17 +45,17 @@ def full(database: None) -> School:
 
 
 @given(everywhere=held, here=held, there=held, narrowed=st.booleans())
-def test_every_door_shows_what_the_rule_says(
+def test_every_endpoint_follows_the_visibility_rule(
     full: School, everywhere: frozenset[Pair], here: frozenset[Pair], there: frozenset[Pair], narrowed: bool
 ) -> None:
     places = Places(buildings={full.building: here, full.other_building: there})
     grant = Grant(full.organization, "any", frozenset() if narrowed else everywhere, places if narrowed else None)
-    seen = visibility(grant)
+    rule = visibility(grant)
     principal = Principal(PrincipalKind.PERSON, new_id(), "Tess", {full.organization: grant})
     with tenant_scope([full.organization]):
         alerts = list(Alert.objects.all())
-        ruled = {one.id for one in alerts if seen.shows(one.status, one.building_id, silent=one.is_silent)}
-        assert {one.id for one in Alert.objects.filter(seen.as_filter())} == ruled
+        ruled = {one.id for one in alerts if rule.shows(one.status, one.building_id, silent=one.is_silent)}
+        assert {one.id for one in Alert.objects.filter(rule.as_filter())} == ruled
         assert listed(principal, full.organization) == ruled
         assert {one.id for one in alerts if opens(principal, one.id)} == ruled
 

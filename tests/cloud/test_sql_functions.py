@@ -1,4 +1,4 @@
-"""Each SQL function of the database is the one that its file creates, and a changed file has a migration."""
+"""Each SQL function of the database matches its file, and a changed file has a migration."""
 
 import importlib
 from pathlib import Path
@@ -26,12 +26,12 @@ Function = tuple[str, str, str, str, str]
 
 
 def test_every_function_has_one_file() -> None:
-    """Also no name has two signatures: a changed signature leaves the old function behind unless its file drops it."""
+    """No name has two signatures: a changed signature leaves the old function behind unless its file drops it."""
     assert [name for name, *_ in functions()] == sorted(file.stem for file in files())
 
 
-def test_every_function_is_what_its_file_creates() -> None:
-    """With its owner and grants, whether the file replaces the present function or there is none."""
+def test_every_function_matches_its_file() -> None:
+    """With its owner and grants, whether the file replaces the present function or creates it."""
     present = {function[0]: function for function in functions()}
     for file in files():
         function = present[file.stem]
@@ -39,15 +39,15 @@ def test_every_function_is_what_its_file_creates() -> None:
         assert executed(file, first=f"DROP FUNCTION {function[1]} CASCADE") == function
 
 
-def test_no_file_was_changed_without_a_migration() -> None:
+def test_changed_function_file_has_a_migration() -> None:
     """`./dev manage makemigrations` writes the missing one."""
     call_command("makemigrations", check_changes=True, dry_run=True)
 
 
-def test_makemigrations_writes_the_migration_of_a_changed_function(
+def test_makemigrations_writes_a_migration_for_a_changed_function(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the first text of a function to its second, as a developer does it."""
+    """From the first text of a function to its second, as a developer changes it."""
     app = tmp_path / "example_of_functions"
     for folder in (app / "migrations", app / "sql"):
         folder.mkdir(parents=True)
@@ -72,12 +72,12 @@ def test_makemigrations_writes_the_migration_of_a_changed_function(
 
 
 def files() -> list[Path]:
-    """The files of all apps' functions."""
+    """Return the function files of all apps."""
     return [file for config in apps.get_app_configs() for file in function_files(config.label)]
 
 
 def functions() -> list[Function]:
-    """All functions outside of PostgreSQL's own schemas."""
+    """Return all functions outside PostgreSQL's own schemas."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(FUNCTIONS)
         found: list[Function] = cursor.fetchall()
@@ -85,7 +85,7 @@ def functions() -> list[Function]:
 
 
 def executed(file: Path, *, first: str = "SELECT 1") -> Function:
-    """The function after its file was executed. Nothing of it stays."""
+    """Return the function after executing its file; roll back all changes."""
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         cursor.execute(first)
         cursor.execute(function_sql(file))

@@ -1,4 +1,4 @@
-"""Nothing waits for another transaction without end: every role has limits, and a locked alert holds up no other."""
+"""No transaction waits for another without limit: every role has time limits, and a locked alert blocks no other."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ SERVING = ("app", "system")
 
 @contextmanager
 def locked(table: str, row: UUID) -> Iterator[None]:
-    """Another transaction holds this row."""
+    """Lock this row in another transaction."""
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         cursor.execute(f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE", [row])
         assert cursor.fetchone() == (1,)
@@ -51,7 +51,7 @@ def status_of(school: School, alert: UUID) -> str:
 
 
 @pytest.mark.parametrize("alias", ["default", "system", "owner"])
-def test_connection_has_time_limits_of_its_role(alias: str) -> None:
+def test_connection_uses_the_time_limits_of_its_role(alias: str) -> None:
     role = "app" if alias == "default" else alias
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT name, setting::int FROM pg_settings WHERE name = ANY (%s)", [list(LIMITS)])
@@ -61,8 +61,8 @@ def test_connection_has_time_limits_of_its_role(alias: str) -> None:
     assert role not in SERVING or all(found.values())
 
 
-def test_roles_have_same_time_limits_in_database_files() -> None:
-    """A connection that does not come through the settings (psql, pgbouncer) has them too."""
+def test_database_files_set_the_same_time_limits() -> None:
+    """So that connections that do not use the settings (psql, pgbouncer) have them too."""
     text = (ROOT.parent / "deploy" / "postgres" / "roles.sql").read_text()
     found: dict[str, dict[str, int]] = {}
     for role, name, value in re.findall(r"ALTER ROLE safesignal_(\w+) SET (\w+) = (\d+);", text):
@@ -70,7 +70,7 @@ def test_roles_have_same_time_limits_in_database_files() -> None:
     assert found == settings.DATABASE_TIME_LIMITS
 
 
-def test_ingest_stores_other_events_and_asks_again_for_those_of_locked_alert() -> None:
+def test_ingest_stores_other_events_and_requests_retry_for_a_locked_alert() -> None:
     school = make_school()
     stuck, free = raised(school), raised(school)
     stuck_id, free_id = raise_alerts(school, stuck, free)
@@ -86,8 +86,8 @@ def test_ingest_stores_other_events_and_asks_again_for_those_of_locked_alert() -
 
 
 @pytest.mark.parametrize("table", ["devices", "rooms", "buildings", "sites", "gateways"])
-def test_ingest_asks_again_for_press_whose_place_is_locked(table: str) -> None:
-    """Being deleted, for example: the press is neither refused nor lost."""
+def test_ingest_requests_retry_for_a_press_with_a_locked_place(table: str) -> None:
+    """For example while it is being deleted: the press is neither refused nor lost."""
     school = make_school()
     with tenant_scope([school.organization]), connections["default"].cursor() as cursor:
         cursor.execute("SELECT id FROM devices WHERE device_id = %s", [school.device])
@@ -106,14 +106,14 @@ def test_ingest_asks_again_for_press_whose_place_is_locked(table: str) -> None:
     assert results(send_events(school, press)) == [{"retry": "stored", "stored": "repeat"}[first[0]]]
 
 
-def test_raising_does_not_wait_for_locked_alert_of_same_room() -> None:
+def test_raising_does_not_wait_for_a_locked_alert_in_the_same_room() -> None:
     school = make_school()
     stuck = raise_alert(school)
     with locked("alert_history", stuck):
         assert results(send_events(school, raised(school), raised(school))) == ["stored", "stored"]
 
 
-def test_locked_trouble_does_not_cost_alarm_of_unknown_device() -> None:
+def test_locked_trouble_does_not_prevent_the_alarm_of_an_unknown_device() -> None:
     school = make_school()
     unknown = f"ss-{new_id().hex[:12]}"
     raise_alert(school, device=unknown)
@@ -125,7 +125,7 @@ def test_locked_trouble_does_not_cost_alarm_of_unknown_device() -> None:
 
 
 @pytest.mark.slow
-def test_acknowledging_locked_alert_is_refused_in_time_and_works_afterwards() -> None:
+def test_acknowledging_a_locked_alert_is_refused_in_time_and_works_later() -> None:
     school = make_school()
     person = make_person(Role.ADMIN, school.organization)
     alert = raise_alert(school)

@@ -1,4 +1,4 @@
-"""When the cloud itself cannot write, it says so, keeps nothing of the request, and takes it when it comes again."""
+"""When the cloud cannot write, it says so, stores nothing of the request, and accepts it on retry."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 @contextmanager
 def head_locked(organization: UUID) -> Iterator[None]:
-    """Somebody else holds what every writer of the organization needs last; writers here wait 100 ms for it."""
+    """Lock the row that every writer of the organization needs last; writers here wait 100 ms for it."""
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '100ms'")
     try:
@@ -40,8 +40,8 @@ def post(school: School, *events: dict[str, object]) -> tuple[int, dict[str, obj
 
 
 @pytest.mark.slow
-def test_a_batch_that_cannot_be_committed_is_refused_whole_and_stored_when_it_comes_again() -> None:
-    """A trouble of the database is never taken for a bad event: an event in quarantine would be dropped for ever."""
+def test_batch_that_cannot_be_committed_is_refused_and_stored_on_retry() -> None:
+    """A database error is never treated as an invalid event: a quarantined event would be dropped for ever."""
     school = make_school()
     first, second = raised(school), raised(school)
     assert post(school, first)[0] == HTTPStatus.OK

@@ -1,4 +1,4 @@
-"""Two pieces of work on real connections, of which one waits for the other."""
+"""Two transactions on real connections, one of which waits for the other."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -20,10 +20,10 @@ T = TypeVar("T")
 def in_the_middle_of(
     first: Callable[[], object], second: Callable[[], T], *, organizations: Iterable[UUID]
 ) -> Future[T]:
-    """`second`, begun after all that `first` does and before its commit, and waiting for that; it has ended.
+    """Run `second`, started after the work of `first` and before its commit, so that it waits for the commit.
 
-    Each is one transaction over these organizations. Raises what `first` raises; and TimeoutError, when `second` did
-    not have to wait.
+    Each is one transaction over these organizations; both have ended on return. Raises any error of `first`, and
+    TimeoutError when `second` did not have to wait.
     """
     done, waited = Event(), Event()
     scope = list(organizations)
@@ -50,7 +50,7 @@ def in_the_middle_of(
         done.wait(SECONDS)
         following = threads.submit(follow)
         try:
-            _until_somebody_waits(following)
+            _wait_until_blocked(following)
         finally:
             waited.set()
         holding.result(SECONDS)
@@ -58,7 +58,7 @@ def in_the_middle_of(
     return following
 
 
-def _until_somebody_waits(following: Future[T]) -> None:
+def _wait_until_blocked(following: Future[T]) -> None:
     deadline = time.monotonic() + SECONDS
     while True:
         with connections["owner"].cursor() as cursor:
@@ -66,5 +66,5 @@ def _until_somebody_waits(following: Future[T]) -> None:
             if cursor.fetchone() != (0,):
                 return
         if following.done() or time.monotonic() > deadline:
-            raise TimeoutError("the second did not wait for the first")
+            raise TimeoutError("the second transaction did not wait for the first")
         time.sleep(0.01)

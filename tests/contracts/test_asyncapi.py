@@ -31,21 +31,21 @@ def resolve(reference: str) -> Any:
     return found
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_resolves() -> None:
     assert all(resolve(reference) for reference in references(DOCUMENT))
 
 
-def test_messages_are_those_of_the_live_contract() -> None:
+def test_messages_match_the_live_contract() -> None:
     names = {message["name"] for message in DOCUMENT["components"]["messages"].values()}
     schema = json.loads((ROOT / "live" / "schema.json").read_text())
     assert names == {*schema["properties"]["type"]["enum"], "resume"}
 
 
-def test_session_cookie_is_named_as_the_settings_name_it() -> None:
+def test_session_cookie_name_matches_the_settings() -> None:
     assert DOCUMENT["components"]["securitySchemes"]["session"]["name"] in settings.SESSION_COOKIE_NAME
 
 
-def test_close_codes_are_those_of_the_server() -> None:
+def test_close_codes_match_the_server() -> None:
     codes = (consumers.TOKEN_ENDED, consumers.NO_RIGHT, consumers.TOO_SLOW, consumers.GOING_AWAY)
     description = DOCUMENT["channels"]["alerts"]["description"]
     assert all(str(code) in description for code in codes)

@@ -1,4 +1,4 @@
-"""Every example of every message, held against its schema."""
+"""Every example of every message is validated against its schema."""
 
 import json
 
@@ -45,7 +45,7 @@ def test_invalid_example_is_refused(example: Example) -> None:
 
 
 @pytest.mark.parametrize("name", [*messages(), "common"])
-def test_schema_is_a_schema(name: str) -> None:
+def test_schema_is_a_valid_json_schema(name: str) -> None:
     Draft202012Validator.check_schema(schema(name))
     assert schema(name)["$id"] == f"urn:safesignal:contracts:{name}:1"
 
@@ -56,7 +56,7 @@ def test_message_has_examples_of_both_kinds(message: str) -> None:
     assert list(examples(message, "invalid"))
 
 
-def test_no_example_lies_where_no_test_looks() -> None:
+def test_every_example_is_in_a_tested_folder() -> None:
     looked_at = {
         ROOT / example.message / "examples" / kind / f"{example.name}.json"
         for kind in ("valid", "invalid", "frozen_core")
@@ -101,25 +101,25 @@ def test_raised_alert_is_named_by_its_own_press(example: Example) -> None:
 
 class TestFrozenCoreOfAPress:
     @pytest.mark.parametrize("example", [*examples("press", "valid"), *examples("press", "frozen_core")], ids=label)
-    def test_readable(self, example: Example) -> None:
+    def test_core_of_a_valid_press_or_core_example_is_readable(self, example: Example) -> None:
         assert validator("press", "core").is_valid(json.loads(example.raw))
 
     @pytest.mark.parametrize("example", examples("press", "frozen_core"), ids=label)
-    def test_not_a_valid_press(self, example: Example) -> None:
+    def test_core_example_is_not_a_valid_press(self, example: Example) -> None:
         assert problems("press", example.raw) != []
 
     @pytest.mark.parametrize("example", examples("press", "invalid"), ids=label)
-    def test_unreadable_or_too_long(self, example: Example) -> None:
+    def test_core_of_an_invalid_press_is_unreadable_or_too_long(self, example: Example) -> None:
         too_long = len(example.raw) > 512
         assert too_long or not validator("press", "core").is_valid(json.loads(example.raw))
 
-    def test_is_the_one_that_the_schema_names(self) -> None:
+    def test_core_matches_the_schema(self) -> None:
         core = validator("press", "core")
         assert [missing.message.split("'")[1] for missing in core.iter_errors({})] == schema("press")["x-frozen-core"]
 
 
 @pytest.mark.parametrize("message", messages())
-def test_unknown_fields_are_open_everywhere(message: str) -> None:
+def test_unknown_fields_are_allowed_everywhere(message: str) -> None:
     assert '"additionalProperties": false' not in (ROOT / message / "schema.json").read_text()
 
 

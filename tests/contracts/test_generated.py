@@ -1,4 +1,4 @@
-"""The files that follow from the contract."""
+"""The files generated from the contract."""
 
 from devstack import generated
 

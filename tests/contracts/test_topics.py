@@ -1,4 +1,4 @@
-"""The MQTT topics, and the files that cannot read them from the contract."""
+"""The MQTT topics in the contract, and in the files that cannot read them from it."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ TOPICS = list(topics().values())
 
 
 def rules(kind: str, access: str) -> set[str]:
-    """The topics of the broker's rules of one kind: `topic` are the gateway's, `pattern` are every button's."""
+    """Return topics of the broker's rules of one kind: `topic` for the gateway, `pattern` for every button."""
     lines = (line.split() for line in ACL.read_text().splitlines() if line.startswith(f"{kind} {access} "))
     return {topic for _, _, topic in lines if not topic.startswith("$SYS")}
 
@@ -24,12 +24,12 @@ def test_schema_of_a_message_names_its_topic(topic: Topic) -> None:
     assert str(schema(topic.message)["description"]).startswith(f"MQTT {topic.topic}, QoS {topic.qos}{retained}")
 
 
-def test_buttons_may_use_their_own_topics_at_the_broker_of_a_building() -> None:
+def test_building_broker_allows_buttons_their_own_topics() -> None:
     assert rules("pattern", "write") == {topic.of("%u") for topic in TOPICS if topic.sender == "button"}
     assert rules("pattern", "read") == {topic.of("%u") for topic in TOPICS if topic.receiver == "button"}
 
 
-def test_gateway_may_use_its_topics_at_the_broker_of_a_building() -> None:
+def test_building_broker_allows_the_gateway_its_topics() -> None:
     assert rules("topic", "write") == {topic.of("+") for topic in TOPICS if topic.sender == "gateway"}
     for topic in TOPICS:
         if topic.receiver == "gateway":

@@ -1,4 +1,4 @@
-"""The settings as production loads them, in a process of their own."""
+"""The settings as production loads them, in a separate process."""
 
 import os
 import subprocess

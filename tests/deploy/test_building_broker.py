@@ -1,4 +1,4 @@
-"""The broker of a building, as shipped: a real Mosquitto with the files of deploy/mosquitto on a free local port."""
+"""The building's broker as shipped: a real Mosquitto with the files of deploy/mosquitto on a free local port."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 def certify(folder: Path, authority: str, name: str) -> None:
-    """A client certificate with the common name `name`."""
+    """Create a client certificate with the common name `name`."""
     key, request, serial = f"{name}_key.pem", f"{name}.csr", str(time.time_ns())
     signer = ["-CA", f"{authority}.pem", "-CAkey", f"authority/{authority}_key.pem", "-set_serial", serial]
     for command in (
@@ -36,7 +36,7 @@ def certify(folder: Path, authority: str, name: str) -> None:
 
 
 class Broker:
-    """One Mosquitto process over one data folder."""
+    """A Mosquitto process with its data folder."""
 
     def __init__(self, folder: Path, secrets: Path, gateway_id: str) -> None:
         self.folder, self.secrets, self.gateway_id = folder, secrets, gateway_id
@@ -47,7 +47,7 @@ class Broker:
         conf = (ROOT / "deploy" / "mosquitto" / "mosquitto.conf").read_text()
         conf = conf.replace("listener 8883", f"listener {self.port} 127.0.0.1")
         conf = conf.replace("/run/secrets/", f"{secrets}/").replace("/mosquitto/", f"{folder}/")
-        # Started by root it would become a user of its own, who cannot read a test's folders.
+        # Started by root it would switch to a user that cannot read a test's folders.
         (folder / "mosquitto.conf").write_text(f"{conf}user root\n" if os.geteuid() == 0 else conf)
 
     def start(self) -> None:
@@ -83,7 +83,7 @@ class Broker:
 
     @asynccontextmanager
     async def client(self, name: str | None, *, clean: bool = True) -> AsyncIterator[aiomqtt.Client]:
-        """A client of this broker with the certificate `name`."""
+        """Return a client of this broker with the certificate `name`."""
         async with aiomqtt.Client(
             "localhost",
             self.port,
@@ -128,7 +128,7 @@ def broker(tmp_path: Path, secrets: Path, gateway_id: str) -> Iterator[Broker]:
 
 
 async def until(client: aiomqtt.Client, last: bytes) -> list[tuple[str, bytes]]:
-    """What the client hears, up to the message whose body is `last`."""
+    """Return the messages that the client receives, up to the one whose body is `last`."""
     heard: list[tuple[str, bytes]] = []
     async with asyncio.timeout(DEADLINE_SECONDS):
         async for message in client.messages:
@@ -139,7 +139,7 @@ async def until(client: aiomqtt.Client, last: bytes) -> list[tuple[str, bytes]]:
 
 
 def answer(broker: Broker, name: str | None, *, tls: bool = True) -> bytes:
-    """What the broker says to a CONNECT (MQTT 3.1.1, 3.1) with the certificate `name`; nothing when it hangs up."""
+    """Return the response to a CONNECT (MQTT 3.1.1, 3.1) with the certificate `name`; empty if the broker hangs up."""
     with socket.create_connection(("127.0.0.1", broker.port), timeout=DEADLINE_SECONDS) as plain:
         try:
             stream = broker.context(name).wrap_socket(plain, server_hostname="localhost") if tls else plain
@@ -149,14 +149,14 @@ def answer(broker: Broker, name: str | None, *, tls: bool = True) -> bytes:
             return b""
 
 
-def test_only_a_certificate_of_this_authority_comes_in(broker: Broker) -> None:
+def test_only_certificates_of_this_authority_are_accepted(broker: Broker) -> None:
     assert answer(broker, A) == b"\x20\x02\x00\x00"
     assert answer(broker, None) == b""
     assert answer(broker, "ss-stranger") == b""
     assert answer(broker, A, tls=False) == b""
 
 
-async def test_a_press_reaches_the_gateway_and_nobody_else(broker: Broker) -> None:
+async def test_press_reaches_only_the_gateway(broker: Broker) -> None:
     async with (
         broker.client("mqtt_gateway") as gateway,
         broker.client(GATEWAY_OF_ANOTHER_BUILDING) as stranger,
@@ -167,14 +167,14 @@ async def test_a_press_reaches_the_gateway_and_nobody_else(broker: Broker) -> No
             await client.subscribe("ss/v1/#", qos=1)
         await a.publish(f"ss/v1/d/{A}/alert", b"press", qos=1)
         assert await until(gateway, b"press") == [(f"ss/v1/d/{A}/alert", b"press")]
-        # What would have been delivered to the others stood before these in their queues.
+        # Messages delivered to the others would have come before these in their queues.
         await gateway.publish(f"ss/v1/d/{B}/ack", b"for b", qos=1)
         assert await until(b, b"for b") == [(f"ss/v1/d/{B}/ack", b"for b")]
         await gateway.publish(f"ss/v1/d/{GATEWAY_OF_ANOTHER_BUILDING}/ack", b"end", qos=1)
         assert [body for _, body in await until(stranger, b"end")] == [b"end"]
 
 
-async def test_a_button_speaks_for_itself_only(broker: Broker) -> None:
+async def test_button_can_publish_only_for_itself(broker: Broker) -> None:
     async with broker.client("mqtt_gateway") as gateway, broker.client(A) as a, broker.client(B) as b:
         await gateway.subscribe("ss/v1/#", qos=1)
         await b.subscribe("ss/v1/#", qos=1)
@@ -194,7 +194,7 @@ async def test_a_button_speaks_for_itself_only(broker: Broker) -> None:
         assert await until(b, b"end") == [(f"ss/v1/d/{B}/cmd", b"end")]
 
 
-async def test_the_health_check_hears_the_uptime_and_no_press(broker: Broker) -> None:
+async def test_health_check_receives_the_uptime_but_no_press(broker: Broker) -> None:
     async with broker.client("mqtt_health") as health, broker.client(A) as a:
         await health.subscribe("ss/v1/#", qos=1)
         await a.publish(f"ss/v1/d/{A}/alert", b"press", qos=1)
@@ -205,8 +205,8 @@ async def test_the_health_check_hears_the_uptime_and_no_press(broker: Broker) ->
                 break
 
 
-async def test_presses_wait_for_a_gateway_that_is_away_even_through_a_kill(broker: Broker) -> None:
-    count = 1500  # more than the broker's own default queue of 1,000
+async def test_presses_are_queued_for_an_offline_gateway_across_a_kill(broker: Broker) -> None:
+    count = 1500  # more than the broker's default queue of 1,000
     async with broker.client("mqtt_gateway", clean=False) as gateway:
         await gateway.subscribe("ss/v1/d/+/#", qos=1)
     async with broker.client(A) as a:
@@ -228,7 +228,7 @@ async def test_presses_wait_for_a_gateway_that_is_away_even_through_a_kill(broke
 
 
 @pytest.mark.parametrize("wrong", ["", "+", "#", "ss-a", "019376D0-0000-7000-8000-000000000000", "x\ntopic read #"])
-def test_a_gateway_id_that_is_none_starts_nothing(tmp_path: Path, wrong: str) -> None:
+def test_invalid_gateway_id_prevents_the_start(tmp_path: Path, wrong: str) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "SAFESIGNAL_EDGE_GATEWAY_ID": wrong,

@@ -1,4 +1,4 @@
-"""docker-compose.yml holds what docs/operations.md promises. No container engine is needed for any of this."""
+"""docker-compose.yml keeps the promises of docs/operations.md. None of these tests needs a container engine."""
 
 import os
 import re
@@ -27,7 +27,7 @@ ROLES = {
     "relay": {"system"},
     "postgres": {"superuser", "owner", "app", "system"},
 }
-"""The database roles whose password a service is given; a service that is not here has none."""
+"""The database roles whose passwords a service gets; services not listed get none."""
 NETWORKS = {
     "front": {"ingress", "edge"},
     "building": {"mosquitto", "edge"},
@@ -81,7 +81,7 @@ class Logging(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Service(msgspec.Struct, forbid_unknown_fields=True):
-    """Every key that the file uses, and no other: a key that is misspelt is refused here, as Compose would."""
+    """Every key that the file uses, and no other: a misspelt key is refused here, as by Compose."""
 
     image: str
     user: str
@@ -143,7 +143,7 @@ SERVICES = sorted(compose().services)
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
+def test_service_has_minimal_privileges(name: str) -> None:
     service = compose().services[name]
     uid, _, gid = service.user.partition(":")
     assert int(uid) > 0 and int(gid) > 0
@@ -157,12 +157,12 @@ def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_an_image_is_one_exact_version(name: str) -> None:
+def test_image_is_pinned_to_an_exact_version(name: str) -> None:
     assert EXACT.fullmatch(compose().services[name].image)
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_says_whether_it_is_well_or_ends(name: str) -> None:
+def test_service_has_a_health_check_or_ends(name: str) -> None:
     service = compose().services[name]
     if name in ONE_SHOT:
         assert service.restart == "no" and service.healthcheck is None
@@ -171,20 +171,20 @@ def test_a_service_says_whether_it_is_well_or_ends(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_waits_for_what_it_needs(name: str) -> None:
+def test_service_waits_for_its_dependencies(name: str) -> None:
     for needed, condition in compose().services[name].depends_on.items():
         expected = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
         assert condition.condition == expected, needed
 
 
 @pytest.mark.parametrize("name", sorted(SERVERS))
-def test_a_server_is_started_in_its_own_role(name: str) -> None:
-    """By which it has the threads and the priority of its work."""
+def test_server_starts_in_its_own_role(name: str) -> None:
+    """The role sets the threads and the priority of its work."""
     _, _, program, role, *_ = compose().services[name].command
     assert (program, role) == ("safesignal.serve", name)
 
 
-def test_only_the_two_doors_are_published_and_only_to_this_machine() -> None:
+def test_only_two_ports_are_published_and_only_locally() -> None:
     published = {name: service.ports for name, service in compose().services.items() if service.ports}
     assert set(published) == PUBLISHED
     for ports in published.values():
@@ -192,7 +192,7 @@ def test_only_the_two_doors_are_published_and_only_to_this_machine() -> None:
             assert re.match(r"^\$\{[A-Z_]+:-127\.0\.0\.1\}:\$\{[A-Z_]+:-\d+\}:\d+$", port), port
 
 
-def test_each_network_joins_exactly_those_that_talk() -> None:
+def test_each_network_joins_only_services_that_communicate() -> None:
     joined: dict[str, set[str]] = {network: set() for network in compose().networks}
     for name, service in compose().services.items():
         for network in service.networks:
@@ -202,7 +202,7 @@ def test_each_network_joins_exactly_those_that_talk() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_given_only_its_own_database_role(name: str) -> None:
+def test_service_gets_only_its_own_database_role(name: str) -> None:
     found = {
         match[1]
         for secret in compose().services[name].secret_names()
@@ -212,36 +212,36 @@ def test_a_service_is_given_only_its_own_database_role(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_no_secret_stands_in_the_file(name: str) -> None:
+def test_compose_file_contains_no_secret(name: str) -> None:
     for variable, value in compose().services[name].environment.items():
         if SECRET_NAME.search(variable):
             assert value.startswith("/run/secrets/") or PLACE.fullmatch(value), variable
         credentials = re.match(r"^\w+(?:\+\w+)?://[^/@:]*:([^@]*)@", value)
         if credentials:
-            assert PLACE.fullmatch(credentials[1]), f"{variable} has a password in it"
+            assert PLACE.fullmatch(credentials[1]), f"{variable} contains a password"
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_secrets_are_mounted_where_they_are_used_and_nowhere_else(name: str) -> None:
+def test_secrets_are_mounted_only_where_they_are_used(name: str) -> None:
     service = compose().services[name]
     assert service.secret_names() <= set(compose().secrets)
     text = msgspec.json.encode([service.environment, service.healthcheck]).decode()
     used = {match[1] for match in PLACE.finditer(text)} | set(re.findall(r"/run/secrets/([\w.]+)", text))
     if name in CLOUD | {"edge", "minio"}:
-        # Settings name the key files for every process; only those that sign or verify are given them.
+        # Settings name the key files for every process; only processes that sign or verify get them.
         unused = {"token_keys", "config_key.pem"}
         assert used - unused <= service.secret_names() <= used
     else:
         assert used <= service.secret_names() | {"password"}
 
 
-def test_token_keys_are_a_folder_that_is_mounted_where_tokens_are_signed_or_verified() -> None:
-    """A folder, so that a key that is added to it is seen; and nobody of them can write there."""
+def test_token_key_folder_is_mounted_where_tokens_are_signed_or_verified() -> None:
+    """A folder, so that an added key is found; none of the services can write to it."""
     mounted = {name: service.volumes for name, service in compose().services.items() if TOKEN_KEYS in service.volumes}
     assert set(mounted) == SERVERS
 
 
-def test_no_variable_with_a_secret_has_a_default() -> None:
+def test_secret_variables_have_no_default() -> None:
     for variable, rule in VARIABLE.findall(COMPOSE.read_text()):
         assert not SECRET_NAME.search(variable.removesuffix("_DIR").replace("SAFESIGNAL_SECRETS", "")), variable
         assert "change" not in rule.lower()
@@ -255,13 +255,13 @@ def test_no_variable_with_a_secret_has_a_default() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CLOUD))
-def test_the_cloud_knows_every_variable_that_it_is_given(name: str) -> None:
+def test_every_variable_of_a_cloud_service_is_a_known_setting(name: str) -> None:
     settings = (ROOT / "safesignal" / "settings.py").read_text()
     unknown = {variable for variable in compose().services[name].environment if f'"{variable}"' not in settings}
     assert not unknown
 
 
-def test_every_file_that_is_mounted_exists() -> None:
+def test_every_mounted_file_exists() -> None:
     for service in compose().services.values():
         for volume in service.volumes:
             source = volume.split(":")[0]
@@ -273,7 +273,7 @@ def test_every_file_that_is_mounted_exists() -> None:
                 assert source in compose().volumes
 
 
-def test_every_image_is_built_from_pinned_ones_by_a_user_who_is_not_root() -> None:
+def test_images_use_pinned_bases_and_a_non_root_user() -> None:
     lines = (ROOT / "deploy" / "docker" / "Dockerfile").read_text().splitlines()
     stages: dict[str, str] = {}
     users: dict[str, str] = {}
@@ -294,7 +294,7 @@ def test_every_image_is_built_from_pinned_ones_by_a_user_who_is_not_root() -> No
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    """A folder of secrets as deploy/make-secrets.sh makes it."""
+    """A folder of secrets created by deploy/make-secrets.sh."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed (apt-get install openssl)")
     folder = tmp_path / "secrets"
@@ -302,7 +302,7 @@ def made(tmp_path: Path) -> Path:
     return folder
 
 
-def test_make_secrets_makes_each_of_them_and_overwrites_none(made: Path) -> None:
+def test_make_secrets_creates_every_secret_and_overwrites_none(made: Path) -> None:
     assert {name for name in compose().secrets if not (made / name).stat().st_size} == set()
     assert made.stat().st_mode & 0o777 == 0o700
     assert (made / "authority").stat().st_mode & 0o777 == 0o700
@@ -315,7 +315,7 @@ def test_make_secrets_makes_each_of_them_and_overwrites_none(made: Path) -> None
     assert all(entry.file.endswith(f"/{name}") for name, entry in compose().secrets.items())
 
 
-def test_every_variable_is_given_by_make_secrets_or_has_a_default(made: Path) -> None:
+def test_every_variable_is_set_by_make_secrets_or_has_a_default(made: Path) -> None:
     given = {line.partition("=")[0] for line in (made / "compose.env").read_text().splitlines()}
     text = COMPOSE.read_text()
     without_default = {variable for variable, rule in VARIABLE.findall(text) if not rule.startswith(":-")}
@@ -323,7 +323,7 @@ def test_every_variable_is_given_by_make_secrets_or_has_a_default(made: Path) ->
 
 
 def environment_of(name: str, made: Path) -> dict[str, str]:
-    """What the process of a service finds in its environment, with its secrets in place."""
+    """Return the environment that the process of a service gets, with its secrets in place."""
     given = dict(line.split("=", 1) for line in (made / "compose.env").read_text().splitlines())
     environment = {}
     for variable, value in compose().services[name].environment.items():
@@ -335,7 +335,7 @@ def environment_of(name: str, made: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(CLOUD))
-def test_the_production_settings_take_the_environment_of_each_service(name: str, made: Path) -> None:
+def test_production_settings_accept_the_environment_of_each_service(name: str, made: Path) -> None:
     checked = subprocess.run(
         [sys.executable, ROOT / "manage.py", "check", "--deploy", "--tag", "security", "--fail-level", "WARNING"],
         env=environment_of(name, made),
@@ -347,7 +347,7 @@ def test_the_production_settings_take_the_environment_of_each_service(name: str,
 
 
 @pytest.mark.slow
-def test_the_gateway_takes_its_environment(made: Path) -> None:
+def test_gateway_settings_accept_the_environment_of_its_service(made: Path) -> None:
     checked = subprocess.run(
         [sys.executable, "-m", "edge_agent", "--check"],
         env=environment_of("edge", made),
@@ -359,8 +359,8 @@ def test_the_gateway_takes_its_environment(made: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_tools_of_compose_that_are_here_accept_it(made: Path) -> None:
-    """The schema of the Compose specification, and Compose itself. Without them the rest of this file stands alone."""
+def test_compose_tools_accept_the_file(made: Path) -> None:
+    """The schema of the Compose specification, and Compose itself, if available; the other tests need neither."""
     checker = Path(sys.executable).with_name("check-jsonschema")
     docker = shutil.which("docker")
     if checker.exists():
@@ -375,4 +375,4 @@ def test_the_tools_of_compose_that_are_here_accept_it(made: Path) -> None:
             for variables in (made / "compose.env", "/dev/null")
         ]
         assert codes[0] == 0
-        assert codes[1] != 0, "it starts without its secrets"
+        assert codes[1] != 0, "the service starts without its secrets"

@@ -1,4 +1,4 @@
-"""The database as deploy/postgres makes it, and backup and restore as docs/operations.md says: on a real PostgreSQL."""
+"""The database as deploy/postgres creates it, and backup and restore as in docs/operations.md: on a real PostgreSQL."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass(frozen=True)
 class Cluster:
-    """A PostgreSQL as the container has it: trust for its own user by socket, passwords by TCP."""
+    """A PostgreSQL configured as in the container: trust for its own user by socket, passwords by TCP."""
 
     folder: Path
     programs: Path
@@ -77,7 +77,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A new, running cluster that has the secrets of the three roles, and nothing made of them yet."""
+    """A new, running cluster with the secrets of the three roles and an otherwise empty state."""
     account = unprivileged()
     folder = Path(tempfile.mkdtemp(prefix="safesignal-database-"))
     monkeypatch.setenv("SAFESIGNAL_HOME", str(folder / "home"))
@@ -104,7 +104,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
             shutil.rmtree(place.engine_home, ignore_errors=True)
 
 
-def test_the_first_start_makes_three_roles_that_can_bypass_nothing(cluster: Cluster) -> None:
+def test_first_start_creates_three_roles_without_bypass_rights(cluster: Cluster) -> None:
     cluster.run(cluster.folder / "init.sh")
     for role in ROLES:
         with cluster.connect(role) as connection:
@@ -120,7 +120,7 @@ def test_the_first_start_makes_three_roles_that_can_bypass_nothing(cluster: Clus
 
 
 @pytest.mark.parametrize("broken", ["missing", "empty"])
-def test_without_each_password_nothing_is_made(cluster: Cluster, broken: str) -> None:
+def test_nothing_is_created_when_a_password_is_missing(cluster: Cluster, broken: str) -> None:
     secret = cluster.folder / "secrets" / "postgres_system_password"
     secret.unlink()
     if broken == "empty":
@@ -133,7 +133,7 @@ def test_without_each_password_nothing_is_made(cluster: Cluster, broken: str) ->
     assert count.stdout.strip() == b"0"
 
 
-def test_a_backup_is_whole_and_a_restore_brings_rows_locks_and_grants_back(cluster: Cluster) -> None:
+def test_restore_brings_back_rows_policies_and_grants(cluster: Cluster) -> None:
     cluster.run(cluster.folder / "init.sh")
     with cluster.connect("owner") as connection:
         connection.execute(TENANT_TABLE)

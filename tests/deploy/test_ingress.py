@@ -26,14 +26,14 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "localhost"
 DEADLINE_SECONDS = 10.0
 ASKED: set[str] = set()
-"""Paths that any upstream was asked for."""
+"""Paths requested from any upstream."""
 UPSTREAMS = ("gateways", "alarms", "live", "pages")
 
 pytestmark = pytest.mark.slow
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with who it is and what it was asked; a request to upgrade is granted and echoed."""
+    """A handler that returns its name and the request; it accepts a protocol upgrade and echoes the data."""
 
     protocol_version = "HTTP/1.1"
     server: "Named"
@@ -53,7 +53,7 @@ class Echo(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream" if self.path.endswith("stream") else "application/json")
         if self.path.endswith("stream"):
-            # An endless answer: it must come through before it is finished.
+            # An endless response: it must be forwarded before it is finished.
             self.end_headers()
             self.wfile.write(body + b"\n")
             self.server.over.wait(DEADLINE_SECONDS)
@@ -66,7 +66,7 @@ class Echo(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Named(ThreadingHTTPServer):
@@ -107,14 +107,14 @@ def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, ssl
     with ExitStack() as running:
         upstreams = {name: running.enter_context(serving(name)) for name in UPSTREAMS}
         conf = (ROOT / "deploy" / "ingress" / "nginx.conf").read_text()
-        # Names are looked up anew only by nginx 1.27.3 and later, and only Docker has that name server.
+        # Only nginx 1.27.3 and later resolves names again, and only Docker has that name server.
         conf = re.sub(r"^\s*(resolver|zone|http2) .*\n", "", conf, flags=re.MULTILINE)
         for name, upstream in upstreams.items():
             conf = conf.replace(f"{name}:8000 resolve", f"127.0.0.1:{upstream}")
         conf = conf.replace("listen 443 ssl;", "").replace("listen 8443", f"listen 127.0.0.1:{port}")
         conf = conf.replace("/tmp/", f"{folder}/").replace("/dev/stdout", f"{folder}/access.log")
         conf = conf.replace("127.0.0.1:8081", f"127.0.0.1:{alive}").replace("/run/secrets", str(secrets))
-        # Started by root, its workers become a user who cannot read a test's folders.
+        # Started by root, its workers switch to a user that cannot read a test's folders.
         user = "user root;\n" if os.geteuid() == 0 else ""
         (folder / "nginx.conf").write_text(f"{user}daemon off;\n{conf}")
         process = subprocess.Popen([nginx, "-c", folder / "nginx.conf", "-e", folder / "error.log", "-p", folder])
@@ -162,18 +162,18 @@ def ask(
         ("/wsx", "pages"),
     ],
 )
-def test_a_path_goes_where_it_belongs(ingress: tuple[int, ssl.SSLContext], path: str, server: str) -> None:
+def test_path_is_routed_to_its_server(ingress: tuple[int, ssl.SSLContext], path: str, server: str) -> None:
     answer = json.loads(ask(ingress, path).read())
     assert (answer["server"], answer["path"]) == (server, path)
     if server != "live":
         assert server == {Lane.SIGN_INS: "pages"}.get(lane := lane_of("POST", path), lane)
 
 
-def test_the_stream_goes_to_live_and_comes_through_at_once(ingress: tuple[int, ssl.SSLContext]) -> None:
+def test_stream_is_routed_to_live_without_buffering(ingress: tuple[int, ssl.SSLContext]) -> None:
     assert json.loads(ask(ingress, "/api/v1/alerts/stream").readline())["server"] == "live"
 
 
-def test_a_web_socket_is_passed_on_both_ways(ingress: tuple[int, ssl.SSLContext]) -> None:
+def test_websocket_is_proxied_in_both_directions(ingress: tuple[int, ssl.SSLContext]) -> None:
     port, context = ingress
     with (
         socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS) as plain,
@@ -191,7 +191,7 @@ def test_a_web_socket_is_passed_on_both_ways(ingress: tuple[int, ssl.SSLContext]
     assert heard.startswith(b"HTTP/1.1 101 ")
 
 
-def test_a_caller_cannot_say_where_it_comes_from_or_how(ingress: tuple[int, ssl.SSLContext]) -> None:
+def test_caller_cannot_forge_its_address_or_scheme(ingress: tuple[int, ssl.SSLContext]) -> None:
     answer = ask(ingress, "/", X_Forwarded_For="203.0.113.7", X_Forwarded_Proto="http", Host="school.example.org:8443")
     headers = json.loads(answer.read())["headers"]
     assert headers["X-Forwarded-For"] == "127.0.0.1"
@@ -199,21 +199,21 @@ def test_a_caller_cannot_say_where_it_comes_from_or_how(ingress: tuple[int, ssl.
     assert headers["Host"] == "school.example.org:8443"
 
 
-def test_a_body_of_more_than_two_megabytes_is_refused(ingress: tuple[int, ssl.SSLContext]) -> None:
+def test_body_over_two_megabytes_is_refused(ingress: tuple[int, ssl.SSLContext]) -> None:
     assert ask(ingress, "/api/v1/edge/events", method="POST", body=b"x" * (1 << 20)).status == 200
     assert ask(ingress, "/api/v1/edge/events", method="POST", body=b"x" * (2 << 20) + b"x").status == 413
 
 
 @pytest.mark.parametrize("path", ["/api/v1/auth/login", "/login/", "/forgot-password/"])
-def test_ingress_refuses_large_body_where_nobody_is_signed_in(ingress: tuple[int, ssl.SSLContext], path: str) -> None:
+def test_ingress_refuses_large_bodies_at_public_endpoints(ingress: tuple[int, ssl.SSLContext], path: str) -> None:
     assert ask(ingress, path, method="POST", body=b"x" * (16 << 10)).status == 200
     refused = ask(ingress, path, method="POST", body=b"x" * (16 << 10) + b"x")
     assert (refused.status, refused.getheader("Content-Type")) == (413, "application/problem+json")
     assert problems("problem", refused.read()) == []
 
 
-def test_ingress_passes_on_no_request_whose_body_is_not_complete(ingress: tuple[int, ssl.SSLContext]) -> None:
-    """Half-sent requests to an upstream that would be stopped by one: the next is answered."""
+def test_ingress_forwards_no_request_with_an_incomplete_body(ingress: tuple[int, ssl.SSLContext]) -> None:
+    """Half-sent requests to an upstream that one would block: the next request is answered."""
     port, context = ingress
     with ExitStack() as held:
         for _ in range(50):
@@ -224,8 +224,8 @@ def test_ingress_passes_on_no_request_whose_body_is_not_complete(ingress: tuple[
         assert "/api/v1/edge/half" not in ASKED
 
 
-def test_ingress_gives_up_a_body_that_does_not_come(ingress: tuple[int, ssl.SSLContext]) -> None:
-    """So that a client that sends half of one holds no connection for long."""
+def test_ingress_times_out_on_a_missing_body(ingress: tuple[int, ssl.SSLContext]) -> None:
+    """A client that sends half a body cannot hold a connection for long."""
     port, context = ingress
     with socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS) as plain:
         line = context.wrap_socket(plain, server_hostname=NAME)
@@ -235,7 +235,9 @@ def test_ingress_gives_up_a_body_that_does_not_come(ingress: tuple[int, ssl.SSLC
     assert "/api/v1/edge/late" not in ASKED
 
 
-def test_a_log_line_has_no_query(ingress: tuple[int, ssl.SSLContext], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_log_line_omits_the_query(
+    ingress: tuple[int, ssl.SSLContext], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     ask(ingress, "/api/v1/alerts?secret=1").read()
     log = next(tmp_path_factory.getbasetemp().glob("ingress*/access.log"))
     until = time.monotonic() + DEADLINE_SECONDS

@@ -1,4 +1,4 @@
-"""What the security documents promise is held by tests that exist."""
+"""The tests that the security documents name exist."""
 
 import ast
 import re
@@ -17,18 +17,18 @@ DOCUMENTS: Final = [*SECURITY, ROOT / "docs" / "requirements.md"]
 
 @cache
 def names_in(path: Path) -> frozenset[str]:
-    """Names of the tests of a file: functions, also in classes, and state machines."""
+    """Return the names of the tests of a file: functions, also in classes, and state machines."""
     names: list[str] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.append(node.name)
-        elif isinstance(node, ast.Assign):  # a state machine of Hypothesis
+        elif isinstance(node, ast.Assign):  # A state machine of Hypothesis.
             names += [target.id for target in node.targets if isinstance(target, ast.Name)]
     return frozenset(name for name in names if name.lower().startswith("test"))
 
 
 def is_there(path: str, test: str) -> bool:
-    """Whether the test exists; of a folder or file that is named as a whole, whether it has any."""
+    """Return whether the test exists; for a whole folder or file, whether it contains any."""
     place = ROOT / path
     if place.is_dir():
         return any(names_in(file) for file in place.rglob("test_*.py"))
@@ -38,7 +38,7 @@ def is_there(path: str, test: str) -> bool:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_test_that_a_document_names_exists(document: Path) -> None:
+def test_every_test_named_in_a_document_exists(document: Path) -> None:
     named = NAMED.findall(document.read_text())
     assert named
     missing = [f"{path}::{test}" if test else path for path, test in named if not is_there(path, test)]
@@ -46,7 +46,7 @@ def test_every_test_that_a_document_names_exists(document: Path) -> None:
 
 
 def rows(document: Path) -> list[str]:
-    """Rows of its tables, without their heads and the lines below these."""
+    """Return the rows of its tables, without headers and separator lines."""
     lines = document.read_text().splitlines()
     below = [*lines[1:], ""]
     return [
@@ -61,14 +61,14 @@ def is_ruler(line: str) -> bool:
 
 
 def statements(document: Path) -> list[str]:
-    """What it says of the product: rows of tables, and points of lists."""
+    """Return its statements about the product: table rows and list items."""
     text = document.read_text()
     points = re.findall(r"^- .+(?:\n  .+)*", text, flags=re.MULTILINE)
     return [*rows(document), *points]
 
 
 def test_every_statement_of_the_threat_model_names_its_test() -> None:
-    """A row of the table of calls is asked by the test that reads the table, as its heading says."""
+    """For a row of the table of calls, the heading names the test that reads the table."""
     calls = re.compile(r"^\| (GET|POST|PUT|PATCH|DELETE) /")
     silent = [one for one in statements(SECURITY[0]) if not NAMED.search(one) and not calls.match(one)]
     assert silent == []

@@ -1,4 +1,4 @@
-"""Objects in S3: with the settings of production, the programs keep them in a bucket that they reach over HTTP."""
+"""Objects in S3: with production settings, the programs store them in a bucket over HTTP."""
 
 import json
 import os
@@ -26,7 +26,7 @@ READ_HEADS = "print(*[file.name for file in checkpoints.stored() if file.heads])
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """An S3 server; its address."""
+    """Address of an S3 server."""
     (port,) = free_ports(1)
     server = ThreadedMotoServer(HOST, port, verbose=False)
     server.start()
@@ -36,7 +36,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def without_bucket(server: str) -> Environment:
-    """What an operator sets, with the name of a bucket that is not there."""
+    """The settings of an operator, with the name of a bucket that does not exist."""
     return {
         **os.environ,
         "SAFESIGNAL_S3_BUCKET": f"safesignal-{secrets.token_hex(4)}",
@@ -48,7 +48,7 @@ def without_bucket(server: str) -> Environment:
 
 @pytest.fixture
 def with_bucket(without_bucket: Environment) -> Environment:
-    """The same, with the bucket."""
+    """The same settings, with the bucket created."""
     run_in_shell(MAKE_BUCKET, without_bucket)
     return without_bucket
 
@@ -66,7 +66,7 @@ def manage(*arguments: str, environment: Environment) -> subprocess.CompletedPro
 
 
 def run_in_shell(code: str, environment: Environment) -> str:
-    """What this code prints in a process of its own."""
+    """Return what this code prints in a separate process."""
     imports = (
         "from django.core.files.storage import default_storage; from django.utils import timezone; "
         "from apps.common.audit import checkpoints; "
@@ -77,19 +77,19 @@ def run_in_shell(code: str, environment: Environment) -> str:
 
 
 def object_storage(environment: Environment) -> dict[str, str]:
-    """What the doctor finds of it."""
+    """Return the doctor's finding about object storage."""
     done = manage("doctor", "--json", environment=environment)
     findings: list[dict[str, str]] = [json.loads(line) for line in done.stdout.splitlines()]
     (found,) = (one for one in findings if one["name"] == "object storage")
     return found
 
 
-def test_heads_of_the_audit_trail_are_read_from_the_bucket_as_they_were_stored(with_bucket: Environment) -> None:
+def test_audit_heads_are_read_back_from_the_bucket_unchanged(with_bucket: Environment) -> None:
     stored = run_in_shell(STORE_HEADS, with_bucket)
     assert run_in_shell(READ_HEADS, with_bucket) == stored.rpartition("/")[2]
 
 
-def test_heads_are_due_again_only_after_a_while(with_bucket: Environment) -> None:
+def test_audit_heads_are_due_again_only_after_a_while(with_bucket: Environment) -> None:
     assert run_in_shell(READ_HEADS, with_bucket) == ""
     assert run_in_shell(STORE_HEADS, with_bucket) != "None"
     assert run_in_shell(STORE_HEADS, with_bucket) == "None"
@@ -100,7 +100,7 @@ def test_doctor_writes_reads_and_deletes_an_object(with_bucket: Environment) -> 
     assert run_in_shell("print(list(default_storage.bucket.objects.all()))", with_bucket) == "[]"
 
 
-def test_doctor_names_a_bucket_that_is_not_there(without_bucket: Environment) -> None:
+def test_doctor_names_a_missing_bucket(without_bucket: Environment) -> None:
     found = object_storage(without_bucket)
     assert found["state"] == "unwell"
     assert "NoSuchBucket" in found["detail"]

@@ -1,4 +1,4 @@
-"""What the pages of this repository point at exists."""
+"""Links, paths and names in the pages of this repository resolve."""
 
 import re
 import tomllib
@@ -23,13 +23,13 @@ VARIABLE = re.compile(r"`(SAFESIGNAL_[A-Z0-9_]+)`")
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as a forge makes them."""
+    """Return the anchors of a page's headings, as GitHub and GitLab generate them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_resolves(page: Path) -> None:
     for link in LINK.findall(page.read_text()):
         if re.match(r"^[a-z]+:", link):
             continue
@@ -40,7 +40,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_path_and_test_that_is_named_exists(page: Path) -> None:
+def test_every_named_path_and_test_exists(page: Path) -> None:
     text = page.read_text()
     for path in PATH.findall(text):
         assert (ROOT / path).exists() or list(ROOT.glob(f"{path}*")), path
@@ -52,7 +52,7 @@ def test_every_path_and_test_that_is_named_exists(page: Path) -> None:
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
-    """All but the benchmarks, which take minutes and have tests of their own."""
+    """All except the benchmarks, which take minutes and have tests of their own."""
     readme, ci = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
     named = re.findall(r"^\./dev [a-z]+|`\./dev [^`]+`|`--[a-z]+[^`]*`", readme, flags=re.MULTILINE)
     commands = {one.strip("`") for one in named} - {"./dev bench"}
@@ -60,7 +60,7 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
     assert sorted(command for command in commands if command not in ci) == []
 
 
-def test_every_threat_names_a_test_that_holds_it() -> None:
+def test_every_threat_names_a_test() -> None:
     page = (ROOT / "docs" / "threat-model.md").read_text()
     tables = re.findall(r"^\| threat \|.+\n(?:\|.+\n)+", page, re.MULTILINE)
     rows = [row for table in tables for row in re.findall(r"^\| (.+) \| (.+) \| (.+) \|$", table, re.MULTILINE)]
@@ -69,7 +69,7 @@ def test_every_threat_names_a_test_that_holds_it() -> None:
     assert [threat for threat, held in threats if not TEST.search(held)] == []
 
 
-def test_every_variable_of_the_settings_is_explained() -> None:
+def test_every_settings_variable_is_documented() -> None:
     read = set(
         re.findall(r'"([A-Z][A-Z0-9_]*(?:_URL|_[A-Z0-9_]+))"', (ROOT / "safesignal" / "settings.py").read_text())
     )
@@ -81,13 +81,13 @@ def test_every_variable_of_the_settings_is_explained() -> None:
     assert {name for name in read if f"`{name}`" not in text} == set()
 
 
-def test_no_variable_is_explained_that_nothing_reads() -> None:
+def test_every_documented_variable_is_read() -> None:
     sources = [*ROOT.glob("safesignal/*.py"), *ROOT.glob("devstack/*.py"), ROOT / "dev", ROOT / "docker-compose.yml"]
     text = "\n".join(source.read_text() for source in sources)
     named = {name for page in PAGES for name in VARIABLE.findall(page.read_text())}
     assert {name for name in named if name not in text} == set()
 
 
-def test_the_compose_file_starts_this_version() -> None:
+def test_compose_file_starts_this_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"${{SAFESIGNAL_VERSION:-{version}}}" in (ROOT / "docker-compose.yml").read_text()

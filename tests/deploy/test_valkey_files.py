@@ -1,4 +1,4 @@
-"""The two Valkeys of docker-compose.yml, each with its shipped file, started as their container starts them."""
+"""The two Valkeys of docker-compose.yml, each with its shipped file, started as in their container."""
 
 import subprocess
 import time
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def valkey(name: str, folder: Path) -> Iterator[redis.Redis]:
-    """A server with `name`.conf on a Unix socket, and a client that knows the password."""
+    """Start a server with `name`.conf on a Unix socket; return a client that has the password."""
     data = folder / "data"
     data.mkdir(exist_ok=True)
     conf = (ROOT / "deploy" / "valkey" / f"{name}.conf").read_text()
@@ -45,7 +45,7 @@ def valkey(name: str, folder: Path) -> Iterator[redis.Redis]:
 
 
 @pytest.mark.parametrize("name", ["bus", "cache"])
-def test_nobody_is_served_without_the_password(name: str, tmp_path: Path) -> None:
+def test_clients_without_the_password_are_refused(name: str, tmp_path: Path) -> None:
     with valkey(name, tmp_path) as client:
         assert client.ping()
         stranger = redis.Redis(unix_socket_path=f"{tmp_path}/s", retry=Retry(NoBackoff(), 0))
@@ -54,16 +54,16 @@ def test_nobody_is_served_without_the_password(name: str, tmp_path: Path) -> Non
         stranger.close()
 
 
-def test_the_bus_throws_nothing_out_and_remembers_through_a_kill(tmp_path: Path) -> None:
+def test_bus_evicts_nothing_and_keeps_data_across_a_kill(tmp_path: Path) -> None:
     with valkey("bus", tmp_path) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         client.set("lock", "held")
-        # appendfsync everysec is about power, not about a kill: what was written is with the kernel.
+        # appendfsync everysec concerns power failures, not kills: written data is already in the kernel.
     with valkey("bus", tmp_path) as client:
         assert client.get("lock") == b"held"
 
 
-def test_the_cache_gives_way_and_leaves_nothing_on_disk(tmp_path: Path) -> None:
+def test_cache_evicts_entries_and_stores_nothing_on_disk(tmp_path: Path) -> None:
     with valkey("cache", tmp_path) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "allkeys-lru"}
         client.set("page", "made again at any time")

@@ -1,4 +1,4 @@
-"""A hardware id belongs to who holds the box: it is registered with the code that is printed in it."""
+"""A device is registered by whoever has its box, with the claim code printed in it."""
 
 import secrets
 from pathlib import Path
@@ -39,13 +39,13 @@ def required(settings: Settings) -> None:
 
 @pytest.fixture
 def claimed(tmp_path: Path) -> tuple[str, str]:
-    """A device of a delivery, with its code."""
+    """A delivered device and its claim code."""
     device, code = device_name(), new_code()
     assert load(tmp_path, (device, code)) == "Loaded: 1.\n"
     return device, code
 
 
-def test_device_is_registered_with_the_code_in_its_box(school: School, admin: Caller, claimed: tuple[str, str]) -> None:
+def test_device_is_registered_with_its_claim_code(school: School, admin: Caller, claimed: tuple[str, str]) -> None:
     device, code = claimed
     spaced = f"{code[:5].lower()}-{code[5:]}"
     assert counts(sent(admin, imports(school), table(device, spaced))) == (1, 0, 0)
@@ -53,16 +53,16 @@ def test_device_is_registered_with_the_code_in_its_box(school: School, admin: Ca
 
 
 @pytest.mark.parametrize("code", ["", "WRONG-WRONG-WRONG"])
-def test_device_is_refused_without_its_code(school: School, admin: Caller, claimed: tuple[str, str], code: str) -> None:
+def test_device_is_refused_without_its_claim_code(
+    school: School, admin: Caller, claimed: tuple[str, str], code: str
+) -> None:
     before = devices(school)
     assert faults(sent(admin, imports(school), table(claimed[0], code))) == [(2, "claim_code")]
     assert devices(school) == before
 
 
-def test_school_cannot_register_the_device_of_another_first(
-    school: School, admin: Caller, claimed: tuple[str, str]
-) -> None:
-    """A guess is refused and leaves no trace; afterwards the code works for its holder, and only once."""
+def test_device_cannot_be_registered_by_another_school(school: School, admin: Caller, claimed: tuple[str, str]) -> None:
+    """A guess is refused without effect; afterwards the code works for its holder, and only once."""
     device, code = claimed
     thief = make_school()
     attempt = sent(admin_of(thief.organization), imports(thief), table(device, new_code()))
@@ -72,7 +72,7 @@ def test_school_cannot_register_the_device_of_another_first(
     assert faults(late) == [(2, "claim_code")]
 
 
-def test_unknown_device_is_refused_where_claims_are_required(school: School, admin: Caller, settings: Settings) -> None:
+def test_unknown_device_is_refused_when_claims_are_required(school: School, admin: Caller, settings: Settings) -> None:
     unknown = table(device_name(), new_code())
     assert faults(sent(admin, imports(school), unknown)) == [(2, "claim_code")]
     settings.DEVICE_CLAIMS_REQUIRED = False
@@ -80,7 +80,7 @@ def test_unknown_device_is_refused_where_claims_are_required(school: School, adm
 
 
 @pytest.mark.parametrize("dry_run", ["true", "false"])
-def test_refused_or_dry_run_import_claims_nothing(
+def test_refused_or_dry_run_import_claims_no_device(
     school: School, admin: Caller, claimed: tuple[str, str], dry_run: str
 ) -> None:
     device, code = claimed
@@ -91,7 +91,7 @@ def test_refused_or_dry_run_import_claims_nothing(
         assert DeviceClaim.objects.using("system").get(device_id=device).claimed_by is None
 
 
-def test_loading_again_changes_no_claimed_device(
+def test_loading_claims_again_keeps_claimed_devices(
     school: School, admin: Caller, claimed: tuple[str, str], tmp_path: Path
 ) -> None:
     device, code = claimed
@@ -99,16 +99,16 @@ def test_loading_again_changes_no_claimed_device(
     assert load(tmp_path, (device, new_code()), (device_name(), new_code())) == "Loaded: 1.\n"
 
 
-def test_code_is_stored_as_a_hash(claimed: tuple[str, str]) -> None:
+def test_claim_code_is_stored_as_a_hash(claimed: tuple[str, str]) -> None:
     with system_scope():
         stored = bytes(DeviceClaim.objects.using("system").get(device_id=claimed[0]).code_hash)
     assert len(stored) == 32
     assert claimed[1].encode() not in stored
 
 
-def test_load_names_the_line_at_fault(tmp_path: Path) -> None:
+def test_load_names_the_invalid_line(tmp_path: Path) -> None:
     file = tmp_path / "delivery.csv"
     file.write_text(f"device_id,code\n{device_name()},short\n")
-    said, status = refusal("load_device_claims", str(file))
-    assert "line 2, code" in said
+    message, status = refusal("load_device_claims", str(file))
+    assert "line 2, code" in message
     assert status == 1

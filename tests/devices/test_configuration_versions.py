@@ -1,4 +1,4 @@
-"""Whatever a gateway's configuration is built from raises its version when it changes, and the gateway hears of it."""
+"""Changes of the data of a gateway's configuration raise its version, and the gateway is notified."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ OTHER_VALUE: Final = {
 
 @pytest.fixture
 def school() -> School:
-    """With a second button and a second room in the first building, a second gateway, and rules of each kind."""
+    """A school with a second button and room in the first building, a second gateway, and rules of each kind."""
     school = make_school()
     with tenant_scope([school.organization]):
         floor = Room.objects.get(id=school.room).floor
@@ -91,13 +91,13 @@ def columns(table: str) -> Iterator[tuple[str, str]]:
         yield from cursor.fetchall()
 
 
-def test_every_column_that_changes_a_configuration_raises_its_version(school: School) -> None:
-    """Each column of each table that is read, in every row: where a document is another one, so is its version."""
+def test_change_of_every_column_in_a_configuration_raises_its_version(school: School) -> None:
+    """For each column of each table that is read, in every row: when the document changes, so does its version."""
     tables = tables_read(school)
     assert {"rooms", "floors", "buildings", "devices", "gateway_rules", "gateway_buildings"} <= tables
     with tenant_scope([school.organization]):
         gateways = list(versions(school))
-    forgotten, effective = [], set()
+    unversioned, effective = [], set()
     for table in sorted(tables):
         for column, kind in columns(table):
             with tenant_scope([school.organization]):
@@ -107,20 +107,20 @@ def test_every_column_that_changes_a_configuration_raises_its_version(school: Sc
                         value = OTHER_VALUE[kind].format(table=table, column=column)
                         cursor.execute(f"UPDATE {table} SET {column} = {value} WHERE {value} IS NOT NULL")
                 except DatabaseError:
-                    continue  # PostgreSQL keeps this column as it is: a key, or a value that it checks
+                    continue  # PostgreSQL refuses to change this column: a key, or a value with a constraint
                 after = {one: document(school, one) for one in gateways}, versions(school)
                 connection.set_rollback(True)
             for gateway in gateways:
                 if before[0][gateway] != after[0][gateway]:
                     effective.add((table, column))
                     if before[1][gateway] == after[1][gateway]:
-                        forgotten.append(f"{table}.{column}")
-    assert not forgotten
+                        unversioned.append(f"{table}.{column}")
+    assert not unversioned
     assert {("rooms", "name"), ("devices", "room_id"), ("gateway_rules", "alert_type")} <= effective
 
 
-def test_what_no_configuration_has_raises_no_version(school: School) -> None:
-    """A device that is seen, or missing, every minute."""
+def test_columns_outside_configurations_raise_no_version(school: School) -> None:
+    """Such as the time a device was last seen, or its being missing."""
     with tenant_scope([school.organization]):
         before = versions(school)
         Device.objects.update(last_seen_at=timezone.now(), firmware_version="2")
@@ -129,8 +129,8 @@ def test_what_no_configuration_has_raises_no_version(school: School) -> None:
         assert versions(school) == before
 
 
-def test_rows_that_come_and_go_raise_the_version(school: School) -> None:
-    """Of the gateways concerned, and of those alone."""
+def test_inserted_and_deleted_rows_raise_the_version_of_affected_gateways(school: School) -> None:
+    """Other gateways keep theirs."""
     with tenant_scope([school.organization]):
         before = versions(school)
         (annex,) = set(before) - {school.gateway}
@@ -146,18 +146,18 @@ def test_rows_that_come_and_go_raise_the_version(school: School) -> None:
 @pytest.mark.parametrize(
     "models", [(GatewayRule, Device, Room), (GatewayBuilding,)], ids=["rules, buttons and rooms", "buildings"]
 )
-def test_every_row_that_comes_or_goes_raises_the_versions_that_it_changes(
+def test_every_inserted_or_deleted_row_raises_the_versions_it_changes(
     school: School, models: tuple[type[Model], ...]
 ) -> None:
-    """Taken away table by table, and put back."""
+    """Delete the rows table by table and insert them again."""
     with tenant_scope([school.organization]):
         gateways, managers = list(versions(school)), [model._base_manager for model in models]
         rows = [list(manager.all()) for manager in managers]
-        taken: list[Callable[[], object]] = [partial(delete_all, model) for model in models]
-        put_back: list[Callable[[], object]] = [
+        deletions: list[Callable[[], object]] = [partial(delete_all, model) for model in models]
+        insertions: list[Callable[[], object]] = [
             partial(manager.bulk_create, of_it) for manager, of_it in zip(managers, rows, strict=True)
         ]
-        for change in [*taken, *reversed(put_back)]:
+        for change in [*deletions, *reversed(insertions)]:
             documents, before = {one: document(school, one) for one in gateways}, versions(school)
             change()
             after = versions(school)
@@ -166,8 +166,8 @@ def test_every_row_that_comes_or_goes_raises_the_versions_that_it_changes(
         connection.set_rollback(True)
 
 
-def test_a_moved_button_is_announced_to_its_gateways_once(school: School) -> None:
-    """Through the API, in the transaction of the change, however many rows it touches; nothing when it is undone."""
+def test_moved_button_is_announced_once_per_transaction(school: School) -> None:
+    """Once per transaction, whatever the number of changed rows; never when it is rolled back."""
     admin = make_person(Role.ADMIN, school.organization)
     with tenant_scope([school.organization]):
         before = versions(school)

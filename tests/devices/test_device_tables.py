@@ -1,4 +1,4 @@
-"""Devices from a table and into one: all lines or none, and what goes out comes in again without a change."""
+"""Import and export of devices: all lines or none, and an export can be imported without changes."""
 
 from typing import Any
 
@@ -40,14 +40,14 @@ def devices(school: School) -> list[dict[str, Any]]:
 
 
 def place_of(school: School) -> str:
-    """The cells of the first room."""
+    """The cells that name the first room."""
     with tenant_scope([school.organization]):
         room = Room.objects.select_related("floor__building__site").get(id=school.room)
     return f"Campus,Main,{room.floor.floor_number},{room.room_number}"
 
 
-def test_a_table_registers_devices_in_their_rooms(school: School, admin: Caller) -> None:
-    """Inactive until they are provisioned: a press of one is an alert all the same."""
+def test_import_registers_devices_in_their_rooms(school: School, admin: Caller) -> None:
+    """They are inactive until provisioned, but a press of one is an alert nevertheless."""
     one, two = device_name(), device_name()
     table = (
         "device_id,site,building,floor_number,room_number,serial_number,power\n"
@@ -62,8 +62,8 @@ def test_a_table_registers_devices_in_their_rooms(school: School, admin: Caller)
     assert trail(school.organization)[-1] == "devices.imported"
 
 
-def test_a_line_of_a_known_device_gives_it_the_lines_values(school: School, admin: Caller) -> None:
-    """A column that is left out keeps what is there, an empty place takes the device out of its room."""
+def test_line_of_a_known_device_updates_it(school: School, admin: Caller) -> None:
+    """An omitted column keeps its value; an empty place removes the device from its room."""
     change = f"device_id,hardware_version\n{school.device},B2\n"
     assert counts(sent(admin, imports(school), change)) == (0, 1, 0)
     assert counts(sent(admin, imports(school), change)) == (0, 0, 1)
@@ -76,7 +76,7 @@ def test_a_line_of_a_known_device_gives_it_the_lines_values(school: School, admi
         assert Device.objects.get(device_id=school.device).room_id is None
 
 
-def test_gateways_of_the_buildings_have_a_new_configuration(school: School, admin: Caller) -> None:
+def test_import_raises_the_configuration_version_of_affected_gateways(school: School, admin: Caller) -> None:
     def version() -> int:
         with tenant_scope([school.organization]):
             return Gateway.objects.get().configuration_version
@@ -110,10 +110,10 @@ def test_gateways_of_the_buildings_have_a_new_configuration(school: School, admi
         (["{new},,,,,=cmd()"], [(2, "serial_number")]),
     ],
 )
-def test_a_bad_line_keeps_every_line_out(
+def test_invalid_line_refuses_the_whole_import(
     school: School, admin: Caller, lines: list[str], expected: list[tuple[int, str | None]], dry_run: str
 ) -> None:
-    """Of a place that is not there, a device that is another school's or gone, a thing that is named twice."""
+    """For unknown places, devices that are decommissioned or of another school, and duplicates."""
     gone = device_name()
     with tenant_scope([school.organization]):
         Device.objects.create(organization_id=school.organization, device_id=gone, status=DeviceStatus.DECOMMISSIONED)
@@ -129,8 +129,8 @@ def test_a_bad_line_keeps_every_line_out(
 
 
 @pytest.mark.parametrize("second", ["SN-1-{x}", ""])
-def test_serial_numbers_may_move_between_devices_of_one_table(school: School, admin: Caller, second: str) -> None:
-    """What counts is the state after the whole table: a swap, and a number that one device gives up."""
+def test_serial_numbers_can_move_between_devices_of_one_table(school: School, admin: Caller, second: str) -> None:
+    """Only the state after the whole table must be valid: for a swap, and for a number that another device gives up."""
     x, y, z = device_name(), device_name(), device_name()
     header = "device_id,serial_number\n"
     sent(admin, imports(school), f"{header}{x},SN-1-{x}\n{y},SN-2-{x}\n")
@@ -140,8 +140,8 @@ def test_serial_numbers_may_move_between_devices_of_one_table(school: School, ad
     assert faults(sent(admin, imports(school), f"{header}{y},SN-1-{x}\n")) == [(2, "serial_number")]
 
 
-def test_a_refusal_tells_nothing_of_whose_device_it_is(school: School, admin: Caller) -> None:
-    """The same words for a device of another school and for a serial number of one."""
+def test_refusal_does_not_reveal_the_owner_of_a_device(school: School, admin: Caller) -> None:
+    """The response is the same for a device of another school and for the serial number of one."""
     other = make_school()
     with tenant_scope([other.organization]):
         Device.objects.filter(device_id=other.device).update(serial_number=f"SN-{other.device}")
@@ -155,7 +155,7 @@ def test_a_refusal_tells_nothing_of_whose_device_it_is(school: School, admin: Ca
     refused(taken, 409, "device_taken")
 
 
-def test_a_manager_imports_and_an_operator_does_not(school: School) -> None:
+def test_managers_can_import_and_operators_cannot(school: School) -> None:
     table = f"device_id\n{device_name()}\n"
     refused(sent(member(Role.OPERATOR, school), imports(school), table), 403, "forbidden")
     assert counts(sent(member(Role.MANAGER, school), imports(school), table)) == (1, 0, 0)
@@ -178,7 +178,7 @@ some_devices = st.lists(
 
 @given(some_devices)
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_an_export_is_read_again_without_a_change(admin: Caller, school: School, some: list[Any]) -> None:
+def test_export_can_be_imported_without_changes(admin: Caller, school: School, some: list[Any]) -> None:
     with tenant_scope([school.organization]):
         for is_placed, kind, power, serial, mac in some:
             name = device_name()
@@ -198,7 +198,7 @@ def test_an_export_is_read_again_without_a_change(admin: Caller, school: School,
     assert devices(school) == before
 
 
-def test_an_import_costs_no_query_for_each_line(school: School, admin: Caller) -> None:
+def test_import_takes_a_constant_number_of_queries(school: School, admin: Caller) -> None:
     def queries(lines: int) -> int:
         table = "device_id\n" + "".join(f"{device_name()}\n" for _ in range(lines))
         with CaptureQueriesContext(connection) as captured:
@@ -208,7 +208,7 @@ def test_an_import_costs_no_query_for_each_line(school: School, admin: Caller) -
     assert queries(2) == queries(200)
 
 
-def test_a_room_that_goes_meanwhile_keeps_the_import_out(school: School) -> None:
+def test_import_is_refused_when_its_room_is_deleted_meanwhile(school: School) -> None:
     with tenant_scope([school.organization]):
         floor = Floor.objects.get(id=school.floor)
         room = tenancy.create_room(actor=SYSTEM, floor=floor, room_number="77")

@@ -13,7 +13,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
 from apps.common.problems import Forbidden, NotFound
 from apps.devices import services
-from tests.accounts.told import told
+from tests.accounts.told import published_ids
 from tests.cloud.school import School, device_name, make_person
 
 Write = Callable[[Principal, School], object]
@@ -54,7 +54,7 @@ def test_write_is_recorded_and_announced(write: Write, action: str, resource: st
             write(actor, school)
             entry = AuditEntry.objects.filter(action=action).latest("at")
         assert (entry.actor_kind, entry.actor_id) == (actor.kind, actor.id)
-    assert len(told(school.organization, resource)) == 2
+    assert len(published_ids(school.organization, resource)) == 2
 
 
 @pytest.mark.parametrize(("write", "action", "resource"), WRITES)
@@ -64,4 +64,4 @@ def test_write_is_refused_without_permission(write: Write, action: str, resource
     for actor, refusal in ((viewer, Forbidden), (ANONYMOUS, NotFound), (replace(viewer, grants={}), NotFound)):
         with pytest.raises(refusal), tenant_scope([school.organization]):
             write(actor, school)
-    assert told(school.organization, resource) == []
+    assert published_ids(school.organization, resource) == []

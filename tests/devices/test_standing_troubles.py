@@ -1,4 +1,4 @@
-"""What a gateway says stands there, stands here: a trouble whose end was lost ends, and nothing else does."""
+"""A gateway's list of open troubles: troubles whose end was lost are ended, and no others."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,7 +48,7 @@ def open_troubles(school: School) -> set[tuple[str | None, str]]:
         return set(Trouble.objects.filter(ended_at=None).values_list("device_id_text", "kind"))
 
 
-def test_trouble_that_no_longer_stands_at_the_gateway_ends(school: School) -> None:
+def test_trouble_missing_from_the_gateways_list_ends(school: School) -> None:
     now = timezone.now()
     broker, clock = (None, "broker"), (school.device, "clock_suspect")
     raise_all(school, now - timedelta(minutes=5), broker, clock)
@@ -57,7 +57,7 @@ def test_trouble_that_no_longer_stands_at_the_gateway_ends(school: School) -> No
     assert open_troubles(school) == {clock}
 
 
-def test_trouble_that_the_cloud_found_or_that_began_later_stays(school: School) -> None:
+def test_trouble_found_by_the_cloud_or_begun_later_stays(school: School) -> None:
     now = timezone.now()
     raise_all(school, now - timedelta(minutes=5), (None, "quarantined_event"), (None, "gateway_missing"))
     raise_all(school, now, (None, "broker"))
@@ -72,7 +72,7 @@ def test_status_without_a_list_ends_nothing(school: School) -> None:
     assert open_troubles(school) == {(None, "broker")}
 
 
-def test_end_by_a_list_is_announced(school: School) -> None:
+def test_trouble_ended_by_a_list_is_announced(school: School) -> None:
     now = timezone.now()
     raise_all(school, now - timedelta(minutes=5), (None, "broker"))
     send(school, status(now, []))

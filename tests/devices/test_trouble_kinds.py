@@ -1,10 +1,10 @@
-"""The kinds of trouble: a gateway's are in the contract, the cloud adds its own."""
+"""Kinds of trouble: those of gateways are in the contract, and the cloud adds its own."""
 
 from apps.devices.trouble_kinds import SUPERVISED, WITHOUT_PRESS
 from contracts import gateway_troubles
 
 
-def test_kinds_that_no_press_causes_are_kinds_that_somebody_reports() -> None:
+def test_kinds_without_press_are_reported_by_cloud_or_gateway() -> None:
     unknown = WITHOUT_PRESS - SUPERVISED - gateway_troubles().keys()
     assert not unknown, "Name these in contracts/gateway_troubles.json, or take them out of WITHOUT_PRESS."
 

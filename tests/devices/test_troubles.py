@@ -1,4 +1,4 @@
-"""A trouble is open until it ended: listed for who may see it, raised and ended by the sweep on time."""
+"""Troubles: listed while open to callers who may see them, raised and ended by the sweep on time."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from tests.patience import until
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 OF_THE_CLOUD: Final = frozenset({"relay_missing", "worker_missing"})
-"""Of every school, whenever a relay of another test has ended: looked at by one test alone."""
+"""Raised for every school when a relay of another test has stopped; only one test checks them."""
 SILENCE: Final = supervision.GATEWAY_SILENCE + timedelta(seconds=1)
 
 
@@ -102,8 +102,8 @@ def announced(school: School) -> Iterator[tuple[str, Any]]:
                 yield message.envelope.kind, message.envelope.audience
 
 
-def test_a_trouble_is_listed_until_it_ended(school: School, admin: Person) -> None:
-    """As the live feed tells of it."""
+def test_trouble_is_listed_until_it_ends(school: School, admin: Person) -> None:
+    """Its start and end are also published in the live feed."""
     assert listed(admin) == []
     assert report(school, "battery_low", device=school.device)
     assert listed(admin) == [("battery_low", school.device)]
@@ -114,8 +114,8 @@ def test_a_trouble_is_listed_until_it_ended(school: School, admin: Person) -> No
     assert [kind for kind, _ in announced(school)] == ["device.trouble", "device.recovered"]
 
 
-def test_a_trouble_that_is_told_again_is_one_row_and_not_hidden(school: School, admin: Person) -> None:
-    """One that a dead agent left open does not swallow the next report when that says something else."""
+def test_repeated_trouble_is_one_row_and_announced_when_it_differs(school: School, admin: Person) -> None:
+    """A trouble left open by a dead agent does not suppress a later report with another detail."""
     assert report(school, "broker", detail="first")
     assert not report(school, "broker", detail="first")
     assert not report(school, "broker", detail="second")
@@ -123,10 +123,10 @@ def test_a_trouble_that_is_told_again_is_one_row_and_not_hidden(school: School, 
     assert [kind for kind, _ in announced(school)] == ["device.trouble", "device.trouble"]
 
 
-def test_what_a_press_may_have_caused_is_for_who_sees_silent_alerts(
+def test_trouble_caused_by_a_press_is_visible_only_with_silent_alerts(
     school: School, admin: Person, operator: Person
 ) -> None:
-    """Whatever its kind, unless no press can cause it; in the list and in the feed."""
+    """For every kind that a press can cause, both in the list and in the feed."""
     report(school, "unattributed_device", device=device_name())
     report(school, "word_of_the_future")
     report(school, "broker")
@@ -136,7 +136,7 @@ def test_what_a_press_may_have_caused_is_for_who_sees_silent_alerts(
     assert audiences == [feed.Audience.SILENT_DEVICES, feed.Audience.SILENT_DEVICES, feed.Audience.DEVICES]
 
 
-def test_a_person_of_one_building_sees_troubles_of_it_alone(school: School) -> None:
+def test_person_of_one_building_can_list_only_its_troubles(school: School) -> None:
     person = make_person(Role.ADMIN, school.organization)
     with tenant_scope([school.organization]):
         membership = Membership.objects.get(user_id=person.id)
@@ -149,13 +149,13 @@ def test_a_person_of_one_building_sees_troubles_of_it_alone(school: School) -> N
     assert listed(person) == [("battery_low", school.device), ("broker", None)]
 
 
-def test_a_viewer_may_not_list_troubles(school: School) -> None:
+def test_viewer_cannot_list_troubles(school: School) -> None:
     viewer = make_person(Role.VIEWER, school.organization)
     assert viewer.client.get("/api/v1/troubles").status_code == 403
 
 
-def test_a_silent_gateway_is_a_trouble_until_it_is_heard(school: School, operator: Person, now: datetime) -> None:
-    """Once, however often is looked; and again when it falls silent again."""
+def test_silent_gateway_is_a_trouble_until_it_reports(school: School, operator: Person, now: datetime) -> None:
+    """Raised once, however often the sweep runs, and again when it falls silent again."""
     gateway_seen(school, now)
     supervision.sweep(now + supervision.GATEWAY_SILENCE - timedelta(seconds=1))
     assert kinds(operator) == []
@@ -170,7 +170,7 @@ def test_a_silent_gateway_is_a_trouble_until_it_is_heard(school: School, operato
     assert [kind for kind, _ in announced(school)] == ["device.trouble", "device.recovered"] * 2
 
 
-def test_a_gateway_that_never_reported_is_a_trouble_after_a_while(school: School, admin: Person, now: datetime) -> None:
+def test_gateway_that_never_reported_becomes_a_trouble(school: School, admin: Person, now: datetime) -> None:
     supervision.sweep(now + supervision.FIRST_REPORT)
     assert kinds(admin) == []
     supervision.sweep(now + supervision.FIRST_REPORT + SILENCE)
@@ -178,11 +178,11 @@ def test_a_gateway_that_never_reported_is_a_trouble_after_a_while(school: School
     with connections["owner"].cursor() as cursor:
         cursor.execute("UPDATE gateways SET status = 'revoked' WHERE id = %s", [school.gateway])
     supervision.sweep(now + supervision.FIRST_REPORT + SILENCE)
-    assert kinds(admin) == [], "one that was revoked is not missed"
+    assert kinds(admin) == [], "a revoked gateway is not missing"
 
 
-def test_a_report_that_crosses_the_time_out_leaves_no_trouble(school: School, admin: Person, now: datetime) -> None:
-    """The sweep decides under the gateway's lock: it leaves alone whose row is being written."""
+def test_report_concurrent_with_the_timeout_raises_no_trouble(school: School, admin: Person, now: datetime) -> None:
+    """The sweep decides under the gateway's lock and skips gateways whose row is being written."""
     gateway_seen(school, now)
     with tenant_scope([school.organization]):
         Gateway.objects.filter(id=school.gateway).update(last_seen_at=now + SILENCE)
@@ -193,7 +193,7 @@ def test_a_report_that_crosses_the_time_out_leaves_no_trouble(school: School, ad
 
 
 @pytest.mark.parametrize(("power", "interval"), supervision.REPORT_INTERVAL.items())
-def test_a_button_is_missing_after_three_reports_of_its_class(
+def test_button_is_missing_after_three_report_intervals(
     school: School, operator: Person, now: datetime, power: str, interval: timedelta
 ) -> None:
     button_seen(school.device, school, now, power=power)
@@ -211,10 +211,8 @@ def test_a_button_is_missing_after_three_reports_of_its_class(
         assert Device.objects.get(device_id=school.device).status == "active"
 
 
-def test_buttons_behind_a_missing_gateway_are_no_troubles_of_their_own(
-    school: School, operator: Person, now: datetime
-) -> None:
-    """Nothing of them could be heard; once it is back they have the time of three reports."""
+def test_buttons_of_a_missing_gateway_raise_no_troubles(school: School, operator: Person, now: datetime) -> None:
+    """They could not be heard; once the gateway is back they have three report intervals."""
     button_seen(school.device, school, now)
     gateway_seen(school, now)
     later = now + timedelta(minutes=10)
@@ -229,7 +227,7 @@ def test_buttons_behind_a_missing_gateway_are_no_troubles_of_their_own(
     assert listed(operator) == [("missing", school.device)]
 
 
-def test_many_buttons_that_fall_silent_are_one_trouble(school: School, operator: Person, now: datetime) -> None:
+def test_many_missing_buttons_are_one_trouble(school: School, operator: Person, now: datetime) -> None:
     names = [device_name() for _ in range(supervision.MANY_BUTTONS)]
     with tenant_scope([school.organization]):
         room = Room.objects.get(id=school.room).id
@@ -248,11 +246,11 @@ def test_many_buttons_that_fall_silent_are_one_trouble(school: School, operator:
     with tenant_scope([school.organization]):
         Device.objects.filter(device_id=names[0]).update(status="decommissioned")
     supervision.sweep(later)
-    assert listed(operator) == [], "nobody waits for one that is gone"
+    assert listed(operator) == [], "a decommissioned button is not missing"
 
 
-def test_what_is_not_repeated_for_a_day_has_ended(school: School, admin: Person, now: datetime) -> None:
-    """An agent that died cannot say that it is over; while its gateway is missing nothing is known."""
+def test_trouble_not_repeated_for_a_day_ends(school: School, admin: Person, now: datetime) -> None:
+    """A dead agent cannot report the end; while its gateway is missing, troubles stay open."""
     report(school, "store_failing")
     gateway_seen(school, now)
     tomorrow = now + supervision.STALE + timedelta(minutes=1)
@@ -264,27 +262,25 @@ def test_what_is_not_repeated_for_a_day_has_ended(school: School, admin: Person,
     assert kinds(admin) == []
 
 
-def test_a_part_of_the_cloud_that_stands_still_is_a_trouble_of_every_school(
-    school: School, operator: Person, now: datetime
-) -> None:
-    def stands_still() -> bool:
+def test_stopped_cloud_process_is_a_trouble_of_every_school(school: School, operator: Person, now: datetime) -> None:
+    def is_reported() -> bool:
         answer = operator.client.get("/api/v1/troubles")
         return "worker_missing" in {one["kind"] for one in answer.json()["results"]}
 
     heartbeats.show("beat", now)
     try:
         supervision.sweep(now + timedelta(seconds=60))
-        assert not stands_still()
+        assert not is_reported()
         supervision.sweep(now + timedelta(seconds=130))
-        assert stands_still()
+        assert is_reported()
         heartbeats.show("beat", now + timedelta(seconds=130))
         supervision.sweep(now + timedelta(seconds=131))
-        assert not stands_still()
+        assert not is_reported()
     finally:
         valkey.client().delete("safesignal:heartbeat:beat")
 
 
-def test_the_relay_supervises_where_no_worker_runs(school: School, operator: Person, now: datetime) -> None:
+def test_relay_supervises_when_no_worker_runs(school: School, operator: Person, now: datetime) -> None:
     gateway_seen(school, now - SILENCE)
     relay = start_relay()
     try:

@@ -29,14 +29,14 @@ _build = TemporaryDirectory(prefix="safesignal-core-")
 
 
 class Verdict(NamedTuple):
-    """What the core says to one body: the status's name, and what it wrote again from what it read."""
+    """The core's result for one body: the name of the status, and the body encoded again."""
 
     status: str
     body: bytes
 
 
 def cannot_run(reason: str) -> NoReturn:
-    """Say why a test cannot run; where everything must run, that is a failure."""
+    """Report why a test cannot run; where every test must run, that is a failure."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -51,7 +51,7 @@ def tool(name: str) -> str:
 
 @cache
 def _compile(compiler: str, target: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Cached, so that a core that does not compile is tried once and not for every test."""
+    """Cached, so that a core that does not compile is tried only once."""
     command = [compiler, *WARNINGS, "-o", target, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
@@ -66,7 +66,7 @@ def compile_c(output: str, *arguments: str | Path) -> Path:
 
 
 class Core:
-    """`ss_contract` as a process that answers one body after the other; it dies at the first thing a sanitizer sees."""
+    """`ss_contract` as a process that decodes one body after another; it exits at the first sanitizer error."""
 
     def __init__(self, program: Path) -> None:
         self._process = subprocess.Popen(
@@ -85,11 +85,11 @@ class Core:
         except BrokenPipeError:
             answer = []
         if len(answer) != 2:
-            raise AssertionError(f"the core died of {body!r}:\n{process.stderr.read().decode()}")
+            raise AssertionError(f"the core crashed on {body!r}:\n{process.stderr.read().decode()}")
         return Verdict(answer[0].decode(), process.stdout.read(int(answer[1])))
 
     def close(self) -> int:
-        """End the process in peace; its exit status tells of leaks too."""
+        """End the process normally; its exit status reports leaks too."""
         self._process.communicate(timeout=30)
         return self._process.returncode
 
@@ -101,7 +101,7 @@ def program() -> Path:
 
 @cache
 def core() -> Core:
-    """The one process of this test run."""
+    """Return the single process of this test run."""
     return Core(program())
 
 

@@ -1,4 +1,4 @@
-"""Whatever arrives, the decoders neither crash nor read beyond it, and they judge as the schema does.
+"""For any input, the decoders neither crash nor read past its end, and they agree with the schema.
 
 The core runs under the address and undefined-behaviour sanitizers, each body in a block of exactly its size.
 """
@@ -37,14 +37,14 @@ values = st.recursive(
 @pytest.mark.slow
 @given(message=st.sampled_from([*MESSAGES, "state"]), body=st.binary(max_size=600))
 @quick
-def test_any_bytes(message: str, body: bytes) -> None:
+def test_decoders_accept_or_refuse_any_bytes_safely(message: str, body: bytes) -> None:
     core().judge(message, body)
 
 
 @pytest.mark.slow
 @given(seed=st.sampled_from(SEEDS), data=st.data())
 @quick
-def test_a_message_cut_and_spliced_anywhere(seed: tuple[str, bytes], data: st.DataObject) -> None:
+def test_decoders_handle_messages_cut_and_spliced_anywhere(seed: tuple[str, bytes], data: st.DataObject) -> None:
     message, body = seed
     start = data.draw(st.integers(0, len(body)))
     end = data.draw(st.integers(start, min(len(body), start + 8)))
@@ -55,7 +55,7 @@ def test_a_message_cut_and_spliced_anywhere(seed: tuple[str, bytes], data: st.Da
 @pytest.mark.slow
 @given(seed=st.sampled_from(SEEDS), key=st.sampled_from(KEYS), value=values, ascii_only=st.booleans())
 @quick
-def test_c_and_schema_judge_alike(seed: tuple[str, bytes], key: str, value: object, ascii_only: bool) -> None:
+def test_c_decoder_agrees_with_the_schema(seed: tuple[str, bytes], key: str, value: object, ascii_only: bool) -> None:
     message, raw = seed
     fields = json.loads(raw)
     if not isinstance(fields, dict):

@@ -1,4 +1,4 @@
-"""The encoders, called as the button's application calls them: a struct in, a body or a refusal out."""
+"""The encoders, called as by the button's application: a struct in, a body or a refusal out."""
 
 import json
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ POWERS = ["mains", "battery"]
 
 
 class CannotCarryError(Exception):
-    """The struct has no form for this value: in C the mistake cannot be made."""
+    """The struct cannot represent this value, so the mistake is impossible in C."""
 
 
 def carried(kind: object, value: object) -> int | bytes:
@@ -63,7 +63,7 @@ def carried(kind: object, value: object) -> int | bytes:
         return POWERS.index(value)
     if isinstance(value, str) and kind not in {c_int64, c_int}:
         size = kind._length_  # type: ignore[attr-defined]  # a type of array, made at run time
-        # A text that fills its array has no end there, which the encoder must see; a longer one has no form at all.
+        # A text that fills its array is unterminated, which the encoder must detect; a longer one does not fit at all.
         if "\0" not in value and len(value) <= size:
             return value.encode("ascii")
     raise CannotCarryError
@@ -82,14 +82,14 @@ def struct_of(example: Example) -> Press | Health:
         setattr(struct, name, carried(kinds[name], value[name]))
         struct.has |= flag
     if any(kinds[name] is c_int64 and name not in value for name in set(kinds) - {"has", *HAS[example.message]}):
-        raise CannotCarryError  # a required number is always there
+        raise CannotCarryError  # A required number is always present.
     if example.message == "press" and "age_ms" not in value:
-        raise CannotCarryError  # absent has no form: the encoder writes null
+        raise CannotCarryError  # A missing value cannot be represented: the encoder writes null.
     return struct
 
 
 def encode(struct: Press | Health, capacity: int = 512, name: str = "") -> tuple[int, bytes]:
-    """Status and body; the bytes behind the capacity must stay as they were."""
+    """Return status and body; the bytes behind the capacity must be unchanged."""
     name = name or ("ss_press_encode" if isinstance(struct, Press) else "ss_health_encode")
     out = create_string_buffer(b"\xa5" * (capacity + 8), capacity + 8)
     length = c_size_t(77)
@@ -125,7 +125,7 @@ def test_valid_example_is_written_from_its_fields(example: Example) -> None:
     assert status == 0
     value, written = json.loads(example.raw), json.loads(body)
     assert written == {key: value[key] for key in value if key in written}
-    assert set(value) - set(written) <= {"temperature_c", "extra", "channel"}  # the examples' unknown fields
+    assert set(value) - set(written) <= {"temperature_c", "extra", "channel"}  # the unknown fields of the examples
     assert problems(example.message, body) == []
 
 
@@ -137,7 +137,7 @@ def test_invalid_example_is_refused_and_nothing_is_written(example: Example) -> 
 
 
 @pytest.mark.parametrize("example", [e for e in carriable("frozen_core") if "upper_case" not in e.name], ids=label)
-def test_press_that_is_refused_still_goes_out_as_its_frozen_core(example: Example) -> None:
+def test_refused_press_is_still_sent_as_its_frozen_core(example: Example) -> None:
     status, body = encode(struct_of(example), name="ss_press_encode_core")
     assert status == 0
     value = json.loads(example.raw)
@@ -145,13 +145,13 @@ def test_press_that_is_refused_still_goes_out_as_its_frozen_core(example: Exampl
     assert validator("press", "core").is_valid(json.loads(body))
 
 
-def test_most_examples_can_be_carried() -> None:
+def test_most_examples_fit_the_structs() -> None:
     assert len(list(carriable("valid"))) == sum(1 for message in STRUCTS for _ in examples(message, "valid"))
     names = {label(example) for kind in ("invalid", "frozen_core") for example in carriable(kind)}
     assert {"press/seq_zero", "press/seq_over_32_bits", "press/device_too_long", "press/at_without_clock"} <= names
 
 
-def test_text_without_its_end_is_refused() -> None:
+def test_unterminated_text_is_refused() -> None:
     press = usual_press()
     press.device = b"ss-" + b"a" * 61
     assert encode(press) == (BAD_TEXT, b"")
@@ -162,7 +162,7 @@ def test_empty_struct_is_refused() -> None:
     assert encode(Health()) == (BAD_TEXT, b"")
 
 
-def test_every_smaller_buffer_is_refused_and_never_overrun() -> None:
+def test_smaller_buffers_are_refused_and_never_overrun() -> None:
     press = usual_press()
     _, body = encode(press)
     for capacity in range(len(body)):
@@ -170,14 +170,14 @@ def test_every_smaller_buffer_is_refused_and_never_overrun() -> None:
     assert encode(press, len(body)) == (0, body)
 
 
-def test_greatest_press_and_health_leave_room_in_512_bytes() -> None:
+def test_largest_press_and_health_fit_512_bytes_with_room_to_spare() -> None:
     for message in STRUCTS:
         (greatest,) = [example for example in examples(message, "valid") if example.name == "greatest_numbers"]
         _, body = encode(struct_of(greatest))
         assert 0 < len(body) <= 400
 
 
-def test_every_status_has_its_text() -> None:
+def test_every_status_has_a_text() -> None:
     text = library().ss_status_text
     text.restype = c_char_p
     texts = [text(status).decode() for status in range(11)]

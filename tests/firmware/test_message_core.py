@@ -23,7 +23,7 @@ def label(example: Example) -> str:
 
 
 def as_sent(example: Example) -> bytes:
-    """The body on the wire: a state is the bare word; a state that is no string has no such form."""
+    """Return the body on the wire: a state is the bare word; a state that is not a string has no such form."""
     if example.message != "state":
         return example.raw
     word = json.loads(example.raw)
@@ -31,7 +31,7 @@ def as_sent(example: Example) -> bytes:
 
 
 def known_fields(example: Example) -> dict[str, object]:
-    """An example without the fields that a reader does not know."""
+    """Return an example without the fields that a reader does not know."""
     properties = schema(example.message)["properties"]
     assert isinstance(properties, dict)
     core_fields = schema("press")["x-frozen-core"] if example.message == "press" else []
@@ -45,7 +45,7 @@ def test_valid_example_is_read(example: Example) -> None:
 
 
 @pytest.mark.parametrize("example", [e for e in every("valid") if e.message in WRITTEN_BY_A_BUTTON], ids=label)
-def test_what_was_read_is_written_again_with_the_same_meaning(example: Example) -> None:
+def test_decoded_example_is_encoded_with_the_same_meaning(example: Example) -> None:
     body = core().judge(example.message, example.raw).body
     assert json.loads(body) == known_fields(example)
     assert problems(example.message, body) == []
@@ -73,7 +73,7 @@ def test_invalid_example_is_refused(example: Example) -> None:
         ("cmd", "ota_without_signature", "SS_MISSING"),
     ],
 )
-def test_refusal_says_why(message: str, name: str, status: str) -> None:
+def test_refusal_status_names_the_reason(message: str, name: str, status: str) -> None:
     (example,) = [e for e in examples(message, "invalid") if e.name == name]
     assert core().judge(message, example.raw).status == status
 
@@ -105,12 +105,12 @@ def test_refusal_says_why(message: str, name: str, status: str) -> None:
         b"\0" * 64,
     ],
 )
-def test_what_is_no_such_message_is_refused(message: str, body: bytes) -> None:
+def test_wrong_message_is_refused(message: str, body: bytes) -> None:
     assert core().judge(message, body).status != "SS_OK"
 
 
 @pytest.mark.parametrize("message", OF_A_BUTTON)
-def test_body_that_ends_anywhere_is_refused(message: str) -> None:
+def test_truncated_body_is_refused(message: str) -> None:
     rich = '{"x":["é€😀","\\u00e9\\ud83d\\ude00\\n",-1.5e-3,true,false,null,{"y":{}}],"v":1}'.encode()
     for length in range(len(rich) + 1):
         assert core().judge(message, rich[:length]).status != "SS_OK"
@@ -131,13 +131,13 @@ def test_body_that_ends_anywhere_is_refused(message: str) -> None:
         (b'"x":-', "SS_NOT_JSON"),
     ],
 )
-def test_unknown_fields_are_stepped_over_but_must_be_json(extra: bytes, status: str) -> None:
+def test_unknown_fields_are_skipped_but_must_be_json(extra: bytes, status: str) -> None:
     (ack,) = [example for example in examples("ack", "valid") if example.name == "usual"]
     assert core().judge("ack", ack.raw.rstrip()[:-1] + b"," + extra + b"}").status == status
 
 
 @pytest.mark.parametrize("field", [b'"seq":7', b'"s\\u0065q":7', b'"pattern":"\\u0073hort"', b'"pattern":"triple"'])
-def test_last_of_two_equal_keys_counts_as_in_python(field: bytes) -> None:
+def test_last_duplicate_key_wins_as_in_python(field: bytes) -> None:
     (press,) = [example for example in examples("press", "valid") if example.name == "usual"]
     body = press.raw.rstrip()[:-1] + b"," + field + b"}"
     written = json.loads(core().judge("press", body).body)
@@ -145,13 +145,13 @@ def test_last_of_two_equal_keys_counts_as_in_python(field: bytes) -> None:
     assert written != known_fields(press)
 
 
-def test_arguments_may_stand_before_the_command() -> None:
+def test_arguments_can_precede_the_command() -> None:
     (cmd,) = [example for example in examples("cmd", "valid") if example.name == "ota"]
     turned = dict(reversed(json.loads(cmd.raw).items()))
     assert core().judge("cmd", json.dumps(turned).encode()).status == "SS_OK"
 
 
-def test_process_ends_clean() -> None:
+def test_process_exits_cleanly() -> None:
     process = Core(program())
     for example in every("valid"):
         process.judge(example.message, as_sent(example))

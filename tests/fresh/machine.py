@@ -1,7 +1,7 @@
-"""A bare Debian 12 in a folder: nothing of ours, and nothing that this machine has by accident.
+"""A bare Debian 12 in a folder: without SafeSignal, and independent of this machine's installation.
 
-Commands run in namespaces of their own: what is mounted there is not mounted here, and every process of the machine
-ends with the command, however that ends. So nothing has to be unmounted before the folder is removed.
+Commands run in their own namespaces: mounts there do not exist here, and every process of the machine ends with the
+command, however that ends. So nothing has to be unmounted before the folder is removed.
 """
 
 import os
@@ -24,7 +24,7 @@ PACKAGES: Final = "python3,python3-venv,ca-certificates"
 WHEELS: Final = "/wheels"
 VERSION: Final = "import platform; print(platform.python_version())"
 SECONDS: Final = 3000
-# Beyond this a failed command has said enough.
+# Enough output of a failed command.
 LAST_CHARACTERS: Final = 8000
 ISOLATED: Final = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=SIGKILL", "--")
 
@@ -37,7 +37,7 @@ class Machine:
     wheels: Path
 
     def run(self, script: str, *, user: str = "root") -> str:
-        """Run a shell script as one of the machine's users; what it printed. Raises AssertionError when it fails."""
+        """Run a shell script as a user of the machine; return its output. Raises AssertionError when it fails."""
         top = shlex.quote(str(self.root))
         mounts = [
             f"mount -t proc proc {top}/proc",
@@ -58,11 +58,11 @@ class Machine:
         return finished([*ISOLATED, "sh", "-eu", "-c", "\n".join([*mounts, inside])], "The script")
 
     def add_user(self, name: str) -> None:
-        """An ordinary user with a home."""
+        """Add an ordinary user with a home folder."""
         self.run(f"useradd --create-home {name}")
 
     def copy_checkout(self, target: str, *, owner: str = "root") -> None:
-        """This checkout as git knows it, with what was not committed yet; `owner` gets all of it."""
+        """Copy this checkout as git lists it, with uncommitted changes; `owner` owns all of it."""
         listed = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
         names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
         checkout = self.root / target.lstrip("/")
@@ -74,14 +74,14 @@ class Machine:
 
 
 def finished(command: list[str], what: str) -> str:
-    """Standard output of a command that must succeed. Raises AssertionError with the end of all that it said."""
+    """Return the output of a command that must succeed. Raises AssertionError with the end of its output."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, f"{what} failed:\n{(done.stdout + done.stderr)[-LAST_CHARACTERS:]}"
     return done.stdout
 
 
 def missing() -> str | None:
-    """Why no bare machine can be made here, if so."""
+    """Return why no bare machine can be created here, or None."""
     if os.geteuid() != 0:
         return "only root can make a bare machine: run the tests as root"
     for program, package in (("debootstrap", "debootstrap"), ("unshare", "util-linux"), ("git", "git")):
@@ -91,7 +91,7 @@ def missing() -> str | None:
 
 
 def debian(folder: Path) -> Path:
-    """The files of a bare Debian, without any mount."""
+    """Create the files of a bare Debian, without any mount."""
     options = ["--variant=minbase", f"--include={PACKAGES}"]
     finished([*ISOLATED, "debootstrap", *options, RELEASE, str(folder)], "debootstrap")
     (folder / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
@@ -100,7 +100,7 @@ def debian(folder: Path) -> Path:
 
 
 def wheels(rootfs: Path, folder: Path) -> Path:
-    """What `./dev up` installs there, downloaded as this machine's pip is configured to."""
+    """Download what `./dev up` installs there, as this machine's pip is configured."""
     version = finished(["chroot", str(rootfs), "python3", "-c", VERSION], "python3").strip()
     lock = folder.with_suffix(".txt")
     lock.write_text(without_markers((ROOT / ONE_MACHINE_LOCK).read_text(), version))
@@ -111,7 +111,7 @@ def wheels(rootfs: Path, folder: Path) -> Path:
 
 
 def without_markers(lock: str, version: str) -> str:
-    """The part of a lock file that is for this system and a Python of this version: pip asks the one it runs on."""
+    """Return the part of a lock file for this system and a Python of this version: pip evaluates its own Python."""
     environment = {"python_full_version": version, "python_version": ".".join(version.split(".")[:2])}
     kept = []
     for requirement in re.findall(r"^[^#\s].*(?:\n\s.*)*", lock, flags=re.MULTILINE):
@@ -123,13 +123,13 @@ def without_markers(lock: str, version: str) -> str:
 
 
 def copied(rootfs: Path, target: Path) -> Path:
-    """Another machine of the same files."""
+    """Copy the machine's files to another machine."""
     finished(["cp", "--archive", "--reflink=auto", str(rootfs), str(target)], "cp")
     return target
 
 
 def remove(folder: Path) -> None:
-    """Remove a machine's files, and refuse where anything is mounted in them."""
+    """Remove a machine's files, and refuse if anything is mounted in them."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     inside = [line.split()[4] for line in mounts if line.split()[4].startswith(f"{folder}/")]
     assert inside == [], f"mounted below {folder}: {inside}"

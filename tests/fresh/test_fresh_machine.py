@@ -1,4 +1,4 @@
-"""The commands of the README on a machine that has nothing but Debian and Python: as root, and as anybody."""
+"""The commands of the README on a machine with only Debian and Python: as root, and as an ordinary user."""
 
 import tempfile
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ CLOSED_BYTECODE = "find {checkout} -path '*/.venv' -prune -o -name '*.pyc' ! -pe
 
 @dataclass(frozen=True)
 class Way:
-    """Who runs it where; `programs` is the user whom everything but the engines must run as."""
+    """The user and folder of a run; `programs` is the user that everything except the engines must run as."""
 
     checkout: str
     user: str
@@ -54,7 +54,7 @@ WAYS = [
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Machine]:
-    """Debian's files and our wheels, once for all tests."""
+    """Debian's files and our wheels, prepared once for all tests."""
     reason = machine.missing()
     if reason is not None:
         pytest.skip(reason)
@@ -69,7 +69,7 @@ def bare() -> Iterator[Machine]:
 
 @pytest.fixture
 def fresh(bare: Machine) -> Iterator[Machine]:
-    """A machine that nobody has used."""
+    """A machine that has not been used."""
     root = machine.copied(bare.root, bare.root.with_name("fresh"))
     try:
         yield Machine(root, bare.wheels)
@@ -104,6 +104,6 @@ def test_first_commands_work_on_a_bare_machine(fresh: Machine, way: Way) -> None
 
 
 def users_by_pid(listing: str) -> dict[int | None, int]:
-    """Who runs each process: `0 /proc/1` is a line."""
+    """Return the user of each process; a line is for example `0 /proc/1`."""
     pairs = (line.split() for line in listing.splitlines())
     return {int(path.rpartition("/")[2]): int(user) for user, path in pairs}

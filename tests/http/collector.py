@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry traces, as an operator would run one: OTLP over HTTP, protobuf."""
+"""A collector of OpenTelemetry traces like that of an operator: OTLP over HTTP, protobuf."""
 
 import gzip
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Span:
 
 @dataclass
 class Collector:
-    """What came so far."""
+    """Spans received so far."""
 
     url: str = ""
     spans: list[Span] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Collector:
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """A collector on a free port, until the end of the block."""
+    """Run a collector on a free port until the end of the block."""
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):

@@ -16,13 +16,13 @@ def _database(database: None) -> None:
 
 @pytest.fixture
 def school() -> School:
-    """A school that no other test has."""
+    """A school that no other test uses."""
     return make_school()
 
 
 @pytest.fixture
 def log() -> Iterator[Lines]:
-    """Every line of the log, however unimportant."""
+    """All log lines, at every level."""
     root, lines = logging.getLogger(), Lines()
     level = root.level
     root.setLevel(logging.DEBUG)

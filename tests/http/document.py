@@ -1,4 +1,4 @@
-"""The OpenAPI document, made once for the tests that read it."""
+"""The OpenAPI document, generated once for the tests that read it."""
 
 from functools import cache
 from typing import Any

@@ -7,7 +7,7 @@ from apps.common.observability.logs import JsonLines
 
 
 class Lines(logging.Handler):
-    """A handler of everything that is logged, each line decoded again."""
+    """A log handler that decodes each formatted line."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""docs/api.md leads a developer from an invitation to the place tree: its commands are run as they stand there."""
+"""docs/api.md guides a developer from an invitation to the place tree: its commands are run unchanged."""
 
 import json
 import os
@@ -31,11 +31,11 @@ def server(database: None) -> Iterator[Server]:
 
 
 def commands() -> str:
-    """All of the page's commands, in their order."""
+    """Return all commands of the page, in order."""
     return "\n".join(text for language, text in BLOCK.findall(PAGE.read_text()) if language == "sh")
 
 
-def test_the_page_does_what_it_says(server: Server, school: School, tmp_path: Path) -> None:
+def test_api_page_commands_work(server: Server, school: School, tmp_path: Path) -> None:
     email = f"{secrets.token_hex(8)}@school.example"
     invite(school.organization, email, Role.OPERATOR)
     environment = {
@@ -55,12 +55,12 @@ def test_the_page_does_what_it_says(server: Server, school: School, tmp_path: Pa
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
-    def told(name: str) -> Any:
+    def saved(name: str) -> Any:
         return json.loads((tmp_path / name).read_text())
 
-    (shown,) = (json.loads(text) for language, text in BLOCK.findall(PAGE.read_text()) if language == "json")
-    assert set(shown) == set(told("joined.json"))
-    assert told("joined.json")["organization"] == str(school.organization)
-    assert told("me.json")["email"] == email
-    (site,) = told("tree.json")["sites"]
+    (documented,) = (json.loads(text) for language, text in BLOCK.findall(PAGE.read_text()) if language == "json")
+    assert set(documented) == set(saved("joined.json"))
+    assert saved("joined.json")["organization"] == str(school.organization)
+    assert saved("me.json")["email"] == email
+    (site,) = saved("tree.json")["sites"]
     assert {building["id"] for building in site["buildings"]} == {str(school.building), str(school.other_building)}

@@ -1,4 +1,4 @@
-"""Bodies while they arrive."""
+"""Memory limits of request bodies while they arrive."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def part(body: bytes, *, more: bool) -> Mapping[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
-async def test_oldest_unfinished_body_gives_way_where_all_take_too_much_memory(settings: Settings) -> None:
+async def test_oldest_unfinished_body_is_dropped_when_bodies_use_too_much_memory(settings: Settings) -> None:
     settings.BODY_SECONDS = 10 * WAIT_SECONDS
     bodies = Bodies(memory=10)
     lines: list[asyncio.Queue[Mapping[str, Any]]] = [asyncio.Queue(), asyncio.Queue()]

@@ -1,7 +1,7 @@
-"""What is not an alarm takes no thread, connection or time from alarms: on a real server, under the attacks themselves.
+"""Other requests take no thread, connection or time from alarms: on a real server, during real attacks.
 
-Each test keeps an attack up and requires that gateways, people and health checks are answered meanwhile. No time is
-asserted but a deadline that only a stopped server misses.
+Each test keeps an attack running and requires that gateways, people and health checks get answers meanwhile. The only
+time asserted is a deadline that only a stopped server misses.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 PATIENCE_SECONDS = 30.0
 HALF_SENT = 48
-"""Several times as many as all threads of the server."""
+"""Several times the number of threads of the server."""
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,8 @@ def connected(server: Server) -> socket.socket:
     return socket.create_connection((HOST, server.port), timeout=PATIENCE_SECONDS)
 
 
-def half_a_request(server: Server, path: str, *, token: str = "") -> socket.socket:
-    """A request whose body never arrives as a whole."""
+def half_sent_request(server: Server, path: str, *, token: str = "") -> socket.socket:
+    """Open a request whose body never arrives completely."""
     line = connected(server)
     head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nContent-Length: 900\r\n"
     line.sendall(f"{head}{f'Authorization: Bearer {token}' if token else 'X-Nothing: 1'}\r\n\r\n{{".encode())
@@ -66,13 +66,13 @@ def half_a_request(server: Server, path: str, *, token: str = "") -> socket.sock
 
 
 def in_process(address: str) -> httpx.AsyncClient:
-    """Asks the application of this very process, as a client with that address."""
+    """Return a client of the application in this process, with that address."""
     transport = httpx.ASGITransport(application, client=(address, 1))
     return httpx.AsyncClient(transport=transport, base_url=settings.BASE_URL)
 
 
 def assert_alarms_are_served(server: Server, school: School, admin: Person) -> None:
-    """A gateway's press is stored, a person acknowledges it, and health is good."""
+    """Check that a gateway's press is stored, a person can acknowledge it, and the health check passes."""
     alert = raise_alert(school)
     body = msgspec.json.encode({"epoch": school.epoch, "events": [raised(school)]})
     with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS, trust_env=False) as http:
@@ -86,7 +86,7 @@ def assert_alarms_are_served(server: Server, school: School, admin: Person) -> N
 
 @contextmanager
 def repeated(work: Callable[[], None], *, threads: int) -> Iterator[None]:
-    """`work` over and over in each of as many threads, begun before the block and ended after it."""
+    """Run `work` repeatedly in each of `threads` threads, from before the block until after it."""
     over, began = Event(), Event()
 
     def repeat() -> None:
@@ -105,8 +105,8 @@ def repeated(work: Callable[[], None], *, threads: int) -> Iterator[None]:
             one.result()
 
 
-def test_half_sent_bodies_hold_up_no_alarm(server: Server, school: School, admin: Person) -> None:
-    """To the sign-in, as a gateway and as a person; 48 of them, where there are 18 threads."""
+def test_half_sent_bodies_do_not_delay_alarms(server: Server, school: School, admin: Person) -> None:
+    """At the sign-in endpoint, as a gateway and as a person; 48 bodies, where there are 18 threads."""
     alert = raise_alert(school)
     targets = (
         ("/api/v1/auth/login", ""),
@@ -117,18 +117,18 @@ def test_half_sent_bodies_hold_up_no_alarm(server: Server, school: School, admin
     with ExitStack() as held:
         for number in range(HALF_SENT):
             path, token = targets[number % len(targets)]
-            held.enter_context(half_a_request(server, path, token=token))
+            held.enter_context(half_sent_request(server, path, token=token))
         assert_alarms_are_served(server, school, admin)
 
 
 def test_half_sent_body_is_refused_after_its_deadline(server: Server) -> None:
-    with half_a_request(server, "/api/v1/auth/login") as line:
+    with half_sent_request(server, "/api/v1/auth/login") as line:
         line.settimeout(settings.BODY_SECONDS + PATIENCE_SECONDS)
         answer = line.recv(4096)
     assert b"408" in answer.partition(b"\r\n")[0] and b"body_too_slow" in answer
 
 
-def test_large_bodies_of_unknown_keys_hold_up_no_alarm(server: Server, school: School, admin: Person) -> None:
+def test_large_bodies_of_unknown_keys_do_not_delay_alarms(server: Server, school: School, admin: Person) -> None:
     body = json.dumps({f"k{number}": 1 for number in range(190_000)}).encode()
 
     def attack() -> None:
@@ -150,7 +150,7 @@ def test_large_bodies_of_unknown_keys_hold_up_no_alarm(server: Server, school: S
         assert_alarms_are_served(server, school, admin)
 
 
-def test_wrong_sign_ins_hold_up_no_alarm_and_no_page(server: Server, school: School, admin: Person) -> None:
+def test_failed_sign_ins_do_not_delay_alarms_or_pages(server: Server, school: School, admin: Person) -> None:
     def attack() -> None:
         wrong = {"email": f"{uuid4()}@school.example", "password": "wrong-wrong-wrong"}
         answer = httpx.post(
@@ -169,10 +169,10 @@ def test_wrong_sign_ins_hold_up_no_alarm_and_no_page(server: Server, school: Sch
         assert page.status_code == HTTPStatus.OK
 
 
-async def test_sign_ins_take_no_thread_of_anything_else(
+async def test_sign_ins_use_only_their_own_threads(
     school: School, admin: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In this process, where hashing can be held up: many more sign-ins than there are threads, from as many places."""
+    """In this process, where hashing can be blocked: many more sign-ins than threads, from as many addresses."""
     release = Event()
     monkeypatch.setattr(BoundedPasswordHasher, "encode", lambda *_: str(release.wait(4 * PATIENCE_SECONDS)))
 
@@ -196,8 +196,8 @@ async def test_sign_ins_take_no_thread_of_anything_else(
         await asyncio.gather(*signing_in, return_exceptions=True)
 
 
-def test_clients_that_read_slowly_hold_up_no_alarm(server: Server, school: School, admin: Person) -> None:
-    """They ask for pages that do not fit into the buffers of a connection, and take nothing."""
+def test_slow_reading_clients_do_not_delay_alarms(server: Server, school: School, admin: Person) -> None:
+    """They request pages larger than the buffers of a connection, and never read."""
     with ExitStack() as held:
         for _ in range(HALF_SENT):
             line = held.enter_context(connected(server))
@@ -213,8 +213,8 @@ def test_clients_that_read_slowly_hold_up_no_alarm(server: Server, school: Schoo
         )
 
 
-def test_body_without_credentials_is_limited_before_it_is_read(server: Server) -> None:
-    """The refusal comes though nothing of the body was sent."""
+def test_anonymous_body_is_limited_before_it_is_read(server: Server) -> None:
+    """The refusal comes although no part of the body was sent."""
     with connected(server) as line:
         head = f"POST /api/v1/organizations HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {ANONYMOUS_BYTES + 1}\r\n\r\n"
         line.sendall(head.encode())
@@ -222,7 +222,7 @@ def test_body_without_credentials_is_limited_before_it_is_read(server: Server) -
     assert b" 413 " in answer.partition(b"\r\n")[0]
 
 
-def test_chunked_body_is_read_whole_and_limited(server: Server) -> None:
+def test_chunked_body_is_read_completely_and_limited(server: Server) -> None:
     def chunks(number: int) -> Iterator[bytes]:
         yield b'{"email":"nobody@school.example","password":"'
         yield from (b"x" * 1024 for _ in range(number))
@@ -236,7 +236,7 @@ def test_chunked_body_is_read_whole_and_limited(server: Server) -> None:
     assert large.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
-def test_body_that_never_ends_is_refused_once_it_is_too_large(server: Server) -> None:
+def test_endless_body_is_refused_once_it_is_too_large(server: Server) -> None:
     with connected(server) as line:
         head = f"POST /api/v1/auth/login HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n"
         line.sendall(head.encode() + b"%x\r\n" % (ANONYMOUS_BYTES + 1) + b"x" * (ANONYMOUS_BYTES + 1) + b"\r\n")
@@ -244,7 +244,7 @@ def test_body_that_never_ends_is_refused_once_it_is_too_large(server: Server) ->
     assert b" 413 " in answer.partition(b"\r\n")[0]
 
 
-def test_ordinary_body_of_known_caller_is_limited(server: Server, school: School, admin: Person) -> None:
+def test_body_of_an_authenticated_caller_is_limited(server: Server, school: School, admin: Person) -> None:
     headers = {"Authorization": f"Bearer {admin.token}", "Content-Type": "application/json"}
     body = b'{"name":"' + b"x" * ORDINARY_BYTES + b'"}'
     with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS, trust_env=False) as http:
@@ -281,7 +281,7 @@ def test_json_with_too_many_values_or_levels_is_refused(
 
 
 def routes(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
-    """Every route with an example path."""
+    """Return every route with an example path."""
     for pattern in patterns:
         here = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
@@ -290,8 +290,8 @@ def routes(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Itera
             yield here.replace("<uuid:", "<"), pattern
 
 
-def test_alarm_lanes_have_every_route_that_is_never_refused() -> None:
-    """What must not wait has threads of its own, and nothing else is with it."""
+def test_alarm_lanes_match_the_routes_exempt_from_rate_limits() -> None:
+    """Alarm routes have their own threads, and no other route uses those."""
     exempt_from_rate_limit, others = set(), set()
     for path, pattern in routes(get_resolver().url_patterns):
         view = pattern.callback

@@ -1,4 +1,4 @@
-"""A client can be built from the document alone: both kinds are generated, compiled and used on a running cloud."""
+"""A client can be built from the document alone: both kinds are generated, compiled and run against a real cloud."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.cloud.server import Server, running_server
 
 pytestmark = pytest.mark.slow
 
-TOLD = "Lincoln: 1 site, 2 rooms, first Art room"
+EXPECTED_OUTPUT = "Lincoln: 1 site, 2 rooms, first Art room"
 REGISTRY = "https://registry.npmjs.org/openapi-fetch"
 
 
@@ -39,26 +39,24 @@ def document(database: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def signing_in(server: Server, school: School) -> list[str]:
-    """What the smoke programs are told."""
+    """Environment of the smoke-test programs."""
     person = make_person(Role.OPERATOR, organization=school.organization)
     return [server.url, person.email, PASSWORD]
 
 
-def test_a_python_client(document: Path, tmp_path: Path, signing_in: list[str]) -> None:
+def test_generated_python_client_works(document: Path, tmp_path: Path, signing_in: list[str]) -> None:
     build_python(document, tmp_path)
-    assert run([sys.executable, "smoke.py", *signing_in], tmp_path).strip() == TOLD
+    assert run([sys.executable, "smoke.py", *signing_in], tmp_path).strip() == EXPECTED_OUTPUT
 
 
-def test_a_typescript_client(document: Path, tmp_path: Path, signing_in: list[str]) -> None:
+def test_generated_typescript_client_works(document: Path, tmp_path: Path, signing_in: list[str]) -> None:
     if not _reaches_npm():
         pytest.skip("the npm registry is not reachable: its packages are fetched from there")
     build_typescript(document, tmp_path)
-    assert run([str(PROGRAMS / "node"), "smoke.js", *signing_in], tmp_path).strip() == TOLD
+    assert run([str(PROGRAMS / "node"), "smoke.js", *signing_in], tmp_path).strip() == EXPECTED_OUTPUT
 
 
-def test_a_wrong_password_is_the_problem_that_the_document_tells_of(
-    document: Path, tmp_path: Path, signing_in: list[str]
-) -> None:
+def test_wrong_password_returns_the_documented_problem(document: Path, tmp_path: Path, signing_in: list[str]) -> None:
     build_python(document, tmp_path)
     url, email, _ = signing_in
     with pytest.raises(Exception, match="non-zero exit"):

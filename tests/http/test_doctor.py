@@ -1,4 +1,4 @@
-"""The doctor finds what is not well, names it, and says what to do; of what is well it says so."""
+"""The doctor reports each defect with advice, and also reports what works."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from tests.patience import WAIT_SECONDS
 pytestmark = pytest.mark.slow
 
 A_BUSY_MACHINE = timedelta(minutes=10)
-"""Signs of life are dated ahead, so that none is late by the time the doctor asks for it."""
+"""Heartbeats are dated ahead, so that none has expired when the doctor checks it."""
 # Buttons of other tests' schools.
 OUT_OF_SERVICE = "UPDATE devices SET status = 'maintenance' WHERE status = 'active' RETURNING id"
 NOWHERE = "postgres://safesignal_app:x@/x?host=%2Fnowhere"
@@ -49,7 +49,7 @@ class Report:
 
 
 def doctor(*arguments: str, **environment: str) -> Report:
-    """As a process of its own, with the environment of this run, changed."""
+    """Run the doctor in its own process, with the changed environment of this test run."""
     done = subprocess.run(
         [sys.executable, "manage.py", "doctor", *(arguments or ("--json",))],
         cwd=ROOT.parent,
@@ -65,7 +65,7 @@ def doctor(*arguments: str, **environment: str) -> Report:
 
 @pytest.fixture(scope="module")
 def no_other_buttons(database: None) -> Iterator[None]:
-    """Buttons of other tests' schools, of which there may be thousands, are out of service during this module."""
+    """Take the buttons of other tests' schools, possibly thousands, out of service during this module."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(OUT_OF_SERVICE)
         others = [row[0] for row in cursor.fetchall()]
@@ -76,7 +76,7 @@ def no_other_buttons(database: None) -> Iterator[None]:
 
 @pytest.fixture
 def all_at_work(no_other_buttons: None) -> Iterator[None]:
-    """Relay, beat and gateways have just shown themselves, nothing waits, heads are stored, no button is in service."""
+    """Fresh heartbeats of relay, beat and gateways, no waiting events, stored heads, no button in service."""
     from apps.common.audit import checkpoints
 
     for name in ("beat", HEARTBEAT):
@@ -84,8 +84,8 @@ def all_at_work(no_other_buttons: None) -> Iterator[None]:
     checkpoints.store_if_due(timezone.now())
     with connections["owner"].cursor() as cursor:
         cursor.execute("UPDATE gateways SET last_seen_at = %s", [timezone.now() + A_BUSY_MACHINE])
-        cursor.execute(OUT_OF_SERVICE)  # those of the tests before this
-    while publish_unsent():  # the buttons' end of service as well
+        cursor.execute(OUT_OF_SERVICE)  # buttons of earlier tests
+    while publish_unsent():  # including the end of service of those buttons
         pass
     yield
     for name in ("beat", HEARTBEAT):
@@ -93,7 +93,7 @@ def all_at_work(no_other_buttons: None) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("all_at_work")
-def test_when_all_is_well_it_says_so_and_exits_with_0() -> None:
+def test_doctor_exits_with_0_when_all_is_well() -> None:
     report = doctor()
     assert (report.code, report.unwell) == (0, {})
     looked_at = {name for name, one in report.findings.items() if one["state"] == "well"}
@@ -122,7 +122,7 @@ def test_when_all_is_well_it_says_so_and_exits_with_0() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) and value.isupper() else "",
 )
-def test_what_is_away_is_named_with_what_to_do(names: set[str], variable: str, value: str, advice: str) -> None:
+def test_doctor_names_an_unavailable_part_with_advice(names: set[str], variable: str, value: str, advice: str) -> None:
     report = doctor(**{variable: value})
     assert report.code == 1
     assert names <= set(report.unwell) <= names | {"audit heads"}
@@ -131,7 +131,7 @@ def test_what_is_away_is_named_with_what_to_do(names: set[str], variable: str, v
 
 
 @pytest.mark.usefixtures("all_at_work")
-def test_a_role_that_was_not_given_is_no_trouble() -> None:
+def test_doctor_accepts_a_role_without_a_url() -> None:
     report = doctor(DATABASE_OWNER_URL="", DATABASE_SYSTEM_URL="", SAFESIGNAL_AUDIT_KEY_FILE="")
     assert report.code == 0
     assert report.findings["postgresql as owner"]["state"] == "not here"
@@ -139,13 +139,13 @@ def test_a_role_that_was_not_given_is_no_trouble() -> None:
 
 
 @pytest.mark.usefixtures("all_at_work")
-def test_a_role_that_passes_the_locks_is_found() -> None:
+def test_doctor_reports_a_role_that_bypasses_row_level_security() -> None:
     report = doctor(DATABASE_URL=os.environ["DATABASE_OWNER_URL"])
     assert report.unwell["postgresql as app"] == "it is safesignal_owner"
 
 
 @pytest.mark.usefixtures("all_at_work")
-def test_a_table_that_is_open_between_schools_is_found() -> None:
+def test_doctor_reports_a_table_without_tenant_isolation() -> None:
     with connections["owner"].cursor() as cursor:
         cursor.execute("ALTER TABLE sites NO FORCE ROW LEVEL SECURITY")
     try:
@@ -158,7 +158,7 @@ def test_a_table_that_is_open_between_schools_is_found() -> None:
 
 
 @pytest.mark.usefixtures("all_at_work")
-def test_a_migration_that_waits_is_found() -> None:
+def test_doctor_reports_an_unapplied_migration() -> None:
     with connections["owner"].cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'tenancy' AND name LIKE '0004%%' RETURNING name")
         (name,) = cursor.fetchone()
@@ -172,7 +172,7 @@ def test_a_migration_that_waits_is_found() -> None:
 
 
 @pytest.mark.usefixtures("all_at_work")
-def test_who_gave_no_sign_of_life_for_long_is_found() -> None:
+def test_doctor_reports_programs_without_a_recent_heartbeat() -> None:
     heartbeats.show("beat", timezone.now() - timedelta(minutes=5))
     heartbeats.show(HEARTBEAT, timezone.now() - timedelta(minutes=5))
     report = doctor()
@@ -180,7 +180,7 @@ def test_who_gave_no_sign_of_life_for_long_is_found() -> None:
     assert "manage.py relay" in report.findings["relay"]["advice"]
 
 
-def test_a_relay_at_work_shows_itself() -> None:
+def test_running_relay_records_its_heartbeat() -> None:
     valkey.client().delete(f"safesignal:heartbeat:{HEARTBEAT}")
     asked, before = iter([False, False, True, True]), timezone.now()
     Relay(lambda: next(asked)).run()
@@ -189,7 +189,7 @@ def test_a_relay_at_work_shows_itself() -> None:
 
 
 @pytest.mark.usefixtures("all_at_work")
-def test_a_key_that_others_can_read_and_one_that_signs_two_things_are_found(tmp_path: Path) -> None:
+def test_doctor_reports_readable_and_reused_keys(tmp_path: Path) -> None:
     copy = tmp_path / "copy.pem"
     (key,) = Path(os.environ["SAFESIGNAL_TOKEN_KEYS_DIR"]).iterdir()
     copy.write_bytes(key.read_bytes())
@@ -202,7 +202,7 @@ def test_a_key_that_others_can_read_and_one_that_signs_two_things_are_found(tmp_
 
 
 @pytest.mark.usefixtures("all_at_work")
-def test_for_people_each_thing_is_a_line_and_each_trouble_one_more() -> None:
+def test_doctor_text_output_has_a_line_per_check_and_advice() -> None:
     lines = doctor("--no-color", SAFESIGNAL_EMAIL_URL="smtp://127.0.0.1:9").text.splitlines()
     number = next(number for number, line in enumerate(lines) if "mail" in line)
     assert lines[number].startswith("UNWELL")
@@ -212,7 +212,7 @@ def test_for_people_each_thing_is_a_line_and_each_trouble_one_more() -> None:
 
 @pytest.fixture
 def own_school(all_at_work: None) -> tuple[School, str]:
-    """A school whose name comes before those of other tests, and that name."""
+    """A school whose name sorts before those of other tests, and that name."""
     school, slug = make_school(), f"00000-{secrets.token_hex(8)}"
     with connections["owner"].cursor() as cursor:
         cursor.execute("UPDATE organizations SET slug = %s WHERE id = %s", [slug, school.organization])
@@ -242,7 +242,7 @@ def test_doctor_counts_gateways_and_names_one_that_is_missing(own_school: tuple[
     assert "(last heard " in report.unwell["gateways"]
 
 
-def test_gateway_that_asks_for_its_configuration_reports(own_school: tuple[School, str]) -> None:
+def test_gateway_that_fetches_its_configuration_counts_as_reporting(own_school: tuple[School, str]) -> None:
     school, _ = own_school
     with connections["owner"].cursor() as cursor:
         cursor.execute("UPDATE gateways SET last_seen_at = NULL WHERE id = %s", [school.gateway])
@@ -260,33 +260,33 @@ def test_doctor_counts_buttons_and_names_one_that_stopped_reporting(own_school: 
     assert doctor().unwell["buttons"] == f"0 of 1 active report, 0 never did; missing: {slug}/{school.device}"
 
 
-def test_doctor_names_a_button_that_no_gateway_speaks_for(own_school: tuple[School, str]) -> None:
+def test_doctor_names_a_button_without_a_gateway(own_school: tuple[School, str]) -> None:
     school, slug = own_school
     set_device(school.other_device, "active", "NULL")
-    told = doctor().unwell["buttons"]
-    assert told == f"0 of 1 active report, 1 never did; no gateway for {slug}/{school.other_device}"
+    finding = doctor().unwell["buttons"]
+    assert finding == f"0 of 1 active report, 1 never did; no gateway for {slug}/{school.other_device}"
 
 
-def test_doctor_without_the_system_role_says_that_it_cannot_know(all_at_work: None) -> None:
+def test_doctor_reports_unknown_without_the_system_role(all_at_work: None) -> None:
     report = doctor(DATABASE_SYSTEM_URL="", SAFESIGNAL_AUDIT_KEY_FILE="")
     assert {report.findings[name]["state"] for name in ("gateways", "buttons")} == {"not here"}
 
 
 @pytest.mark.usefixtures("all_at_work")
-def test_doctor_leaves_no_file_and_no_folder() -> None:
+def test_doctor_leaves_no_files_or_folders() -> None:
     before = written()
     assert doctor().code == 0
     assert written() == before
 
 
 def written() -> list[Path]:
-    """What lies in the folders of objects and e-mails."""
+    """Return the paths in the folders of objects and e-mails."""
     return [path for folder in (PLACE.objects, PLACE.mail) for path in sorted(folder.rglob("*"))]
 
 
 @pytest.mark.usefixtures("all_at_work")
 @pytest.mark.parametrize("variable", ["SAFESIGNAL_OBJECTS_DIR", "SAFESIGNAL_EMAIL_URL"])
-def test_doctor_does_not_make_a_folder_that_is_missing(variable: str, tmp_path: Path) -> None:
+def test_doctor_does_not_create_a_missing_folder(variable: str, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     report = doctor(**{variable: f"filemail:///{missing}" if variable == "SAFESIGNAL_EMAIL_URL" else str(missing)})
     assert str(missing) in " ".join(report.unwell.values())
@@ -295,7 +295,7 @@ def test_doctor_does_not_make_a_folder_that_is_missing(variable: str, tmp_path: 
 
 @pytest.mark.usefixtures("all_at_work")
 def test_doctor_prints_no_log_lines_for_people() -> None:
-    """Nor on standard error, which a terminal shows beside it."""
+    """Nor on standard error, which a terminal displays beside it."""
     away = {"VALKEY_URL": "unix:///nowhere/v?db=0", "CACHE_URL": "unix:///nowhere/v?db=1", "DATABASE_URL": NOWHERE}
     report = doctor("--no-color", **away)
     assert "UNWELL" in report.text

@@ -1,4 +1,4 @@
-"""A server that has just started, and is asked by many at once."""
+"""A server that has just started and gets many requests at once."""
 
 import subprocess
 import sys
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.usefixtures("database")
-def test_server_survives_first_messages_that_are_read_at_the_same_moment() -> None:
-    """A library prepared each type at its first use, and not for two threads at once: the process died."""
+def test_server_survives_concurrent_first_messages() -> None:
+    """A library prepared each type on first use, not safely for two threads at once: the process crashed."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.first_uses"],
         cwd=ROOT.parent,

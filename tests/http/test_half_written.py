@@ -1,4 +1,4 @@
-"""Whatever is wrong with a request is named, by a stable code and by its field, and leaves nothing half-written."""
+"""Every defect of a request is reported by a stable code and its field, and leaves nothing half-written."""
 
 import secrets
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 JSON = "application/json"
 OF_THE_TRAIL = {"public.audit_entries", "public.audit_personal"}
-"""Where a refused attempt is written down."""
+"""Tables that record refused attempts."""
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def admin(school: School) -> Person:
 
 @contextmanager
 def untouched(*organizations: UUID) -> Iterator[None]:
-    """Every row of these schools is the same afterwards, in whichever table."""
+    """Check that no row of these schools changes, in any table."""
 
     def prints() -> dict[str, object]:
         return {
@@ -85,7 +85,7 @@ def _about(words: dict[str, Any], body: dict[str, object] | None) -> dict[str, o
         ),
     ],
 )  # fmt: skip
-def test_a_bad_value_is_named_by_its_field(
+def test_invalid_value_is_reported_by_its_field(
     school: School, admin: Person, method: str, path: str, body: dict[str, object], field: str
 ) -> None:
     words = {"alert": raise_alert(school), **vars(school)}
@@ -97,7 +97,7 @@ def test_a_bad_value_is_named_by_its_field(
 
 
 @pytest.mark.parametrize(("name", "value"), [("limit", "0"), ("limit", "many"), ("status", "asleep"), ("cursor", "x")])
-def test_a_bad_question_is_named_too(admin: Person, name: str, value: str) -> None:
+def test_invalid_query_parameter_is_reported_by_name(admin: Person, name: str, value: str) -> None:
     answer = admin.client.get("/api/v1/alerts", {name: value})
     errors = problem(answer, 400, "bad_cursor" if name == "cursor" else "invalid")["errors"]
     assert isinstance(errors, dict) and list(errors) == [name]
@@ -115,21 +115,21 @@ def test_a_bad_question_is_named_too(admin: Person, name: str, value: str) -> No
         ("POST", "drills", {"device_id": "{device}"}),
     ],
 )
-def test_an_id_of_another_school_is_as_one_that_is_not_there(
+def test_id_of_another_school_is_answered_like_a_missing_id(
     school: School, admin: Person, method: str, path: str, body: dict[str, object] | None
 ) -> None:
-    """The two answers are the same but for what was asked, so that nobody learns which ids exist."""
+    """The two responses differ only in the requested id, so that callers cannot find out which ids exist."""
     other = make_school()
     theirs: dict[str, Any] = {"alert": raise_alert(other), **vars(other)}
-    nobodys: dict[str, Any] = {word: uuid4() for word in theirs} | {"device": "ss-000000000000"}
+    missing: dict[str, Any] = {word: uuid4() for word in theirs} | {"device": "ss-000000000000"}
     with untouched(school.organization, other.organization):
-        answers = [send(admin, method, path.format_map(words), _about(words, body)) for words in (theirs, nobodys)]
+        answers = [send(admin, method, path.format_map(words), _about(words, body)) for words in (theirs, missing)]
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].json() == answers[1].json()
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_a_write_over_what_changed_meanwhile_is_refused(school: School, admin: Person, method: str) -> None:
+def test_write_with_an_outdated_version_is_refused(school: School, admin: Person, method: str) -> None:
     path = f"sites/{school.site}"
     seen = admin.client.get(f"/api/v1/{path}")["ETag"]
     assert send(admin, "PATCH", path, {"name": "Changed"}).status_code == 200
@@ -140,21 +140,21 @@ def test_a_write_over_what_changed_meanwhile_is_refused(school: School, admin: P
     problem(answer, 412, "precondition_failed")
 
 
-def test_a_key_of_another_write_is_refused(school: School, admin: Person) -> None:
+def test_idempotency_key_of_another_write_is_refused(school: School, admin: Person) -> None:
     path, key = f"organizations/{school.organization}/sites", {"idempotency-key": str(uuid4())}
     assert send(admin, "POST", path, {"name": "Annex"}, **key).status_code == 201
     with untouched(school.organization):
         problem(send(admin, "POST", path, {"name": "Another"}, **key), 422, "idempotency_key_reused")
 
 
-def test_ten_megabytes_are_refused_wherever_they_are_sent(school: School, admin: Person) -> None:
+def test_ten_megabyte_bodies_are_refused_everywhere(school: School, admin: Person) -> None:
     with untouched(school.organization):
         body = {"name": "x" * 10 * 2**20}
         problem(send(admin, "POST", f"organizations/{school.organization}/sites", body), 413, "too_large")
 
 
-def test_a_cursor_of_another_list_is_refused(school: School, admin: Person) -> None:
-    """Of another kind, of another parent, with another filter, or changed by a letter."""
+def test_cursor_of_another_list_is_refused(school: School, admin: Person) -> None:
+    """Of another kind, of another parent, with another filter, or with one changed character."""
     sites, client = f"/api/v1/organizations/{school.organization}/sites", admin.client
     for name in ("A", "B", "C"):
         assert send(admin, "POST", f"organizations/{school.organization}/sites", {"name": name}).status_code == 201
@@ -173,8 +173,8 @@ def test_a_cursor_of_another_list_is_refused(school: School, admin: Person) -> N
         assert errors == {"cursor": ["Not a cursor of this list."]}, path
 
 
-def test_a_token_of_another_environment_is_refused(school: School, admin: Person, settings: Settings) -> None:
-    """Though it was signed with the very same key: what was given out for the test system opens nothing here."""
+def test_token_of_another_environment_is_refused(school: School, admin: Person, settings: Settings) -> None:
+    """Although it is signed with the same key: a token of the test system gives no access here."""
     settings.BASE_URL = "https://staging.school.example"
     token = tokens.mint(
         kind=PrincipalKind.PERSON,
@@ -190,7 +190,7 @@ def test_a_token_of_another_environment_is_refused(school: School, admin: Person
     assert answer["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
-def test_a_slug_in_another_case_is_taken(school: School) -> None:
+def test_slug_is_unique_regardless_of_case(school: School) -> None:
     operator = make_person(Role.ADMIN)
     User.objects.filter(pk=operator.id).update(is_super_admin=True)
     slug = f"lincoln-{secrets.token_hex(6)}"

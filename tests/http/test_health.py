@@ -1,4 +1,4 @@
-"""Whether a process is alive and can serve is said by what it can do at that moment."""
+"""Health checks report whether a process is alive and ready, based on what it can do at that moment."""
 
 import json
 import os
@@ -25,8 +25,8 @@ NOWHERE = {
 }
 
 
-def asked_without(engine: str) -> list[tuple[int, dict[str, object]]]:
-    """What a process says whose engine is not there."""
+def health_without(engine: str) -> list[tuple[int, dict[str, object]]]:
+    """Return the health of a process whose engine is unavailable."""
     done = subprocess.run(
         [sys.executable, "-c", ASK],
         cwd=ROOT.parent,
@@ -39,23 +39,23 @@ def asked_without(engine: str) -> list[tuple[int, dict[str, object]]]:
     return [(int(status), json.loads(body)) for status, body in lines]
 
 
-def test_all_is_well() -> None:
+def test_health_checks_pass_when_all_is_well() -> None:
     assert Client().get("/health/live").json() == {"status": "live"}
     answer = Client().get("/health/ready")
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "database": True, "valkey": True})
 
 
-def test_without_the_database_a_process_lives_and_is_not_ready() -> None:
-    live, ready = asked_without("database")
+def test_process_is_alive_but_not_ready_without_the_database() -> None:
+    live, ready = health_without("database")
     assert live == (200, {"status": "live"})
     assert ready == (503, {"status": "not ready", "database": False, "valkey": True})
 
 
-def test_without_valkey_it_is_slower_and_still_ready() -> None:
-    assert asked_without("valkey")[1] == (200, {"status": "ready", "database": True, "valkey": False})
+def test_process_stays_ready_without_valkey() -> None:
+    assert health_without("valkey")[1] == (200, {"status": "ready", "database": True, "valkey": False})
 
 
 @pytest.mark.parametrize("path", ["live", "ready"])
-def test_it_is_asked_without_a_credential_and_with_any(path: str) -> None:
+def test_health_checks_answer_with_or_without_credentials(path: str) -> None:
     assert Client(headers={"authorization": "Bearer expired"}).get(f"/health/{path}").status_code == 200
     assert Client().post(f"/health/{path}").status_code == 405

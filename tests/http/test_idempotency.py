@@ -1,4 +1,4 @@
-"""A write that is sent again because its answer was lost is carried out once."""
+"""A write that is sent again because its response was lost is carried out once."""
 
 import threading
 from dataclasses import fields, replace
@@ -37,23 +37,23 @@ def resolve(person: Person, alert: object, key: str, reason: str = "test") -> An
     return person.client.put(f"/api/v1/alerts/{alert}/resolve", {"reason": reason}, content_type=JSON, headers=headers)
 
 
-def story(school: School, action: str) -> int:
+def audit_count(school: School, action: str) -> int:
     with tenant_scope([school.organization]):
         return AuditEntry.objects.filter(organization_id=school.organization, action=action).count()
 
 
-def test_the_same_key_gives_the_same_answer_and_writes_once(school: School, operator: Person) -> None:
+def test_same_key_returns_the_same_response_and_writes_once(school: School, operator: Person) -> None:
     alert, key = raise_alert(school), str(uuid4())
     first = resolve(operator, alert, key)
-    second = resolve(operator, alert, f'"{key}"')  # a structured field's quotes are no part of the key
+    second = resolve(operator, alert, f'"{key}"')  # the quotes of a structured field are not part of the key
     assert first.status_code == second.status_code == 200
     assert first.content == second.content
     assert second["Idempotency-Replayed"] == "true"
     assert "Idempotency-Replayed" not in first
-    assert story(school, "alert.resolve") == 1
+    assert audit_count(school, "alert.resolve") == 1
 
 
-def test_a_replay_is_the_first_answer_whatever_happened_since(school: School, operator: Person) -> None:
+def test_replay_returns_the_first_response_despite_later_changes(school: School, operator: Person) -> None:
     alert, key = raise_alert(school), str(uuid4())
     acknowledged = operator.client.put(f"/api/v1/alerts/{alert}/acknowledge", headers={"idempotency-key": key})
     resolve(operator, alert, str(uuid4()))
@@ -62,28 +62,28 @@ def test_a_replay_is_the_first_answer_whatever_happened_since(school: School, op
     assert again.json()["status"] == "acknowledged"
 
 
-def test_a_key_with_another_body_is_refused_and_nothing_is_written(school: School, operator: Person) -> None:
+def test_key_with_another_body_is_refused_without_writing(school: School, operator: Person) -> None:
     alert, key = raise_alert(school), str(uuid4())
     resolve(operator, alert, key, "test")
     problem(resolve(operator, alert, key, "mistake"), 422, "idempotency_key_reused")
     problem(resolve(operator, raise_alert(school), key, "test"), 422, "idempotency_key_reused")
-    assert story(school, "alert.resolve") == 1
+    assert audit_count(school, "alert.resolve") == 1
 
 
-def test_a_refusal_is_not_kept_since_it_changed_nothing(school: School, operator: Person) -> None:
+def test_refusals_are_not_stored(school: School, operator: Person) -> None:
     alert, key = raise_alert(school), str(uuid4())
     problem(resolve(operator, alert, key, "nonsense"), 400, "invalid")
     assert resolve(operator, alert, key, "test").status_code == 200
 
 
-def test_another_persons_key_is_another_key(school: School, operator: Person) -> None:
+def test_keys_of_different_people_are_independent(school: School, operator: Person) -> None:
     alert, key = raise_alert(school, alert_type="lockdown"), str(uuid4())
     other = make_person(Role.OPERATOR, school.organization)
     assert resolve(operator, alert, key).status_code == 202
     assert resolve(other, alert, key).status_code == 200
 
 
-def test_a_key_that_is_being_worked_on_is_a_409(school: School, operator: Person) -> None:
+def test_key_in_progress_returns_409(school: School, operator: Person) -> None:
     alert, key = raise_alert(school), str(uuid4())
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"idempotency {operator.id} {key}"])
@@ -91,7 +91,7 @@ def test_a_key_that_is_being_worked_on_is_a_409(school: School, operator: Person
     assert resolve(operator, alert, key).status_code == 200
 
 
-def test_many_at_once_write_once(school: School, operator: Person) -> None:
+def test_concurrent_requests_with_one_key_write_once(school: School, operator: Person) -> None:
     alert, key = raise_alert(school, alert_type="lockdown"), str(uuid4())
     codes: list[int] = []
 
@@ -105,17 +105,17 @@ def test_many_at_once_write_once(school: School, operator: Person) -> None:
     for thread in threads:
         thread.join()
     assert set(codes) <= {202, 409} and 202 in codes
-    assert story(school, "alert.approve_resolve") == 1
+    assert audit_count(school, "alert.approve_resolve") == 1
 
 
 @pytest.mark.parametrize("key", ["", " ", '""', "two words", "ü" * 3, "x" * 256])
-def test_a_key_that_is_none_is_a_400(school: School, operator: Person, key: str) -> None:
+def test_malformed_key_returns_400(school: School, operator: Person, key: str) -> None:
     answer = operator.client.put(f"/api/v1/alerts/{uuid4()}/acknowledge", headers={"idempotency-key": key})
     assert "Idempotency-Key" in str(problem(answer, 400, "invalid")["errors"])
 
 
-def test_who_lost_a_right_is_not_told_the_old_answer(school: School, operator: Person) -> None:
-    """A dismissed teacher gets no school data, by no door."""
+def test_replay_is_refused_after_the_right_was_lost(school: School, operator: Person) -> None:
+    """A dismissed teacher gets no school data from any endpoint."""
     alert, key = raise_alert(school), str(uuid4())
     resolve(operator, alert, key)
     with tenant_scope([school.organization]):
@@ -126,7 +126,7 @@ def test_who_lost_a_right_is_not_told_the_old_answer(school: School, operator: P
 
 
 def _at(person: Person, school: School, *buildings: UUID) -> None:
-    """Let the person's role hold at these buildings only."""
+    """Limit the person's role to these buildings."""
     with tenant_scope([school.organization]):
         Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
         held = RoleAt(Role.OPERATOR, MembershipScope.PLACES, buildings=frozenset(buildings))
@@ -134,7 +134,7 @@ def _at(person: Person, school: School, *buildings: UUID) -> None:
 
 
 def test_replay_is_refused_when_the_role_moved_to_another_building(school: School, operator: Person) -> None:
-    """The role and its rights are the same; where they hold is not."""
+    """The role and its rights are the same, but not its places."""
     _at(operator, school, school.building)
     alert, key = raise_alert(school), str(uuid4())
     assert resolve(operator, alert, key).status_code == 200
@@ -147,8 +147,8 @@ def test_replay_is_refused_when_the_role_moved_to_another_building(school: Schoo
     problem(resolve(operator, alert, key), 409, "idempotency_answer_not_kept")
 
 
-def test_replay_is_refused_to_a_sign_in_that_counts_in_one_school_only(school: School) -> None:
-    """The same person: what their own sign-in was answered is not told to one that a school vouched for."""
+def test_replay_is_refused_to_a_sign_in_bound_to_one_school(school: School) -> None:
+    """For the same person: a response to their own sign-in is not returned to a sign-in vouched for by a school."""
     person = make_person(Role.OPERATOR, school.organization, make_school().organization)
     alert, key = raise_alert(school), str(uuid4())
     path = f"/api/v1/alerts/{alert}/acknowledge"
@@ -157,8 +157,8 @@ def test_replay_is_refused_to_a_sign_in_that_counts_in_one_school_only(school: S
     problem(person.client.put(path, headers={"idempotency-key": key}), 409, "idempotency_answer_not_kept")
 
 
-def test_rights_of_a_principal_are_all_that_is_not_its_identity(school: School, operator: Person) -> None:
-    """Another value of any field is another right, but for who it is."""
+def test_rights_digest_covers_every_field_except_identity(school: School, operator: Person) -> None:
+    """Changing any field changes the rights, except the fields of the identity."""
     principal = person_principal(operator.id)
     assert principal is not None
     others: dict[str, Any] = {
@@ -177,8 +177,8 @@ def test_rights_of_a_principal_are_all_that_is_not_its_identity(school: School, 
     assert same == {"id", "name", "sign_in"}
 
 
-def test_signing_in_keeps_nothing() -> None:
-    """No token is ever stored in the clear."""
+def test_sign_in_responses_are_not_stored() -> None:
+    """No token is ever stored in plain text."""
     before = count()
     Client().post(
         "/api/v1/auth/login",
@@ -189,8 +189,8 @@ def test_signing_in_keeps_nothing() -> None:
     assert count() == before
 
 
-def test_an_answer_that_no_cache_may_store_is_not_kept_either(school: School, operator: Person) -> None:
-    """What gives out a secret says `no-store`: that it was carried out is remembered, what was said is not."""
+def test_no_store_responses_are_not_stored(school: School, operator: Person) -> None:
+    """A response with a secret has `no-store`: the key is stored as used, but not the response."""
     alert, key = raise_alert(school), str(uuid4())
     resolve(operator, alert, key)
     with system_scope():
@@ -198,7 +198,7 @@ def test_an_answer_that_no_cache_may_store_is_not_kept_either(school: School, op
     problem(resolve(operator, alert, key), 409, "idempotency_answer_not_kept")
 
 
-def test_a_key_is_seen_by_its_owner_alone(school: School, operator: Person) -> None:
+def test_key_is_visible_only_to_its_owner(school: School, operator: Person) -> None:
     resolve(operator, raise_alert(school), str(uuid4()))
     with tenant_scope([school.organization]):
         assert not IdempotencyKey.objects.filter(principal_id=operator.id).exists()
@@ -207,7 +207,7 @@ def test_a_key_is_seen_by_its_owner_alone(school: School, operator: Person) -> N
         assert IdempotencyKey.objects.filter(principal_id=operator.id).exists()
 
 
-def test_after_a_day_a_key_is_free_again(school: School, operator: Person) -> None:
+def test_key_can_be_reused_after_a_day(school: School, operator: Person) -> None:
     alert, key = raise_alert(school), str(uuid4())
     resolve(operator, alert, key)
     yesterday = timezone.now() - idempotency.KEEP - timedelta(minutes=1)

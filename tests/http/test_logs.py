@@ -1,4 +1,4 @@
-"""What is logged helps to find a defect, and tells nobody who anybody is."""
+"""Logs help to find defects without identifying people."""
 
 import json
 import logging
@@ -25,8 +25,8 @@ def _quick_passwords(settings: Settings) -> None:
     settings.PASSWORD_HASHERS = [f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]
 
 
-def test_nobody_is_found_in_the_log_of_a_day(log: Lines) -> None:
-    """Sign in, rightly and wrongly, look around, act, press the wrong thing, sign out: by API and in the browser."""
+def test_log_contains_no_personal_data(log: Lines) -> None:
+    """Sign in with right and wrong passwords, read, act, send invalid requests, sign out: by API and in the browser."""
     school = make_school()
     person = make_person(Role.ADMIN, organization=school.organization)
     alert = raise_alert(school)
@@ -52,7 +52,7 @@ def test_nobody_is_found_in_the_log_of_a_day(log: Lines) -> None:
     post("logout", refresh=newer["refresh"])
 
     text = json.dumps(log.lines, ensure_ascii=False).lower()
-    told = [
+    personal = [
         str(person.email),
         f"{person.user.first_name} ",
         str(person.user.last_name),
@@ -64,11 +64,11 @@ def test_nobody_is_found_in_the_log_of_a_day(log: Lines) -> None:
         "203.0.113.77",
         "secret phone",
     ]
-    assert [one for one in told if one.lower() in text] == []
+    assert [one for one in personal if one.lower() in text] == []
     assert {line["route"] for line in log.lines if line["event"] == "request"} >= {"api/v1/auth/login", "board/"}
 
 
-def test_a_line_is_one_object_with_what_is_asked_of_it(log: Lines) -> None:
+def test_log_line_is_one_object_with_the_required_fields(log: Lines) -> None:
     Client().get("/api/v1/alerts", headers={"x-request-id": "a-request-1"})
     (line,) = [line for line in log.lines if line["event"] == "request"]
     assert list(line)[:5] == ["at", "level", "event", "from", "request_id"]
@@ -76,7 +76,7 @@ def test_a_line_is_one_object_with_what_is_asked_of_it(log: Lines) -> None:
     assert str(line["at"]).endswith("Z")
 
 
-def test_an_exception_is_told_without_what_it_quotes() -> None:
+def test_exception_is_logged_without_quoted_values() -> None:
     try:
         raise ValueError("tess@school.example sent Bearer abc.def to postgres://app:hunter2@db/x")
     except ValueError:
@@ -94,10 +94,10 @@ def test_an_exception_is_told_without_what_it_quotes() -> None:
     ["password", "new_password", "access", "refresh_token", "Authorization", "cookie", "sessionid", "api_key",
      "private_key", "otp", "recovery_codes", "email", "phone", "first_name", "address", "ip"],
 )  # fmt: skip
-def test_a_field_that_holds_a_secret_or_a_person_is_never_written(name: str) -> None:
+def test_secret_and_personal_fields_are_never_logged(name: str) -> None:
     assert redact("", {"outer": [{name: "Tess"}]}) == {"outer": [{name: "[redacted]"}]}
 
 
-def test_what_says_nothing_of_anybody_is_written_as_it_is() -> None:
+def test_harmless_values_are_logged_unchanged() -> None:
     kept = {"status": 200, "route": "api/v1/alerts", "ms": 1.5, "principal": "person:0198f2c4", "event_id": None}
     assert redact("", kept) == kept

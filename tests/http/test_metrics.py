@@ -1,4 +1,4 @@
-"""Figures for operators, and for nobody else."""
+"""Metrics are for operators only."""
 
 import re
 
@@ -14,75 +14,75 @@ from tests.cloud.school import School, make_person, raise_alert
 pytestmark = pytest.mark.slow
 
 
-def figures(client: Client | None = None) -> str:
+def metrics(client: Client | None = None) -> str:
     answer = (client or Client()).get("/metrics")
     assert answer.status_code == 200
     return answer.content.decode()
 
 
-def figure(name: str, **labels: str) -> float:
-    """The value of one line; 0 for one that is not there yet."""
+def metric(name: str, **labels: str) -> float:
+    """Return the value of one line; 0 if it does not exist yet."""
     wanted = {f'{label}="{value}"' for label, value in labels.items()}
-    for line in figures().splitlines():
+    for line in metrics().splitlines():
         found = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
         if found and wanted <= set((found[1] or "").split(",")):
             return float(found[2])
     return 0.0
 
 
-def test_this_machine_may_read_them_and_a_proxy_may_not_on_behalf_of_others() -> None:
+def test_metrics_are_readable_locally_but_not_through_a_proxy() -> None:
     assert Client(REMOTE_ADDR="::1").get("/metrics").status_code == 200
     assert Client(REMOTE_ADDR="203.0.113.7").get("/metrics").status_code == 404
     assert Client(headers={"x-forwarded-for": "203.0.113.7"}).get("/metrics").status_code == 404
 
 
-def test_with_a_token_only_who_names_it_reads(settings: Settings) -> None:
+def test_metrics_require_the_token_when_one_is_set(settings: Settings) -> None:
     settings.METRICS_TOKEN = "a-long-secret"
     assert Client().get("/metrics").status_code == 404
     assert Client(headers={"authorization": "Bearer wrong"}).get("/metrics").status_code == 404
-    far = Client(REMOTE_ADDR="203.0.113.7", headers={"authorization": "Bearer a-long-secret"})
-    assert "safesignal_" in figures(far)
+    remote = Client(REMOTE_ADDR="203.0.113.7", headers={"authorization": "Bearer a-long-secret"})
+    assert "safesignal_" in metrics(remote)
 
 
-def test_a_request_is_counted_by_its_route_and_never_by_what_was_asked(school: School) -> None:
+def test_requests_are_counted_by_route_and_never_by_path(school: School) -> None:
     alert = raise_alert(school)
     labels = {"method": "GET", "route": "api/v1/alerts/<uuid:alert_uuid>", "status": "200"}
-    before = figure("safesignal_http_request_seconds_count", **labels)
+    before = metric("safesignal_http_request_seconds_count", **labels)
     make_person(Role.OPERATOR, school.organization).client.get(f"/api/v1/alerts/{alert}")
-    assert figure("safesignal_http_request_seconds_count", **labels) == before + 1
-    assert str(alert) not in figures()
+    assert metric("safesignal_http_request_seconds_count", **labels) == before + 1
+    assert str(alert) not in metrics()
 
 
-def test_a_method_that_nobody_knows_makes_no_figure_of_its_own() -> None:
+def test_unknown_method_creates_no_metric() -> None:
     Client().generic("BREW", "/api/v1/alerts")
-    assert "BREW" not in figures()
-    assert figure("safesignal_http_request_seconds_count", method="other", status="401") >= 1
+    assert "BREW" not in metrics()
+    assert metric("safesignal_http_request_seconds_count", method="other", status="401") >= 1
 
 
-def test_an_alert_is_counted_by_type_and_a_repeat_of_it_is_not(school: School) -> None:
-    before = figure("safesignal_alerts_raised_total", alert_type="hazmat", drill="false")
+def test_alerts_are_counted_by_type_without_repeats(school: School) -> None:
+    before = metric("safesignal_alerts_raised_total", alert_type="hazmat", drill="false")
     raise_alert(school, alert_type="hazmat")
-    assert figure("safesignal_alerts_raised_total", alert_type="hazmat", drill="false") == before + 1
+    assert metric("safesignal_alerts_raised_total", alert_type="hazmat", drill="false") == before + 1
 
 
-def test_the_outbox_is_as_deep_as_what_waits_for_the_relay(school: School) -> None:
+def test_outbox_depth_counts_events_waiting_for_the_relay(school: School) -> None:
     while publish_unsent():
         pass
-    assert figure("safesignal_outbox_depth") == 0
+    assert metric("safesignal_outbox_depth") == 0
     raise_alert(school)
-    assert figure("safesignal_outbox_depth") == waiting() >= 1
-    assert figure("safesignal_relay_lag_seconds") > 0
+    assert metric("safesignal_outbox_depth") == waiting() >= 1
+    assert metric("safesignal_relay_lag_seconds") > 0
     while publish_unsent():
         pass
-    assert (figure("safesignal_outbox_depth"), figure("safesignal_relay_lag_seconds")) == (0, 0)
+    assert (metric("safesignal_outbox_depth"), metric("safesignal_relay_lag_seconds")) == (0, 0)
 
 
 @pytest.mark.parametrize("kind", ["gauge", "counter", "histogram"])
-def test_each_figure_says_what_it_is(kind: str) -> None:
-    names = re.findall(rf"^# TYPE (safesignal_\S+) {kind}$", figures(), re.MULTILINE)
+def test_every_metric_has_a_type_and_help(kind: str) -> None:
+    names = re.findall(rf"^# TYPE (safesignal_\S+) {kind}$", metrics(), re.MULTILINE)
     assert names
     for name in names:
-        assert re.search(rf"^# HELP {name} \S.+\.$", figures(), re.MULTILINE), name
+        assert re.search(rf"^# HELP {name} \S.+\.$", metrics(), re.MULTILINE), name
 
 
 def waiting() -> int:

@@ -1,4 +1,4 @@
-"""What an address answers in, a caller may ask for: each media type that the OpenAPI document names is acceptable."""
+"""Content negotiation: each media type that the OpenAPI document names for an endpoint is acceptable."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ def answers() -> Iterator[tuple[str, str]]:
 
 
 def test_every_documented_media_type_is_acceptable(school: School) -> None:
-    """Also where the thing is not there, or not the caller's to see: refusals are problem details either way."""
+    """Also if the resource is missing or not visible to the caller: refusals are problem details either way."""
     client = make_person(Role.ADMIN, school.organization).client
     refused = []
     for path, media_type in answers():
@@ -33,7 +33,7 @@ def test_every_documented_media_type_is_acceptable(school: School) -> None:
 
 
 @pytest.mark.parametrize("accept", ["text/csv", "application/json", "*/*"])
-def test_export_is_a_table_and_its_refusal_a_problem_whatever_is_asked_for(school: School, accept: str) -> None:
+def test_export_is_csv_and_its_refusal_a_problem_for_any_accept_header(school: School, accept: str) -> None:
     path = f"/api/v1/organizations/{school.organization}/exports/places"
     answer = make_person(Role.ADMIN, school.organization).client.get(path, headers={"accept": accept})
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
@@ -50,7 +50,7 @@ def test_export_for_excel_begins_with_a_byte_order_mark(school: School) -> None:
 
 
 @pytest.mark.parametrize("media_type", ["text/csv", "application/vnd.ms-excel", "text/tab-separated-values"])
-def test_table_is_accepted_as_browsers_name_it(school: School, media_type: str) -> None:
+def test_browser_media_types_for_csv_are_accepted(school: School, media_type: str) -> None:
     client = make_person(Role.ADMIN, school.organization).client
     path = f"/api/v1/organizations/{school.organization}/imports/places?dry_run=true"
     assert client.post(path, b"site\tbuilding\nNorth\tGym\n", content_type=media_type).status_code == 200

@@ -1,4 +1,4 @@
-"""The document that a client is built from: whole, with an example of everything, and true to the codes that exist."""
+"""The document that clients are built from: complete, with examples of everything, and only existing problem codes."""
 
 import ast
 import re
@@ -37,36 +37,36 @@ each_call = pytest.mark.parametrize(
 )
 
 
-def test_it_is_valid_and_made_without_a_guess() -> None:
+def test_document_is_valid_and_generated_without_warnings() -> None:
     GENERATOR_STATS.reset()
     validate_schema(generate())  # type: ignore[no-untyped-call]
     assert [*GENERATOR_STATS._error_cache, *GENERATOR_STATS._warn_cache] == []
     assert DOCUMENT["openapi"] == "3.1.0"
 
 
-def test_what_is_served_is_this_document() -> None:
+def test_served_document_is_the_generated_one() -> None:
     assert Client().get("/api/v1/openapi.json").json() == DOCUMENT
 
 
-def test_every_route_of_the_api_is_in_it() -> None:
+def test_document_includes_every_api_route() -> None:
     described = {shape(path) for path in DOCUMENT["paths"]}
     routes = {route.path for route in found_routes() if route.path.startswith("/api/")} - OF_GATEWAYS - PAGES
     assert sorted(path for path in routes if shape(path) not in described) == []
 
 
-def test_no_two_calls_have_the_same_name() -> None:
+def test_operation_ids_are_unique() -> None:
     names = [call["operationId"] for _, _, call in CALLS]
     assert len(names) == len(set(names))
 
 
 @each_call
-def test_a_call_says_what_it_is(path: str, method: str, call: Json) -> None:
+def test_operation_has_a_summary_and_description(path: str, method: str, call: Json) -> None:
     assert call["summary"] and len(call["tags"]) == 1 and call["description"]
     assert re.fullmatch(r"[a-z]+([A-Z][a-z0-9]*)*", call["operationId"])
 
 
 @each_call
-def test_a_call_says_every_refusal_as_a_problem_with_a_code_that_exists(path: str, method: str, call: Json) -> None:
+def test_operation_documents_every_refusal_with_existing_codes(path: str, method: str, call: Json) -> None:
     refusals = {status: resolved(answer) for status, answer in call["responses"].items() if status >= "400"}
     assert {"400", "406", "500", "503"} <= set(refusals)
     assert ("401" in refusals) or not call.get("security")
@@ -75,62 +75,60 @@ def test_a_call_says_every_refusal_as_a_problem_with_a_code_that_exists(path: st
         assert list(answer["content"]) == [PROBLEM], status
         assert "X-Request-ID" in answer["headers"]
         codes = {code for code in re.findall(r"`([a-z_]+)`", answer["description"]) if code in catalogue()}
-        assert codes, f"{status} names no code"
+        assert codes, f"{status} has no problem code"
         assert {catalogue()[code].status for code in codes} == {int(status)}, codes
 
 
 @each_call
-def test_a_call_shows_an_example_of_what_is_sent_and_told(path: str, method: str, call: Json) -> None:
+def test_operation_has_request_and_response_examples(path: str, method: str, call: Json) -> None:
     """To add one: `@openapi_example(response=…, request=…)` of `apps.common.openapi.examples` above the serializer."""
-    for where, content in [("body", call.get("requestBody")), *well(call)]:
+    for where, content in [("body", call.get("requestBody")), *successful_responses(call)]:
         media = (content or {}).get("content", {}).get(JSON)
         if media is None:
             continue
-        assert media.get("examples"), f"{where} shows no example"
+        assert media.get("examples"), f"{where} has no example"
         for example in media["examples"].values():
             wrong = [error.message for error in validator(media["schema"]).iter_errors(example["value"])]
             assert wrong == [], f"{where}: {wrong}"
 
 
 @each_call
-def test_a_write_takes_a_key_and_a_call_behind_the_door_names_its_credential(
-    path: str, method: str, call: Json
-) -> None:
+def test_writes_document_the_idempotency_key_and_their_credential(path: str, method: str, call: Json) -> None:
     parameters = {parameter["name"] for parameter in map(resolved, call.get("parameters", ()))}
     behind = call.get("security") is not None
     assert ("Idempotency-Key" in parameters) is (behind and method != "get")
     assert not behind or all(set(one) <= set(DOCUMENT["components"]["securitySchemes"]) for one in call["security"])
 
 
-def test_what_is_told_with_an_etag_says_so() -> None:
+def test_responses_with_an_etag_document_it() -> None:
     calls = {call["operationId"]: call["responses"] for _, _, call in CALLS}
     for name, status in [("getSite", "200"), ("createSite", "201"), ("updateOrganizationSettings", "200")]:
         assert "ETag" in calls[name][status]["headers"], name
     assert "ETag" not in calls["listSites"]["200"]["headers"]
 
 
-def test_what_is_never_refused_for_its_number_says_nothing_of_limits() -> None:
+def test_endpoints_exempt_from_rate_limits_document_none() -> None:
     calls = {call["operationId"]: call["responses"] for _, _, call in CALLS}
     assert "429" in calls["createSite"] and "RateLimit" in calls["createSite"]["201"]["headers"]
     for name in ("listAlerts", "getAlert", "acknowledgeAlert", "resolveAlert"):
         assert "429" not in calls[name] and "RateLimit" not in calls[name]["200"]["headers"], name
 
 
-def test_patterns_are_those_of_json_schema() -> None:
-    patterns = list(found(DOCUMENT, "pattern"))
+def test_patterns_are_valid_in_json_schema() -> None:
+    patterns = list(string_values(DOCUMENT, "pattern"))
     assert patterns
     assert [pattern for pattern in patterns if r"\Z" in pattern or r"\A" in pattern] == []
 
 
 def resolved(part: Json) -> Json:
-    """What a reference points at."""
+    """Return the target of a reference."""
     while "$ref" in part:
         _, _, kind, name = part["$ref"].split("/")
         part = DOCUMENT["components"][kind][name]
     return part
 
 
-def well(call: Json) -> Iterator[tuple[str, Json]]:
+def successful_responses(call: Json) -> Iterator[tuple[str, Json]]:
     return ((status, answer) for status, answer in call["responses"].items() if status < "300")
 
 
@@ -140,24 +138,24 @@ def validator(schema: Json) -> Draft202012Validator:
 
 
 def absolute(part: Json) -> Json:
-    """The same schema, its references led into the document."""
+    """Return the same schema with absolute references into the document."""
     if isinstance(part, dict):
         return {name: f"{HERE}{value}" if name == "$ref" else absolute(value) for name, value in part.items()}
     return [absolute(value) for value in part] if isinstance(part, list) else part
 
 
-def found(part: Json, name: str) -> Iterator[str]:
+def string_values(part: Json, name: str) -> Iterator[str]:
     if isinstance(part, dict):
         if isinstance(part.get(name), str):
             yield part[name]
         for value in part.values():
-            yield from found(value, name)
+            yield from string_values(value, name)
     elif isinstance(part, list):
         for value in part:
-            yield from found(value, name)
+            yield from string_values(value, name)
 
 
-def test_limit_of_a_list_has_its_bounds() -> None:
+def test_list_limit_parameter_has_bounds() -> None:
     limits = [
         parameter["schema"]
         for operations in document()["paths"].values()
@@ -168,21 +166,21 @@ def test_limit_of_a_list_has_its_bounds() -> None:
     assert all((one["minimum"], one["maximum"]) == (1, MAX_LIMIT) for one in limits)
 
 
-def test_alert_type_is_one_of_the_contract() -> None:
+def test_alert_types_match_the_contract() -> None:
     schemas = document()["components"]["schemas"]
     named = schemas["Alert"]["properties"]["alert_type"]
     schema = schemas[named["$ref"].rpartition("/")[2]] if "$ref" in named else named
     assert schema["enum"] == [one.type for one in alert_types()]
 
 
-def test_conflict_of_an_act_shows_the_alert_as_it_is() -> None:
+def test_conflict_of_an_act_documents_the_current_alert() -> None:
     answer = document()["paths"]["/api/v1/alerts/{alert_uuid}/resolve"]["put"]["responses"]["409"]
     schema = answer["content"]["application/problem+json"]["schema"]["$ref"].rpartition("/")[2]
     assert "current" in document()["components"]["schemas"][schema]["properties"]
 
 
-def test_every_member_that_a_problem_adds_is_documented() -> None:
-    """Each keyword with which a problem is raised anywhere in the code."""
+def test_every_extra_problem_member_is_documented() -> None:
+    """Each keyword with which the code raises a problem."""
     classes = {one.__name__ for one in _problems(Problem)}
     added = {
         keyword.arg

@@ -1,4 +1,4 @@
-"""Every code is stable, explained once, and found where `type` points."""
+"""Every problem code is stable, explained once, and found at the URL in `type`."""
 
 from collections import Counter
 from pathlib import Path
@@ -25,31 +25,31 @@ def loaded() -> list[type[Problem]]:
     return [one for one in family(Problem) if one.__module__.startswith("apps.")]
 
 
-def test_a_code_belongs_to_one_problem() -> None:
+def test_problem_codes_are_unique() -> None:
     codes = Counter(one.code for one in loaded())
     assert [code for code, count in codes.items() if count > 1] == []
 
 
-def test_each_says_what_it_means_and_what_to_do() -> None:
+def test_every_problem_explains_its_meaning_and_remedy() -> None:
     assert loaded()
     for entry in catalogue().values():
         assert entry.meaning.endswith(".") and entry.advice.endswith("."), entry
 
 
-def test_the_page_of_the_documentation_is_current(capsys: object) -> None:
+def test_problems_page_is_up_to_date(capsys: object) -> None:
     assert loaded()
     page = (ROOT / "docs" / "problems.md").read_text()
     assert page == markdown(), "run: python manage.py problems > docs/problems.md"
     assert page.startswith(PAGE_HEAD)
 
 
-def test_the_command_prints_that_page(tmp_path: Path) -> None:
+def test_problems_command_prints_the_page(tmp_path: Path) -> None:
     with (tmp_path / "problems.md").open("w") as out:
         call_command("problems", stdout=out)
     assert (tmp_path / "problems.md").read_text() == markdown()
 
 
-def test_type_leads_to_a_page_that_explains_the_code() -> None:
+def test_problem_type_links_to_its_explanation() -> None:
     answer = Client().get("/api/v1/alerts")
     page = Client().get(str(answer.json()["type"]).removeprefix("http://127.0.0.1:8000"))
     assert page.status_code == 200

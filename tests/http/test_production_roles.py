@@ -1,4 +1,4 @@
-"""A server in a role of production, with nothing in front that waits for bodies."""
+"""A server in a production role, without a proxy in front that buffers bodies."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from apps.common.http.body_limits import ANONYMOUS_BYTES
 from contracts import ROOT
 from safesignal.serve import LOWER_PRIORITY
 from tests.cloud.server import HOST, Server, running_server
-from tests.http.test_bulkheads import PATIENCE_SECONDS, connected, half_a_request
+from tests.http.test_bulkheads import PATIENCE_SECONDS, connected, half_sent_request
 from tests.patience import WAIT_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
@@ -39,7 +39,7 @@ for worker in workers: worker.start()
 for worker in workers: worker.join()
 print("broken" if barrier.broken else "met")
 """
-"""As many pieces of work as a process has threads, each holding a connection until all have one."""
+"""As many tasks as a process has threads, each holding a connection until all have one."""
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,12 @@ def server(database: None) -> Iterator[Server]:
 
 
 def test_half_sent_body_is_refused_after_its_deadline(server: Server) -> None:
-    with half_a_request(server, "/api/v1/auth/login") as line:
+    with half_sent_request(server, "/api/v1/auth/login") as line:
         answer = line.recv(4096)
     assert b" 408 " in answer.partition(b"\r\n")[0] and b"body_too_slow" in answer
 
 
-def test_body_without_credentials_is_limited_before_it_is_read(server: Server) -> None:
+def test_anonymous_body_is_limited_before_it_is_read(server: Server) -> None:
     with connected(server) as line:
         head = f"POST /api/v1/organizations HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {ANONYMOUS_BYTES + 1}\r\n\r\n"
         line.sendall(head.encode())
@@ -62,27 +62,27 @@ def test_body_without_credentials_is_limited_before_it_is_read(server: Server) -
     assert b" 413 " in answer.partition(b"\r\n")[0]
 
 
-def test_client_that_stays_after_its_half_sent_body_was_refused_holds_up_nobody(server: Server) -> None:
-    with half_a_request(server, "/api/v1/auth/login") as line:
+def test_client_that_stays_connected_after_refusal_does_not_block_others(server: Server) -> None:
+    with half_sent_request(server, "/api/v1/auth/login") as line:
         assert b" 408 " in line.recv(4096)
         ready = httpx.get(f"{server.url}/health/ready", timeout=PATIENCE_SECONDS, trust_env=False)
     assert ready.status_code == HTTPStatus.OK
 
 
-def test_pages_give_way_to_alarms(server: Server) -> None:
+def test_alarms_have_priority_over_pages(server: Server) -> None:
     with running_server("pages") as pages:
         alarms = os.getpriority(os.PRIO_PROCESS, server.web.pid)
         assert os.getpriority(os.PRIO_PROCESS, pages.web.pid) == alarms + LOWER_PRIORITY
 
 
-def test_server_refuses_a_port_that_another_one_listens_at(server: Server) -> None:
-    """Granian would share it, and answer every second client with the wrong server."""
+def test_server_refuses_a_port_in_use(server: Server) -> None:
+    """Granian would share it, and every second client would reach the wrong server."""
     command = [sys.executable, "-m", "safesignal.serve", "live", "--port", str(server.port)]
     second = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
     assert second.returncode != 0
     assert f"{HOST}:{server.port} is taken" in second.stderr
 
 
-def test_every_thread_of_a_process_has_a_connection() -> None:
+def test_every_thread_of_a_process_gets_a_connection() -> None:
     done = subprocess.run([sys.executable, "-c", MEET], cwd=ROOT.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "met", done.stderr

@@ -1,4 +1,4 @@
-"""A runaway program is slowed and is told what is left; an alarm is never refused, and nobody pays for others."""
+"""Rate limits slow down runaway programs and report the remaining quota, never refuse an alarm, and are per caller."""
 
 import re
 import secrets
@@ -30,7 +30,7 @@ PLENTY = 1_000_000
 
 @pytest.fixture
 def limits(settings: Settings) -> dict[str, int]:
-    """Plenty of each, until a test says otherwise."""
+    """High limits, until a test lowers one."""
     settings.RATE_LIMITS = {"user": PLENTY, "organization": PLENTY, "address": PLENTY}
     found: dict[str, int] = settings.RATE_LIMITS
     return found
@@ -41,45 +41,45 @@ def operator(school: School) -> Person:
     return make_person(Role.OPERATOR, school.organization)
 
 
-def left(answer: Any) -> tuple[str, int]:
-    """The tightest limit, and how many requests are left of it."""
+def remaining(answer: Any) -> tuple[str, int]:
+    """Return the tightest limit, and how many requests remain."""
     found = RATE_LIMIT.fullmatch(answer["RateLimit"])
     assert found and 0 < int(found[3]) <= 60, answer.headers
     return found[1], int(found[2])
 
 
-def from_anywhere() -> Client:
+def client_from_new_address() -> Client:
     return Client(REMOTE_ADDR=str(IPv6Address(b"\x20\x01\x0d\xb8" + secrets.token_bytes(12))))
 
 
-def test_a_person_is_told_what_is_left_and_refused_when_nothing_is(limits: dict[str, int], operator: Person) -> None:
+def test_person_gets_remaining_quota_and_is_refused_when_it_is_used_up(
+    limits: dict[str, int], operator: Person
+) -> None:
     limits["user"] = 3
     client = operator.client
     answers = [client.get(ORGANIZATIONS) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
-    assert [left(answer) for answer in answers] == [("user", 2), ("user", 1), ("user", 0), ("user", 0)]
+    assert [remaining(answer) for answer in answers] == [("user", 2), ("user", 1), ("user", 0), ("user", 0)]
     assert answers[0]["RateLimit-Policy"] == f'"user";q=3;w=60, "organization";q={PLENTY};w=60'
     body = problem(answers[3], 429, "too_many_requests")
     assert 0 < int(answers[3]["Retry-After"]) <= 60
     assert body["retry_after"] == int(answers[3]["Retry-After"])
 
 
-def test_what_one_person_used_up_is_not_taken_from_another(limits: dict[str, int], school: School) -> None:
+def test_rate_limits_are_counted_per_person(limits: dict[str, int], school: School) -> None:
     limits["user"] = 1
     greedy, other = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
     assert [greedy.client.get(ORGANIZATIONS).status_code for _ in range(2)] == [200, 429]
     assert other.client.get(ORGANIZATIONS).status_code == 200
 
 
-def test_a_new_token_is_no_new_person(limits: dict[str, int], operator: Person) -> None:
+def test_new_token_does_not_reset_the_rate_limit(limits: dict[str, int], operator: Person) -> None:
     limits["user"] = 1
     assert operator.client.get(ORGANIZATIONS).status_code == 200
     assert Client(headers={"authorization": f"Bearer {token_of(operator)}"}).get(ORGANIZATIONS).status_code == 429
 
 
-def test_an_organization_as_a_whole_has_a_limit_and_another_one_has_its_own(
-    limits: dict[str, int], school: School
-) -> None:
+def test_each_organization_has_its_own_rate_limit(limits: dict[str, int], school: School) -> None:
     limits["organization"] = 2
     colleagues = [make_person(Role.OPERATOR, school.organization) for _ in range(3)]
     assert [one.client.get(ORGANIZATIONS).status_code for one in colleagues] == [200, 200, 429]
@@ -87,19 +87,17 @@ def test_an_organization_as_a_whole_has_a_limit_and_another_one_has_its_own(
     assert elsewhere.client.get(ORGANIZATIONS).status_code == 200
 
 
-def test_whom_nobody_knows_counts_by_address(limits: dict[str, int]) -> None:
+def test_anonymous_callers_are_counted_by_address(limits: dict[str, int]) -> None:
     limits["address"] = 2
-    client, body = from_anywhere(), {"email": "a@school.example", "password": "x"}
+    client, body = client_from_new_address(), {"email": "a@school.example", "password": "x"}
     answers = [client.post(LOGIN, body, content_type=JSON) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429]
-    assert [left(answer)[0] for answer in answers] == ["address"] * 3
-    assert from_anywhere().post(LOGIN, body, content_type=JSON).status_code == 401
+    assert [remaining(answer)[0] for answer in answers] == ["address"] * 3
+    assert client_from_new_address().post(LOGIN, body, content_type=JSON).status_code == 401
 
 
-def test_a_thousand_people_behind_one_address_do_not_get_in_each_others_way(
-    limits: dict[str, int], school: School
-) -> None:
-    """A school has one address: nobody in it may be refused because of the others."""
+def test_thousand_people_behind_one_address_do_not_limit_each_other(limits: dict[str, int], school: School) -> None:
+    """A school has one public address: its people must not be refused because of each other."""
     limits["address"] = 5
     people = [User(email=f"{secrets.token_hex(8)}@school.example") for _ in range(1000)]
     with tenant_scope([school.organization]):
@@ -107,7 +105,7 @@ def test_a_thousand_people_behind_one_address_do_not_get_in_each_others_way(
         Membership.objects.bulk_create(
             Membership(user=user, organization_id=school.organization, role=Role.VIEWER) for user in people
         )
-    client = from_anywhere()
+    client = client_from_new_address()
     refused = []
     for user in people:
         answer = client.get(ORGANIZATIONS, headers={"authorization": f"Bearer {token_of(user)}"})
@@ -116,7 +114,7 @@ def test_a_thousand_people_behind_one_address_do_not_get_in_each_others_way(
     assert refused == []
 
 
-def test_seeing_and_answering_an_alarm_is_never_refused(
+def test_reading_and_answering_alarms_is_never_rate_limited(
     limits: dict[str, int], school: School, operator: Person
 ) -> None:
     limits.update(user=1, organization=1, address=1)
@@ -133,7 +131,7 @@ def test_seeing_and_answering_an_alarm_is_never_refused(
     assert [answer for answer in acts if "RateLimit" in answer] == []
 
 
-def test_raising_an_alarm_is_never_refused(limits: dict[str, int], school: School) -> None:
+def test_raising_an_alarm_is_never_rate_limited(limits: dict[str, int], school: School) -> None:
     limits.update(user=0, organization=0, address=0)
     gateway = Client(headers={"authorization": f"Bearer {school.gateway_token}"})
     for _ in range(3):
@@ -142,7 +140,7 @@ def test_raising_an_alarm_is_never_refused(limits: dict[str, int], school: Schoo
         )
         assert answer.status_code == 200 and "RateLimit" not in answer
     for _ in range(3):
-        assert from_anywhere().post("/api/v1/oauth/token").status_code == 400  # a gateway that is not known yet
+        assert client_from_new_address().post("/api/v1/oauth/token").status_code == 400  # a gateway without a token
 
 
 @pytest.fixture
@@ -152,22 +150,22 @@ def without_valkey() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_valkey")
-def test_with_valkey_gone_nobody_is_counted_and_nobody_refused(limits: dict[str, int], operator: Person) -> None:
+def test_requests_are_not_limited_without_valkey(limits: dict[str, int], operator: Person) -> None:
     limits.update(user=0, organization=0)
     answers = [operator.client.get(ORGANIZATIONS) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert [answer for answer in answers if "RateLimit" in answer] == []
 
 
-def test_valkey_is_told_nobodys_name_or_address(limits: dict[str, int], operator: Person, school: School) -> None:
-    client = from_anywhere()
+def test_valkey_keys_contain_no_names_or_addresses(limits: dict[str, int], operator: Person, school: School) -> None:
+    client = client_from_new_address()
     address = client.defaults["REMOTE_ADDR"]
     client.get(ORGANIZATIONS)
     operator.client.get(ORGANIZATIONS)
     keys = str(valkey.client().keys("safesignal:rate:*"))
     assert "safesignal:rate:address:" in keys
-    for told in (str(operator.id), str(school.organization), address):
-        assert told not in keys
+    for private in (str(operator.id), str(school.organization), address):
+        assert private not in keys
 
 
 def token_of(person: Person | User) -> str:

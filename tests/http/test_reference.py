@@ -1,4 +1,4 @@
-"""The OpenAPI document as pages: whole under a strict policy, and nothing of them comes from elsewhere."""
+"""The pages of the OpenAPI document: complete under a strict policy, without content from elsewhere."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from tests.cloud.server import Server, running_server
 pytestmark = pytest.mark.slow
 
 LOGO_OF_REDOC = "https://cdn.redoc.ly/redoc/logo-mini.svg"
-"""Sooner or later Redoc asks for its maker's picture: the policy refuses it, and nothing leaves the browser."""
+"""Redoc eventually requests its vendor's logo: the policy refuses it, and no request leaves the browser."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def page() -> Iterator[Page]:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("path", ["/api/v1/docs", "/api/v1/redoc"])
-def test_the_page_shows_the_calls_and_asks_nobody_else(server: Server, page: Page, path: str) -> None:
+def test_reference_page_lists_operations_without_external_requests(server: Server, page: Page, path: str) -> None:
     asked: list[str] = []
     complaints: list[str] = []
     page.on("requestfinished", lambda request: asked.append(request.url))
@@ -48,7 +48,7 @@ def test_the_page_shows_the_calls_and_asks_nobody_else(server: Server, page: Pag
 
 
 @pytest.mark.parametrize("path", ["/api/v1/docs", "/api/v1/redoc", "/login/", "/api/v1/alerts", "/problems/invalid"])
-def test_every_answer_says_that_nothing_inline_and_nothing_foreign_runs(path: str) -> None:
+def test_content_security_policy_forbids_inline_and_foreign_scripts(path: str) -> None:
     policy = directives(Client().get(path)["Content-Security-Policy"])
     assert policy.get("script-src", policy["default-src"]) == {"'self'"}
     for name in ("object-src", "base-uri", "frame-ancestors"):
@@ -56,8 +56,8 @@ def test_every_answer_says_that_nothing_inline_and_nothing_foreign_runs(path: st
     assert not any("unsafe" in source or "http" in source for sources in policy.values() for source in sources)
 
 
-def test_only_pages_of_the_admin_may_evaluate_their_own_attributes(school: School) -> None:
-    """And no script that stands in a page runs there either."""
+def test_only_admin_pages_allow_unsafe_eval(school: School) -> None:
+    """Inline scripts do not run there either."""
     admin = make_person(Role.ADMIN, school.organization).client
     strict, page = directives(build_policy()), directives(admin.get("/admin/")["Content-Security-Policy"])
     assert "script-src" not in strict
@@ -67,7 +67,7 @@ def test_only_pages_of_the_admin_may_evaluate_their_own_attributes(school: Schoo
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/nothing/", "/admin/accounts/"])
-def test_policy_is_strict_where_the_admin_refuses_or_leads_on(school: School, path: str) -> None:
+def test_policy_is_strict_for_admin_refusals_and_redirects(school: School, path: str) -> None:
     for client in (Client(), make_person(Role.ADMIN, school.organization).client):
         answer = client.get(path)
         if answer.status_code != 200:

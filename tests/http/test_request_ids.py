@@ -1,4 +1,4 @@
-"""One name for a request, wherever it leads: its answer, its log lines, its audit row, its feed event, its tasks."""
+"""One id for a request, wherever it is recorded: response, log lines, audit row, feed event and tasks."""
 
 from queue import Queue
 from uuid import uuid4
@@ -29,7 +29,7 @@ def tell_request_id() -> None:
     seen_by_the_task.put(request_ids.current())
 
 
-def test_the_callers_name_is_in_all_that_its_request_leaves_behind(school: School, log: Lines) -> None:
+def test_request_id_of_the_caller_is_in_every_record_of_the_request(school: School, log: Lines) -> None:
     alert, request_id = raise_alert(school), f"phone-{uuid4()}"
     client = make_person(Role.OPERATOR, school.organization).client
     answer = client.put(ACKNOWLEDGE.format(alert), headers={"x-request-id": request_id})
@@ -44,25 +44,25 @@ def test_the_callers_name_is_in_all_that_its_request_leaves_behind(school: Schoo
     assert [line["event"] for line in log.lines if line.get("request_id") == request_id] == ["request"]
 
 
-def test_without_one_each_request_gets_its_own() -> None:
+def test_request_without_an_id_gets_a_new_one() -> None:
     answers = [Client().get("/health/live")["X-Request-ID"] for _ in range(2)]
     assert len(set(answers)) == 2 and all(len(one) == 36 for one in answers)
 
 
 @pytest.mark.parametrize("sent", ["", "short", "x" * 65, "with space 12", "new\tline-1234", "ü" * 10, '"quoted-name"'])
-def test_what_can_be_no_name_is_replaced(sent: str) -> None:
+def test_invalid_request_id_is_replaced(sent: str) -> None:
     answer = Client().get("/health/live", headers={"x-request-id": sent})["X-Request-ID"]
     assert answer != sent and len(answer) == 36
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/alerts%00", "/api/v1/alerts"])
-def test_a_refusal_has_one_too(path: str) -> None:
+def test_refusal_has_a_request_id(path: str) -> None:
     answer = Client().get(path, headers={"x-request-id": "refused-0001"})
     assert answer.status_code >= 400 and answer["X-Request-ID"] == "refused-0001"
 
 
-def test_a_task_works_under_the_name_of_the_request_that_sent_it(database: None) -> None:
-    """Through the real queue; the next task, which nobody sent, has none."""
+def test_task_keeps_the_request_id_of_its_sender(database: None) -> None:
+    """Through the real queue; a following task without a request has no id."""
     with start_worker(app, pool="solo", perform_ping_check=False):  # type: ignore[arg-type]
         with request_ids.bound("sent-by-0001"):
             tell_request_id.delay()

@@ -1,7 +1,7 @@
-"""Every call of the OpenAPI document, asked by everybody with whatever may be sent: no answer that it does not tell of.
+"""Every operation of the OpenAPI document, called by every kind of caller with generated data, responds as documented.
 
-What is asked for exists: paths are filled from the table of the matrix (`tests/matrix`), so that a new route joins by
-its entry. Bounded here; `./dev test --nightly` asks a hundred times as much.
+The requested resources exist: paths are filled from the table of the matrix (`tests/matrix`), so an entry there
+includes a new route. Bounded here; `./dev test --nightly` sends a hundred times as many requests.
 """
 
 import logging
@@ -31,8 +31,8 @@ from tests.matrix.routes_found import shape
 pytestmark = pytest.mark.slow
 
 EXAMPLES: Final = 300 if os.environ.get("SAFESIGNAL_NIGHTLY") else 3
-ASK: Final = ("nobody", "super admin", "admin", "manager", "operator", "viewer", "gateway")
-"""The beginnings of names of callers, each of whom asks about their own school."""
+ASK: Final = ("anonymous", "super admin", "admin", "manager", "operator", "viewer", "gateway")
+"""Prefixes of the names of callers, each requesting data of their own school."""
 SCHEMA: Final = schemathesis.openapi.from_dict(document())
 SCHEMA.app = application
 OPERATIONS: Final = [result.ok() for result in SCHEMA.get_all_operations() if isinstance(result, Ok)]
@@ -69,10 +69,10 @@ def everybody(world: World) -> list[tuple[Caller, str | None]]:
 
 
 @each_operation
-def test_what_the_matrix_asks_is_answered_as_documented(
+def test_matrix_requests_are_answered_as_documented(
     operation: Operation, everybody: list[tuple[Caller, str | None]]
 ) -> None:
-    """Well-formed requests about what is there, so that what is told when all is well is seen too."""
+    """Well-formed requests about existing resources, so that successful responses are covered too."""
     entries = entries_of(operation)
     assert entries, f"{operation.label} has no entry in tests/matrix/routes/"
     for entry in entries:
@@ -87,10 +87,10 @@ def test_what_the_matrix_asks_is_answered_as_documented(
 
 
 @each_operation
-def test_whatever_is_sent_is_answered_as_documented(
+def test_generated_requests_are_answered_as_documented(
     operation: Operation, everybody: list[tuple[Caller, str | None]]
 ) -> None:
-    """Bodies, queries and headers that the document allows, and ones that it does not."""
+    """Bodies, queries and headers that the document allows, and invalid ones."""
     entry = next(iter(entries_of(operation)), None)
     modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
     strategies = [strategy for mode in modes if (strategy := strategy_of(operation, mode)) is not None]
@@ -122,7 +122,7 @@ def ask(case: Any, token: str | None, **headers: str) -> None:
 
 
 def strategy_of(operation: Operation, mode: GenerationMode) -> st.SearchStrategy[Any] | None:
-    """None where nothing can be sent that is wrong."""
+    """Return None if the operation has no input that could be invalid."""
     strategy = operation.as_strategy(generation_mode=mode)
     return None if strategy.is_empty else strategy
 
@@ -136,7 +136,7 @@ def entries_of(operation: Operation) -> list[Entry]:
 
 
 def path_parameters(operation: Operation, entry: Entry, caller: Caller) -> dict[str, str]:
-    """The words that the entry has where the document has parameters."""
+    """Return the words that the entry has in place of the document's parameters."""
     words = entry.path.partition("?")[0].format_map(caller.asked).split("/")
     names = operation.path.split("/")
     return {name[1:-1]: word for name, word in zip(names, words, strict=True) if name.startswith("{")}

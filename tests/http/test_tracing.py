@@ -1,4 +1,4 @@
-"""One trace from the gateway's press to the screens that were told of it, through three programs."""
+"""One trace through three programs, from the gateway's press to the screens that receive it."""
 
 import os
 import secrets
@@ -28,7 +28,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def server(database: None, collector: Collector) -> Iterator[Server]:
-    """The programs of the cloud, told where traces go as an operator tells them."""
+    """The cloud's programs, configured to export traces as an operator would."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
@@ -36,9 +36,7 @@ def server(database: None, collector: Collector) -> Iterator[Server]:
             yield running
 
 
-def test_a_press_is_one_trace_from_the_gateway_to_the_screen(
-    server: Server, collector: Collector, school: School
-) -> None:
+def test_press_is_one_trace_from_gateway_to_screen(server: Server, collector: Collector, school: School) -> None:
     person = make_person(Role.OPERATOR, school.organization)
     trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
     with listening(server, person.token) as listener:
@@ -68,18 +66,18 @@ def test_a_press_is_one_trace_from_the_gateway_to_the_screen(
     ]
 
 
-def test_no_span_tells_of_a_person_or_of_what_was_typed(server: Server, collector: Collector, school: School) -> None:
+def test_spans_contain_no_personal_data_or_input(server: Server, collector: Collector, school: School) -> None:
     person, before = make_person(Role.OPERATOR, school.organization), len(collector.spans)
     headers = {"Authorization": f"Bearer {person.token}"}
     httpx.get(f"{server.url}/api/v1/alerts?search=typed-by-tess", headers=headers)
     httpx.post(f"{server.url}/api/v1/auth/login", json={"email": "tess@school.example", "password": "hunter2hunter2"})
     until(lambda: len(collector.spans) >= before + 2)
-    for told in (b"typed-by-tess", b"tess@", b"hunter2", person.token.encode(), person.name.encode()):
-        assert told not in collector.raw
+    for private in (b"typed-by-tess", b"tess@", b"hunter2", person.token.encode(), person.name.encode()):
+        assert private not in collector.raw
 
 
-def test_without_an_endpoint_nothing_that_exports_is_loaded() -> None:
-    """It costs memory and start-up time, and starts a thread, that a school without a collector need not pay for."""
+def test_exporter_is_not_loaded_without_an_endpoint() -> None:
+    """It costs memory and start-up time, and starts a thread, which a school without a collector does not need."""
     ask = "import safesignal.wsgi, sys; print([name for name in sys.modules if 'opentelemetry.exporter' in name])"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(

@@ -1,7 +1,7 @@
-"""Whatever is typed into an address, a cookie or a header, and whatever a number or a time is, the answer is no error.
+"""No path, cookie, header, number or time that a client sends causes a server error.
 
-Every route of the resolver takes part by itself, with values at the edges in place of what its entry in `tests/matrix`
-names, and with every query parameter of the OpenAPI document.
+Every route of the resolver is included automatically, with boundary values in place of those that its entry in
+`tests/matrix` names, and with every query parameter of the OpenAPI document.
 """
 
 import re
@@ -42,7 +42,7 @@ OK_BELOW: Final = 500
 
 
 def uuid7_at(milliseconds: int) -> str:
-    """A UUIDv7 of this time (RFC 9562, 5.7)."""
+    """Return a UUIDv7 of this time (RFC 9562, 5.7)."""
     return str(UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | 1))
 
 
@@ -85,7 +85,7 @@ def callers(school: School) -> list[Client]:
 
 
 def named(path: str, school: School, replaced: str, value: str) -> str:
-    """The route's path with one parameter replaced by the value, and what is there for the others."""
+    """Return the route's path with one parameter replaced by the value, and existing ids for the others."""
     known = {"organization_id": school.organization, "site_id": school.site, "building_id": school.building}
 
     def word(match: re.Match[str]) -> str:
@@ -103,7 +103,7 @@ def harmless(client: Client, method: str, path: str, **more: Any) -> None:
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<" in route.path], ids=lambda route: route.path)
-def test_values_at_the_edges_of_a_path_are_no_server_error(route: Route, school: School, callers: list[Client]) -> None:
+def test_boundary_values_in_paths_cause_no_server_error(route: Route, school: School, callers: list[Client]) -> None:
     for converter, name in PARAMETER.findall(route.path):
         for number, value in enumerate(OF_CONVERTER.get(converter, TYPED)):
             client = callers[number % len(callers)]
@@ -112,10 +112,8 @@ def test_values_at_the_edges_of_a_path_are_no_server_error(route: Route, school:
 
 
 @pytest.mark.parametrize("route", READ, ids=lambda route: route.path)
-def test_values_at_the_edges_of_a_query_are_no_server_error(
-    route: Route, school: School, callers: list[Client]
-) -> None:
-    """All of one kind of value at once, and then each alone where that was refused as a whole."""
+def test_boundary_values_in_queries_cause_no_server_error(route: Route, school: School, callers: list[Client]) -> None:
+    """All with the same kind of value at once, and then each alone if the request was refused as a whole."""
     here = named(route.path, school, "", "")
     for value in (UUIDS[1], NUMBERS[2], TEXTS[2], TIMES[0]):
         for query in (QUERIES, [name for name in QUERIES if name not in {"cursor", "limit", "organization"}]):
@@ -123,7 +121,7 @@ def test_values_at_the_edges_of_a_query_are_no_server_error(
 
 
 @pytest.mark.parametrize("value", [*TEXTS[:5], *TEXTS[6:], "%00", "\x00", "gAAAAA==", "x" * 4000])
-def test_typed_cookies_and_headers_are_no_server_error(school: School, callers: list[Client], value: str) -> None:
+def test_arbitrary_cookies_and_headers_cause_no_server_error(school: School, callers: list[Client], value: str) -> None:
     value = value.encode().decode("latin-1").replace("\r\n", "")
     cookies = "; ".join(
         f"{name}={value}"
@@ -137,12 +135,12 @@ def test_typed_cookies_and_headers_are_no_server_error(school: School, callers: 
         harmless(Client(), "GET", path, headers={"authorization": f"Bearer {value}"})
 
 
-# --- Where a sign-in leads on ----------------------------------------------------------------------------------------
+# --- Redirects after sign-in -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def browser(database: None) -> Client:
-    """Of somebody who has signed in."""
+    """A browser that is signed in."""
     person, client = make_person_with_password(), Client()
     client.post("/login/", {"email": person.email, "password": PASSWORD})
     return client
@@ -169,7 +167,7 @@ PAGES: Final = st.text(max_size=60) | st.sampled_from(
 
 @hypothesis(deadline=None, max_examples=200)
 @given(PAGES)
-def test_any_next_page_of_a_sign_in_leads_to_a_page_of_ours(browser: Client, page: str) -> None:
+def test_sign_in_redirects_only_to_own_pages(browser: Client, page: str) -> None:
     answer = browser.get("/login/", {"next": page})
     assert answer.status_code in {302, 400}
     if answer.status_code == 302:
@@ -177,14 +175,14 @@ def test_any_next_page_of_a_sign_in_leads_to_a_page_of_ours(browser: Client, pag
     assert browser.post("/login/", {"next": page, "email": "x", "password": "x"}).status_code in {200, 400, 429}
 
 
-# --- What is signed --------------------------------------------------------------------------------------------------
+# --- Signed values ---------------------------------------------------------------------------------------------------
 
 SECONDS: Final = st.sampled_from([0, -1, -(10**18), 2**31, 2**53, 253_402_300_799, 253_402_300_800, 10**18, 10**400])
-"""Around 1970, the end of the calendar, and far beyond it."""
+"""Around 1970, at the end of the calendar, and far beyond it."""
 
 
 @given(SECONDS | st.integers() | st.floats())
-def test_number_of_seconds_is_a_time_well_within_the_calendar_or_none(seconds: float) -> None:
+def test_seconds_convert_to_a_time_within_the_calendar_or_none(seconds: float) -> None:
     at = from_unix(seconds=seconds)
     if at is not None:
         assert datetime.min.replace(tzinfo=at.tzinfo) + timedelta(days=1) <= at
@@ -198,7 +196,7 @@ def signed_in(school: School) -> Person:
 
 @hypothesis(deadline=None, max_examples=30)
 @given(SECONDS)
-def test_token_of_ours_that_expires_at_an_edge_is_no_server_error(signed_in: Person, seconds: int) -> None:
+def test_token_with_a_boundary_expiry_causes_no_server_error(signed_in: Person, seconds: int) -> None:
     begun = sign_in.begin(user=User.objects.get(pk=signed_in.id), now=timezone.now())
     claims = tokens.verify(begun.access)
     token = tokens.mint(
@@ -227,7 +225,7 @@ def gateway(school: School, gateway_key: ec.EllipticCurvePrivateKey) -> Iterator
 
 @hypothesis(deadline=None, max_examples=60)
 @given(SECONDS, st.integers(-1, 61))
-def test_assertion_issued_at_an_edge_is_refused(
+def test_assertion_with_a_boundary_issue_time_is_refused(
     gateway: UUID, gateway_key: ec.EllipticCurvePrivateKey, issued: int, lifetime: int
 ) -> None:
     claims = {

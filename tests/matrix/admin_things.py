@@ -1,4 +1,4 @@
-"""A row for each page of the admin that speaks of what no other route of the table does."""
+"""Makers of a row for each admin page about a model that no other route of the table covers."""
 
 import secrets
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ ONE_MORE: Final[Mapping[str, str]] = {
     "room": "room_row",
     "site": "site_row",
 }
-"""What makes one more, where the row itself is a part of the school, of which there is one organization."""
+"""Makers of one more row, for models whose existing row belongs to the school, such as its one organization."""
 
 
 @thing
@@ -157,7 +157,7 @@ def audit_row(school: School) -> UUID:
 
 @thing
 def device_row(school: School) -> UUID:
-    """In the first building."""
+    """Create one in the first building."""
     name = device_name()
     with tenant_scope([school.organization]):
         devices.register_devices(

@@ -1,4 +1,4 @@
-"""One request as a caller makes it, and what it left behind."""
+"""One request of a caller, and its effects."""
 
 import json
 import secrets
@@ -15,7 +15,7 @@ from tests.matrix.things import Things
 
 @dataclass(frozen=True)
 class Answer:
-    """What the caller was told, and what the audit trail says of it."""
+    """The response to the caller, and its entries in the audit trail."""
 
     status: int
     content_type: str
@@ -24,7 +24,7 @@ class Answer:
 
 
 def ask(entry: Entry, things: Things, token: str | None) -> Answer:
-    """Ask, from an address of its own: no limit that is counted by address is meant here."""
+    """Send the request from its own address, so that limits counted by address do not apply."""
     headers = dict(entry.headers(things)) if entry.headers else {}
     if token is not None:
         headers["authorization"] = f"Bearer {token}"
@@ -40,13 +40,13 @@ def ask(entry: Entry, things: Things, token: str | None) -> Answer:
 
 
 def data_of(entry: Entry, things: Things) -> tuple[str, str | bytes]:
-    """The path and the body of a request."""
+    """Return the path and the body of a request."""
     body = entry.body(things) if entry.body else ""
     return entry.path.format_map(things), body if isinstance(body, str | bytes) else json.dumps(body)
 
 
 def changes_of(request_id: str) -> list[str]:
-    """The actions of what one request changed, of every organization, whatever else is written meanwhile."""
+    """Return the audit actions of one request, in all organizations, excluding concurrent requests."""
     with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT action FROM audit_entries WHERE outcome = 'done' AND request_id = %s", [request_id])
         return sorted(row[0] for row in cursor.fetchall())

@@ -1,4 +1,4 @@
-"""Who asks: each kind of caller, at each place that they can have toward the school that is asked about."""
+"""Callers: each kind of caller, in each relation to the school that is asked about."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -22,32 +22,32 @@ ROLE_TABLE: Final[dict[str, frozenset[str]]] = {
     role: frozenset(rights) for role, rights in json.loads((ROOT / "permissions.json").read_text()).items()
 }
 WHILE_SUSPENDED: Final = frozenset({"alerts:create", "alerts:update", "silent_alerts:read", "open_alerts:read"})
-"""What a role keeps in a suspended organization, as far as it had it."""
+"""Rights that a role keeps in a suspended organization, if it had them."""
 DAY_ACCOUNT: Final = frozenset({"alerts:create"})
-"""What a day account may, whatever the role table says."""
+"""Rights of a day account, regardless of the role table."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who asks for something in a school."""
+    """A caller who requests something in a school."""
 
     name: str
     kind: str
-    """"person", "gateway", "service", ...; empty for nobody."""
+    """"person", "gateway", "service", ...; empty for anonymous callers."""
     asked: Things
-    """The school that they ask about."""
+    """The school that the requests are about."""
     make_token: Callable[[], str | None]
     home: Things | None = None
-    """The school where they belong."""
+    """The school that the caller belongs to."""
     rights: frozenset[str] = frozenset()
-    """Held there."""
+    """Rights held there."""
     building: UUID | None = None
-    """Where in it they hold them; None: everywhere."""
+    """The building where the rights are held; None: everywhere."""
     is_super_admin: bool = False
 
     @property
     def is_known(self) -> bool:
-        """Whether the school they ask about is theirs in any way: nobody else must learn that it exists."""
+        """Whether the caller belongs to the school; other callers must not learn that it exists."""
         return self.home is self.asked
 
     def __str__(self) -> str:
@@ -56,14 +56,14 @@ class Caller:
 
 @dataclass(frozen=True)
 class World:
-    """A school to ask about, one that is suspended, and one of others."""
+    """A school to ask about, a suspended one, and one that belongs to others."""
 
     school: Things
     suspended: Things
     other: Things
 
     def forbidden_ids(self, caller: Caller) -> frozenset[str]:
-        """What no answer to this caller may hold."""
+        """Return the ids that no response to this caller may contain."""
         if caller.is_super_admin:
             return frozenset()
         strange = [one for one in (self.school, self.suspended, self.other) if one is not caller.home]
@@ -74,7 +74,7 @@ class World:
 
 
 def make_world() -> World:
-    """Three schools, each with an open alert in both of its buildings."""
+    """Create three schools, each with an open alert in both of its buildings."""
     world = World(*(Things(make_school()) for _ in range(3)))
     for things in (world.school, world.suspended, world.other):
         raise_alert(things.school)
@@ -85,8 +85,8 @@ def make_world() -> World:
 
 
 def callers(world: World) -> Iterator[Caller]:
-    """Everybody, for the school and where it makes a difference for the suspended one."""
-    yield Caller("nobody", "", world.school, lambda: None)
+    """Return every caller for the school, and for the suspended one where the responses differ."""
+    yield Caller("anonymous", "", world.school, lambda: None)
     yield Caller("a person of no organization", "person", world.school, lambda: make_person(Role.ADMIN).token)
     yield Caller("super admin without a visit", "person", world.school, _super_admin, is_super_admin=True)
     yield _visitor(world.school)
@@ -117,7 +117,7 @@ def _people(world: World, role: Role) -> Iterator[Caller]:
 
 
 def while_suspended(rights: frozenset[str]) -> frozenset[str]:
-    """What is left of a role's rights: who could read every alert reads the open ones."""
+    """Return the rights that a role keeps: reading every alert is reduced to reading open ones."""
     seen = {"open_alerts:read"} if "alerts:read" in rights else set()
     return (rights | seen) & WHILE_SUSPENDED
 
@@ -127,7 +127,7 @@ def _member(role: Role, school: School) -> Callable[[], str]:
 
 
 def _narrowed(role: Role, school: School, building: UUID) -> Callable[[], str]:
-    """Somebody whose role holds at one building."""
+    """Return a caller whose role is limited to one building."""
 
     def make() -> str:
         person = make_person(role, school.organization)
@@ -152,7 +152,7 @@ def _day_account(school: School) -> Callable[[], str]:
 
 
 def _service(name: str, world: World, home: Things) -> Caller:
-    """A service that has all that one can have."""
+    """Return a service with all rights that a service can have."""
     held = ROLE_TABLE[Role.ADMIN] - {":".join(pair) for pair in PEOPLE_ONLY}
     _, secret = make_service_token(home.school, held)
     return Caller(f"service of {name}", "service", world.school, _always(secret), home, held)
@@ -163,7 +163,7 @@ def _super_admin() -> str:
 
 
 def _visitor(home: Things) -> Caller:
-    """Who runs the platform, while they look into the school."""
+    """Return a platform operator who visits the school."""
 
     def make() -> str:
         person, now = _platform_person(), timezone.now()

@@ -1,4 +1,4 @@
-"""Schools and callers, made once for the tests of this folder."""
+"""Schools and callers, created once for the tests of this folder."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.matrix.callers import Caller, World, callers, make_world
 
 @pytest.fixture(scope="package")
 def world(database: None) -> Iterator[World]:
-    for name in ("django.request", "httpx"):  # a line for each answer hides what failed
+    for name in ("django.request", "httpx"):  # A log line for each response would hide the failure.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with override_settings(PASSWORD_HASHERS=[f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]):
         yield make_world()
@@ -20,5 +20,5 @@ def world(database: None) -> Iterator[World]:
 
 @pytest.fixture(scope="package")
 def everybody(world: World) -> list[tuple[Caller, str | None]]:
-    """Each caller with a token of theirs."""
+    """Each caller with a token of their own."""
     return [(caller, caller.make_token()) for caller in callers(world)]

@@ -1,10 +1,10 @@
-"""One line for each route and method: what right it asks for, where, and what is answered to who has it.
+"""One line for each route and method: the required right, where it must be held, and the response to callers with it.
 
     Entry("POST", "/api/v1/buildings/{building}/floors", "places:create", At.BUILDING, ok=201,
           body=lambda things: {"floor_number": number()}, changes="floor.created")
 
-Words in braces are made by `things.py`, in the school that is asked about. Everything else is computed: nobody is
-answered 401, a stranger 404, who is known and has no right 403, who has it `ok`.
+Words in braces are made by `things.py`, in the school that is asked about. Everything else is computed: anonymous
+callers get 401, strangers 404, members without the right 403, and callers with it `ok`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,24 +17,24 @@ Body = Mapping[str, object] | str | bytes
 
 
 class At(Enum):
-    """What a route is about, which says where its right must be held."""
+    """The object of a route, which determines where its right must be held."""
 
-    ORGANIZATION = "the whole organization: not for who may act at some of its places only"
-    SITE = "a site, of which who may act at one of its buildings only has no more than that building"
-    BUILDING = "what is in the school's first building: for who may act there"
-    ELSEWHERE = "a place of the school away from its first building: not there for who may act at that building only"
-    LIST = "a list that holds what the caller may see: for who may anywhere in the organization"
-    PLATFORM = "what super admins do outside of schools: their right counts without a visit"
+    ORGANIZATION = "the whole organization: the right at some of its places is not enough"
+    SITE = "a site: with the right at one of its buildings, only that building is accessible"
+    BUILDING = "something in the school's first building: the right there is enough"
+    ELSEWHERE = "a place outside the school's first building: not found with the right at that building only"
+    LIST = "a list of everything visible to the caller: the right anywhere in the organization is enough"
+    PLATFORM = "an action of super admins outside of schools: their right counts without a visit"
     TENANT = "an organization itself: for its own people with the right, and for super admins without a visit"
-    ANOTHER = "an organization that none of the callers belongs to: it is there for super admins alone"
-    OPERATORS = "what is the platform's and no school's: for super admins alone, and a secret to nobody"
-    SELF = "the caller's own things: for everybody of the entry's kinds"
-    OPEN = "what asks for no credential"
+    ANOTHER = "an organization that none of the callers belongs to: found by super admins only"
+    OPERATORS = "a resource of the platform and of no school: for super admins only, but its existence is no secret"
+    SELF = "the caller's own data: for every caller of the entry's kinds"
+    OPEN = "a public endpoint"
 
 
 @dataclass(frozen=True)
 class But:
-    """An answer that the role table does not tell."""
+    """A response that the role table does not determine."""
 
     status: int
     reason: str
@@ -42,13 +42,13 @@ class But:
 
 @dataclass(frozen=True)
 class Entry:
-    """A route with a method, as the matrix asks it."""
+    """A route with a method, as the matrix requests it."""
 
     method: str
     path: str
     """With a query where it needs one: `/api/v1/alerts?organization={organization}`."""
     right: str = ""
-    """`resource:action` of the role table; several with `|`, of which one is enough. Empty at SELF and OPEN."""
+    """`resource:action` of the role table; alternatives are separated by `|`. Empty at SELF and OPEN."""
     at: At = At.ORGANIZATION
     ok: int = 200
     body: Callable[[Things], Body] | None = None
@@ -56,21 +56,21 @@ class Entry:
     content_type: str = "application/json"
     headers: Callable[[Things], Mapping[str, str]] | None = None
     changes: str | Sequence[str] = ()
-    """The actions in the audit trail of one such request, each exactly once. None of them for a read."""
+    """The audit actions of one such request, each exactly once. Empty for a read."""
     rows: str = ""
-    """For a list: the word in `things.py` that makes one more row of it."""
+    """For a list: the word in `things.py` that creates one more row of it."""
     months: int = 1
-    """For what is no list: of how many months a table is looked through for it."""
+    """For other reads: the number of months of a table that may be searched."""
     kinds: frozenset[str] = frozenset({"person"})
-    """At SELF: for which kinds of callers."""
+    """At SELF: the kinds of callers that have access."""
     uses_caller: bool = False
-    """Whoever does this is somebody else afterwards (gone, signed out, with more rights): each is made anew for it."""
+    """The request changes the caller (deleted, signed out, with more rights): a new caller is created for each one."""
     repeats_what_was_typed: bool = False
-    """It tells what the school's own people or gateway named before, in attempts that came to nothing."""
+    """The response repeats names that the school's own people or gateway used in earlier failed attempts."""
     is_page: bool = False
-    """A page for people: it says a refusal in words, with its `ok`, and sends nobody to the sign-in."""
+    """A page for people: it displays a refusal as text with its `ok` status, and never redirects to the sign-in."""
     but: Mapping[str, But] = field(default_factory=dict)
-    """Exceptions, by the beginning of a caller's name ("viewer", "viewer of the school")."""
+    """Exceptions, by the prefix of a caller's name ("viewer", "viewer of the school")."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -85,10 +85,10 @@ class Entry:
 
     @property
     def is_admin(self) -> bool:
-        """A page of Django's admin: refused like the API, in words, but that nobody is sent to the sign-in."""
+        """Whether this is a page of Django's admin: refused like the API, as text, but never redirected to sign-in."""
         return self.path.startswith("/admin/")
 
     @property
     def names_organization(self) -> bool:
-        """Whether the path leads into a school, so that a stranger must not learn that it is there."""
+        """Whether the path refers to a school, so that a stranger must not learn that it exists."""
         return "{" in self.path and self.at is not At.OPERATORS

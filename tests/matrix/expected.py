@@ -1,4 +1,4 @@
-"""What each caller must be answered: computed from what the route asks for and what the caller holds."""
+"""The expected response for each caller: computed from the requirements of the route and the caller's rights."""
 
 from http import HTTPStatus
 from typing import Final
@@ -7,11 +7,11 @@ from tests.matrix.callers import ROLE_TABLE, Caller
 from tests.matrix.entry import At, Entry
 
 SITE_OF_A_BUILDING: Final = frozenset({"places:read"})
-"""What who may act at one building only may do with the site that it stands on."""
+"""Rights on a site for a caller who may act only at one of its buildings."""
 
 
 def expected_status(entry: Entry, caller: Caller) -> int:
-    """The status of the answer."""
+    """Return the expected status of the response."""
     for name, exception in entry.but.items():
         if caller.name.startswith(name):
             return exception.status
@@ -26,7 +26,7 @@ def expected_status(entry: Entry, caller: Caller) -> int:
 
 
 def may(entry: Entry, caller: Caller) -> bool:
-    """Whether the caller has what the route asks for."""
+    """Return whether the caller has the right that the route requires."""
     return _refusal(entry, caller) is None
 
 
@@ -46,7 +46,7 @@ def _refusal(entry: Entry, caller: Caller) -> HTTPStatus | None:
 
 
 ORGANIZATION_OF_A_PLACE: Final = frozenset({"organizations:read"})
-"""What who may act at a place only may do with the organization itself."""
+"""Rights on the organization itself for a caller who may act only at one of its places."""
 PLATFORM: Final = frozenset({At.PLATFORM, At.OPERATORS, At.TENANT, At.ANOTHER})
 PLACES: Final = frozenset({At.SITE, At.BUILDING, At.ELSEWHERE})
 
@@ -58,7 +58,7 @@ def _is_stranger(at: At, caller: Caller, held: frozenset[str]) -> bool:
 
 
 def rights_at(at: At, caller: Caller) -> frozenset[str]:
-    """What the caller may at what a route is about."""
+    """Return the caller's rights at the object of a route."""
     if at in PLATFORM and caller.is_super_admin:
         return ROLE_TABLE["super_admin"]
     if at in {At.PLATFORM, At.OPERATORS}:

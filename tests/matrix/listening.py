@@ -1,4 +1,4 @@
-"""Somebody who listens to a live door for as long as they may, and what they heard."""
+"""Callers that listen to a live endpoint for as long as they may, and the messages that they receive."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,30 +20,30 @@ SECONDS = 2 * WAIT_SECONDS
 
 @dataclass
 class Listener:
-    """What one caller heard; `refused` is the close code or the status that they were sent away with."""
+    """The messages of one caller; `refused` is the close code or the status of the refusal."""
 
     caller: Caller
-    door: str
+    endpoint: str
     refused: int | None = None
     texts: list[str] = field(default_factory=list)
     settled: asyncio.Event = field(default_factory=asyncio.Event)
-    """Refused, or told that everything from now on will be sent."""
+    """Refused, or notified that all further events will be sent."""
 
-    def heard(self, text: str) -> None:
+    def receive(self, text: str) -> None:
         self.texts.append(text)
         if '"type":"ready"' in text:
             self.settled.set()
 
-    def heard_of(self, id_: str) -> bool:
+    def has_received(self, id_: str) -> bool:
         return any(id_ in text for text in self.texts)
 
     def __str__(self) -> str:
-        return f"{self.caller} at {self.door}"
+        return f"{self.caller} at {self.endpoint}"
 
 
 @asynccontextmanager
 async def listening(server: Server, listeners: list[tuple[Listener, str | None]]) -> AsyncIterator[None]:
-    """All of them at once, each refused or ready when this is entered."""
+    """Connect all listeners at once; on entry each is either refused or ready."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_listen(server, listener, token)) for listener, token in listeners]
         async with asyncio.timeout(SECONDS):
@@ -54,15 +54,15 @@ async def listening(server: Server, listeners: list[tuple[Listener, str | None]]
 
 
 async def _listen(server: Server, listener: Listener, token: str | None) -> None:
-    how = _by_socket if listener.door.startswith("/ws/") else _by_stream
-    await how(server, listener, {"authorization": f"Bearer {token}"} if token else {})
+    listen_by = _by_socket if listener.endpoint.startswith("/ws/") else _by_stream
+    await listen_by(server, listener, {"authorization": f"Bearer {token}"} if token else {})
 
 
 async def _by_socket(server: Server, listener: Listener, headers: dict[str, str]) -> None:
-    first = RESUME["gateway" if listener.door == "/ws/edge" else "person"]
+    first = RESUME["gateway" if listener.endpoint == "/ws/edge" else "person"]
     protocols = [Subprotocol("safesignal.v1")]
     async with connect(
-        f"{server.socket_url}{listener.door}",
+        f"{server.socket_url}{listener.endpoint}",
         subprotocols=protocols,
         additional_headers=headers,
         open_timeout=SECONDS,
@@ -71,7 +71,7 @@ async def _by_socket(server: Server, listener: Listener, headers: dict[str, str]
         try:
             await socket.send(first)
             while True:
-                listener.heard(str(await socket.recv()))
+                listener.receive(str(await socket.recv()))
         except ConnectionClosed as closed:
             listener.refused = closed.rcvd.code if closed.rcvd else -1
             listener.settled.set()
@@ -80,11 +80,11 @@ async def _by_socket(server: Server, listener: Listener, headers: dict[str, str]
 async def _by_stream(server: Server, listener: Listener, headers: dict[str, str]) -> None:
     async with (
         httpx.AsyncClient(timeout=SECONDS) as client,
-        client.stream("GET", f"{server.url}{listener.door}", headers=headers) as answer,
+        client.stream("GET", f"{server.url}{listener.endpoint}", headers=headers) as answer,
     ):
         if answer.status_code != httpx.codes.OK:
             listener.refused = answer.status_code
             listener.settled.set()
             return
         async for line in answer.aiter_lines():
-            listener.heard(line)
+            listener.receive(line)

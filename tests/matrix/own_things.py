@@ -1,4 +1,4 @@
-"""Words of the table about one's own account."""
+"""Words of the table about the caller's own account."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from tests.matrix.things import email, thing, word
 
 @thing
 def invitation_secret(school: School) -> str:
-    """Of an invitation to somebody who has no account."""
+    """Of an invitation to a person without an account."""
     with tenant_scope([school.organization]):
         invitation = invitations.invite(
             actor=SYSTEM,
@@ -32,19 +32,19 @@ def invitation_secret(school: School) -> str:
 
 @thing
 def reset_secret(school: School) -> str:
-    """Of somebody who has forgotten their password."""
+    """Of a person who has forgotten their password."""
     return _secret(school, ProofPurpose.PASSWORD, None)
 
 
 @thing
 def email_secret(school: School) -> str:
-    """Of somebody who is about to have another address."""
+    """Of a person who is changing their e-mail address."""
     return _secret(school, ProofPurpose.EMAIL, f"{word()}@school.example")
 
 
 @thing
 def push_registration(school: School) -> UUID:
-    """The telephone of an operator of the school."""
+    """The phone of an operator of the school."""
     person = make_person(Role.OPERATOR, school.organization)
     principal = Principal(PrincipalKind.PERSON, person.id, person.name)
     with tenant_scope([school.organization]):

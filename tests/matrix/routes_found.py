@@ -1,4 +1,4 @@
-"""Every route and method that Django's URL resolver knows."""
+"""Every route and method of Django's URL resolver."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ _CHOICE = re.compile(r"\(\?P<\w+>(\w+)[^)]*\)")
 
 @dataclass(frozen=True)
 class Route:
-    """One route; `methods` is None for a view that does not say which it takes."""
+    """One route; `methods` is None for a view that does not declare its methods."""
 
     path: str
     methods: frozenset[str] | None
@@ -25,7 +25,7 @@ def found_routes() -> list[Route]:
 
 
 def shape(path: str) -> str:
-    """A route's or an entry's path, with every parameter alike and without its query."""
+    """Return a route's or an entry's path without its query, with every parameter replaced by the same mark."""
     return _PARAMETER.sub("{}", path.partition("?")[0])
 
 
@@ -39,7 +39,7 @@ def _walk(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Callable[..
 
 
 def _readable(pattern: str) -> str:
-    """A regular expression of Django's own as a path: of words to choose from it has the first."""
+    """Return a regular expression of Django's own as a path, with the first of alternative words."""
     return _CHOICE.sub(r"\1", pattern).removeprefix("^").removesuffix("$")
 
 

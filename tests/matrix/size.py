@@ -1,4 +1,4 @@
-"""Many schools that are copies of one: every table that has rows of it is filled, also one that is new."""
+"""Many schools that are copies of one: every table that has rows of it is filled, including new tables."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,17 +24,17 @@ PEOPLE: Final = sql.SQL(
     "t.{} IN (SELECT user_id FROM user_organizations WHERE organization_id = %(organization)s"
     " UNION SELECT user_id FROM platform_visits WHERE organization_id = %(organization)s)"
 )
-"""Who belongs to the school, and who looked into it."""
+"""People who belong to the school, and people who visited it."""
 
 
 @contextmanager
 def school_copied(organization: UUID, copies: int) -> Iterator[None]:
-    """Copy every row of a school, and its people, so many times; then let the planner know of it. The copies go at the
-    end of the block: every later test that reads all schools would read them too.
+    """Copy every row of a school and its people `copies` times, and update the planner's statistics. The copies are
+    deleted at the end of the block: every later test that reads all schools would read them too.
 
-    Each UUID becomes another one that depends on the copy alone, so that rows of a copy point at each other as those of
-    the first do; a text that must be unique gets the copy's number. Triggers and foreign keys, which were satisfied by
-    the first, are not asked again for each copy.
+    Each UUID is replaced by one derived from it and the copy's number, so that rows of a copy reference each other like
+    the originals; a text that must be unique gets the copy's number. Triggers and foreign keys, which the originals
+    satisfied, are not checked again for each copy.
     """
     as_superuser("GRANT SET ON PARAMETER session_replication_role TO safesignal_owner")
     parts = [
@@ -55,7 +55,7 @@ def school_copied(organization: UUID, copies: int) -> Iterator[None]:
 
 @contextmanager
 def _replicating() -> Iterator[None]:
-    """Without triggers and foreign keys; the planner knows of the result."""
+    """Disable triggers and foreign keys for the block, then update the planner's statistics."""
     with connections["owner"].cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         yield
@@ -100,7 +100,7 @@ def _value(column: _Column) -> sql.Composable:
 
 
 def _columns(table: str) -> list[_Column]:
-    """Those that PostgreSQL does not fill in itself."""
+    """Return the columns that PostgreSQL does not fill in itself."""
     query = """
         SELECT a.attname, format_type(a.atttypid, NULL), EXISTS (
             SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND (

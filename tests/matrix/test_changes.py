@@ -1,4 +1,4 @@
-"""Every write endpoint leaves a row in the audit trail for each change: what the matrix then counts."""
+"""Every write endpoint leaves a row in the audit trail for each change; the matrix then counts them."""
 
 from typing import Final
 
@@ -9,22 +9,22 @@ from tests.matrix.routes import ENTRIES
 pytestmark = pytest.mark.slow
 
 NO_CHANGE: Final = {
-    "POST /api/v1/auth/refresh": "the same sign-in goes on",
-    "POST /api/v1/auth/password/forgot": "a letter is asked for: what its link does is told",
-    "POST /forgot-password/": "a letter is asked for: what its link does is told",
-    "DELETE /api/v1/me/phone": "as the matrix asks, of who has none",
-    "DELETE /api/v1/me/devices/{push_registration}": "as the matrix asks, of somebody else's: it is not there",
-    "POST /login/": "as the matrix asks, with a password that is none",
-    "POST /logout/": "as the matrix asks, without a session",
-    "POST /account/second-factor/": "as the matrix asks, with a password that is none",
-    "POST /admin/logout/": "it hands over to /logout/",
-    "POST /admin/accounts/invitation/": "as the matrix asks, with nothing chosen: each act has a route of its own",
-    "POST /admin/alerts/alert/": "as the matrix asks, with nothing chosen: each act has a route of its own",
+    "POST /api/v1/auth/refresh": "the same sign-in continues",
+    "POST /api/v1/auth/password/forgot": "only requests an e-mail: the action of its link is audited",
+    "POST /forgot-password/": "only requests an e-mail: the action of its link is audited",
+    "DELETE /api/v1/me/phone": "the callers of the matrix have no phone number",
+    "DELETE /api/v1/me/devices/{push_registration}": "the matrix requests one of another person, which returns 404",
+    "POST /login/": "the matrix sends a wrong password",
+    "POST /logout/": "the matrix sends no session",
+    "POST /account/second-factor/": "the matrix sends a wrong password",
+    "POST /admin/logout/": "redirects to /logout/",
+    "POST /admin/accounts/invitation/": "the matrix selects no row: each action has its own route",
+    "POST /admin/alerts/alert/": "the matrix selects no row: each action has its own route",
 }
-"""Writes that are done and change nothing that the trail tells of, each with the reason."""
+"""Successful writes that leave no audit entry, each with the reason."""
 
 
-def test_every_write_that_is_done_says_what_it_leaves_in_the_audit_trail() -> None:
-    """One that says nothing is a read in disguise, or has its reason here."""
+def test_every_write_entry_names_its_audit_actions() -> None:
+    """A write without audit actions is actually a read, or has its reason here."""
     silent = {str(entry) for entry in ENTRIES if entry.method != "GET" and entry.ok < 400 and not entry.changes}
     assert silent == NO_CHANGE.keys()

@@ -1,4 +1,4 @@
-"""No list grows its number of queries with its length."""
+"""The number of queries of a list does not grow with its length."""
 
 import json
 
@@ -23,8 +23,8 @@ FEW, MANY = 2, 30
 
 
 @pytest.mark.parametrize("entry", LISTS, ids=str)
-def test_a_list_costs_as_many_queries_long_as_short(entry: Entry, world: World) -> None:
-    """Asked with 2 rows and with 30, of a school of its own."""
+def test_list_query_count_does_not_depend_on_its_length(entry: Entry, world: World) -> None:
+    """Requested with 2 rows and with 30, for a separate school."""
     things = Things(make_school())
     token = make_person(Role.ADMIN, things.school.organization).token
     counts = []
@@ -38,8 +38,8 @@ def test_a_list_costs_as_many_queries_long_as_short(entry: Entry, world: World) 
     assert counts[0] == counts[1], f"{entry}: {counts[0]} queries for {FEW} rows, {counts[1]} for {MANY}"
 
 
-def test_every_list_is_known_as_one(world: World, everybody: list[tuple[Caller, str | None]]) -> None:
-    """What answers with `results` says in its entry what makes one more row of it."""
+def test_every_list_has_rows_in_its_entry(world: World, everybody: list[tuple[Caller, str | None]]) -> None:
+    """An endpoint that returns `results` names in its entry the maker of one more row."""
     admin, token = next(pair for pair in everybody if pair[0].name == "admin of the school")
     unknown = []
     for entry in READS:
@@ -48,7 +48,7 @@ def test_every_list_is_known_as_one(world: World, everybody: list[tuple[Caller, 
         answer = ask(entry, world.school, token)
         if answer.content_type.startswith("application/json") and _is_list(json.loads(answer.text)):
             unknown.append(str(entry))
-    assert not unknown, f"These are lists: give their entries `rows`, a word of things.py. {unknown}"
+    assert not unknown, f"These endpoints are lists: set `rows` of their entries to a word of things.py. {unknown}"
 
 
 def _is_list(document: object) -> bool:

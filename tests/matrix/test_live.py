@@ -1,4 +1,4 @@
-"""Whoever listens, only what is theirs: every live door with every caller, while alerts are raised in all schools."""
+"""Listeners receive only their own events: every live endpoint with every caller, with alerts in all schools."""
 
 import asyncio
 import time
@@ -22,8 +22,8 @@ from tests.matrix.things import Things, alert_elsewhere
 from tests.patience import WAIT_SECONDS
 
 PEOPLE, GATEWAYS = ("/ws/alerts", STREAM), ("/ws/edge",)
-"""Who is taken at which live door; a new one belongs in one of the two."""
-NOBODY: Final = {"/ws/": 4401, "/api/": 401}
+"""The callers that each live endpoint accepts; a new one belongs in one of the two."""
+ANONYMOUS: Final = {"/ws/": 4401, "/api/": 401}
 NO_RIGHT: Final = {"/ws/": 4403, "/api/": 403}
 
 pytestmark = pytest.mark.slow
@@ -35,22 +35,24 @@ def server(world: World) -> Iterator[Server]:
         yield running
 
 
-def test_every_live_door_is_listened_at() -> None:
-    """A socket that is not named here fails."""
+def test_every_live_endpoint_is_tested() -> None:
+    """A socket that is not listed here fails the test."""
     assert {path for path in (*PEOPLE, *GATEWAYS) if path.startswith("/ws/")} == set(SOCKETS)
 
 
-async def test_everybody_hears_what_the_role_table_lets_them(
+async def test_callers_receive_events_according_to_the_role_table(
     server: Server, world: World, everybody: list[tuple[Caller, str | None]]
 ) -> None:
-    """Without the right a door closes with its code; nobody hears an alert of another school or building, and a silent
-    one reaches only the response team.
+    """Without the right an endpoint closes with its code; no caller receives alerts of another school or building, and
+    silent alerts reach only the response team.
     """
-    listeners = [(Listener(caller, door), token) for door in (*PEOPLE, *GATEWAYS) for caller, token in everybody]
+    listeners = [
+        (Listener(caller, endpoint), token) for endpoint in (*PEOPLE, *GATEWAYS) for caller, token in everybody
+    ]
     async with listening(server, listeners):
         raised = await asyncio.to_thread(_in_a_thread, world)
-        await _all_heard([listener for listener, _ in listeners], raised)
-        await _quiet([listener for listener, _ in listeners])
+        await _wait_for_expected([listener for listener, _ in listeners], raised)
+        await _wait_for_silence([listener for listener, _ in listeners])
     wrong = [f"{listener}: {defect}" for listener, _ in listeners for defect in _defects(listener, raised)]
     if wrong:
         pytest.fail("\n".join(wrong), pytrace=False)
@@ -67,7 +69,7 @@ class Raised:
     id: UUID
 
     def is_for(self, caller: Caller) -> bool:
-        """Whether a caller who listens is told of it."""
+        """Whether a listening caller receives it."""
         if caller.home is not self.school or caller.building not in (None, self.building):
             return False
         if caller.kind == "gateway":
@@ -96,7 +98,7 @@ def _raise_everywhere(world: World) -> list[Raised]:
 
 def _may_listen(listener: Listener) -> bool:
     caller = listener.caller
-    if listener.door in GATEWAYS:
+    if listener.endpoint in GATEWAYS:
         return caller.kind == "gateway"
     return caller.kind in {"person", "service"} and bool(
         {"alerts:read", "open_alerts:read"} & rights_at(At.LIST, caller)
@@ -105,21 +107,21 @@ def _may_listen(listener: Listener) -> bool:
 
 def _defects(listener: Listener, raised: list[Raised]) -> list[str]:
     if not _may_listen(listener):
-        codes = NO_RIGHT if listener.caller.kind else NOBODY
-        expected = next(code for start, code in codes.items() if listener.door.startswith(start))
+        codes = NO_RIGHT if listener.caller.kind else ANONYMOUS
+        expected = next(code for start, code in codes.items() if listener.endpoint.startswith(start))
         return [] if listener.refused == expected else [f"was answered {listener.refused or 'ready'}, not {expected}"]
     if listener.refused:
-        return [f"was sent away with {listener.refused}"]
+        return [f"was refused with {listener.refused}"]
     wrong = []
     for alert in raised:
-        if listener.heard_of(str(alert.id)) is not alert.is_for(listener.caller):
-            what = "did not hear of" if alert.is_for(listener.caller) else "heard of"
+        if listener.has_received(str(alert.id)) is not alert.is_for(listener.caller):
+            what = "did not receive" if alert.is_for(listener.caller) else "received"
             wrong.append(f"{what} {alert.name}")
     return wrong
 
 
-async def _all_heard(listeners: list[Listener], raised: list[Raised]) -> None:
-    """Until everybody has heard what they must hear; what is missing at the deadline is a defect."""
+async def _wait_for_expected(listeners: list[Listener], raised: list[Raised]) -> None:
+    """Wait until every caller has received its events; a missing event at the deadline is a defect."""
     expected = [
         (listener, str(alert.id))
         for listener in listeners
@@ -128,12 +130,12 @@ async def _all_heard(listeners: list[Listener], raised: list[Raised]) -> None:
         if alert.is_for(listener.caller)
     ]
     deadline = time.monotonic() + WAIT_SECONDS
-    while not all(listener.heard_of(id_) for listener, id_ in expected) and time.monotonic() < deadline:
+    while not all(listener.has_received(id_) for listener, id_ in expected) and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
 
 
-async def _quiet(listeners: list[Listener]) -> None:
-    """Until nothing has come for a while."""
+async def _wait_for_silence(listeners: list[Listener]) -> None:
+    """Wait until no message has arrived for a while."""
     before = -1
     while before != (now := sum(len(listener.texts) for listener in listeners)):
         before = now

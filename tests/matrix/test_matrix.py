@@ -1,4 +1,4 @@
-"""Whoever asks, only what is theirs: every route, with every method, asked by everybody."""
+"""Callers get only their own data: every route, with every method, requested by every caller."""
 
 import pytest
 
@@ -16,11 +16,11 @@ ADD = "add an Entry for it in tests/matrix/routes/"
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=str)
-def test_everybody_is_answered_as_the_role_table_says(
+def test_responses_follow_the_role_table_for_every_caller(
     entry: Entry, world: World, everybody: list[tuple[Caller, str | None]]
 ) -> None:
-    """401 for nobody, 404 for a stranger, 403 without the right; who has it leaves one audit row for each change, and
-    who was refused leaves none. No answer tells of another school.
+    """401 for anonymous callers, 404 for strangers, 403 without the right. An accepted request leaves one audit row for
+    each change, a refused one none. No response reveals data of another school.
     """
     wrong = []
     for caller, token in everybody:
@@ -33,8 +33,8 @@ def test_everybody_is_answered_as_the_role_table_says(
 
 
 @pytest.mark.parametrize("route", found_routes(), ids=lambda route: route.path)
-def test_every_route_is_in_the_table(route: Route, world: World, everybody: list[tuple[Caller, str | None]]) -> None:
-    """A route or method that has no entry fails here; one that a view does not take is answered 405."""
+def test_every_route_has_an_entry(route: Route, world: World, everybody: list[tuple[Caller, str | None]]) -> None:
+    """A route or method without an entry fails here; a method that a view does not support returns 405."""
     listed = {entry.method for entry in ENTRIES if shape(entry.path) == shape(route.path)}
     if not listed:
         pytest.fail(f"{route.path} has no entry: {ADD}", pytrace=False)
@@ -49,8 +49,8 @@ def test_every_route_is_in_the_table(route: Route, world: World, everybody: list
         pytest.fail(f"{route.path} takes {', '.join(taken)}: {ADD}", pytrace=False)
 
 
-def test_the_table_has_no_route_that_is_not_there() -> None:
-    """An entry of a route that went is deleted with it."""
+def test_every_entry_has_a_route() -> None:
+    """The entry of a removed route is deleted with it."""
     known = {shape(route.path) for route in found_routes()}
     assert [str(entry) for entry in ENTRIES if shape(entry.path) not in known] == []
 
@@ -61,13 +61,13 @@ def _defects(entry: Entry, caller: Caller, answer: Answer, world: World) -> list
     if answer.status != expected:
         defects.append(f"answered {answer.status}, expected {expected}: {answer.text[:300]}")
     if answer.status >= 400 and not (entry.is_page or entry.is_admin) and not answer.content_type.startswith(PROBLEM):
-        defects.append(f"refused in {answer.content_type or 'no words'}")
+        defects.append(f"refused in {answer.content_type or 'no content type'}")
     changes = entry.expected_changes if may(entry, caller) and not entry.but.keys() & {caller.name} else []
     if answer.changes != changes:
         defects.append(f"left {answer.changes} in the audit trail, expected {changes}")
     if entry.at is not At.OPEN and not entry.repeats_what_was_typed:
         path = entry.path.format_map(caller.asked)
-        told = [one for one in world.forbidden_ids(caller) if one in answer.text and one not in path]
-        if told:
-            defects.append(f"was told of {told}")
+        leaked = [one for one in world.forbidden_ids(caller) if one in answer.text and one not in path]
+        if leaked:
+            defects.append(f"revealed {leaked}")
     return defects

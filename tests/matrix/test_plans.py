@@ -1,6 +1,6 @@
-"""Every list and search at size: an index is used, and what is asked for by its id is looked for in one month only.
+"""Every list and search at size: an index is used, and a lookup by id reads one month only.
 
-What is explained is the very SQL that a request runs, in a database with many schools.
+The test explains the actual SQL of each request, in a database with many schools.
 """
 
 from collections import Counter
@@ -28,21 +28,21 @@ from tests.matrix.size import school_copied
 from tests.matrix.test_lists import READS
 from tests.matrix.things import Things, make
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]  # three hundred schools are made once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]  # three hundred schools are created once
 
 COPIES = 300
 ROWS = 30
 SMALL = 500
-"""Rows of a table that may as well be read whole."""
+"""Tables with fewer rows may be read completely."""
 VISITED = 800
-"""Rows of one table that a request may look at: a school of this test has fewer of each kind, all together 300 times
-as many. A list that is not bounded by time looks at one row of each month at least."""
+"""Rows of one table that a request may read: a school of this test has fewer of each kind, all schools together 300
+times as many. A list that is not bounded by time reads at least one row of each month."""
 MONTHS = 4
 
 
 @dataclass(frozen=True)
 class District:
-    """A school of thirty of everything, among many like it."""
+    """A school with thirty rows of everything, among many like it."""
 
     things: Things
     admin: Person
@@ -50,7 +50,7 @@ class District:
 
 @pytest.fixture(scope="module")
 def district(world: World) -> Iterator[District]:
-    """Alerts of the last months, and thirty rows of each list."""
+    """A school with alerts of the last months, and thirty rows of each list."""
     school = make_full_school()
     now = timezone.now()
     with connections["system"].cursor() as cursor:
@@ -71,8 +71,8 @@ def district(world: World) -> Iterator[District]:
 
 
 @pytest.mark.parametrize("entry", [one for one in READS if one.names_organization or one.rows], ids=str)
-def test_a_read_uses_indexes(entry: Entry, district: District) -> None:
-    """No table of many schools is read whole, and no request looks at more rows than its own school has."""
+def test_reads_use_indexes(entry: Entry, district: District) -> None:
+    """No table of many schools is read completely, and no request reads more rows than its own school has."""
     entry.path.format_map(district.things)
     with explained() as plans:
         answer = ask(entry, district.things, district.admin.token)
@@ -84,7 +84,7 @@ def test_a_read_uses_indexes(entry: Entry, district: District) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """How PostgreSQL ran one statement."""
+    """The plan with which PostgreSQL ran one statement."""
 
     sql: str
     tree: Any
@@ -111,7 +111,7 @@ class Plan:
 
 @contextmanager
 def explained() -> Iterator[list[Plan]]:
-    """The plans of what is selected meanwhile."""
+    """Collect the plans of the SELECT statements in the block."""
     plans: list[Plan] = []
 
     def explain(execute: Callable[..., Any], statement: str, params: Any, many: bool, context: Any) -> Any:
@@ -144,7 +144,7 @@ def _big_tables() -> frozenset[str]:
 
 @cache
 def _parents() -> dict[str, str]:
-    """Of each partition."""
+    """Return the parent of each partition."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(
             "SELECT c.relname, p.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"

@@ -1,8 +1,9 @@
-"""What paths and bodies speak of, by name: made in a school when it is first asked for, and anew once it was used up.
+"""Named values for paths and bodies: created in a school on first use, and again once they are used up.
 
-A word that is not in the school itself has a maker here: `@thing` makes its name a word of the table. Ids of the school
-(`organization`, `site`, `building`, `floor`, `room`, `device`, `gateway`, and `other_building`, `other_device`) are
-never used up: what is deleted or closed has a maker, and so has an organization that is suspended or deleted.
+A word that is not part of the school itself has a maker here: `@thing` registers its name as a word of the table. Ids
+of the school (`organization`, `site`, `building`, `floor`, `room`, `device`, `gateway`, and `other_building`,
+`other_device`) are never used up: objects to delete or close have makers, and so have suspended or deleted
+organizations.
 """
 
 import secrets
@@ -42,11 +43,11 @@ class Things:
     def __init__(self, school: School) -> None:
         self.school = school
         self.elsewhere = frozenset({str(school.other_building), school.other_device})
-        """What is in the other building."""
+        """Everything in the other building."""
         self._made: dict[str, object] = {}
 
     def __getitem__(self, name: str) -> str:
-        """The id (or whatever stands in a path) of the thing of this name."""
+        """Return the id (or other value in a path) of the thing with this name."""
         of_school = asdict(self.school)
         if name in of_school:
             return str(of_school[name])
@@ -55,40 +56,40 @@ class Things:
         return str(self._made[name])
 
     def use_up(self) -> None:
-        """A request has changed what it spoke of: the next one gets others."""
+        """Discard the used things after a request changed them, so that the next request gets new ones."""
         self._made.clear()
 
     @property
     def ids(self) -> frozenset[str]:
-        """What must not be told to a stranger: everything of this school that has a name in the table."""
+        """Return what a stranger must not receive: every thing of this school with a name in the table."""
         made = (value for name, value in self._made.items() if name not in _public)
         return frozenset(str(value) for value in (*asdict(self.school).values(), *made))
 
 
 def thing(maker: Callable[[School], T]) -> Callable[[School], T]:
-    """A word of the table."""
+    """Register a word of the table."""
     _makers[maker.__name__] = maker
     return maker
 
 
 def public(maker: Callable[[School], T]) -> Callable[[School], T]:
-    """A word of the table that says nothing of a school."""
+    """Register a word of the table that reveals nothing about a school."""
     _public.add(maker.__name__)
     return thing(maker)
 
 
 def make(name: str, school: School) -> object:
-    """One more thing of this name."""
+    """Make one more thing with this name."""
     return _makers[name](school)
 
 
 def number() -> int:
-    """One that was not there before."""
+    """Return a new one."""
     return secrets.randbelow(2**31)
 
 
 def word() -> str:
-    """One that was not there before."""
+    """Return a new one."""
     return f"word-{secrets.token_hex(6)}"
 
 
@@ -100,7 +101,7 @@ def alert(school: School) -> UUID:
 
 @thing
 def alert_elsewhere(school: School) -> UUID:
-    """An open one in the other building, told by the gateway of that one."""
+    """An open one in the other building, reported by the gateway of that building."""
     with tenant_scope([school.organization]):
         gateway = devices.register_gateway(
             actor=SYSTEM,
@@ -170,7 +171,7 @@ def person(school: School) -> UUID:
 
 @thing
 def email(school: School) -> str:
-    """Of an operator who signs in with `PASSWORD`."""
+    """The address of an operator who signs in with `PASSWORD`."""
     with tenant_scope([school.organization]):
         user = users.create_user(actor=SYSTEM, email=f"{word()}@school.example", password=PASSWORD)
         memberships.add_membership(actor=SYSTEM, user=user, organization_id=school.organization, role=Role.OPERATOR)
@@ -179,13 +180,13 @@ def email(school: School) -> str:
 
 @thing
 def refresh_token(school: School) -> str:
-    """Of somebody who has just signed in."""
+    """The token of a person who has just signed in."""
     return sign_in.login(email=email(school), password=PASSWORD, address="2001:db8::1").refresh
 
 
 @thing
 def sister_organization(school: School) -> UUID:
-    """Another one, to which the administrators of the school belong too."""
+    """Another organization, which the administrators of the school also belong to."""
     organization = vacant_organization(school)
     with tenant_scope([school.organization, organization]):
         for admin in Membership.objects.filter(organization_id=school.organization, role=Role.ADMIN).select_related(
@@ -197,7 +198,7 @@ def sister_organization(school: School) -> UUID:
 
 @thing
 def vacant_organization(_: School) -> UUID:
-    """One of nobody, with nothing in it."""
+    """An organization without members or data."""
     organization = new_id()
     with tenant_scope([organization]):
         tenancy.create_organization(actor=SYSTEM, organization_id=organization, name="Vacant", slug=word())
@@ -206,13 +207,13 @@ def vacant_organization(_: School) -> UUID:
 
 @thing
 def suspended_organization(school: School) -> UUID:
-    """One of nobody that is suspended."""
+    """A suspended organization without members."""
     return _with_status(vacant_organization(school), OrganizationStatus.SUSPENDED)
 
 
 @thing
 def deleted_organization(school: School) -> UUID:
-    """One of nobody that was deleted."""
+    """A deleted organization without members."""
     return _with_status(vacant_organization(school), OrganizationStatus.DELETED)
 
 
@@ -224,21 +225,21 @@ def _with_status(organization: UUID, status: OrganizationStatus) -> UUID:
 
 @thing
 def vacant_site(school: School) -> UUID:
-    """One with nothing on it."""
+    """A site with nothing on it."""
     with tenant_scope([school.organization]):
         return tenancy.create_site(actor=SYSTEM, organization_id=school.organization, name=word()).id
 
 
 @thing
 def vacant_building(school: School) -> UUID:
-    """One of the school's site with nothing in it."""
+    """A building on the school's site with nothing in it."""
     with tenant_scope([school.organization]):
         return tenancy.create_building(actor=SYSTEM, site=Site.objects.get(id=school.site), name=word()).id
 
 
 @thing
 def vacant_floor(school: School) -> UUID:
-    """One of the first building with nothing on it."""
+    """A floor of the first building with nothing on it."""
     with tenant_scope([school.organization]):
         building = Building.objects.get(id=school.building)
         return tenancy.create_floor(actor=SYSTEM, building=building, floor_number=number()).id
@@ -246,14 +247,14 @@ def vacant_floor(school: School) -> UUID:
 
 @thing
 def vacant_room(school: School) -> UUID:
-    """One of the first building with nothing in it."""
+    """A room of the first building with nothing in it."""
     with tenant_scope([school.organization]):
         return tenancy.create_room(actor=SYSTEM, floor=Floor.objects.get(id=school.floor), room_number=word()).id
 
 
 @thing
 def sign_in_of_everybody(school: School) -> UUID:
-    """One more of each person of the school; the id of one that is nobody's who asks."""
+    """Create a sign-in for each person of the school; return the id of one that belongs to none of the callers."""
     now = timezone.now()
     with tenant_scope([school.organization]):
         owners = [membership.user for membership in Membership.objects.select_related("user")]
@@ -283,8 +284,8 @@ def service_token(school: School) -> UUID:
 
 
 def make_service_token(school: School, rights: frozenset[str]) -> tuple[UUID, str]:
-    """The id and the secret of a service token with those of the rights that one can have; also where the school is
-    suspended, and nobody could make one now.
+    """Create a service token with those of the rights that services can have; return its id and secret. This also
+    works in a suspended school, where the API would refuse it.
     """
     secret = new_service_token()
     given = rights - {":".join(pair) for pair in PEOPLE_ONLY}

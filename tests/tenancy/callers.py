@@ -1,4 +1,4 @@
-"""Who calls in these tests, and how their answers are read."""
+"""Callers in these tests, and how to read their responses."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ JsonObject = dict[str, Any]
 
 @dataclass(frozen=True)
 class Caller:
-    """A person, asking the API below /api/v1."""
+    """A person who calls the API below /api/v1."""
 
     person: Person
 
@@ -49,7 +49,7 @@ class Caller:
         return self._send("delete", path, None, headers)
 
     def read(self, path: str, **query: str) -> JsonObject:
-        """The document that a GET answers with."""
+        """The JSON object in the response to a GET."""
         return document(self.get(path, **query))
 
     def pages(self, path: str, limit: int, **query: str) -> Iterator[list[JsonObject]]:
@@ -68,7 +68,7 @@ class Caller:
 
 
 def document(answer: "Answer", status: int = HTTPStatus.OK) -> JsonObject:
-    """The JSON object of an answer of this status."""
+    """The JSON object of a response with this status."""
     assert answer.status_code == status, answer.content
     body: JsonObject = answer.json()
     return body
@@ -97,7 +97,7 @@ def super_admin() -> Caller:
 
 
 def narrowed(role: Role, school: School, *, buildings: frozenset[UUID]) -> Caller:
-    """Somebody whose role holds in these buildings only."""
+    """A person whose role applies in these buildings only."""
     held = RoleAt(role, MembershipScope.PLACES, buildings=buildings)
     caller = Caller(make_person(role))
     with tenant_scope([school.organization]):
@@ -113,7 +113,7 @@ def narrowed(role: Role, school: School, *, buildings: frozenset[UUID]) -> Calle
 
 
 def trail(organization: UUID) -> list[str]:
-    """The actions of what was changed in an organization, oldest first."""
+    """The actions of changes in an organization, oldest first."""
     with system_scope():
         entries = AuditEntry.objects.filter(organization_id=organization, outcome="done").order_by("at", "id")
         return list(entries.values_list("action", flat=True))

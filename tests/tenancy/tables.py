@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def sent(caller: Caller, path: str, table: str | bytes, **query: str) -> "Answer":
-    """What the import of a table is answered."""
+    """Send a table for import and return the response."""
     body = table.encode() if isinstance(table, str) else table
     named = "&".join(f"{name}={value}" for name, value in query.items())
     return caller.client.post(f"/api/v1/{path}?{named}", body, content_type="text/csv")
@@ -29,7 +29,7 @@ def faults(answer: "Answer") -> list[tuple[int, str | None]]:
 
 
 def exported(caller: Caller, path: str) -> str:
-    """The whole file."""
+    """The whole exported file."""
     answer: Any = caller.get(path)
     assert answer.status_code == 200, answer.content
     assert answer["Content-Type"] == "text/csv; charset=utf-8"

@@ -1,4 +1,4 @@
-"""IT's commands: what they say, what they change, how they end."""
+"""Commands for IT staff: output, changes and exit codes."""
 
 import io
 import secrets
@@ -23,14 +23,14 @@ TABLE = "site,building,floor_number,room_number,name\nNorth,Main,0,101,Art\nNort
 
 
 def run(*words: str) -> str:
-    """What a command says. Raises CommandError with its exit code."""
-    said = io.StringIO()
-    call_command(*words, stdout=said)
-    return said.getvalue()
+    """Run a command and return its output. Raises CommandError with its exit code."""
+    output = io.StringIO()
+    call_command(*words, stdout=output)
+    return output.getvalue()
 
 
 def refusal(*words: str) -> tuple[str, int]:
-    """What a command says when it refuses, and its exit code."""
+    """The message and exit code of a command that fails."""
     with pytest.raises(CommandError) as error:
         run(*words)
     return str(error.value), error.value.returncode
@@ -60,27 +60,27 @@ def name() -> str:
     return f"Lincoln {secrets.token_hex(6)}"
 
 
-def test_an_organization_is_made_with_the_invitation_of_its_admin(name: str) -> None:
+def test_command_creates_organization_and_invites_its_admin(name: str) -> None:
     admin = address()
-    said = run("create_organization", name, "--admin", admin)
+    output = run("create_organization", name, "--admin", admin)
     made = organization_of(name.lower().replace(" ", "-"))
     assert made
     assert (made.name, made.status) == (name, "active")
-    assert str(made.id) in said and admin in said
+    assert str(made.id) in output and admin in output
     (invited,) = invitations(made.id)
     assert (invited.email, invited.role, invited.scope) == (admin, Role.ADMIN, MembershipScope.ORGANIZATION)
     assert trail(made.id) == ["organization.created", "invitation.created"]
 
 
-def test_dry_run_of_an_organization_makes_none(name: str) -> None:
+def test_dry_run_creates_no_organization(name: str) -> None:
     slug = f"x-{secrets.token_hex(6)}"
     assert "could be" in run("create_organization", name, "--slug", slug, "--admin", address(), "--dry-run")
     assert organization_of(slug) is None
     run("create_organization", name, "--slug", slug, "--admin", address())
     taken = slug.upper()
     for words in ((), ("--dry-run",)):
-        said, code = refusal("create_organization", name, "--slug", taken, "--admin", address(), *words)
-        assert ("slug" in said, code) == (True, 1)
+        output, code = refusal("create_organization", name, "--slug", taken, "--admin", address(), *words)
+        assert ("slug" in output, code) == (True, 1)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_dry_run_of_an_organization_makes_none(name: str) -> None:
         (("Lincoln",), 1),
     ],
 )
-def test_a_value_that_does_not_fit_makes_no_organization(words: tuple[str, ...], code: int) -> None:
+def test_invalid_value_creates_no_organization(words: tuple[str, ...], code: int) -> None:
     assert refusal("create_organization", *words)[1] == code
 
 
-def test_somebody_is_invited_to_a_building(school: School) -> None:
+def test_person_can_be_invited_to_a_building(school: School) -> None:
     email = address()
     words = ("invite", email, "--organization", slug_of(school), "--role", "operator", "--site", "Campus", *WHY)
     assert "could be" in run(*words, "--building", "Main", "--dry-run")
@@ -108,19 +108,19 @@ def test_somebody_is_invited_to_a_building(school: School) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--site", "Nowhere"), "site: There is no such place."),
         (("--building", "Main"), "--building needs --site."),
     ],
 )
-def test_nobody_is_invited_to_a_place_that_is_not_there(school: School, words: tuple[str, ...], told: str) -> None:
-    said = refusal("invite", address(), "--organization", slug_of(school), "--role", "viewer", *WHY, *words)
-    assert said == (told, 1)
+def test_invitation_to_unknown_place_is_refused(school: School, words: tuple[str, ...], message: str) -> None:
+    output = refusal("invite", address(), "--organization", slug_of(school), "--role", "viewer", *WHY, *words)
+    assert output == (message, 1)
     assert invitations(school.organization) == []
 
 
-def test_places_are_imported_from_a_file(school: School, tmp_path: Path) -> None:
+def test_places_can_be_imported_from_a_file(school: School, tmp_path: Path) -> None:
     file = tmp_path / "places.csv"
     file.write_text(TABLE)
     words = ("import_places", str(file), "--organization", slug_of(school).upper(), *WHY)
@@ -133,8 +133,8 @@ def test_places_are_imported_from_a_file(school: School, tmp_path: Path) -> None
         assert Room.objects.filter(floor__building__site__name="North").count() == 2
 
 
-def test_school_sees_why_a_command_worked_in_it(school: School, tmp_path: Path) -> None:
-    """There is no visit without a reason, by no way in; a dry run leaves nothing."""
+def test_command_in_a_school_is_audited_with_its_reason(school: School, tmp_path: Path) -> None:
+    """Access to a school always needs a reason; a dry run is not audited."""
     file = tmp_path / "places.csv"
     file.write_text(TABLE)
     commands = (
@@ -155,12 +155,12 @@ def test_school_sees_why_a_command_worked_in_it(school: School, tmp_path: Path) 
         ]
 
 
-def test_each_fault_of_a_file_is_told_and_nothing_is_changed(school: School, admin: Caller, tmp_path: Path) -> None:
+def test_each_error_of_a_file_is_reported_and_nothing_is_changed(school: School, admin: Caller, tmp_path: Path) -> None:
     file = tmp_path / "places.csv"
     file.write_text(f"{TABLE}North,Main,first,103,x\nNorth,,,104,=1\n")
     before = admin.read(f"organizations/{school.organization}/tree")
-    said, code = refusal("import_places", str(file), "--organization", str(school.organization), *WHY)
-    assert said.splitlines()[1:] == [
+    output, code = refusal("import_places", str(file), "--organization", str(school.organization), *WHY)
+    assert output.splitlines()[1:] == [
         "line 4, floor_number: Not a whole number from -2147483648 to 2147483647.",
         "line 5, name: This cell begins like a formula. If it is meant as text, put an apostrophe before it.",
     ]
@@ -178,16 +178,16 @@ def test_each_fault_of_a_file_is_told_and_nothing_is_changed(school: School, adm
         ("invite", "a@school.example", "--role", "viewer", "--organization", "0198c0de-0000-7000-8000-000000000000"),
     ],
 )
-def test_what_is_not_there_is_said(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_file_or_organization_is_reported(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TABLE.encode())))
-    said, code = refusal(*words, *WHY)
-    assert (said.startswith("There is no organization ") or "/nowhere.csv" in words, code) == (True, 1)
+    output, code = refusal(*words, *WHY)
+    assert (output.startswith("There is no organization ") or "/nowhere.csv" in words, code) == (True, 1)
 
 
 @pytest.mark.parametrize("command", ["create_organization", "invite", "import_places"])
-def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         call_command(command, "--help")
     assert end.value.code == 0
-    told: Any = capsys.readouterr().out
-    assert "--dry-run" in told
+    message: Any = capsys.readouterr().out
+    assert "--dry-run" in message

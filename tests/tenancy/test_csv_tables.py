@@ -1,4 +1,4 @@
-"""Tables as CSV by themselves: whatever is written is read again, and no cell of it is a formula."""
+"""CSV tables: written rows are read back unchanged, and no written cell is a formula."""
 
 import contextlib
 import csv
@@ -45,14 +45,14 @@ def refused(body: bytes, table: Table[Row] = TABLE) -> list[tuple[int, str | Non
 
 
 @given(st.lists(written, max_size=8))
-def test_what_is_written_is_read_again(rows: list[Row]) -> None:
+def test_written_rows_are_read_back_unchanged(rows: list[Row]) -> None:
     body = TABLE.head + "".join(TABLE.write(rows))
     assert [line.row for line in TABLE.read(body.encode())] == rows
 
 
 @given(st.lists(written, max_size=8))
-def test_no_cell_of_what_is_written_is_a_formula(rows: list[Row]) -> None:
-    """As OWASP has it ("CSV Injection"): none begins with = + - or @, but for a plain number."""
+def test_written_cells_are_never_formulas(rows: list[Row]) -> None:
+    """According to OWASP ("CSV Injection"): no cell begins with = + - or @, except plain numbers."""
     for record in csv.reader(io.StringIO("".join(TABLE.write(rows)), newline="")):
         for cell in record:
             assert (
@@ -63,19 +63,19 @@ def test_no_cell_of_what_is_written_is_a_formula(rows: list[Row]) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+def test_any_bytes_are_read_or_refused_without_error(body: bytes) -> None:
     with contextlib.suppress(CsvRefused):
         TABLE.read(body)
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\uff1d1", "--1", "-"])
-def test_a_formula_is_refused_and_kept_out_by_an_apostrophe(formula: str) -> None:
+def test_formula_is_refused_unless_it_has_an_apostrophe(formula: str) -> None:
     assert refused(f"name,note\na,b\nc,{formula}\n".encode()) == [(3, "note")]
     assert [line.row for line in TABLE.read(f"name,note\nc,'{formula}\n".encode())] == [Row("c", formula)]
 
 
 @pytest.mark.parametrize("number", ["-1", "+1", "1", "0"])
-def test_a_plain_number_is_no_formula(number: str) -> None:
+def test_plain_number_is_not_a_formula(number: str) -> None:
     assert [line.row.number for line in TABLE.read(f"name,number\nx,{number}\n".encode())] == [int(number)]
 
 
@@ -106,7 +106,7 @@ def test_a_plain_number_is_no_formula(number: str) -> None:
         ("name,number\nx,\u0664\n".encode(), [(2, "number")]),
     ],
 )
-def test_what_is_wrong_is_told_by_line_and_column(body: bytes, expected: list[tuple[int, str | None]]) -> None:
+def test_errors_are_reported_by_line_and_column(body: bytes, expected: list[tuple[int, str | None]]) -> None:
     assert refused(body) == expected
 
 
@@ -128,18 +128,18 @@ def test_what_is_wrong_is_told_by_line_and_column(body: bytes, expected: list[tu
         b"name,note,\nx,y\n",
     ],
 )
-def test_a_file_as_spreadsheets_save_it_is_read(body: bytes) -> None:
+def test_files_saved_by_spreadsheets_are_read(body: bytes) -> None:
     """Byte order marks, line ends of other systems, other separators, empty columns at the end."""
     assert [line.row for line in TABLE.read(body)] == [Row("x", "y")]
 
 
-def test_a_written_file_has_no_formula_for_any_separator() -> None:
+def test_written_file_has_no_formula_for_any_separator() -> None:
     """Excel separates cells by semicolons where the comma is the decimal mark."""
     text = "".join(TABLE.write([Row("x;=cmd|' /C calc'!A0", "y\t=1")]))
     assert text == '"x;=cmd|\' /C calc\'!A0","y =1",""\r\n'.replace("y =1", "y\t=1")
 
 
-def test_a_number_with_a_decimal_comma_is_refused_as_a_number() -> None:
+def test_number_with_decimal_comma_is_refused_as_a_number() -> None:
     """The advice for formulas is only for free text."""
 
     class Point(msgspec.Struct):
@@ -153,17 +153,17 @@ def test_a_number_with_a_decimal_comma_is_refused_as_a_number() -> None:
     assert table.read(b"longitude\n41.87811359999999\n")[0].row == Point(Decimal("41.87811360"))
 
 
-def test_an_empty_cell_is_null_and_a_column_that_is_left_out_is_unset() -> None:
+def test_empty_cell_is_null_and_omitted_column_is_unset() -> None:
     assert TABLE.read(b"name,note\nx,\n") == [Line(2, Row("x", None, msgspec.UNSET))]
 
 
-def test_too_many_lines_are_refused_where_they_begin() -> None:
+def test_too_many_lines_are_refused_at_the_first_excess_line() -> None:
     short = Table(TABLE.columns, Row, 2)
     assert len(short.read(b"name\na\nb\n")) == 2
     assert refused(b"name\na\nb\nc\nd\n", short) == [(4, None)]
 
 
-def test_of_many_faults_the_first_hundred_are_told() -> None:
+def test_only_the_first_hundred_errors_are_reported() -> None:
     body = b"name,number\n" + b"x,many\n" * (SHOWN + 7)
     with pytest.raises(CsvRefused) as refusal:
         TABLE.read(body)

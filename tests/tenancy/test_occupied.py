@@ -1,4 +1,4 @@
-"""A place that holds devices, gateways or open alerts is not deleted: also when they come at the same moment."""
+"""A place with devices, gateways or open alerts cannot be deleted, even if they are added concurrently."""
 
 import secrets
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.slow
 
 
 def in_the_way(caller: Caller, path: str) -> dict[str, tuple[int, list[str]]]:
-    """What a DELETE is refused for."""
+    """Delete a place and return what blocks the deletion."""
     found = refused(caller.delete(path), 409, "place_in_use")["in_the_way"]
     return {one["what"]: (one["count"], one["names"]) for one in found}
 
 
-def test_a_place_with_a_device_says_so(school: School, admin: Caller) -> None:
+def test_deletion_of_a_place_with_devices_is_refused(school: School, admin: Caller) -> None:
     for path in (f"rooms/{school.room}", f"floors/{school.floor}"):
         assert in_the_way(admin, path) == {"devices": (1, [school.device])}
     assert in_the_way(admin, f"buildings/{school.building}") == {
@@ -44,7 +44,7 @@ def test_a_place_with_a_device_says_so(school: School, admin: Caller) -> None:
     assert admin.read(f"rooms/{school.room}")["id"] == str(school.room)
 
 
-def test_of_many_devices_the_first_are_named(school: School, admin: Caller) -> None:
+def test_only_the_first_of_many_devices_are_named(school: School, admin: Caller) -> None:
     more = {device_name(): school.room for _ in range(2 * NAMES_SHOWN)}
     with tenant_scope([school.organization]):
         devices.register_devices(actor=SYSTEM, organization_id=school.organization, rooms=more, now=timezone.now())
@@ -52,16 +52,16 @@ def test_of_many_devices_the_first_are_named(school: School, admin: Caller) -> N
     assert (count, names) == (2 * NAMES_SHOWN + 1, sorted([*more, school.device])[:NAMES_SHOWN])
 
 
-def take_away(school: School) -> None:
-    """The devices and gateways of the school, not its alerts."""
+def decommission_devices(school: School) -> None:
+    """Decommission the devices of the school and keep its alerts."""
     with tenant_scope([school.organization]):
         Device.objects.update(status=DeviceStatus.DECOMMISSIONED)
 
 
-def test_an_open_alert_stands_in_the_way_until_it_is_closed(school: School, admin: Caller) -> None:
-    """Then the place goes, and the alert's record keeps what was true."""
+def test_open_alert_blocks_deletion_until_it_is_closed(school: School, admin: Caller) -> None:
+    """Then the place can be deleted, and the record of the alert keeps its place."""
     alert = raise_alert(school)
-    take_away(school)
+    decommission_devices(school)
     for path in (f"rooms/{school.room}", f"floors/{school.floor}"):
         assert in_the_way(admin, path) == {"open_alerts": (1, [str(alert)])}
     assert in_the_way(admin, f"buildings/{school.building}")["open_alerts"] == (1, [str(alert)])
@@ -72,8 +72,8 @@ def test_an_open_alert_stands_in_the_way_until_it_is_closed(school: School, admi
     assert before["place"]["room"]["id"] == str(school.room)
 
 
-def test_a_decommissioned_device_is_in_nobodys_way(school: School, admin: Caller) -> None:
-    take_away(school)
+def test_decommissioned_device_does_not_block_deletion(school: School, admin: Caller) -> None:
+    decommission_devices(school)
     assert admin.delete(f"rooms/{school.room}").status_code == 204
     with tenant_scope([school.organization]):
         assert Device.objects.get(device_id=school.device).room_id is None
@@ -92,7 +92,7 @@ def vacant_room(school: School) -> Room:
         return services.create_room(actor=SYSTEM, floor=floor, room_number=secrets.token_hex(4))
 
 
-def put_a_device(school: School, room: Room) -> str:
+def register_device(school: School, room: Room) -> str:
     name = device_name()
     devices.register_devices(
         actor=SYSTEM, organization_id=school.organization, rooms={name: room.id}, now=timezone.now()
@@ -100,11 +100,11 @@ def put_a_device(school: School, room: Room) -> str:
     return name
 
 
-def test_a_device_that_comes_while_its_room_is_deleted_is_refused(school: School, actor: Principal) -> None:
+def test_device_registered_while_its_room_is_deleted_is_refused(school: School, actor: Principal) -> None:
     room = vacant_room(school)
     placed = in_the_middle_of(
         lambda: services.delete_place(actor=actor, kind=Room, place_id=room.id, if_match=None),
-        lambda: put_a_device(school, room),
+        lambda: register_device(school, room),
         organizations=[school.organization],
     )
     with pytest.raises(NotFound):
@@ -115,7 +115,7 @@ def test_a_device_that_comes_while_its_room_is_deleted_is_refused(school: School
 
 
 @pytest.mark.parametrize("kind", [Room, Floor, Building, Site])
-def test_a_place_is_kept_for_a_device_that_is_just_coming(
+def test_place_is_kept_when_a_device_is_registered_concurrently(
     school: School, actor: Principal, kind: type[Room | Floor | Building | Site]
 ) -> None:
     room = vacant_room(school)
@@ -123,7 +123,7 @@ def test_a_place_is_kept_for_a_device_that_is_just_coming(
         Device.objects.all().delete()
     place = {Room: room.id, Floor: school.floor, Building: school.building, Site: school.site}[kind]
     deleted = in_the_middle_of(
-        lambda: put_a_device(school, room),
+        lambda: register_device(school, room),
         lambda: services.delete_place(actor=actor, kind=kind, place_id=place, if_match=None),
         organizations=[school.organization],
     )
@@ -134,17 +134,17 @@ def test_a_place_is_kept_for_a_device_that_is_just_coming(
         assert Device.objects.get().room_id == room.id
 
 
-def test_a_room_that_is_built_and_filled_meanwhile_keeps_its_building(
+def test_site_is_kept_when_a_room_with_a_device_is_added_concurrently(
     school: School, admin: Caller, actor: Principal
 ) -> None:
-    """Not only the rooms that are there are held, but the floor that a new one is built on."""
+    """The deletion locks not only existing rooms, but also floors on which a room can be created."""
     site = document(admin.post(f"organizations/{school.organization}/sites", {"name": "New"}), 201)
     building = document(admin.post(f"sites/{site['id']}/buildings", {"name": "New"}), 201)
     floor = document(admin.post(f"buildings/{building['id']}/floors", {"floor_number": 0}), 201)
 
     def build_and_fill() -> None:
         new = services.create_room(actor=SYSTEM, floor=Floor.objects.get(id=floor["id"]), room_number="1")
-        put_a_device(school, new)
+        register_device(school, new)
 
     deleted = in_the_middle_of(
         build_and_fill,
@@ -156,7 +156,7 @@ def test_a_room_that_is_built_and_filled_meanwhile_keeps_its_building(
     assert admin.read(f"floors/{floor['id']}/rooms")["results"]
 
 
-def test_a_room_is_not_built_on_a_floor_that_is_going(school: School, admin: Caller, actor: Principal) -> None:
+def test_room_cannot_be_created_on_a_floor_being_deleted(school: School, admin: Caller, actor: Principal) -> None:
     floor = document(admin.post(f"buildings/{school.building}/floors", {"floor_number": 77}), 201)
 
     def build() -> Room:
@@ -172,9 +172,9 @@ def test_a_room_is_not_built_on_a_floor_that_is_going(school: School, admin: Cal
         built.result()
 
 
-def test_a_press_in_a_room_that_is_going_is_an_alert_all_the_same(school: School, actor: Principal) -> None:
-    """Its room is gone when it is stored, and so not told: but nothing keeps it out of the record."""
-    take_away(school)
+def test_press_in_a_room_being_deleted_is_an_alert(school: School, actor: Principal) -> None:
+    """Its room no longer exists when it is stored, so the alert has none; but it is recorded."""
+    decommission_devices(school)
     event = raised(school)
     request = service.parse(msgspec.json.encode({"epoch": school.epoch, "events": [event]}))
     answered = in_the_middle_of(

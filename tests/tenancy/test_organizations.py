@@ -1,4 +1,4 @@
-"""Organizations: made, suspended and deleted by who runs the platform; kept whatever happens to them."""
+"""Organizations: created, suspended and deleted by platform operators, and never lost."""
 
 import secrets
 from uuid import UUID
@@ -26,13 +26,13 @@ def created(operator: Caller, **changed: object) -> JsonObject:
 
 
 def visited(operator: Caller, **changed: object) -> JsonObject:
-    """A new organization that the operator may change: a visit of it is open."""
+    """A new organization with an open visit, so that the operator may change it."""
     made = created(operator, **changed)
     document(operator.post(f"organizations/{made['id']}/visits", {"reason": "Asked by the school."}), 201)
     return made
 
 
-def test_a_super_admin_makes_an_organization(operator_of_platform: Caller) -> None:
+def test_super_admin_can_create_an_organization(operator_of_platform: Caller) -> None:
     metadata = {"crm": {"number": 17}}
     answer = operator_of_platform.post("organizations", {"name": "Lincoln", "slug": slug(), "metadata": metadata})
     made = document(answer, 201)
@@ -43,11 +43,11 @@ def test_a_super_admin_makes_an_organization(operator_of_platform: Caller) -> No
 
 
 @pytest.mark.parametrize("role", Role)
-def test_nobody_else_makes_one(school: School, role: Role) -> None:
+def test_school_roles_cannot_create_an_organization(school: School, role: Role) -> None:
     refused(member(role, school).post("organizations", {"name": "Lincoln", "slug": slug()}), 403, "forbidden")
 
 
-def test_a_slug_is_taken_in_any_case(operator_of_platform: Caller) -> None:
+def test_slug_is_unique_ignoring_case(operator_of_platform: Caller) -> None:
     taken = created(operator_of_platform)["slug"]
     body = {"name": "Another", "slug": taken.upper()}
     assert set(refused(operator_of_platform.post("organizations", body), 409, "slug_taken")["errors"]) == {"slug"}
@@ -59,7 +59,7 @@ def test_a_slug_is_taken_in_any_case(operator_of_platform: Caller) -> None:
     assert operator_of_platform.read(path) == other
 
 
-def test_a_refused_slug_leaves_nothing_behind(operator_of_platform: Caller) -> None:
+def test_refused_slug_creates_no_organization(operator_of_platform: Caller) -> None:
     taken = created(operator_of_platform)["slug"]
     name = f"Half written {slug()}"
     refused(operator_of_platform.post("organizations", {"name": name, "slug": taken}), 409, "slug_taken")
@@ -67,29 +67,29 @@ def test_a_refused_slug_leaves_nothing_behind(operator_of_platform: Caller) -> N
     assert name not in {one["name"] for page in pages for one in page}
 
 
-def test_its_admin_renames_it_and_a_teacher_does_not(school: School, admin: Caller) -> None:
+def test_admin_can_rename_the_organization_and_operator_cannot(school: School, admin: Caller) -> None:
     path = f"organizations/{school.organization}"
     assert document(admin.patch(path, {"name": "Lincoln Middle School"}))["name"] == "Lincoln Middle School"
     refused(member(Role.OPERATOR, school).patch(path, {"name": "Mine"}), 403, "forbidden")
     assert admin.read(path)["name"] == "Lincoln Middle School"
 
 
-def test_put_resets_what_is_left_out_and_patch_keeps_it(operator_of_platform: Caller) -> None:
+def test_put_resets_omitted_fields_and_patch_keeps_them(operator_of_platform: Caller) -> None:
     made = visited(operator_of_platform, metadata={"a": 1})
     path = f"organizations/{made['id']}"
     assert document(operator_of_platform.patch(path, {"name": "B"}))["metadata"] == {"a": 1}
     assert document(operator_of_platform.put(path, {"name": "C", "slug": made["slug"]}))["metadata"] is None
 
 
-def test_what_is_only_told_can_be_sent_back(operator_of_platform: Caller) -> None:
-    """A client reads, changes a name, and sends the whole: its status is not what decides."""
+def test_read_only_fields_are_ignored_in_a_put(operator_of_platform: Caller) -> None:
+    """A client can change the name in a document that it has read and send it back; its status is ignored."""
     made = visited(operator_of_platform)
     path = f"organizations/{made['id']}"
     answer = document(operator_of_platform.put(path, made | {"name": "B", "status": "deleted"}))
     assert (answer["name"], answer["status"]) == ("B", "active")
 
 
-def test_a_deleted_organization_is_kept_and_comes_back_whole(operator_of_platform: Caller) -> None:
+def test_deleted_organization_is_kept_and_can_be_restored(operator_of_platform: Caller) -> None:
     made = created(operator_of_platform)
     id_, path = UUID(made["id"]), f"organizations/{made['id']}"
     admin = admin_of(id_)
@@ -105,7 +105,7 @@ def test_a_deleted_organization_is_kept_and_comes_back_whole(operator_of_platfor
     assert trail(id_)[-2:] == ["organization.deleted", "organization.undeleted"]
 
 
-def test_an_organization_with_devices_or_an_open_alert_is_not_deleted(
+def test_organization_with_devices_or_open_alert_cannot_be_deleted(
     school: School, operator_of_platform: Caller
 ) -> None:
     raise_alert(school)
@@ -114,7 +114,7 @@ def test_an_organization_with_devices_or_an_open_alert_is_not_deleted(
     assert in_the_way == {"devices": 2, "gateways": 1, "open_alerts": 1}
 
 
-def test_an_admin_neither_suspends_nor_deletes(school: School, admin: Caller) -> None:
+def test_admin_cannot_suspend_or_delete_the_organization(school: School, admin: Caller) -> None:
     path = f"organizations/{school.organization}"
     refused(admin.delete(path), 403, "forbidden")
     for act in ("suspend", "resume", "undelete"):
@@ -125,7 +125,7 @@ def suspended(school: School, operator: Caller, reason: str = "The bill of May i
     document(operator.post(f"organizations/{school.organization}/suspend", {"reason": reason}))
 
 
-def test_in_a_suspended_school_people_answer_alarms_and_do_nothing_else(
+def test_people_of_suspended_school_can_only_answer_alarms(
     school: School, admin: Caller, operator_of_platform: Caller
 ) -> None:
     suspended(school, operator_of_platform)
@@ -147,15 +147,15 @@ def test_in_a_suspended_school_people_answer_alarms_and_do_nothing_else(
         refused(answer, 403, "forbidden")
 
 
-def test_a_press_in_a_suspended_school_is_an_alert(school: School, operator_of_platform: Caller) -> None:
-    """No unpaid bill blocks a press: the gateway's door stays open and the alert is in the record."""
+def test_press_in_a_suspended_school_is_an_alert(school: School, operator_of_platform: Caller) -> None:
+    """An unpaid bill does not block a press: the gateway's endpoints work and the alert is recorded."""
     suspended(school, operator_of_platform)
     answer = Client(headers={"authorization": f"Bearer {school.gateway_token}"}).get("/api/v1/edge/config")
     assert answer.status_code == 200
     assert raise_alert(school, alert_type="lockdown")
 
 
-def test_a_suspension_keeps_the_data_and_ends(school: School, admin: Caller, operator_of_platform: Caller) -> None:
+def test_suspension_keeps_the_data_until_resumed(school: School, admin: Caller, operator_of_platform: Caller) -> None:
     path = f"organizations/{school.organization}"
     tree = admin.read(f"{path}/tree")
     suspended(school, operator_of_platform)
@@ -167,13 +167,13 @@ def test_a_suspension_keeps_the_data_and_ends(school: School, admin: Caller, ope
     assert trail(school.organization)[-2:] == ["organization.suspended", "organization.resumed"]
 
 
-def test_a_suspension_needs_a_reason(school: School, operator_of_platform: Caller) -> None:
+def test_suspension_needs_a_reason(school: School, operator_of_platform: Caller) -> None:
     path = f"organizations/{school.organization}/suspend"
     for body in ({}, {"reason": ""}, {"reason": "x" * 501}, {"reason": None}):
         assert set(refused(operator_of_platform.post(path, body), 400, "invalid")["errors"]) == {"reason"}
 
 
-def test_each_sees_their_own_organizations_and_the_platform_all(operator_of_platform: Caller) -> None:
+def test_list_contains_own_organizations_and_all_for_super_admins(operator_of_platform: Caller) -> None:
     schools = [make_school() for _ in range(3)]
     mine = {str(school.organization) for school in schools[:2]}
     admin = admin_of(*(school.organization for school in schools[:2]))
@@ -196,8 +196,8 @@ def test_deleted_organizations_are_listed_only_when_asked_for(operator_of_platfo
     refused(operator_of_platform.get("organizations", status="gone"), 400, "invalid")
 
 
-def test_a_super_admin_without_a_visit_sees_no_place_of_a_school(school: School, operator_of_platform: Caller) -> None:
-    """The platform keeps its list of tenants; what is inside a school is the school's."""
+def test_super_admin_without_a_visit_cannot_read_places(school: School, operator_of_platform: Caller) -> None:
+    """Super admins can list the tenants; data inside a school is visible to the school only."""
     for path in (
         f"organizations/{school.organization}/tree",
         f"organizations/{school.organization}/sites",
@@ -207,8 +207,8 @@ def test_a_super_admin_without_a_visit_sees_no_place_of_a_school(school: School,
         refused(operator_of_platform.get(path), 404, "not_found")
 
 
-def test_the_database_itself_holds_a_slug_unique_in_any_case() -> None:
-    """Also for what does not come through the service."""
+def test_database_enforces_unique_slugs_ignoring_case() -> None:
+    """Also for writes that do not go through the service."""
     name = slug()
     ids = [make_school().organization for _ in range(2)]
     with tenant_scope(ids):
@@ -217,7 +217,7 @@ def test_the_database_itself_holds_a_slug_unique_in_any_case() -> None:
         Organization.objects.filter(id=ids[1]).update(slug=name.upper())
 
 
-def test_what_stands_in_the_way_is_told_in_the_contracts_words(school: School, operator_of_platform: Caller) -> None:
+def test_refused_deletion_matches_the_contract(school: School, operator_of_platform: Caller) -> None:
     answer = operator_of_platform.delete(f"organizations/{school.organization}")
     refused(answer, 409, "place_in_use")
     assert problems("problem", answer.content) == []

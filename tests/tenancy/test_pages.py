@@ -1,4 +1,4 @@
-"""Lists of places and of organizations: a page is moved by nothing that is added, and a cursor is good for its list."""
+"""Pagination of places and organizations: added items do not shift pages, and a cursor is valid for its list."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ Add = Callable[[int], object]
 
 
 def lists(school: School) -> dict[str, tuple[str, str, Add]]:
-    """The address of each list, what it is ordered by, and how the n-th of its order is added."""
+    """The path of each list, the field it is ordered by, and how to add the n-th item in that order."""
     organization = school.organization
 
     def site(number: int) -> object:
@@ -52,25 +52,25 @@ def add(school: School, how: Add, *numbers: int) -> None:
 
 
 @every_list
-def test_each_is_told_once_while_others_are_added(school: School, admin: Caller, name: str) -> None:
-    """Before and behind the page that is being read: who was there at the start is told once, in order."""
+def test_pages_contain_each_item_once_while_others_are_added(school: School, admin: Caller, name: str) -> None:
+    """Before and after the current page: items that existed at the start are returned once, in order."""
     path, by, how = lists(school)[name]
     add(school, how, *range(10, 30, 2))
     before = {one["id"] for page in admin.pages(path, limit=100) for one in page}
-    told: list[JsonObject] = []
+    items: list[JsonObject] = []
     for number, page in enumerate(admin.pages(path, limit=3)):
-        told += page
+        items += page
         add(school, how, 101 + number, 9 - number)
         if number == 8:
             break
-    ids = [one["id"] for one in told]
+    ids = [one["id"] for one in items]
     assert len(ids) == len(set(ids))
     assert before <= set(ids)
-    assert [one[by] for one in told] == sorted(one[by] for one in told)
+    assert [one[by] for one in items] == sorted(one[by] for one in items)
 
 
 @every_list
-def test_a_list_is_walked_back_to_its_start(school: School, admin: Caller, name: str) -> None:
+def test_list_can_be_read_backwards_to_its_start(school: School, admin: Caller, name: str) -> None:
     path, _, how = lists(school)[name]
     add(school, how, *range(7))
     page = admin.read(path, limit="2")
@@ -86,8 +86,8 @@ def test_a_list_is_walked_back_to_its_start(school: School, admin: Caller, name:
 
 
 @every_list
-def test_a_cursor_of_another_list_is_refused(school: School, admin: Caller, name: str) -> None:
-    """Also a changed one, and one of nobody."""
+def test_cursor_of_another_list_is_refused(school: School, admin: Caller, name: str) -> None:
+    """A malformed or empty cursor is refused too."""
     known = lists(school)
     for _, _, how in known.values():
         add(school, how, 1, 2, 3)
@@ -103,13 +103,13 @@ def test_a_cursor_of_another_list_is_refused(school: School, admin: Caller, name
 
 @every_list
 @pytest.mark.parametrize("limit", ["0", "-1", "101", "many", "1.5", "\u0664", ""])
-def test_a_page_has_1_to_100(school: School, admin: Caller, name: str, limit: str) -> None:
+def test_page_limit_must_be_1_to_100(school: School, admin: Caller, name: str, limit: str) -> None:
     path, _, _ = lists(school)[name]
     assert set(refused(admin.get(path, limit=limit), 400, "invalid")["errors"]) == {"limit"}
 
 
-def test_organizations_of_one_name_are_each_told_once(operator_of_platform: Caller, admin: Caller) -> None:
-    """The platform's list goes through a function of the database: in both directions, by name and id."""
+def test_organizations_with_equal_names_are_listed_once_each(operator_of_platform: Caller, admin: Caller) -> None:
+    """The list of super admins comes from a database function: in both directions, by name and id."""
     pages = list(operator_of_platform.pages("organizations", limit=7))
     forth = [one["id"] for page in pages for one in page]
     assert len(forth) == len(set(forth))

@@ -1,4 +1,4 @@
-"""Places from a table and into one: all lines or none, and what goes out comes in again without a change."""
+"""Import and export of places: all lines or none, and an export can be imported without changes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,8 +49,8 @@ def tree(caller: Caller, school: School) -> Any:
     return caller.read(f"organizations/{school.organization}/tree")
 
 
-def test_a_table_makes_places_and_what_holds_them(school: School, admin: Caller) -> None:
-    """Two sites, two buildings, three floors, three rooms: of them four are named by no line of their own."""
+def test_import_creates_places_and_their_parents(school: School, admin: Caller) -> None:
+    """Two sites, two buildings, three floors and three rooms, of which four have no line of their own."""
     assert counts(sent(admin, imports(school), DISTRICT)) == (10, 0, 0)
     north, south = [site for site in tree(admin, school)["sites"] if site["name"] in {"North", "South"}]
     assert (north["address"], north["timezone"], south["timezone"]) == ("12 Elm Street", "America/Chicago", "UTC")
@@ -61,15 +61,15 @@ def test_a_table_makes_places_and_what_holds_them(school: School, admin: Caller)
     assert trail(school.organization)[-1] == "places.imported"
 
 
-def test_the_same_table_again_changes_nothing(school: School, admin: Caller) -> None:
+def test_repeated_import_changes_nothing(school: School, admin: Caller) -> None:
     sent(admin, imports(school), DISTRICT)
     before = tree(admin, school)
     assert counts(sent(admin, imports(school), DISTRICT)) == (0, 0, 6)
     assert tree(admin, school) == before
 
 
-def test_a_line_of_what_is_there_gives_it_the_lines_values(school: School, admin: Caller) -> None:
-    """An empty cell takes a value away; a column that is left out keeps it; nothing else is touched."""
+def test_line_of_an_existing_place_updates_it(school: School, admin: Caller) -> None:
+    """An empty cell removes a value; an omitted column keeps it; nothing else is changed."""
     sent(admin, imports(school), DISTRICT)
     change = "site,building,floor_number,room_number,name\nNorth,Main,0,101,\nSouth,Gym,0,1,Hall\n"
     assert counts(sent(admin, imports(school), change)) == (0, 1, 1)
@@ -81,7 +81,7 @@ def test_a_line_of_what_is_there_gives_it_the_lines_values(school: School, admin
     assert (north["timezone"], north["address"]) == ("UTC", "12 Elm Street")
 
 
-def test_a_dry_run_tells_the_same_and_changes_nothing(school: School, admin: Caller) -> None:
+def test_dry_run_returns_the_same_counts_and_changes_nothing(school: School, admin: Caller) -> None:
     before, trail_before = tree(admin, school), trail(school.organization)
     answer = sent(admin, imports(school), DISTRICT, dry_run="true")
     assert (counts(answer), answer.json()["dry_run"]) == ((10, 0, 0), True)
@@ -113,10 +113,10 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(school: School, admin: Cal
         (["East,Main,0,101,x"], [(2, None)]),
     ],
 )
-def test_a_bad_line_keeps_every_line_out(
+def test_invalid_line_refuses_the_whole_import(
     school: School, admin: Caller, lines: list[str], expected: list[tuple[int, str | None]], dry_run: str
 ) -> None:
-    """With good ones before and after it; a dry run answers the same."""
+    """With valid lines around it; a dry run gives the same response."""
     header = "site,building,floor_number,room_number,name,capacity"
     table = "\n".join([header, *lines, "West,Main,0,101,Good,30"])
     before, trail_before = tree(admin, school), trail(school.organization)
@@ -136,24 +136,24 @@ def test_a_bad_line_keeps_every_line_out(
     ],
     ids=["a workbook", "nothing", "unknown column", "too many lines", "Latin-1"],
 )
-def test_a_file_that_is_no_such_table_is_a_problem(school: School, admin: Caller, body: bytes) -> None:
+def test_file_that_is_not_a_table_of_places_is_refused(school: School, admin: Caller, body: bytes) -> None:
     before = tree(admin, school)
     assert faults(sent(admin, imports(school), body))
     assert tree(admin, school) == before
 
 
-def test_what_is_not_csv_is_not_taken(school: School, admin: Caller) -> None:
+def test_import_accepts_only_csv_up_to_the_size_limit(school: School, admin: Caller) -> None:
     refused(admin.post(imports(school), {"site": "North"}), 415, "unsupported_media_type")
     refused(sent(admin, imports(school), b"x" * (3 * 2**20)), 413, "too_large")
 
 
-def test_a_name_that_several_places_have_is_told(school: School, admin: Caller) -> None:
+def test_ambiguous_place_name_is_reported(school: School, admin: Caller) -> None:
     with tenant_scope([school.organization]):
         services.create_site(actor=SYSTEM, organization_id=school.organization, name="Campus")
     assert faults(sent(admin, imports(school), "site,building\nEast,Main\nCampus,Gym\n")) == [(3, "site")]
 
 
-def test_only_who_administers_the_whole_school_imports_and_exports(school: School) -> None:
+def test_only_admins_of_the_whole_school_can_import_and_export(school: School) -> None:
     for caller in (
         member(Role.MANAGER, school),
         member(Role.OPERATOR, school),
@@ -164,8 +164,8 @@ def test_only_who_administers_the_whole_school_imports_and_exports(school: Schoo
         refused(caller.get(exports(school)), 403, "forbidden")
 
 
-def test_a_table_reaches_no_other_school(school: School, admin: Caller) -> None:
-    """The same names lead to places of the own school, and another's import is not there."""
+def test_import_does_not_affect_another_school(school: School, admin: Caller) -> None:
+    """Equal names match places of the caller's school only, and the import of another school is not found."""
     other = make_school()
     refused(sent(admin, imports(other), DISTRICT), 404, "not_found")
     refused(admin.get(exports(other)), 404, "not_found")
@@ -174,7 +174,7 @@ def test_a_table_reaches_no_other_school(school: School, admin: Caller) -> None:
         assert set(Building.objects.values_list("address", flat=True)) == {None}
 
 
-def test_an_export_is_read_again_without_a_change(school: School, admin: Caller) -> None:
+def test_export_can_be_imported_without_changes(school: School, admin: Caller) -> None:
     sent(admin, imports(school), DISTRICT)
     table = exported(admin, exports(school))
     before = tree(admin, school)
@@ -183,8 +183,8 @@ def test_an_export_is_read_again_without_a_change(school: School, admin: Caller)
     assert tree(admin, school) == before
 
 
-def test_a_formula_leaves_as_text(school: School, admin: Caller) -> None:
-    """As OWASP has it ("CSV Injection"): what somebody has typed as a name is not calculated by who opens the file."""
+def test_formula_is_exported_as_text(school: School, admin: Caller) -> None:
+    """According to OWASP ("CSV Injection"): a formula entered as a name is not evaluated when the file is opened."""
     admin.patch(f"rooms/{school.room}", {"name": '=HYPERLINK("http://evil.example","Art")'})
     names = {row["name"] for row in rows(exported(admin, exports(school)))}
     assert """'=HYPERLINK("http://evil.example","Art")""" in names
@@ -215,8 +215,8 @@ site = st.tuples(
 
 @given(sites=st.dictionaries(names, site, max_size=3))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_places_come_back_as_they_went(sites: dict[str, Any], admin: Caller, school: School) -> None:
-    """Into the same school, where nothing changes; and into an empty one, which then exports the same file."""
+def test_any_places_survive_export_and_import(sites: dict[str, Any], admin: Caller, school: School) -> None:
+    """Importing into the same school changes nothing; importing into an empty one gives the same export."""
     twin = make_school()
     organizations = [school.organization, twin.organization]
     with tenant_scope(organizations):
@@ -254,8 +254,8 @@ def make(school: School, sites: dict[str, Any]) -> None:
                     services.create_room(actor=SYSTEM, floor=three, room_number=room_number, **values)
 
 
-def test_export_holds_no_transaction_and_no_place_while_the_client_reads(school: School, admin: Caller) -> None:
-    """More clients than the gate admits at once each get their export, though none has read theirs."""
+def test_export_holds_no_transaction_and_no_slot_while_the_client_reads(school: School, admin: Caller) -> None:
+    """More clients than are admitted at once each get an export, although none has read theirs."""
     unread: list[Any] = []
     for _ in range(transfers.places + 1):
         unread.append(admin.get(exports(school)))
@@ -266,7 +266,7 @@ def test_export_holds_no_transaction_and_no_place_while_the_client_reads(school:
     assert len({b"".join(answer) for answer in unread}) == 1
 
 
-def test_an_export_costs_no_query_for_each_room(school: School, admin: Caller) -> None:
+def test_export_takes_a_constant_number_of_queries(school: School, admin: Caller) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             exported(admin, exports(school))
@@ -280,7 +280,7 @@ def test_an_export_costs_no_query_for_each_room(school: School, admin: Caller) -
     assert queries() == before
 
 
-def test_an_import_costs_no_query_for_each_line(school: School, admin: Caller) -> None:
+def test_import_takes_a_constant_number_of_queries(school: School, admin: Caller) -> None:
     def queries(lines: int, floor_number: int) -> int:
         table = "site,building,floor_number,room_number\n" + "".join(
             f"Campus,Main,{floor_number},{number}\n" for number in range(lines)
@@ -292,7 +292,7 @@ def test_an_import_costs_no_query_for_each_line(school: School, admin: Caller) -
     assert queries(200, 2_000_001) == queries(2, 2_000_002)
 
 
-def test_two_imports_at_once_make_each_place_once(school: School) -> None:
+def test_concurrent_imports_create_each_place_once(school: School) -> None:
     def run() -> Callable[[], object]:
         return lambda: place_import.import_places(
             actor=SYSTEM, organization_id=school.organization, body=DISTRICT.encode()
@@ -304,8 +304,8 @@ def test_two_imports_at_once_make_each_place_once(school: School) -> None:
         assert Site.objects.filter(name="North").count() == 1
 
 
-def test_a_room_that_is_built_meanwhile_is_a_conflict(school: School) -> None:
-    """Not a half import."""
+def test_room_created_during_an_import_is_a_conflict(school: School) -> None:
+    """The import is rolled back as a whole."""
     with tenant_scope([school.organization]):
         there = Floor.objects.select_related("building").get(id=school.floor)
     table = f"site,building,floor_number,room_number\nEast,,,\nCampus,Main,{there.floor_number},9x\n"

@@ -1,4 +1,4 @@
-"""Sites, buildings, floors and rooms: each kind with the same doors, in one tree."""
+"""Sites, buildings, floors and rooms: each kind with the same endpoints, in one tree."""
 
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of place: where it is listed, what makes one, and what each of its fields may not be."""
+    """A kind of place: its list, bodies that create one, and invalid values of each field."""
 
     name: str
     parent: str
@@ -30,7 +30,7 @@ class Kind:
     bad: dict[str, list[object]]
 
     def below(self, school: School) -> str:
-        """The address of the list of the kind's places in the school."""
+        """The path of the list of this kind of places in the school."""
         parent = "organization" if self.parent == "organizations" else self.parent.removesuffix("s")
         return f"{self.parent}/{getattr(school, parent)}/{self.name}s"
 
@@ -94,8 +94,8 @@ def made(caller: Caller, school: School, kind: Kind) -> JsonObject:
 
 
 @every_kind
-def test_a_place_is_made_read_changed_and_deleted(school: School, admin: Caller, kind: Kind) -> None:
-    """Each answer is the whole place; each write is in the audit trail once."""
+def test_place_can_be_created_read_updated_and_deleted(school: School, admin: Caller, kind: Kind) -> None:
+    """Each response is the whole place; each write is audited once."""
     place = made(admin, school, kind)
     path = f"{kind.name}s/{place['id']}"
     assert place | kind.full == place
@@ -109,7 +109,7 @@ def test_a_place_is_made_read_changed_and_deleted(school: School, admin: Caller,
 
 
 @every_kind
-def test_put_resets_what_is_left_out_and_patch_keeps_it(school: School, admin: Caller, kind: Kind) -> None:
+def test_put_resets_omitted_fields_and_patch_keeps_them(school: School, admin: Caller, kind: Kind) -> None:
     place = made(admin, school, kind)
     path = f"{kind.name}s/{place['id']}"
     assert {name: document(admin.patch(path, {}))[name] for name in kind.full} == kind.full
@@ -121,8 +121,8 @@ def test_put_resets_what_is_left_out_and_patch_keeps_it(school: School, admin: C
 
 
 @every_kind
-def test_what_is_only_told_can_be_sent_back(school: School, admin: Caller, kind: Kind) -> None:
-    """A client reads a place, changes one value and sends the whole: it is not moved to where it says."""
+def test_read_only_fields_are_ignored_in_a_put(school: School, admin: Caller, kind: Kind) -> None:
+    """A client can send back a place that it has read; ids in the body do not move it."""
     place = made(admin, school, kind)
     stranger = {name: str(uuid4()) for name in place if name == "id" or name.endswith("_id")}
     after = document(admin.put(f"{kind.name}s/{place['id']}", place | stranger))
@@ -130,8 +130,8 @@ def test_what_is_only_told_can_be_sent_back(school: School, admin: Caller, kind:
 
 
 @every_kind
-def test_a_value_that_does_not_fit_is_refused_by_name(school: School, admin: Caller, kind: Kind) -> None:
-    """Wrong type, too long, out of range; made or changed, nothing of it is kept."""
+def test_invalid_value_is_refused_by_field(school: School, admin: Caller, kind: Kind) -> None:
+    """Wrong type, too long or out of range: nothing is stored, on creation or change."""
     place = made(admin, school, kind)
     path = f"{kind.name}s/{place['id']}"
     before = admin.read(kind.below(school), limit="100")
@@ -146,7 +146,7 @@ def test_a_value_that_does_not_fit_is_refused_by_name(school: School, admin: Cal
 
 
 @every_kind
-def test_an_unknown_field_is_refused_by_name(school: School, admin: Caller, kind: Kind) -> None:
+def test_unknown_field_is_refused_by_name(school: School, admin: Caller, kind: Kind) -> None:
     place = made(admin, school, kind)
     for answer in (
         admin.post(kind.below(school), kind.least | {"colour": "red"}),
@@ -157,8 +157,8 @@ def test_an_unknown_field_is_refused_by_name(school: School, admin: Caller, kind
 
 
 @every_kind
-def test_nobody_writes_over_what_they_have_not_seen(school: School, admin: Caller, kind: Kind) -> None:
-    """412 on every write, and the place is as the other left it; what was seen last is written over."""
+def test_stale_write_of_place_is_refused(school: School, admin: Caller, kind: Kind) -> None:
+    """Every write gets 412 and the place keeps the other change; a write with the current ETag succeeds."""
     path = f"{kind.name}s/{made(admin, school, kind)['id']}"
     seen = admin.get(path)["ETag"]
     document(admin.patch(path, kind.full | {"name": "Theirs"}, if_match=seen))
@@ -174,9 +174,7 @@ def test_nobody_writes_over_what_they_have_not_seen(school: School, admin: Calle
     assert admin.delete(path, if_match=f'"other", {answer["ETag"]}').status_code == 204
 
 
-def test_nobody_writes_over_an_organization_that_they_have_not_seen(
-    school: School, admin: Caller, operator_of_platform: Caller
-) -> None:
+def test_stale_write_of_organization_is_refused(school: School, admin: Caller, operator_of_platform: Caller) -> None:
     path = f"organizations/{school.organization}"
     seen = admin.get(path)["ETag"]
     document(admin.patch(path, {"name": "Theirs"}, if_match=seen))
@@ -194,8 +192,8 @@ def test_nobody_writes_over_an_organization_that_they_have_not_seen(
 
 
 @every_kind
-def test_a_place_of_another_school_is_not_there(school: School, admin: Caller, kind: Kind) -> None:
-    """Nor one of nobody: both are answered alike, whatever is asked."""
+def test_place_of_another_school_is_not_found(school: School, admin: Caller, kind: Kind) -> None:
+    """The response is the same as for an unknown place, for every method."""
     other = make_school()
     for foreign in (getattr(other, kind.name), uuid4()):
         path = f"{kind.name}s/{foreign}"
@@ -208,7 +206,7 @@ def test_a_place_of_another_school_is_not_there(school: School, admin: Caller, k
 
 
 @pytest.mark.parametrize(("kind", "field"), [(FLOOR, "floor_number"), (ROOM, "room_number")])
-def test_a_number_is_taken_once(school: School, admin: Caller, kind: Kind, field: str) -> None:
+def test_number_is_unique_within_its_parent(school: School, admin: Caller, kind: Kind, field: str) -> None:
     made(admin, school, kind)
     answer = admin.post(kind.below(school), kind.full)
     assert set(refused(answer, 409, "place_taken")["errors"]) == {field}
@@ -218,8 +216,8 @@ def test_a_number_is_taken_once(school: School, admin: Caller, kind: Kind, field
     assert admin.read(f"{kind.name}s/{other['id']}") == other
 
 
-def test_the_tree_holds_every_place_in_one_query(school: School, admin: Caller) -> None:
-    """However many there are: counted for a small school and for a district."""
+def test_tree_contains_every_place_in_one_query(school: School, admin: Caller) -> None:
+    """Whatever their number: counted for a small school and for a district."""
 
     principal = person_principal(admin.person.id)
     assert principal
@@ -243,8 +241,8 @@ def test_the_tree_holds_every_place_in_one_query(school: School, admin: Caller) 
     assert places_and_queries() == (7 + 3 + 6 + 18 + 72, 1)
 
 
-def test_the_tree_is_the_places_in_order(school: School, admin: Caller) -> None:
-    """What each list tells of a place is in the tree too, floors from the lowest, names and numbers sorted."""
+def test_tree_contains_the_places_in_order(school: School, admin: Caller) -> None:
+    """The tree has the same fields as the lists, with floors from the lowest, and sorted names and numbers."""
     for kind in KINDS:
         made(admin, school, kind)
     document(admin.post(f"buildings/{school.building}/floors", {"floor_number": -2}), 201)
@@ -263,15 +261,15 @@ def test_the_tree_is_the_places_in_order(school: School, admin: Caller) -> None:
     assert [room["room_number"] for room in low["rooms"]] == sorted(room["room_number"] for room in low["rooms"])
 
 
-def test_an_empty_organization_has_an_empty_tree(operator_of_platform: Caller) -> None:
+def test_tree_of_empty_organization_is_empty(operator_of_platform: Caller) -> None:
     made = document(operator_of_platform.post("organizations", {"name": "New", "slug": f"x-{uuid4()}"}), 201)
     path = f"organizations/{made['id']}/tree"
     assert admin_of(UUID(made["id"])).read(path) == {"organization_id": made["id"], "sites": []}
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.MANAGER, Role.OPERATOR])
-def test_who_acts_in_one_building_sees_it_and_the_name_of_its_site(school: School, role: Role) -> None:
-    """Nothing of the other building: not in the tree, not in a list, not by its id."""
+def test_person_of_one_building_can_read_it_and_its_site(school: School, role: Role) -> None:
+    """The other building is not visible in the tree, in a list, or by its id."""
     caller = narrowed(role, school, buildings=frozenset({school.building}))
     tree = caller.read(f"organizations/{school.organization}/tree")
     assert [[building["id"] for building in site["buildings"]] for site in tree["sites"]] == [[str(school.building)]]
@@ -285,7 +283,7 @@ def test_who_acts_in_one_building_sees_it_and_the_name_of_its_site(school: Schoo
         refused(caller.get(path), 404, "not_found")
 
 
-def test_who_administers_one_building_changes_it_alone(school: School) -> None:
+def test_admin_of_one_building_can_change_only_that_building(school: School) -> None:
     caller = narrowed(Role.ADMIN, school, buildings=frozenset({school.building}))
     assert document(caller.patch(f"buildings/{school.building}", {"name": "Main hall"}))["name"] == "Main hall"
     assert document(caller.post(f"floors/{school.floor}/rooms", {"room_number": "9z"}), 201)
@@ -295,15 +293,15 @@ def test_who_administers_one_building_changes_it_alone(school: School) -> None:
     refused(caller.post(f"organizations/{school.organization}/sites", {"name": "Mine"}), 403, "forbidden")
 
 
-def test_who_acts_in_one_building_only_is_told_of_no_other_site(school: School, admin: Caller) -> None:
+def test_person_of_one_building_cannot_read_other_sites(school: School, admin: Caller) -> None:
     other = document(admin.post(f"organizations/{school.organization}/sites", {"name": "Far away"}), 201)
     caller = narrowed(Role.OPERATOR, school, buildings=frozenset({school.building}))
     assert "Far away" not in caller.get(f"organizations/{school.organization}/tree").content.decode()
     refused(caller.get(f"sites/{other['id']}"), 404, "not_found")
 
 
-def test_a_place_below_goes_with_its_place(school: School, admin: Caller) -> None:
-    """And the trail says how many rooms went."""
+def test_deleting_a_place_deletes_the_places_below(school: School, admin: Caller) -> None:
+    """The audit trail records how many rooms were deleted."""
     site = document(admin.post(f"organizations/{school.organization}/sites", {"name": "Old"}), 201)
     building = document(admin.post(f"sites/{site['id']}/buildings", {"name": "Barn"}), 201)
     floor = document(admin.post(f"buildings/{building['id']}/floors", {"floor_number": 0}), 201)
@@ -315,7 +313,7 @@ def test_a_place_below_goes_with_its_place(school: School, admin: Caller) -> Non
         assert (Site.objects.count(), Building.objects.count(), Floor.objects.count()) == (1, 2, 2)
 
 
-def test_a_manager_reads_places_and_changes_none(school: School) -> None:
+def test_manager_can_read_places_and_not_change_them(school: School) -> None:
     manager = member(Role.MANAGER, school)
     for kind in KINDS:
         id_ = getattr(school, kind.name)

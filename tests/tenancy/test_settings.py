@@ -1,4 +1,4 @@
-"""What an organization decides for itself: within limits that no value can silence an alarm with."""
+"""Settings of an organization, with limits so that no value can silence an alarm."""
 
 from typing import Any
 from uuid import uuid4
@@ -68,12 +68,12 @@ def path_of(school: School) -> str:
     return f"organizations/{school.organization}/settings"
 
 
-def test_a_school_that_decided_nothing_has_the_defaults(school: School, admin: Caller) -> None:
+def test_school_has_the_default_settings(school: School, admin: Caller) -> None:
     assert admin.read(path_of(school)) == DEFAULTS
 
 
-def test_each_setting_says_what_it_means_and_its_default() -> None:
-    """In the OpenAPI document, made from the one typed place; so does a setting that is added later."""
+def test_each_setting_has_a_description_and_a_default() -> None:
+    """The OpenAPI document is generated from the typed settings, including ones added later."""
     ((_, schema),) = msgspec.json.schema_components([OrganizationSettings])[1].items()
     assert schema["properties"].keys() == DEFAULTS.keys() == ALLOWED.keys()
     for name, setting in schema["properties"].items():
@@ -81,14 +81,14 @@ def test_each_setting_says_what_it_means_and_its_default() -> None:
         assert setting["default"] == DEFAULTS[name], name
 
 
-def test_a_change_keeps_the_others_and_is_in_the_trail(school: School, admin: Caller) -> None:
+def test_change_keeps_other_settings_and_is_audited(school: School, admin: Caller) -> None:
     changed = document(admin.patch(path_of(school), {"timezone": "America/Chicago", "legal_hold": True}))
     assert changed == DEFAULTS | {"timezone": "America/Chicago", "legal_hold": True}
     assert admin.read(path_of(school)) == changed
     assert trail(school.organization)[-1] == "organization.settings_changed"
 
 
-def test_a_setting_goes_back_to_its_default(school: School, admin: Caller) -> None:
+def test_setting_can_be_reset_to_its_default(school: School, admin: Caller) -> None:
     admin.patch(path_of(school), {"retention_years": 7})
     assert document(admin.patch(path_of(school), {"retention_years": None})) == DEFAULTS
     with tenant_scope([school.organization]):
@@ -96,7 +96,7 @@ def test_a_setting_goes_back_to_its_default(school: School, admin: Caller) -> No
 
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR, Role.VIEWER])
-def test_only_an_admin_changes_them(school: School, role: Role) -> None:
+def test_only_admins_can_change_settings(school: School, role: Role) -> None:
     caller = member(role, school)
     refused(caller.patch(path_of(school), {"legal_hold": True}), 403, "forbidden")
     assert caller.read(path_of(school)) == DEFAULTS
@@ -132,20 +132,20 @@ def test_only_an_admin_changes_them(school: School, role: Role) -> None:
         ("silence_everything", True),
     ],
 )
-def test_a_value_beyond_its_limits_is_refused_by_name(school: School, admin: Caller, name: str, value: object) -> None:
-    """With the good values beside it: nothing of such a change is kept."""
+def test_value_out_of_limits_is_refused_by_field(school: School, admin: Caller, name: str, value: object) -> None:
+    """Together with the valid values beside it: the change is refused as a whole."""
     answer = admin.patch(path_of(school), {"locale": "de-DE"} | {name: value})
     assert set(refused(answer, 400, "invalid")["errors"]) == {name}
     assert admin.read(path_of(school)) == DEFAULTS
 
 
 @pytest.mark.parametrize("body", [[], "x", 5, None])
-def test_what_is_no_object_changes_nothing(school: School, admin: Caller, body: object) -> None:
+def test_body_that_is_not_an_object_changes_nothing(school: School, admin: Caller, body: object) -> None:
     assert admin.patch(path_of(school), body).status_code == 400
     assert admin.read(path_of(school)) == DEFAULTS
 
 
-def test_a_change_of_what_was_seen_before_another_is_refused(school: School, admin: Caller) -> None:
+def test_stale_change_of_settings_is_refused(school: School, admin: Caller) -> None:
     seen = admin.get(path_of(school))["ETag"]
     document(admin.patch(path_of(school), {"legal_hold": True}, if_match=seen))
     refused(admin.patch(path_of(school), {"legal_hold": False}, if_match=seen), 412, "precondition_failed")
@@ -153,7 +153,7 @@ def test_a_change_of_what_was_seen_before_another_is_refused(school: School, adm
 
 
 @given(changes_within_limits)
-def test_whatever_is_allowed_is_read_back_as_it_was_set(changes: JsonObject) -> None:
+def test_allowed_values_are_read_back_unchanged(changes: JsonObject) -> None:
     after = organization_settings.changed(OrganizationSettings(), changes)
     assert organization_settings.read(after.stored()) == after
     assert {name: after.document()[name] for name in changes} == changes
@@ -161,8 +161,8 @@ def test_whatever_is_allowed_is_read_back_as_it_was_set(changes: JsonObject) -> 
 
 @given(st.lists(attempt, max_size=4))
 def test_no_change_silences_an_alarm(attempts: list[JsonObject]) -> None:
-    """After whatever is tried, in any order: a lockdown needs two persons, an alert that nobody took climbs within 15
-    minutes, responders are told within two, and what was raised can be taken back for half a minute at the most.
+    """After any changes in any order: a lockdown needs two persons, unacknowledged alerts escalate within 15 minutes,
+    responders are notified within two, and an alert can be cancelled for half a minute at the most.
     """
     held = OrganizationSettings()
     for changes in attempts:
@@ -175,8 +175,8 @@ def test_no_change_silences_an_alarm(attempts: list[JsonObject]) -> None:
 
 
 @given(st.dictionaries(st.sampled_from([*sorted(DEFAULTS), "of an older version"]), anything))
-def test_whatever_is_stored_can_be_read(stored: JsonObject) -> None:
-    """What another version stored, or a limit that has become narrower, never stands between a press and its alert."""
+def test_any_stored_settings_can_be_read(stored: JsonObject) -> None:
+    """Settings stored by another version, or beyond limits narrowed later, do not prevent an alert."""
     assert_floors(organization_settings.read(stored))
 
 
@@ -188,7 +188,7 @@ def assert_floors(held: OrganizationSettings) -> None:
     assert held.timezone in available_timezones()
 
 
-def test_a_site_without_a_time_zone_has_the_schools(school: School, admin: Caller) -> None:
+def test_site_without_time_zone_has_that_of_the_school(school: School, admin: Caller) -> None:
     admin.patch(path_of(school), {"timezone": "America/Chicago"})
     sites = f"organizations/{school.organization}/sites"
     made = document(admin.post(sites, {"name": "East"}), 201)
@@ -202,7 +202,7 @@ def test_a_site_without_a_time_zone_has_the_schools(school: School, admin: Calle
 
 
 def approvals_needed(school: School, alert_type: str) -> int:
-    """How many persons a resolve asks for."""
+    """The number of persons needed to resolve an alert of this type."""
     alert = raise_alert(school, alert_type=alert_type)
     people = [make_person(Role.ADMIN, school.organization) for _ in range(2)]
     for count, person in enumerate(people, start=1):
@@ -210,10 +210,10 @@ def approvals_needed(school: School, alert_type: str) -> int:
         if answer.status_code == 200:
             return count
         assert answer.status_code == 202, answer.content
-    raise AssertionError("two persons do not end it")
+    raise AssertionError("two persons do not resolve it")
 
 
-def test_types_that_a_school_names_are_ended_by_two_persons(school: School, admin: Caller) -> None:
+def test_configured_alert_types_need_two_persons_to_resolve(school: School, admin: Caller) -> None:
     assert (approvals_needed(school, "fire"), approvals_needed(school, "lockdown")) == (1, 2)
     document(admin.patch(path_of(school), {"two_person_types": ["fire", "lockdown"]}))
     assert (approvals_needed(school, "fire"), approvals_needed(school, "medical")) == (2, 1)
@@ -221,8 +221,8 @@ def test_types_that_a_school_names_are_ended_by_two_persons(school: School, admi
     assert (approvals_needed(school, "fire"), approvals_needed(school, "lockdown")) == (1, 2)
 
 
-def test_viewers_see_open_alerts_where_the_school_says_so(school: School, admin: Caller) -> None:
-    """As redacted as closed ones, and no silent one."""
+def test_viewers_can_read_open_alerts_when_enabled(school: School, admin: Caller) -> None:
+    """Redacted like closed ones, and without silent ones."""
     viewer = member(Role.VIEWER, school)
     alert, silent = raise_alert(school), raise_alert(school, silent=True)
     admin.put(f"alerts/{alert}/acknowledge")

@@ -1,4 +1,4 @@
-"""Text in one normal form, whichever way it comes: names that look the same are the same, and nothing is invisible."""
+"""Normal form of all text input: names that look the same are equal, and nothing is invisible."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -29,10 +29,8 @@ SAME = [("Café", "Cafe\u0301"), ("Main Hall", "Main\u00a0Hall"), ("Main Hall", 
 
 
 @pytest.mark.parametrize("name", [*INVISIBLE, *DISRUPTIVE])
-def test_name_without_visible_or_with_disruptive_characters_is_refused(
-    school: School, admin: Caller, name: str
-) -> None:
-    """In JSON, in a table, and in a person's own name."""
+def test_invisible_or_disruptive_name_is_refused(school: School, admin: Caller, name: str) -> None:
+    """In JSON, in an imported table, and in a person's own name."""
     path = f"organizations/{school.organization}"
     assert set(refused(admin.post(f"{path}/sites", {"name": name}), 400, "invalid")["errors"]) == {"name"}
     assert set(refused(admin.patch("me", {"first_name": name}), 400, "invalid")["errors"]) == {"first_name"}
@@ -42,7 +40,7 @@ def test_name_without_visible_or_with_disruptive_characters_is_refused(
 
 
 @pytest.mark.parametrize(("name", "other"), SAME)
-def test_names_that_look_the_same_are_one_place(school: School, admin: Caller, name: str, other: str) -> None:
+def test_names_that_look_the_same_refer_to_one_place(school: School, admin: Caller, name: str, other: str) -> None:
     path = f"organizations/{school.organization}/imports/places"
     table = f'site,building,floor_number\nNorth,"{name}",0\nNorth,"{other}",1\n'
     assert counts(sent(admin, path, table)) == (4, 0, 0)
@@ -107,7 +105,7 @@ def test_time_without_a_zone_is_refused_by_name(
     assert set(refused(answer, 400, "invalid")["errors"]) == {"expires_at"}
 
 
-def test_every_time_that_is_sent_has_a_field_that_asks_for_its_zone() -> None:
+def test_every_writable_time_field_requires_a_zone() -> None:
     """Each serializer of a request body, wherever it is declared."""
     writable = {
         f"{serializer.__module__}.{serializer.__name__}.{name}"

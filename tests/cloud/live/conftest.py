@@ -1,4 +1,4 @@
-"""The web server and the relay, once for the tests of this folder."""
+"""The web server and the relay, started once for the tests of this folder."""
 
 from collections.abc import Iterator
 

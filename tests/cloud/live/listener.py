@@ -1,4 +1,4 @@
-"""Clients of the live feed, as apps, browsers and gateways are; each message is held against its contract."""
+"""Clients of the live feed, such as apps, browsers and gateways; messages are validated against the contract."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ class Listener:
     received: int = 0
 
     def next(self) -> Any:
-        """The next message that is no ping; the first hundred are held against the contract, which takes its time."""
+        """Return the next message other than a ping; only the first 100 are validated, because validation is slow."""
         while True:
             text = self.socket.recv(timeout=SECONDS)
             assert isinstance(text, str)
@@ -42,29 +42,29 @@ class Listener:
                 return message
 
     def until_ready(self) -> list[Any]:
-        """Everything up to `ready`, and that."""
+        """Return all messages up to and including `ready`."""
         messages = [self.next()]
         while messages[-1]["type"] != "ready":
             messages.append(self.next())
         return messages
 
     def resume(self, organizations: Mapping[UUID, int], epoch: str | None = None) -> list[Any]:
-        """As a person's client says where it was."""
+        """Send `resume` with the last known positions, as a person's client does."""
         names = {str(organization): seq for organization, seq in organizations.items()}
         return self.say({"type": "resume", "organizations": names, "epoch": epoch})
 
     def start(self) -> Any:
-        """Listen from now on: `ready`."""
+        """Start listening at the head of the feed; return `ready`."""
         (ready,) = self.say({"type": "resume", "organizations": {}})
         return ready
 
     def say(self, message: object) -> list[Any]:
-        """What comes up to `ready` after a first message."""
+        """Send a first message; return all messages up to `ready`."""
         self.socket.send(json.dumps(message))
         return self.until_ready()
 
     def close_code(self, seconds: float = SECONDS) -> int:
-        """The code that the server closes with; what came before it is left out."""
+        """Return the code that the server closes with; skip earlier messages."""
         with pytest.raises(ConnectionClosed) as closed:
             while True:
                 self.socket.recv(timeout=seconds)
@@ -81,7 +81,7 @@ def listening(
     headers: Mapping[str, str] | None = None,
     origin: str | None = None,
 ) -> Iterator[Listener]:
-    """A socket that was accepted."""
+    """Open a socket that the server accepts."""
     offered = [Subprotocol("safesignal.v1"), *([Subprotocol(f"bearer.{token}")] if token is not None else [])]
     with connect(
         f"{server.socket_url}{path}",

@@ -1,4 +1,4 @@
-"""The garbage collector of a process with screens: a full pass waits until nothing is on its way to them."""
+"""Garbage collection in a process with screens: a full collection waits until no message is being delivered."""
 
 import asyncio
 import gc
@@ -9,7 +9,7 @@ import pytest
 
 from apps.alerts.live.hub import Client, hub
 from safesignal import collection
-from tests.cloud.live.test_in_process import say
+from tests.cloud.live.test_in_process import commit_messages
 from tests.cloud.school import School
 from tests.patience import WAIT_SECONDS
 
@@ -18,19 +18,19 @@ pytestmark = pytest.mark.slow
 pytestmark = pytest.mark.slow
 
 OBJECTS = 300_000
-"""As many as a thousand screens need; Python's own threshold would begin several full passes."""
+"""Enough for a thousand screens; with Python's own threshold several full collections would start."""
 
 
 @dataclass
 class Traffic:
-    """A hub, as far as the collection looks at it."""
+    """The part of a hub that the collector uses."""
 
     quiet_seconds: float
 
 
 @pytest.fixture
 def full_passes() -> Iterator[list[None]]:
-    """One entry for each full pass that began; afterwards the collector of the test process is as it was."""
+    """One entry for each full collection that started; restores the collector of the test process afterwards."""
     seen: list[None] = []
 
     def note(phase: str, info: dict[str, int]) -> None:
@@ -44,7 +44,7 @@ def full_passes() -> Iterator[list[None]]:
     gc.set_threshold(*thresholds)
 
 
-async def test_full_pass_waits_until_no_message_is_on_its_way(
+async def test_full_collection_waits_while_messages_are_being_delivered(
     full_passes: list[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collection, "EVERY_SECONDS", 0)
@@ -64,7 +64,9 @@ async def test_full_pass_waits_until_no_message_is_on_its_way(
     task.cancel()
 
 
-async def test_full_pass_is_not_put_off_for_ever(full_passes: list[None], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_full_collection_is_not_postponed_indefinitely(
+    full_passes: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(collection, "EVERY_SECONDS", 0)
     monkeypatch.setattr(collection, "LATEST_SECONDS", 0)
     monkeypatch.setattr(collection, "hub", lambda: Traffic(quiet_seconds=0))
@@ -75,9 +77,9 @@ async def test_full_pass_is_not_put_off_for_ever(full_passes: list[None], monkey
     task.cancel()
 
 
-async def test_hub_is_not_quiet_once_a_message_was_handed_on(school: School) -> None:
+async def test_hub_is_busy_after_a_message_was_delivered(school: School) -> None:
     hub.cache_clear()
     await hub().join(Client({school.organization: lambda _: False}))
     before = hub().quiet_seconds
-    await say(school.organization, 1)
+    await commit_messages(school.organization, 1)
     assert hub().quiet_seconds < before

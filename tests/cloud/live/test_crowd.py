@@ -1,4 +1,4 @@
-"""Limits of live connections: far above what people do, and never at the cost of a stranger."""
+"""Limits of live connections: far above normal use, and never reached at the expense of other callers."""
 
 import asyncio
 from contextlib import ExitStack
@@ -30,8 +30,8 @@ def join(stack: ExitStack, among: Crowd, principal: Principal, source: str = "19
     return ended
 
 
-async def test_person_holds_connections_of_many_sign_ins_up_to_a_limit() -> None:
-    """Then the oldest of all goes, whichever sign-in it is of."""
+async def test_person_keeps_connections_of_many_sign_ins_up_to_the_limit() -> None:
+    """Beyond the limit the oldest connection is closed, regardless of its sign-in."""
     with ExitStack() as stack:
         among = Crowd()
         sign_ins = sign_ins_of_one_person(PER_PRINCIPAL // PER_SIGN_IN + 1)
@@ -42,15 +42,17 @@ async def test_person_holds_connections_of_many_sign_ins_up_to_a_limit() -> None
         assert held[0].done()
 
 
-async def test_thousand_people_share_one_address() -> None:
+async def test_thousand_people_can_connect_from_one_address() -> None:
     with ExitStack() as stack:
         among = Crowd()
         held = [join(stack, among, person()) for _ in range(1000) for _ in range(3)]
         assert not any(one.done() for one in held)
 
 
-async def test_source_with_too_many_connections_is_refused_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is connected stays connected, and what was closed makes room."""
+async def test_source_with_too_many_connections_is_refused_without_affecting_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Existing connections stay open, and a closed one makes room."""
     monkeypatch.setattr(crowd, "PER_SOURCE", 3)
     with ExitStack() as stack:
         among = Crowd()
@@ -64,7 +66,7 @@ async def test_source_with_too_many_connections_is_refused_and_no_other(monkeypa
         assert not any(one.done() for one in held)
 
 
-async def test_crowd_remembers_nothing_of_closed_connections() -> None:
+async def test_crowd_keeps_no_state_of_closed_connections() -> None:
     among = Crowd()
     with ExitStack() as stack:
         for _ in range(PER_SIGN_IN):

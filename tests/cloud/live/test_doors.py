@@ -1,4 +1,4 @@
-"""Who may open a socket, and how one is told that it is over: always after the accept, by a close code."""
+"""Access to the sockets: refusals are sent after the accept, as a close code."""
 
 from contextlib import ExitStack
 from datetime import timedelta
@@ -35,7 +35,9 @@ def a_token(person: Person, kind: PrincipalKind, lifetime: timedelta) -> str:
 
 @pytest.mark.parametrize("path", ["/ws/alerts", "/ws/edge"])
 @pytest.mark.parametrize("bad", ["none", "nonsense", "expired", "stranger"])
-def test_a_bad_token_is_told_so_after_the_socket_opened(server: Server, operator: Person, path: str, bad: str) -> None:
+def test_invalid_token_closes_the_socket_with_its_code_after_accept(
+    server: Server, operator: Person, path: str, bad: str
+) -> None:
     """A close code reaches a browser only after the accept."""
     stranger = Person(new_id(), "", "")
     bad_tokens = {
@@ -48,8 +50,8 @@ def test_a_bad_token_is_told_so_after_the_socket_opened(server: Server, operator
         assert listener.close_code() == TOKEN_ENDED
 
 
-def test_who_may_not_listen_is_told_so(server: Server, school: School, operator: Person) -> None:
-    """A viewer, who belongs nowhere, a gateway at the people's door, a person at the gateways'."""
+def test_callers_without_permission_are_closed_with_forbidden(server: Server, school: School, operator: Person) -> None:
+    """Cases: a viewer, a person without membership, a gateway at the people's endpoint, a person at the gateways'."""
     viewer, nowhere = make_person(Role.VIEWER, school.organization), make_person(Role.ADMIN)
     for token, path in (
         (viewer.token, "/ws/alerts"),
@@ -62,14 +64,14 @@ def test_who_may_not_listen_is_told_so(server: Server, school: School, operator:
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"type":"hello"}', '{"type":"resume","organizations":{"x":1}}'])
-def test_a_first_message_that_is_not_understood_closes(server: Server, operator: Person, text: str) -> None:
-    """Rather than to start from somewhere else than was meant."""
+def test_invalid_first_message_closes_the_socket(server: Server, operator: Person, text: str) -> None:
+    """The socket closes instead of starting from a position that the client did not mean."""
     with listening(server, operator.token) as listener:
         listener.socket.send(text)
         assert listener.close_code() == BAD_MESSAGE
 
 
-def test_what_a_client_says_later_changes_nothing(server: Server, school: School, operator: Person) -> None:
+def test_later_client_messages_are_ignored(server: Server, school: School, operator: Person) -> None:
     """The socket stays open."""
     with listening(server, operator.token) as listener:
         listener.resume({})
@@ -78,14 +80,14 @@ def test_what_a_client_says_later_changes_nothing(server: Server, school: School
         assert listener.next()["type"] == "alert.created"
 
 
-def test_there_is_no_other_socket(server: Server, operator: Person) -> None:
+def test_unknown_socket_path_is_refused(server: Server, operator: Person) -> None:
     """An unknown path is refused."""
     with pytest.raises(InvalidStatus), listening(server, operator.token, path="/ws/other"):
         pass
 
 
-def test_a_browser_comes_by_its_session(server: Server, school: School, operator: Person) -> None:
-    """With the cookie, from a page of ours only: a socket has no CSRF token."""
+def test_browser_connects_with_its_session_cookie(server: Server, school: School, operator: Person) -> None:
+    """The cookie is accepted only from our own pages, because a socket has no CSRF token."""
     browser = Browser()
     browser.force_login(User.objects.get(pk=operator.id))
     cookie = {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
@@ -101,8 +103,8 @@ def _with_session(person: Person) -> dict[str, str]:
     return {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
 
 
-def test_session_counts_only_for_an_origin_of_the_same_scheme_host_and_port(server: Server, operator: Person) -> None:
-    """Another port or scheme of our host is another site, which may be anybody's; so is a page without an origin."""
+def test_session_is_accepted_only_from_the_same_scheme_host_and_port(server: Server, operator: Person) -> None:
+    """Another port or scheme of our host may belong to another site; so may a page without an origin."""
     address = urlsplit(server.url)
     ours = f"http://{address.hostname}:{address.port}"
     foreign = [
@@ -123,8 +125,8 @@ def test_session_counts_only_for_an_origin_of_the_same_scheme_host_and_port(serv
             assert listener.until_ready()
 
 
-def test_stream_by_session_refuses_a_foreign_origin(server: Server, operator: Person) -> None:
-    """A browser names no origin when a page of ours reads it, and always one when another's does."""
+def test_session_stream_refuses_a_foreign_origin(server: Server, operator: Person) -> None:
+    """A browser sends no origin when one of our own pages reads it, and always sends one for a page of another site."""
     cookie = _with_session(operator)
     for origin, status in ((None, 200), (server.url, 200), ("http://127.0.0.1:1", 401)):
         headers = {**cookie, **({"origin": origin} if origin else {})}
@@ -132,8 +134,8 @@ def test_stream_by_session_refuses_a_foreign_origin(server: Server, operator: Pe
             assert answer.status_code == status, origin
 
 
-def test_sign_in_with_more_connections_than_it_may_have_loses_its_oldest(server: Server, operator: Person) -> None:
-    """Its newest stays, and so does another sign-in of the same person."""
+def test_sign_in_over_its_connection_limit_loses_its_oldest_connection(server: Server, operator: Person) -> None:
+    """Its newest connection stays open, and so does another sign-in of the same person."""
     other = sign_in.begin(user=User.objects.get(pk=operator.id), now=timezone.now()).access
     with ExitStack() as stack:
         elsewhere = stack.enter_context(listening(server, other))
@@ -148,8 +150,8 @@ def test_sign_in_with_more_connections_than_it_may_have_loses_its_oldest(server:
                 socket.socket.recv(timeout=0.2)
 
 
-def test_a_membership_that_ends_closes_the_socket(server: Server, school: School, operator: Person) -> None:
-    """Without a word of the client, within seconds; so does a person who is suspended, with another code."""
+def test_socket_closes_when_the_membership_ends(server: Server, school: School, operator: Person) -> None:
+    """Within seconds, without any client message; suspending a person does the same with another code."""
     suspended = make_person(Role.OPERATOR, school.organization)
     with listening(server, operator.token) as ended, listening(server, suspended.token) as gone:
         ended.start()

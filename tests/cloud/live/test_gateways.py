@@ -1,4 +1,4 @@
-"""`/ws/edge`: what the building must know of what was done in the cloud."""
+"""`/ws/edge`: the changes made in the cloud that a gateway needs."""
 
 import pytest
 from django.utils import timezone
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 FROM_NOW = {"type": "resume", "cursor": None}
 
 
-def test_a_gateway_learns_what_was_done_in_the_cloud(server: Server, school: School, operator: Person) -> None:
-    """From a cursor, by the alert_id that it knows."""
+def test_gateway_receives_changes_made_in_the_cloud(server: Server, school: School, operator: Person) -> None:
+    """Starting from a cursor, with the alert_id that the gateway uses."""
     event = raised(school)
     (alert,) = raise_alerts(school, event)
     with listening(server, school.gateway_token, path="/ws/edge") as listener:
@@ -34,8 +34,8 @@ def test_a_gateway_learns_what_was_done_in_the_cloud(server: Server, school: Sch
         assert again == ready | {"seq": feed_seqs(school)[-1]}
 
 
-def test_a_cursor_ahead_is_a_resync(server: Server, school: School) -> None:
-    """The gateway reads its alerts anew."""
+def test_gateway_cursor_ahead_of_the_feed_causes_resync(server: Server, school: School) -> None:
+    """The gateway reloads its alerts."""
     with listening(server, school.gateway_token, path="/ws/edge") as listener:
         resync, ready = listener.say({"type": "resume", "cursor": 99})
         assert (resync["type"], resync["seq"]) == ("resync", 0)
@@ -48,8 +48,8 @@ def test_a_cursor_ahead_is_a_resync(server: Server, school: School) -> None:
             assert [message["type"] for message in said] == expected
 
 
-def test_a_gateway_hears_of_its_own_buildings(server: Server, school: School) -> None:
-    """And of what has no known place; not of the other building's alerts, nor of troubles."""
+def test_gateway_receives_only_events_of_its_own_buildings(server: Server, school: School) -> None:
+    """Also events without a known place; not alerts of the other building, and no troubles."""
     with tenant_scope([school.organization]):
         annex = devices.register_gateway(
             actor=SYSTEM,
@@ -76,8 +76,8 @@ def test_a_gateway_hears_of_its_own_buildings(server: Server, school: School) ->
         assert main.next()["alert"]["id"] == side.next()["alert"]["id"] == str(placeless)
 
 
-def test_command_to_arm_a_drill_goes_to_the_gateway_alone(server: Server, school: School) -> None:
-    """To that of the button's building, with its end; people hear that a button is armed."""
+def test_arm_command_reaches_only_the_gateway_of_the_button(server: Server, school: School) -> None:
+    """The gateway of the button's building receives it with its end; people are notified that a button is armed."""
     admin = make_person(Role.ADMIN, school.organization)
     with (
         listening(server, school.gateway_token, path="/ws/edge") as gateway,
@@ -92,7 +92,7 @@ def test_command_to_arm_a_drill_goes_to_the_gateway_alone(server: Server, school
             command
             == {
                 "type": "command",
-                "seq": feed_seqs(school)[-1],  # what is not for everybody comes last in its transaction
+                "seq": feed_seqs(school)[-1],  # Events with a restricted audience come last in their transaction.
                 "command": "arm_drill",
                 "device": school.device,
                 "expires_at": answer.json()["expires_at"][:23] + "Z",

@@ -1,4 +1,4 @@
-"""The live application in this process: with a transport that can be held up, and pings that come soon."""
+"""The live application in this process, with a transport that can be blocked and a short ping interval."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ SECONDS = WAIT_SECONDS
 
 
 class HeldTransport:
-    """Takes messages only while `open` is set, as a network does whose other end does not read."""
+    """A transport that accepts messages only while `open` is set, like a network whose other end does not read."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -52,7 +52,7 @@ class HeldTransport:
 
 
 def connect(transport: HeldTransport, person: Person) -> asyncio.Task[None]:
-    hub.cache_clear()  # one hub for one event loop
+    hub.cache_clear()  # One hub for one event loop.
     scope = {
         "type": "websocket",
         "path": "/ws/alerts",
@@ -62,8 +62,8 @@ def connect(transport: HeldTransport, person: Person) -> asyncio.Task[None]:
     return asyncio.create_task(application(scope, transport.receive, transport.send))
 
 
-async def say(organization: UUID, count: int) -> None:
-    """Commit this many messages; they are in every queue here when this returns."""
+async def commit_messages(organization: UUID, count: int) -> None:
+    """Commit `count` messages; all local queues contain them when this returns."""
 
     def write() -> None:
         with tenant_scope([organization]):
@@ -80,26 +80,26 @@ def types(message: Mapping[str, Any]) -> str:
     return str(msgspec.json.decode(message["text"])["type"])
 
 
-async def test_a_client_that_does_not_keep_up_is_closed(school: School, operator: Person) -> None:
-    """With a code that says: resume. It costs the process one queue, however long it sleeps."""
+async def test_slow_client_is_closed(school: School, operator: Person) -> None:
+    """Its code means "resume". It costs the process one queue, however long the client is stalled."""
     transport = HeldTransport()
     task = connect(transport, operator)
     assert (await transport.next())["type"] == "websocket.accept"
     assert types(await transport.next()) == "ready"
     transport.open.clear()
-    await say(school.organization, 1)
+    await commit_messages(school.organization, 1)
     await asyncio.wait_for(transport.waiting.wait(), SECONDS)
-    await say(school.organization, QUEUE_SIZE + 1)
+    await commit_messages(school.organization, QUEUE_SIZE + 1)
     transport.open.set()
     assert types(await transport.next()) == "test.said"
     assert await transport.next() == {"type": "websocket.close", "code": TOO_SLOW}
     task.cancel()
 
 
-async def test_connection_whose_serving_fails_is_closed(
+async def test_connection_is_closed_when_serving_it_fails(
     school: School, operator: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Left open and silent, a screen would go on saying that all is well."""
+    """A screen whose connection stayed open but silent would keep reporting that all is well."""
 
     def fails(self: object, message: object) -> str:
         raise RuntimeError("something unforeseen")
@@ -109,19 +109,21 @@ async def test_connection_whose_serving_fails_is_closed(
     task = connect(transport, operator)
     assert (await transport.next())["type"] == "websocket.accept"
     assert types(await transport.next()) == "ready"
-    await say(school.organization, 1)
+    await commit_messages(school.organization, 1)
     assert await transport.next() == {"type": "websocket.close", "code": INTERNAL_ERROR}
     task.cancel()
 
 
-async def test_a_ping_carries_the_head(school: School, operator: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a board knows when it is behind."""
+async def test_ping_carries_the_head_of_the_feed(
+    school: School, operator: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A board can detect from it that it is behind."""
     monkeypatch.setattr(session, "PING_SECONDS", 0.05)
     transport = HeldTransport()
     task = connect(transport, operator)
     await transport.next()
     assert types(await transport.next()) == "ready"
-    await say(school.organization, 3)
+    await commit_messages(school.organization, 3)
     found = [await transport.next() for _ in range(4)]
     ping = next(message for message in found if types(message) == "ping")
     assert problems("live", ping["text"].encode()) == []
@@ -133,10 +135,10 @@ async def test_a_ping_carries_the_head(school: School, operator: Person, monkeyp
 
 
 @pytest.mark.parametrize("role", [None, Role.VIEWER])
-async def test_a_membership_that_ends_ends_the_stream(
+async def test_stream_ends_when_the_membership_ends(
     school: School, operator: Person, role: Role | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one that becomes less: what was allowed at the start is not allowed for ever."""
+    """A reduced role does the same: permission is not checked only at the start."""
     monkeypatch.setattr(session, "PING_SECONDS", 0.05)
     transport = HeldTransport()
     hub.cache_clear()

@@ -1,4 +1,4 @@
-"""`/ws/alerts` through the real web server and relay: what came since, in order, none twice, to whom it is for."""
+"""`/ws/alerts` through the real web server and relay: missed events in order, once each, to the right people."""
 
 from functools import partial
 from uuid import UUID
@@ -42,8 +42,8 @@ def many_events(school: School, count: int) -> None:
         )
 
 
-def test_without_a_first_message_the_feed_starts_now(server: Server, school: School, operator: Person) -> None:
-    """`ready` with the head, then what is committed, as the list has it."""
+def test_feed_starts_at_the_head_without_a_first_message(server: Server, school: School, operator: Person) -> None:
+    """`ready` with the head, then new commits in the same form as in the list."""
     raise_alert(school)
     with listening(server, operator.token) as listener:
         (ready,) = listener.until_ready()
@@ -64,8 +64,8 @@ def test_without_a_first_message_the_feed_starts_now(server: Server, school: Sch
         assert message["seq"] == feed_seqs(school)[-1]
 
 
-def test_who_resumes_gets_what_came_since_and_nothing_twice(server: Server, school: School, operator: Person) -> None:
-    """From a cursor: the rest in order, `ready`, then live."""
+def test_resume_sends_missed_events_once(server: Server, school: School, operator: Person) -> None:
+    """From a cursor: the missed events in order, `ready`, then live events."""
     for _ in range(4):
         raise_alert(school)
     seqs = feed_seqs(school)
@@ -80,8 +80,8 @@ def test_who_resumes_gets_what_came_since_and_nothing_twice(server: Server, scho
         assert listener.next()["seq"] == feed_seqs(school)[-1]
 
 
-def test_a_slow_phone_says_late_where_it_was(server: Server, school: School, operator: Person) -> None:
-    """A `resume` that comes after the feed has started is taken all the same: what was missed is never left out."""
+def test_late_resume_still_sends_missed_events(server: Server, school: School, operator: Person) -> None:
+    """A `resume` after the feed has started is still accepted, so that missed events are never skipped."""
     for _ in range(3):
         raise_alert(school)
     with listening(server, operator.token) as listener:
@@ -94,8 +94,8 @@ def test_a_slow_phone_says_late_where_it_was(server: Server, school: School, ope
         assert listener.next()["seq"] == feed_seqs(school)[-1]
 
 
-def test_everything_arrives_in_order_while_many_write(server: Server, school: School, operator: Person) -> None:
-    """A client that joined before, and one that joins and resumes in the middle."""
+def test_events_arrive_in_order_during_concurrent_writes(server: Server, school: School, operator: Person) -> None:
+    """For a client that connected before, and one that connects and resumes in the middle."""
     writers, rounds = 4, 12
     expected = writers * rounds * 2
 
@@ -124,10 +124,10 @@ def test_everything_arrives_in_order_while_many_write(server: Server, school: Sc
 
 
 @pytest.mark.parametrize("offset", [1, 10_000, None, -1])
-def test_a_cursor_of_another_history_is_a_resync(
+def test_cursor_of_another_history_causes_resync(
     server: Server, school: School, operator: Person, offset: int | None
 ) -> None:
-    """Ahead of the head, or a number that no event has, as after a restore: read the list, and go on from here."""
+    """A cursor ahead of the head, or of no event, as after a restore: reload the list and continue from there."""
     raise_alert(school)
     head = feed_seqs(school)[-1]
     with listening(server, operator.token) as listener:
@@ -138,16 +138,16 @@ def test_a_cursor_of_another_history_is_a_resync(
         assert listener.next()["seq"] == feed_seqs(school)[-1]
 
 
-def test_a_cursor_of_another_epoch_is_a_resync(server: Server, school: School, operator: Person) -> None:
-    """Even where an event of this history has the same number."""
+def test_cursor_of_another_epoch_causes_resync(server: Server, school: School, operator: Person) -> None:
+    """Even if an event of this history has the same number."""
     raise_alert(school)
     with listening(server, operator.token) as listener:
         resync, ready = listener.resume({school.organization: feed_seqs(school)[-1]}, epoch=str(new_id()))
         assert (resync["type"], resync["epoch"]) == ("resync", ready["epoch"])
 
 
-def test_a_cursor_older_than_the_window_is_a_resync(server: Server, school: School, operator: Person) -> None:
-    """At 5,000 events behind the list is the shorter way."""
+def test_cursor_older_than_the_window_causes_resync(server: Server, school: School, operator: Person) -> None:
+    """More than 5,000 events behind, reloading the list is faster."""
     many_events(school, 5001)
     with listening(server, operator.token) as listener:
         assert [message["type"] for message in listener.resume({school.organization: 0})] == ["resync", "ready"]
@@ -157,8 +157,8 @@ def test_a_cursor_older_than_the_window_is_a_resync(server: Server, school: Scho
         assert [message["seq"] for message in missed] == seqs[1:]
 
 
-def test_nobody_hears_of_another_school(server: Server, school: School, operator: Person) -> None:
-    """Neither live nor by naming it in `resume`."""
+def test_people_receive_no_events_of_another_school(server: Server, school: School, operator: Person) -> None:
+    """Neither live nor by naming the school in `resume`."""
     other = make_school()
     raise_alert(other)
     with listening(server, operator.token) as listener:
@@ -169,8 +169,8 @@ def test_nobody_hears_of_another_school(server: Server, school: School, operator
         assert listener.next()["organization"] == str(school.organization)
 
 
-def test_a_person_of_two_schools_hears_of_both(server: Server) -> None:
-    """Each in its own order."""
+def test_person_of_two_schools_receives_events_of_both(server: Server) -> None:
+    """Each school's events in their own order."""
     schools = [make_school(), make_school()]
     person = make_person(Role.OPERATOR, *(school.organization for school in schools))
     raise_alert(schools[0])
@@ -185,8 +185,8 @@ def test_a_person_of_two_schools_hears_of_both(server: Server) -> None:
         assert listener.next()["organization"] == str(schools[1].organization)
 
 
-def test_a_silent_alert_is_for_the_response_team(server: Server, school: School, operator: Person) -> None:
-    """An operator gets the next loud one; live and on resume."""
+def test_silent_alert_reaches_only_the_response_team(server: Server, school: School, operator: Person) -> None:
+    """An operator receives only the next loud alert, both live and on resume."""
     admin = make_person(Role.ADMIN, school.organization)
     with listening(server, operator.token) as below, listening(server, admin.token) as above:
         below.start()
@@ -202,8 +202,8 @@ def test_a_silent_alert_is_for_the_response_team(server: Server, school: School,
         assert [message.get("seq") for message in above.resume({school.organization: 0})] == [silent, loud, None]
 
 
-def test_no_number_tells_an_operator_of_a_silent_alert(server: Server, school: School, operator: Person) -> None:
-    """What an operator is told, connecting anew, is the same after a silent alert, its acknowledgement and its end."""
+def test_no_number_reveals_a_silent_alert_to_an_operator(server: Server, school: School, operator: Person) -> None:
+    """A reconnecting operator receives the same after a silent alert, its acknowledgement and its end."""
     admin = make_person(Role.ADMIN, school.organization)
     raise_alert(school)
     with listening(server, operator.token) as listener:
@@ -220,8 +220,8 @@ def test_no_number_tells_an_operator_of_a_silent_alert(server: Server, school: S
         assert [message["type"] for message in missed] == ["alert.created", "alert.updated", "alert.updated"]
 
 
-def test_with_the_relay_gone_the_feed_goes_on(server: Server, school: School, operator: Person) -> None:
-    """The hub compares with the database; slower, and nothing is missing once the relay is back."""
+def test_feed_continues_without_the_relay(server: Server, school: School, operator: Person) -> None:
+    """The hub polls the database: slower, but nothing is missing once the relay is back."""
     with listening(server, operator.token) as listener:
         listener.start()
         stop(server.relay)

@@ -1,6 +1,6 @@
-"""A database that lost commits under running programs: connected screens and gateways start over, and miss nothing new.
+"""A database that loses commits while programs run: connected screens and gateways resync, and miss no new event.
 
-Here what a restore does to the feed is done by the owner of the tables.
+The owner of the tables makes the changes that a restore would make to the feed.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def screens(server: Server, school: School, operator: Person) -> Iterator[list[L
 
 
 def lose(organization: UUID, after: int) -> None:
-    """As if the events after a number had never been committed."""
+    """Delete the events after a number, as if they had never been committed."""
     with connections["owner"].cursor() as cursor:
         cursor.execute("DELETE FROM feed_events WHERE organization_id = %s AND seq > %s", [organization, after])
         cursor.execute(
@@ -54,7 +54,7 @@ def lose(organization: UUID, after: int) -> None:
 
 
 def until_created(screen: Listener) -> list[Any]:
-    """What comes up to the next alert."""
+    """Return the messages up to the next alert."""
     messages = [screen.next()]
     while messages[-1]["type"] != "alert.created":
         messages.append(screen.next())
@@ -62,10 +62,10 @@ def until_created(screen: Listener) -> list[Any]:
 
 
 @pytest.mark.parametrize("meanwhile", [0, 1, 5], ids=lambda count: f"{count} alerts after the restore")
-def test_a_screen_starts_over_when_commits_are_lost_and_gets_the_next_alert(
+def test_screens_resync_after_lost_commits_and_receive_the_next_alert(
     school: School, screens: list[Listener], meanwhile: int
 ) -> None:
-    """Whether the head is still below what the screen has, or was already passed by new events."""
+    """Whether the head is still below the screen's cursor or new events have already passed it."""
     (kept,) = feed_seqs(school)
     raise_alert(school)
     (lost,) = {screen.next()["seq"] for screen in screens}
@@ -78,11 +78,11 @@ def test_a_screen_starts_over_when_commits_are_lost_and_gets_the_next_alert(
     alert = raise_alert(school)
     for screen in screens:
         while (message := screen.next()).get("alert", {}).get("id") != str(alert):
-            assert message["type"] == "alert.created", "at the most alerts of the new history"
+            assert message["type"] == "alert.created", "at most the alerts of the new history"
 
 
-def test_a_renewed_epoch_makes_every_client_start_over(school: School, screens: list[Listener]) -> None:
-    """What the operator's command does after a restore that nothing else shows."""
+def test_every_client_resyncs_when_the_epoch_is_renewed(school: School, screens: list[Listener]) -> None:
+    """For a restore that cannot be detected in any other way, operators run this command."""
     with system_scope():
         before = feed.epoch()
     call_command("renew_feed_epoch", stdout=StringIO())
@@ -95,10 +95,10 @@ def test_a_renewed_epoch_makes_every_client_start_over(school: School, screens: 
 
 
 @pytest.mark.parametrize("meanwhile", [False, True], ids=["nothing since", "an alert since"])
-def test_the_relay_renews_the_epoch_when_published_events_are_missing(
+def test_relay_renews_the_epoch_when_published_events_are_missing(
     school: School, operator: Person, *, meanwhile: bool
 ) -> None:
-    """A copied data folder has the same identity: only what was published before shows that it is an older one."""
+    """A copied data folder has the same identity: only previously published events reveal that it is older."""
     raise_alert(school)
     with system_scope():
         epoch = feed.epoch()
@@ -112,7 +112,7 @@ def test_the_relay_renews_the_epoch_when_published_events_are_missing(
     if meanwhile:
         raise_alert(school)
         until(lambda: valkey.client().hget(key, name) != remembered)
-        valkey.client().hset(key, name, remembered)  # the relay of this server never lost its connection
+        valkey.client().hset(key, name, remembered)  # The relay of this server never lost its connection.
     notice_restore()
     with system_scope():
         assert feed.epoch() != epoch

@@ -1,4 +1,4 @@
-"""A right that has ended closes every live door within one second, however many are open."""
+"""Revoked access closes every live connection within one second, however many are open."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -124,7 +124,7 @@ ENDS: Final[list[tuple[Callable[[Person, School], None], int]]] = [
 
 @contextmanager
 def streaming(server: Server, token: str) -> Iterator[Thread]:
-    """A stream that is open; the thread lives for as long as it is."""
+    """A stream that is open; its thread runs as long as the stream."""
     with httpx.stream("GET", f"{server.url}{STREAM}", headers={"authorization": f"Bearer {token}"}) as answer:
         assert answer.status_code == 200
         lines = answer.iter_lines()
@@ -147,10 +147,10 @@ def ended_in_time(stream: Thread, promise: Promise) -> bool:
 
 
 @pytest.mark.parametrize(("end", "code"), ENDS, ids=lambda value: getattr(value, "__name__", None))
-def test_an_ended_right_closes_socket_and_stream_within_a_second(
+def test_revoked_access_closes_socket_and_stream_within_a_second(
     server: Server, school: School, operator: Person, end: Callable[[Person, School], None], code: int
 ) -> None:
-    """Without a word of the client; another's connections stay open."""
+    """Without any client message; connections of other people stay open."""
     other = make_person(Role.OPERATOR, make_school().organization)
     with (
         streaming(server, operator.token) as stream,
@@ -167,9 +167,7 @@ def test_an_ended_right_closes_socket_and_stream_within_a_second(
             stays.socket.recv(timeout=PROMISED_SECONDS)
 
 
-def test_a_browser_that_was_signed_out_elsewhere_hears_nothing_more(
-    server: Server, school: School, operator: Person
-) -> None:
+def test_browser_connection_closes_after_sign_out_elsewhere(server: Server, school: School, operator: Person) -> None:
     browser = Browser()
     browser.force_login(User.objects.get(pk=operator.id))
     cookie = {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
@@ -185,7 +183,7 @@ def test_a_browser_that_was_signed_out_elsewhere_hears_nothing_more(
             by_token.socket.recv(timeout=PROMISED_SECONDS)
 
 
-def test_a_withdrawn_service_hears_nothing_more(server: Server, school: School) -> None:
+def test_service_connection_closes_after_its_token_is_revoked(server: Server, school: School) -> None:
     token_id, secret = make_service_token(school, frozenset({"alerts:read"}))
     with streaming(server, secret) as stream, listening(server, secret) as socket:
         socket.start()
@@ -196,7 +194,7 @@ def test_a_withdrawn_service_hears_nothing_more(server: Server, school: School) 
         assert ended_in_time(stream, promise)
 
 
-def test_a_revoked_gateway_hears_nothing_more(server: Server, school: School) -> None:
+def test_gateway_connection_closes_after_it_is_revoked(server: Server, school: School) -> None:
     with listening(server, school.gateway_token, path="/ws/edge") as socket:
         socket.say({"type": "resume", "cursor": None})
         with connections["owner"].cursor() as cursor:
@@ -204,8 +202,8 @@ def test_a_revoked_gateway_hears_nothing_more(server: Server, school: School) ->
         assert closed_in_time(socket, Promise(PROMISED_SECONDS)) == TOKEN_ENDED
 
 
-def test_many_connections_end_as_soon_as_one(server: Server, school: School) -> None:
-    """A school's every board at once."""
+def test_many_connections_close_as_fast_as_one(server: Server, school: School) -> None:
+    """For example all boards of a school at once."""
     people = [make_person(Role.OPERATOR, school.organization) for _ in range(MANY)]
     with ExitStack() as stack:
         sockets = [stack.enter_context(listening(server, person.token)) for person in people]
@@ -233,7 +231,7 @@ def withdraw_super_admin(visit: Visit, school: School) -> None:
 
 
 @pytest.mark.parametrize("end", [end_visit, let_visit_end_by_time, withdraw_super_admin])
-def test_visitor_connection_closes_when_the_visit_is_over(
+def test_visitor_connection_closes_when_the_visit_ends(
     server: Server, school: School, end: Callable[[Visit, School], None]
 ) -> None:
     visitor = make_person(Role.ADMIN)
@@ -253,9 +251,7 @@ def test_visitor_connection_closes_when_the_visit_is_over(
         assert closed_in_time(socket, Promise(PROMISED_SECONDS)) == NO_RIGHT
 
 
-def test_connection_closes_when_the_role_table_takes_the_right(
-    server: Server, school: School, operator: Person
-) -> None:
+def test_connection_closes_when_the_role_loses_the_right(server: Server, school: School, operator: Person) -> None:
     right = {"role": "operator", "resource": "alerts", "action": "read"}
     table = Permission.objects.using("owner")
     with listening(server, operator.token) as socket:
@@ -267,7 +263,7 @@ def test_connection_closes_when_the_role_table_takes_the_right(
             table.create(**right)
 
 
-def test_connection_of_a_role_at_a_building_closes_when_the_grant_goes(server: Server, school: School) -> None:
+def test_building_scoped_connection_closes_when_the_grant_is_removed(server: Server, school: School) -> None:
     person = make_person(Role.OPERATOR, school.organization)
     with tenant_scope([school.organization]):
         Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
@@ -282,10 +278,10 @@ def test_connection_of_a_role_at_a_building_closes_when_the_grant_goes(server: S
 
 
 @pytest.mark.parametrize("status", [OrganizationStatus.SUSPENDED, OrganizationStatus.ACTIVE])
-def test_connection_stays_when_what_it_shows_stays(
+def test_connection_stays_open_when_its_visibility_is_unchanged(
     server: Server, school: School, operator: Person, status: OrganizationStatus
 ) -> None:
-    """Other rights changed: an unpaid bill, a name, a greater role. The board goes on without a gap."""
+    """Other changes: an unpaid bill, a new name, a higher role. The board continues without a gap."""
     with listening(server, operator.token) as socket:
         socket.start()
         with tenant_scope([school.organization]):
@@ -298,8 +294,8 @@ def test_connection_stays_when_what_it_shows_stays(
         assert socket.next()["type"] == "alert.created"
 
 
-def test_access_ends_by_time_alone(server: Server, school: School) -> None:
-    """Nothing is written at that moment: each connection knows when its rights end."""
+def test_connection_closes_when_access_expires(server: Server, school: School) -> None:
+    """Nothing is written at that moment: each connection knows when its access expires."""
     substitute, short = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
     token_id, secret = make_service_token(school, frozenset({"alerts:read"}))
     with (
@@ -321,7 +317,7 @@ def test_access_ends_by_time_alone(server: Server, school: School) -> None:
 
 
 def test_gateway_connection_closes_when_its_buildings_change(server: Server, school: School) -> None:
-    """It connects again, and hears of its new building."""
+    """It reconnects, and receives events of its new building."""
     with listening(server, school.gateway_token, path="/ws/edge") as socket:
         socket.say({"type": "resume", "cursor": None})
         with connections["owner"].cursor() as cursor:
@@ -332,10 +328,10 @@ def test_gateway_connection_closes_when_its_buildings_change(server: Server, sch
         assert closed_in_time(socket, Promise(PROMISED_SECONDS)) == NO_RIGHT
 
 
-def test_connections_of_one_caller_by_different_tokens_all_stay(
+def test_connections_of_one_caller_with_different_tokens_stay_open(
     server: Server, school: School, operator: Person
 ) -> None:
-    """A token from before a refresh and one from after it; a gateway's old token and its new one."""
+    """A token from before a refresh and one from after it; a gateway's old and new tokens."""
     claims = jwt.decode(operator.token, options={"verify_signature": False})
     refreshed = tokens.mint(
         kind=PrincipalKind.PERSON,
@@ -361,10 +357,10 @@ def test_connections_of_one_caller_by_different_tokens_all_stay(
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(-5, 5)), max_size=12))
-def test_each_credential_is_resolved_whoever_else_is_asked_about(
+def test_credentials_resolve_independently_in_one_batch(
     callers: list[tuple[UUID, UUID]], asked: list[tuple[int, int]]
 ) -> None:
-    """Many credentials name the same caller; each that has not expired gets that caller's principal, and no other's."""
+    """Many credentials can name the same caller; each unexpired one resolves to the principal of that caller only."""
     now = timezone.now()
     named = {
         Named(PrincipalKind.PERSON, *callers[number], until=now + timedelta(seconds=seconds))
@@ -375,8 +371,8 @@ def test_each_credential_is_resolved_whoever_else_is_asked_about(
     assert all((principal.id, principal.sign_in) == (one.subject, one.sign_in) for one, principal in found.items())
 
 
-def test_all_connections_of_a_kind_are_asked_about_in_one_statement(school: School) -> None:
-    """So many people, a gateway and a service: three statements."""
+def test_connections_of_one_kind_are_checked_in_one_statement(school: School) -> None:
+    """Many people, a gateway and a service take three statements."""
     people = [make_person(Role.OPERATOR, school.organization) for _ in range(5)]
     secrets = [make_service_token(school, frozenset({"alerts:read"}))[1] for _ in range(3)]
     named = [named_by_bearer(token) for token in (*(p.token for p in people), *secrets, school.gateway_token)]

@@ -1,4 +1,4 @@
-"""`GET /api/v1/alerts/stream`: the same messages as server-sent events, for clients that cannot hold a socket."""
+"""`GET /api/v1/alerts/stream`: the same messages as server-sent events, for clients that cannot use a socket."""
 
 import json
 from collections.abc import Iterator
@@ -53,8 +53,8 @@ def events(lines: Iterator[str]) -> Iterator[Event]:
         fields = {}
 
 
-def test_a_stream_goes_on_where_it_ended(server: Server, school: School, operator: Person) -> None:
-    """The id of each event is a cursor: what came since is sent once, then what comes."""
+def test_stream_resumes_after_the_last_event_id(server: Server, school: School, operator: Person) -> None:
+    """The id of each event is a cursor: missed events are sent once, followed by new ones."""
     with streaming(server, operator) as stream:
         ready = next(stream).data
         assert (ready["type"], ready["organizations"]) == ("ready", {str(school.organization): 0})
@@ -72,8 +72,8 @@ def test_a_stream_goes_on_where_it_ended(server: Server, school: School, operato
 
 
 @pytest.mark.parametrize("last", ["nonsense", "e30", "W10", "bnVsbA", "%00", "A" * 3000])
-def test_a_cursor_that_is_none_of_ours_is_a_resync(server: Server, school: School, operator: Person, last: str) -> None:
-    """Never an error: a browser would try the same again for ever. Nor a start from now: it may have missed some."""
+def test_invalid_stream_cursor_causes_resync(server: Server, school: School, operator: Person, last: str) -> None:
+    """Not an error, which browsers would retry for ever, and not a start at the head, which could skip events."""
     raise_alert(school)
     with streaming(server, operator, last) as stream:
         resync, ready = next(stream).data, next(stream).data
@@ -81,18 +81,18 @@ def test_a_cursor_that_is_none_of_ours_is_a_resync(server: Server, school: Schoo
         assert ready["organizations"] == {str(school.organization): resync["seq"]}
 
 
-def test_who_may_not_listen_is_told_so(server: Server, school: School) -> None:
-    """401 for nobody, 403 for a viewer, as a problem."""
+def test_stream_refuses_callers_without_permission(server: Server, school: School) -> None:
+    """401 for anonymous callers, 403 for a viewer, as a problem."""
     viewer = make_person(Role.VIEWER, school.organization)
-    nobody = Person(viewer.id, "", "a.b.c")
-    for person, status in ((viewer, 403), (nobody, 401)):
+    anonymous = Person(viewer.id, "", "a.b.c")
+    for person, status in ((viewer, 403), (anonymous, 401)):
         answer = httpx.get(f"{server.url}{PATH}", headers={"authorization": f"Bearer {person.token}"})
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
         assert problems("problem", answer.content) == []
     assert httpx.get(f"{server.url}{PATH}").status_code == 401
 
 
-def test_a_silent_alert_is_not_in_an_operators_stream(server: Server, school: School, operator: Person) -> None:
+def test_operator_stream_omits_silent_alerts(server: Server, school: School, operator: Person) -> None:
     """The same redaction as on a socket."""
     with streaming(server, operator) as stream:
         assert next(stream).type == "ready"

@@ -1,4 +1,4 @@
-"""The table of all routes, a file for each app."""
+"""The table of all routes, with a file for each app."""
 
 from collections.abc import Sequence
 from typing import Final

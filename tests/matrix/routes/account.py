@@ -5,9 +5,9 @@ from tests.matrix.own_things import invitation_secret  # noqa: F401 (makes the w
 from tests.matrix.things import PASSWORD, word
 
 NO_PASSWORD: Final = {"current_password": PASSWORD}
-"""The callers of the matrix have none, so that nothing of theirs is changed by proof of it; tests/accounts has."""
-SIGNED_OUT: Final = {"nobody": But(401, "no credential")}
-NOT_A_PERSON: Final = dict.fromkeys(("gateway", "service"), But(403, "only people have an account"))
+"""The callers of the matrix have no password, so none of their data changes by this proof; see tests/accounts."""
+SIGNED_OUT: Final = {"anonymous": But(401, "no credential")}
+NOT_A_PERSON: Final = dict.fromkeys(("gateway", "service"), But(403, "only people have accounts"))
 
 ENTRIES = [
     Entry(
@@ -88,7 +88,7 @@ ENTRIES = [
         "DELETE",
         "/api/v1/me/devices/{push_registration}",
         at=At.SELF,
-        but={**SIGNED_OUT, **NOT_A_PERSON, "": But(404, "it is somebody else's")},
+        but={**SIGNED_OUT, **NOT_A_PERSON, "": But(404, "it belongs to another person")},
     ),
     Entry("GET", "/api/v1/me/export", at=At.SELF),
 ]

@@ -1,6 +1,6 @@
-"""Every page of Django's admin, from its registry: read by who the role table lets read such rows, where they hold it.
+"""Every page of Django's admin, from its registry: readable with the right to read such rows, where it is held.
 
-A page that is registered needs a row of its kind: `ROWS` in `admin_things.py`.
+Each registered page needs a row of its model: `ROWS` in `admin_things.py`.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.matrix.entry import At, Entry
 from tests.matrix.things import Things
 
 FOR_EVERYBODY_OF_IT: Final = frozenset({"tenancy.Organization"})
-"""Read by whoever has the right anywhere in the organization."""
+"""Readable with the right anywhere in the organization."""
 
 MONTHS: Final = {"devices.Device": 2}
 """Its readings are of the last day, which may have begun in another month."""
@@ -38,7 +38,7 @@ def entries(page: ScopedAdmin) -> Iterator[Entry]:
 
 
 def form(method: str, path: str, right: str, at: At, changes: str = "", **values: str) -> Entry:
-    """What a form of a page sends; words in braces are made as in a path."""
+    """Return the entry of a form on a page; words in braces are filled in as in a path."""
 
     def body(things: Things) -> str:
         return urlencode({name: value.format_map(things) for name, value in values.items()})
@@ -49,7 +49,7 @@ def form(method: str, path: str, right: str, at: At, changes: str = "", **values
 
 
 def place(kind: str, parent: str, at: At, above: At, **values: str) -> Iterator[Entry]:
-    """A kind of place: made below a parent, changed, and deleted when it is empty."""
+    """Return the entries of a kind of place: created below a parent, changed, and deleted when it is empty."""
     pages = f"/admin/tenancy/{kind}"
     add = f"{pages}/add/?{parent}={{{parent}}}"
     yield Entry("GET", add, "places:create", above)

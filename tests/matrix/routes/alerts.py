@@ -8,15 +8,15 @@ from tests.matrix.entry import At, But, Entry
 from tests.matrix.things import Things
 
 READ_OPEN = "alerts:read|open_alerts:read"
-OPEN_ONLY = But(404, "who answers alarms of a suspended school is told of no closed one")
-CLOSED_ONLY = But(404, "who may read closed alerts only is told of no open one")
+OPEN_ONLY = But(404, "people who answer alarms of a suspended school cannot read closed alerts")
+CLOSED_ONLY = But(404, "callers who may read only closed alerts cannot read open ones")
 
 
-ONLY_PEOPLE = But(403, "only a person arms a drill, whatever a program may")
+ONLY_PEOPLE = But(403, "only people can arm drills, regardless of the rights of a program")
 
 
 def device_to_arm(things: Things) -> dict[str, object]:
-    """The first button, once no button of the school is armed any more."""
+    """Return the first button, once no button of the school is armed."""
     with tenant_scope([things.school.organization]):
         DrillArm.objects.filter(alert_id=None).update(alert_id="pressed", used_at=timezone.now())
     return {"device_id": things["device"]}

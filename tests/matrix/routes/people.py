@@ -1,4 +1,4 @@
-"""People of an organization: users, invitations, day accounts; and what operators of the platform do."""
+"""People of an organization: users, invitations, day accounts; and actions of platform operators."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -23,7 +23,7 @@ SCHOOL = "/api/v1/organizations/{organization}"
 
 
 def an_admin(school: School) -> Principal:
-    """Somebody who administers the school."""
+    """An administrator of the school."""
     rights = frozenset({("people", "create")})
     return Principal(
         PrincipalKind.PERSON, new_id(), "Ada", {school.organization: Grant(school.organization, "", rights)}
@@ -60,19 +60,19 @@ def new_day_account(school: School) -> tuple[UUID, str]:
 
 @thing
 def day_account(school: School) -> UUID:
-    """One of today."""
+    """One for today."""
     return new_day_account(school)[0]
 
 
 @thing
 def day_code(school: School) -> str:
-    """The code of one, not used yet."""
+    """The unused code of one."""
     return new_day_account(school)[1]
 
 
 @thing
 def visit(school: School) -> UUID:
-    """One that runs."""
+    """One in progress."""
     person = make_person(Role.ADMIN)
     User.objects.filter(pk=person.id).update(is_super_admin=True)
     operator = Principal(PrincipalKind.PERSON, person.id, person.name, is_super_admin=True)
@@ -88,11 +88,11 @@ def visit(school: School) -> UUID:
 
 @public
 def role_name(_: School) -> str:
-    """One of the table."""
+    """The name of a role of the table."""
     return Role.VIEWER.value
 
 
-def shown(_: Things) -> Mapping[str, object]:
+def changed_person(_: Things) -> Mapping[str, object]:
     return {"name": word(), "title": "School nurse"}
 
 
@@ -112,10 +112,10 @@ ENTRIES = [
     Entry("GET", USERS + HERE, "people:read", rows="person"),
     Entry("GET", f"{USERS}{HERE}&search=teacher", "people:read", rows="person"),
     Entry("GET", f"{USERS}/{{person}}{HERE}", "people:read"),
-    Entry("PUT", f"{USERS}/{{person}}{HERE}", "people:update", body=shown, changes="person.updated"),
-    Entry("PATCH", f"{USERS}/{{person}}{HERE}", "people:update", body=shown, changes="person.updated"),
+    Entry("PUT", f"{USERS}/{{person}}{HERE}", "people:update", body=changed_person, changes="person.updated"),
+    Entry("PATCH", f"{USERS}/{{person}}{HERE}", "people:update", body=changed_person, changes="person.updated"),
     Entry("DELETE", f"{USERS}/{{person}}{HERE}", "people:delete", ok=204, changes="membership.ended"),
-    # Whoever administers this school alone sees nobody who is not in it already.
+    # An administrator of this school alone can list only people who belong to it.
     Entry("POST", f"{USERS}/{{person}}/organizations", "people:create", ok=409, body=a_member),
     Entry(
         "PATCH",

@@ -15,19 +15,19 @@ from tests.matrix.things import number, thing, word
 
 @thing
 def some_number(school: School) -> int:
-    """Of nothing that there is."""
+    """A number that belongs to nothing."""
     return number()
 
 
 @thing
 def some_domain(school: School) -> str:
-    """A mail domain that nobody has spoken of."""
+    """A mail domain that is not registered."""
     return f"{word()}.example"
 
 
 @thing
 def identity_domain(school: School) -> str:
-    """A mail domain that was verified to be the school's."""
+    """A mail domain that is verified for the school."""
     with tenant_scope([school.organization]):
         return IdentityDomain.objects.create(
             organization_id=school.organization,
@@ -39,7 +39,7 @@ def identity_domain(school: School) -> str:
 
 @thing
 def identity_provider(school: School) -> UUID:
-    """One at an address where nobody is."""
+    """One at an address without a server."""
     with tenant_scope([school.organization]):
         return IdentityProvider.objects.create(
             organization_id=school.organization,
@@ -60,7 +60,7 @@ ENTRIES = [
     ),
     Entry("POST", "/api/v1/me/confirmation", at=At.SELF, ok=403, body=lambda _: {"password": "not known here"}),
     Entry("GET", "/api/v1/me/mfa", at=At.SELF),
-    # Nothing of these without X-Confirmation: the rest is in tests/accounts/test_second_factors.py.
+    # Without X-Confirmation none of these has an effect: see tests/accounts/test_second_factors.py.
     Entry("POST", "/api/v1/me/mfa/totp", at=At.SELF, ok=403),
     Entry("PUT", "/api/v1/me/mfa/totp", at=At.SELF, ok=400, body=lambda _: {"enrolment": "unknown", "code": "000000"}),
     Entry("DELETE", "/api/v1/me/mfa/totp", at=At.SELF, ok=403),
@@ -74,7 +74,7 @@ ENTRIES = [
     ),
     Entry("DELETE", "/api/v1/me/mfa/passkeys/{some_number}", at=At.SELF, ok=403),
     Entry("POST", "/api/v1/me/mfa/recovery-codes", at=At.SELF, ok=403),
-    # What a provider answers is in tests/accounts/test_single_sign_on.py: nobody is at this one's address.
+    # Responses of a provider are in tests/accounts/test_single_sign_on.py: no server is at the address of this one.
     Entry("GET", "/api/v1/auth/oidc?domain=school.example", at=At.OPEN),
     Entry("GET", "/api/v1/auth/oidc/{identity_provider}/start", at=At.OPEN, ok=401),
     Entry("GET", "/api/v1/auth/oidc/{identity_provider}/callback", at=At.OPEN, ok=401),

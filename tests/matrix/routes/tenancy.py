@@ -57,7 +57,7 @@ ORGANIZATIONS = [
         body=named,
         changes="organization.updated",
     ),
-    # The school has devices, and is neither suspended nor deleted: the platform itself is told so.
+    # The school has devices, and is neither suspended nor deleted: the platform itself gets this answer.
     Entry("DELETE", "/api/v1/organizations/{organization}", "organizations:delete", At.PLATFORM, ok=409),
     Entry("POST", "/api/v1/organizations/{organization}/resume", "organizations:delete", At.PLATFORM, ok=409),
     Entry("POST", "/api/v1/organizations/{organization}/undelete", "organizations:delete", At.PLATFORM, ok=409),
