@@ -46,6 +46,7 @@ def checks(
     return [
         ("format", tool("ruff", "format", "--check", ".")),
         ("lint", tool("ruff", "check", ".")),
+        ("words", tool("codespell_lib")),
         ("layers", tool("importlinter.cli:lint_imports", environment=development)),
         ("dependencies", tool("deptry", ".")),
         ("dependencies of production", tool("deptry", ".", *PRODUCTION_ONLY)),

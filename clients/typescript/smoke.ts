@@ -4,7 +4,7 @@ import type { components, paths } from "./safesignal.js";
 
 type Problem = components["schemas"]["Problem"];
 
-function told<T>(answer: { data?: T; error?: Problem }): T {
+function dataOf<T>(answer: { data?: T; error?: Problem }): T {
   if (answer.data === undefined) {
     throw new Error(`${answer.error?.code}: ${answer.error?.detail}`);
   }
@@ -12,12 +12,12 @@ function told<T>(answer: { data?: T; error?: Problem }): T {
 }
 
 const [baseUrl = "", email = "", password = ""] = process.argv.slice(2);
-const pair = told(await createClient<paths>({ baseUrl }).POST("/api/v1/auth/login", { body: { email, password } }));
+const pair = dataOf(await createClient<paths>({ baseUrl }).POST("/api/v1/auth/login", { body: { email, password } }));
 const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${pair.access}` } });
-const page = told(await client.GET("/api/v1/organizations"));
+const page = dataOf(await client.GET("/api/v1/organizations"));
 for (const organization of page.results) {
   const path = { organization_id: organization.id };
-  const tree = told(await client.GET("/api/v1/organizations/{organization_id}/tree", { params: { path } }));
+  const tree = dataOf(await client.GET("/api/v1/organizations/{organization_id}/tree", { params: { path } }));
   const rooms = tree.sites.flatMap((site) =>
     site.buildings.flatMap((building) => building.floors.flatMap((floor) => floor.rooms)),
   );

@@ -2,7 +2,7 @@
 --   psql -v ON_ERROR_STOP=1 -v owner_password=… -v app_password=… -v system_password=… -f deploy/postgres/roles.sql
 -- owner   migrates, and owns every table; nothing that serves people connects as it
 -- app     web, live feed and tasks: always inside one tenant scope, held by row-level security
--- system  relay, sweeps and partition keeper: sees every organization, owns nothing but a few functions
+-- system  relay, sweeps and partition keeper: reads every organization, owns nothing but a few functions
 CREATE ROLE safesignal_owner LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD :'owner_password';
 CREATE ROLE safesignal_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD :'app_password';
 CREATE ROLE safesignal_system LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD :'system_password';

@@ -19,7 +19,7 @@ from apps.common.db.ids import new_id
 from apps.common.times import rfc3339
 from tests.accounts import post_office
 from tests.accounts.callers import anonymous_client, audited, problem, send
-from tests.accounts.told import published_ids
+from tests.accounts.published import published_ids
 from tests.cloud.connections import at_once
 from tests.cloud.school import School, make_person, make_school
 

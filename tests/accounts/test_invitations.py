@@ -13,7 +13,7 @@ from apps.common.times import rfc3339
 from tests.accounts import post_office
 from tests.accounts.callers import anonymous_client, audited, problem, send
 from tests.accounts.people import PASSWORD
-from tests.accounts.told import published_ids
+from tests.accounts.published import published_ids
 from tests.cloud.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow

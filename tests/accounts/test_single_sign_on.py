@@ -29,6 +29,7 @@ from apps.common.models import AuditEntry
 from tests.accounts.callers import audited
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer, running
 from tests.accounts.people import PASSWORD, Person, end_membership, make_person
+from tests.accounts.published import published_ids
 from tests.accounts.second_factor import JSON, Api
 from tests.accounts.sso_school import (
     APP,
@@ -42,7 +43,6 @@ from tests.accounts.sso_school import (
     through_app,
     visiting_operator,
 )
-from tests.accounts.told import published_ids
 
 pytestmark = pytest.mark.slow
 

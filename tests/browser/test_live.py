@@ -272,16 +272,16 @@ def test_board_of_another_school_receives_nothing(browser: Browser, stack: Stack
     stack.dev("manage", "shell", "-c", NEIGHBOUR.replace("@MEMBER@", manager.email))
     nora = Person("nora@neighbour.example", "a long enough password")
     demo = msgspec.structs.replace(stack.demo, users={"nora": nora, "both": manager})
-    with open_board(browser, demo, "nora") as next_door, open_board(browser, stack.demo, "operator") as page:
+    with open_board(browser, demo, "nora") as neighbour, open_board(browser, stack.demo, "operator") as page:
         (press,) = stack.press("--type", "hold")
         assert press.alert_id is not None
         expect(card(page, press.alert_id)).to_be_visible()
-        next_door.reload()
-        expect(next_door.locator("#line")).to_contain_text("Live,")
-        expect(next_door.locator("#quiet h2")).to_have_text("All quiet.")
+        neighbour.reload()
+        expect(neighbour.locator("#line")).to_contain_text("Live,")
+        expect(neighbour.locator("#quiet h2")).to_have_text("All quiet.")
         uuid = card(page, press.alert_id).get_attribute("data-alert")
         assert uuid is not None
-        assert uuid not in next_door.content()
+        assert uuid not in neighbour.content()
 
     context = browser.new_context(base_url=demo.base_url)
     both = context.new_page()

@@ -13,7 +13,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
 from apps.common.problems import Forbidden, NotFound
 from apps.devices import services
-from tests.accounts.told import published_ids
+from tests.accounts.published import published_ids
 from tests.cloud.school import School, device_name, make_person
 
 Write = Callable[[Principal, School], object]

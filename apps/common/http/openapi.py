@@ -25,7 +25,7 @@ ALWAYS: Final[Codes] = {
     HTTPStatus.INTERNAL_SERVER_ERROR: ("internal_error",),
     HTTPStatus.SERVICE_UNAVAILABLE: ("unavailable",),
 }
-BEHIND_THE_DOOR: Final[Codes] = {
+AUTHENTICATED: Final[Codes] = {
     HTTPStatus.UNAUTHORIZED: ("not_authenticated", "bad_token"),
     HTTPStatus.FORBIDDEN: ("forbidden", "csrf_failed"),
     HTTPStatus.NOT_FOUND: ("not_found",),
@@ -103,7 +103,7 @@ def _complete(operation: Json, method: str, view: Any, *, has_etag: bool, respon
     if is_keyed:
         operation.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{IDEMPOTENCY_KEY}"})
     groups = [ALWAYS]
-    groups += [BEHIND_THE_DOOR] if operation.get("security") else []
+    groups += [AUTHENTICATED] if operation.get("security") else []
     groups += [WITH_A_BODY] if "requestBody" in operation else []
     groups += [COUNTED] if is_counted else []
     groups += [KEYED] if is_keyed else []
