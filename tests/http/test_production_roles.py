@@ -80,7 +80,7 @@ def test_server_refuses_a_port_in_use(server: Server) -> None:
     command = [sys.executable, "-m", "safesignal.serve", "live", "--port", str(server.port)]
     second = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
     assert second.returncode != 0
-    assert f"{HOST}:{server.port} is taken" in second.stderr
+    assert f"{HOST}:{server.port} is in use" in second.stderr
 
 
 def test_every_thread_of_a_process_gets_a_connection() -> None:
