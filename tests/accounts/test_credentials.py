@@ -139,7 +139,7 @@ def test_token_of_unknown_gateway_is_refused() -> None:
 
 
 def test_principal_kind_cannot_be_registered_twice() -> None:
-    with pytest.raises(ValueError, match="elsewhere"):
+    with pytest.raises(ValueError, match="already have a resolver"):
         principals.register(PrincipalKind.PERSON, lambda _named, _now: {})
 
 
