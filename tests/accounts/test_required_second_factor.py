@@ -36,7 +36,7 @@ def set_up(browser: Client) -> list[str]:
     scan = browser.post(PAGE, {"password": PASSWORD, "next": "/board/?x=1"})
     begun = scan.context["begun"]
     wrong = browser.post(PAGE, {"enrolment": begun.enrolment, "code": "000000", "next": "/board/?x=1"})
-    assert "not the code" in wrong.content.decode()
+    assert "not the current code" in wrong.content.decode()
     assert wrong.context["begun"].secret == begun.secret
     done = browser.post(PAGE, {"enrolment": begun.enrolment, "code": code(begun.secret), "next": "/board/?x=1"})
     text = done.content.decode()
@@ -67,7 +67,7 @@ def test_admin_without_second_factor_is_redirected_to_setup_at_sign_in(address: 
     target = urlsplit(answer["Location"])
     assert (target.path, parse_qs(target.query)) == (PAGE, {"next": ["/board/?x=1"]})
     page = browser.get(answer["Location"])
-    assert "asked of you" in page.content.decode()
+    assert "You need a second factor" in page.content.decode()
     assert page["Cache-Control"] == "no-store"
     assert browser.get("/board/").status_code == 200, "alarms are visible and can be answered without one"
     settings = f"/api/v1/organizations/{admin.organization}/settings"
@@ -90,7 +90,7 @@ def test_person_without_requirement_is_not_redirected_to_setup(address: str) -> 
 
 def test_page_sets_up_an_authenticator_app_for_any_person(person: Person, address: str) -> None:
     browser, _ = browser_of(person, address)
-    assert "asked of you" not in browser.get(PAGE).content.decode()
+    assert "You need a second factor" not in browser.get(PAGE).content.decode()
     wrong = browser.post(PAGE, {"password": "wrong"})
     assert "not your password" in wrong.content.decode()
     scan = browser.post(PAGE, {"password": PASSWORD}).content.decode()
