@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import httpx
 import msgspec
@@ -28,9 +28,19 @@ log = logging.getLogger(__name__)
 LOAD_SECONDS = 5.0
 """How long startup waits for the disk before presses are accepted without it."""
 FINISH_SECONDS = 3.0
+CANCEL_AGAIN_SECONDS = 1.0
 TICK_SECONDS = 10.0
 STATUS_EVERY_TICKS = 30
 SWEEP_EVERY_TICKS = 360
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until each has ended: a library may swallow a cancellation that arrives together with its result."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
 
 
 class Agent:
@@ -74,9 +84,7 @@ class Agent:
         log.info("the gateway is running", extra={"configuration": self._configuration.version})
         await stop.wait()
         await self._gateway.finish(FINISH_SECONDS)
-        for service in services:
-            service.cancel()
-        await asyncio.wait(services)
+        await end(services)
         await self._store.close()
         log.info("the gateway has stopped")
 
