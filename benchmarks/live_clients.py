@@ -52,8 +52,6 @@ class Report(msgspec.Struct, frozen=True):
     """The messages of each screen, in order of arrival."""
 
     screens: list[list[ReceivedMessage]]
-    lost: int
-    """Connections that ended before they were ready; like all our clients, a screen reconnects."""
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -89,7 +87,7 @@ class Screen(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ready.done():
-            self.ready.set_exception(exc or ConnectionResetError("a screen lost its connection"))
+            self.ready.set_exception(exc or ConnectionError("a screen lost its connection"))
 
     def received(self) -> list[ReceivedMessage]:
         """Return all messages so far."""
@@ -122,21 +120,14 @@ async def _watch(job: Screens) -> Report:
     server = urlsplit(job.address)
     gate = asyncio.Semaphore(AT_ONCE)
     loop = asyncio.get_running_loop()
-    lost = 0
 
     async def opened(token: str) -> Screen:
-        nonlocal lost
         async with gate, asyncio.timeout(CONNECT_SECONDS):
-            while True:
-                _, screen = await loop.create_connection(
-                    lambda: Screen(job.address, token), server.hostname or "", server.port or 0
-                )
-                try:
-                    await screen.ready
-                except ConnectionResetError:
-                    lost += 1
-                else:
-                    return screen
+            _, screen = await loop.create_connection(
+                lambda: Screen(job.address, token), server.hostname or "", server.port or 0
+            )
+            await screen.ready
+            return screen
 
     screens = await asyncio.gather(*map(opened, job.tokens))
     child.ready()
@@ -145,7 +136,7 @@ async def _watch(job: Screens) -> Report:
         await asyncio.sleep(QUIET_SECONDS / 4)
         quiet = time.time() - max(began, *(screen.last_at for screen in screens))
         if quiet > GIVE_UP_SECONDS or (quiet > QUIET_SECONDS and _complete(screens, job.messages)):
-            return Report([screen.received() for screen in screens], lost)
+            return Report([screen.received() for screen in screens])
 
 
 def _complete(screens: Sequence[Screen], messages: int) -> bool:

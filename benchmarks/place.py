@@ -26,13 +26,13 @@ READY_SECONDS = 30.0
 
 os.environ["SAFESIGNAL_LOG_LEVEL"] = "WARNING"
 django.setup()
+finish_loading()  # alerts are written here as in a server
 
 
 @contextmanager
 def running_engines() -> Iterator[None]:
     """Run both engines; close all connections afterwards, as the next benchmark starts them again."""
     with started_engines():
-        finish_loading()  # writes alerts here as in a server
         try:
             yield
         finally:

@@ -107,7 +107,7 @@ def patterns() -> Patterns:
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where one message travels over MQTT: from whom to whom, and how."""
+    """The MQTT route of one message: topic, sender, receiver, QoS."""
 
     message: str
     topic: str

@@ -147,7 +147,7 @@ def open_alerts_in(extent: Extent) -> list[str]:
 
 
 def is_alarm_open(organization_id: UUID) -> bool:
-    """Return whether any open alert exists that is not silent, at any place and whoever may see it.
+    """Return whether any open alert exists that is not silent, at any place and regardless of its audience.
 
     For a page that must not say that there is no alarm; it does not reveal which alert is open.
     """

@@ -39,7 +39,7 @@ class Button(msgspec.Struct, frozen=True):
 
 
 class Approvals(msgspec.Struct, frozen=True):
-    """The all clears: how many were given, how many are required, and by whom they were given."""
+    """The all clears: how many were given, how many are required, and who gave them."""
 
     given: int
     required: int

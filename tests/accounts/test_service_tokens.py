@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.identity import last_use
-from apps.accounts.identity.principals import principal_from_bearer
+from apps.accounts.identity.principals import named_by_bearer, principal_named
 from apps.accounts.models import Permission, Role, ServiceToken, User
 from apps.accounts.rights.people_only import PEOPLE_ONLY
 from apps.accounts.rights.service_tokens import LONGEST
@@ -152,7 +152,7 @@ def test_scopes_for_people_only_are_ignored_in_stored_tokens(admin: Person, toke
     with tenant_scope([admin.organization]):
         everything = [f"{one.resource}:{one.action}" for one in Permission.objects.filter(role=Role.ADMIN)]
         ServiceToken.objects.filter(pk=token["id"]).update(scopes=everything)
-    (grant,) = principal_from_bearer(token["token"]).grants.values()
+    (grant,) = principal_named(named_by_bearer(token["token"])).grants.values()
     assert grant.permissions and not grant.permissions & PEOPLE_ONLY.keys()
 
 
@@ -189,7 +189,7 @@ def test_service_has_exactly_the_requested_scopes(data: st.DataObject, database:
     admin = make_person(Role.ADMIN)
     caller = make_caller(Role.ADMIN, admin.organization)
     token = make(caller.client, admin, *scopes).json()
-    (grant,) = principal_from_bearer(token["token"]).grants.values()
+    (grant,) = principal_named(named_by_bearer(token["token"])).grants.values()
     assert {":".join(pair) for pair in grant.permissions} == set(scopes)
     assert (("alerts", "create") in grant.permissions) is ("alerts:create" in scopes)
 
@@ -259,9 +259,7 @@ def test_service_token_of_deleted_organization_is_refused(admin: Person, token: 
 def test_service_token_keeps_alarm_permissions_in_suspended_organization(api: Client, admin: Person) -> None:
     answer = make(api, admin, "alerts:create", "places:read").json()
     set_organization_status(admin.organization, OrganizationStatus.SUSPENDED)
-    from apps.accounts.identity.principals import principal_from_bearer
-
-    (grant,) = principal_from_bearer(answer["token"]).grants.values()
+    (grant,) = principal_named(named_by_bearer(answer["token"])).grants.values()
     assert grant.permissions == {("alerts", "create")}
 
 
@@ -307,8 +305,6 @@ def test_refused_request_is_audited_with_the_service_as_actor(admin: Person, tok
 
 
 def test_service_token_is_looked_up_in_one_query(admin: Person, token: Any) -> None:
-    from apps.accounts.identity.principals import principal_from_bearer
-
     with CaptureQueriesContext(connection) as queries:
-        principal_from_bearer(token["token"])
+        principal_named(named_by_bearer(token["token"]))
     assert len(queries) == 1

@@ -1,4 +1,4 @@
-"""A device is registered by whoever has its box, with the claim code printed in it."""
+"""A device is registered with the claim code in its box."""
 
 import secrets
 from pathlib import Path

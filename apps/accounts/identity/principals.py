@@ -17,10 +17,10 @@ from django.contrib.auth import get_user, login
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.utils import timezone
+from rest_framework_simplejwt.exceptions import TokenError
 
 from apps.accounts.identity import browser
 from apps.accounts.identity.keys import tokens
-from apps.accounts.identity.keys.tokens import TokenRefused
 from apps.accounts.identity.selectors import identity_stands
 from apps.accounts.models import SignIn, User
 from apps.accounts.rights import service_principals
@@ -71,7 +71,7 @@ def named_by_bearer(token: str, *, now: datetime | None = None) -> Named:
         return Named(PrincipalKind.SERVICE, service_principals.digest_of_token(token))
     try:
         claims = tokens.verify(token, now=now)
-    except TokenRefused:
+    except TokenError:
         raise BadToken() from None
     until = from_unix(seconds=claims.exp)
     if until is None:
@@ -104,11 +104,6 @@ def principals_of(named: Collection[Named], *, now: datetime | None = None) -> d
         if kind in _resolvers:
             principals.update(_resolvers[kind](callers, now))
     return {one: principals[caller] for one, caller in valid.items() if caller in principals}
-
-
-def principal_from_bearer(token: str) -> Principal:
-    """Return the caller that a token names, with their current rights. Raises BadToken."""
-    return principal_named(named_by_bearer(token))
 
 
 def principal_named(named: Named) -> Principal:

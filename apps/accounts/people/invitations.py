@@ -37,7 +37,7 @@ from apps.tenancy.models import Organization, OrganizationStatus
 VALID_FOR: Final = timedelta(days=7)
 LONGEST: Final = timedelta(days=30)
 AGAIN_AFTER: Final = timedelta(hours=1)
-"""Minimum interval between e-mails of open registration to one address, whoever requests them."""
+"""Minimum interval between e-mails of open registration to one address, for all requesters together."""
 NOWHERE_YET: Final = RoleAt(Role.VIEWER, MembershipScope.PLACES)
 """Role from open registration: listed among the people, without rights until an administrator grants some."""
 

@@ -138,7 +138,7 @@ def pending_of(kept: str | None, *, provider_id: UUID, state: str, now: datetime
 
 
 def finish(*, pending: Pending, code: str | None, now: datetime) -> Arrived:
-    """Return the person whom the provider identifies. Opens its own transactions; none is open during its requests.
+    """Return the person that the provider identifies. Opens its own transactions; none is open during its requests.
 
     Raises SingleSignOnFailed, IdentityNotLinked.
     """

@@ -280,7 +280,7 @@ def _act(batch: Batch, event: Event, by: BuildingAct, alert: Alert) -> Step:
 
 
 def _record(batch: Batch, action: AuditAction, alert: Alert, by: BuildingAct, *, refused: str | None = None) -> None:
-    """Write an audit entry for an act that a gateway reported, naming the person whom the gateway named."""
+    """Write an audit entry for an act that a gateway reported, with the person that the gateway named."""
     detail = {"via": by.via, "person": str(by.person) if by.person else None, "reason": refused}
     services.record(
         batch.gateway,

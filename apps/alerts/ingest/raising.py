@@ -206,7 +206,7 @@ def _announce(batch: Batch, made: Sequence[Written], presses: Mapping[int, Press
 
 
 def end_drills(batch: Batch, real: Sequence[drills.RealPress]) -> None:
-    """End drills during which real presses were made, whoever raised them."""
+    """End drills during which real presses were made, regardless of the origin of the drill."""
     drills.end_for(
         real, organization=batch.organization_id, gateway=batch.gateway, buildings=batch.buildings, at=batch.received_at
     )

@@ -30,7 +30,7 @@ KEEP: Final = timedelta(days=30)
 
 
 class Audience(StrEnum):
-    """The smallest group of people to whom a message is visible.
+    """The smallest group of people that may read a message.
 
     The two public ones are listed in `feed_append` too; a test keeps the lists equal.
     """

@@ -1,6 +1,8 @@
 """Access tokens: ES256 JWTs (RFC 9068, `at+jwt`) that identify the caller and carry no permissions.
 
 A token identifies a person or a gateway for some minutes; permissions are read from the database on each request.
+A token that is malformed, foreign, of another kind or expired raises simplejwt's TokenError, whose message is only for
+the log.
 """
 
 from collections.abc import Mapping
@@ -16,9 +18,6 @@ from rest_framework_simplejwt.tokens import UntypedToken
 from apps.accounts.identity.keys.backend import KeyRingBackend
 from apps.common.access import PrincipalKind
 from apps.common.db.ids import new_id
-
-TokenRefused = TokenError
-"""The token is malformed, foreign, of another kind or expired; the message says which and is only for the log."""
 
 
 class OrganizationClaim(msgspec.Struct, frozen=True):
@@ -79,12 +78,12 @@ class PrincipalToken(UntypedToken):
         self["jti"] = str(new_id())
 
     def verify(self) -> None:
-        """Read the claims and check their times. Raises TokenRefused."""
+        """Read the claims and check their times. Raises TokenError."""
         try:
             self.claims = msgspec.convert(self.payload, Claims)
             super().verify()
         except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:  # also an `exp` out of range
-            raise TokenRefused(str(error)) from error
+            raise TokenError(str(error)) from error
 
 
 def mint(
@@ -105,9 +104,9 @@ def mint(
 def verify(token: str, *, kind: PrincipalKind | None = None, now: datetime | None = None) -> Claims:
     """Return the claims of a token that this environment signed and that has not expired.
 
-    With `kind`, tokens of other kinds are rejected. Raises TokenRefused.
+    With `kind`, tokens of other kinds are rejected. Raises TokenError.
     """
     claims = PrincipalToken(token, now=now).claims
     if kind is not None and claims.kind is not kind:
-        raise TokenRefused(f"a token of a {claims.kind}, but one of a {kind} is required")
+        raise TokenError(f"a token of a {claims.kind}, but one of a {kind} is required")
     return claims
