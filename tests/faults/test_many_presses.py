@@ -93,6 +93,7 @@ async def test_presses_join_alert_until_person_closes_it(chain: Chain) -> None:
         await asyncio.sleep(LONGER_THAN_A_BOUNCE)
         second = await _all_press(bank, devices, hand)
         await _wait_for_presses(listener, second, 1)
+        await _wait_for_gateway(chain, second)
         await asyncio.sleep(LONGER_THAN_A_BOUNCE)
         await _all_press(bank, devices, hand)
         await _wait_for_presses(listener, second, 2)
@@ -118,6 +119,7 @@ async def test_press_after_close_unknown_to_gateway_raises_new_alert(chain: Chai
         await asyncio.to_thread(chain.start, "web")
         await _wait_for_presses(listener, second, 1)
         await _wait_for_presses(listener, first, 1)
+        await _wait_for_gateway(chain, second)
         await asyncio.sleep(LONGER_THAN_A_BOUNCE)
         await _all_press(bank, devices, hand)
         await _wait_for_presses(listener, second, 2)
@@ -200,6 +202,19 @@ async def _wait_for_presses(listener: Listener, presses: Sequence[Pressed], coun
         return all(alert is not None and alert.presses == count for alert in alerts)
 
     await until(all_reached, f"alerts of {count} presses", seconds=DISPLAY_SECONDS)
+
+
+async def _wait_for_gateway(chain: Chain, presses: Sequence[Pressed]) -> None:
+    """Wait until the gateway knows the alerts that the cloud raised for these presses.
+
+    Before that it cannot join a press to them, and raises a third alert, which loses nothing.
+    """
+
+    def all_known() -> bool:
+        closed_at = dict(chain.gateway_rows("SELECT alert_id, closed_at FROM alerts"))
+        return all(press.name in closed_at and closed_at[press.name] is None for press in presses)
+
+    await until(all_known, "the gateway knows the new alerts", seconds=DISPLAY_SECONDS)
 
 
 def _close(chain: Chain, listener: Listener, presses: Sequence[Pressed]) -> None:
