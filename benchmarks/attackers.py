@@ -16,9 +16,9 @@ import msgspec
 import uvloop
 
 from benchmarks import child
-from devstack.paths import layout
-from devstack.pki import button_identity
-from devstack.simulated import SimulatedButton
+from devstack.machine.paths import layout
+from devstack.machine.pki import button_identity
+from devstack.simulator.simulated import SimulatedButton
 
 RTT_SECONDS: Final = 0.01
 ANSWER_SECONDS: Final = 30.0

@@ -13,11 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from devstack import credentials, environments, readiness
-from devstack.paths import ROOT, Layout
-from devstack.ports import HOST, Ports
-from devstack.supervisor import Supervisor
-from devstack.testing import free_ports
+from devstack.machine import credentials
+from devstack.machine.paths import ROOT, Layout
+from devstack.machine.ports import HOST, Ports
+from devstack.stack import environments, readiness
+from devstack.stack.supervisor import Supervisor
+from devstack.testing.stack import free_ports
 
 READY_SECONDS: Final = 60.0
 UPSTREAMS: Final = ("gateways", "alarms", "live", "pages")

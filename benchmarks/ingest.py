@@ -21,7 +21,7 @@ from benchmarks.child import Child, run_together
 from benchmarks.figures import Bar, Figure
 from benchmarks.ingest_sender import COLUMNS, Copy, Ingest, Report
 from benchmarks.schools import School
-from devstack import engines
+from devstack.stack import engines
 
 ALERTS_BAR = Bar(10_000)
 COPY_BAR = Bar(20)

@@ -15,9 +15,9 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 
 from apps.common import valkey
 from apps.common.startup import finish_loading
-from devstack.paths import ROOT
-from devstack.ports import HOST
-from devstack.testing import free_ports
+from devstack.machine.paths import ROOT
+from devstack.machine.ports import HOST
+from devstack.testing.stack import free_ports
 from tests.environment import PLACE, SECRETS, started_engines
 
 __all__ = ["PLACE", "SECRETS", "running_engines", "web"]

@@ -11,8 +11,8 @@ from typing import Final
 from benchmarks.child import Child
 from benchmarks.figures import Bar, Figure, percentile
 from benchmarks.live_clients import Report, Screens
-from devstack.cloud import Cloud
-from devstack.testing import running_stack
+from devstack.press.cloud import Cloud
+from devstack.testing.stack import running_stack
 
 SCREEN_P50_BAR: Final = Bar(100, at_most=True)
 SCREEN_P99_BAR: Final = Bar(300, at_most=True)

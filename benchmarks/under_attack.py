@@ -25,15 +25,16 @@ from benchmarks.attackers import ATTACKS, Attack, Tries
 from benchmarks.child import Child
 from benchmarks.figures import percentile
 from benchmarks.forms import NoIngress, processes_apart
-from devstack import credentials, engines
-from devstack.cloud import Cloud
-from devstack.hands import HANDS
-from devstack.paths import Layout, layout
-from devstack.pki import button_identity
-from devstack.ports import Ports
-from devstack.screen import Screen, screen
-from devstack.simulated import SimulatedButton
-from devstack.testing import Stack, running_stack
+from devstack.machine import credentials
+from devstack.machine.paths import Layout, layout
+from devstack.machine.pki import button_identity
+from devstack.machine.ports import Ports
+from devstack.press.cloud import Cloud
+from devstack.press.screen import Screen, screen
+from devstack.simulator.hands import HANDS
+from devstack.simulator.simulated import SimulatedButton
+from devstack.stack import engines
+from devstack.testing.stack import Stack, running_stack
 
 RATIO: Final = 1.5
 ALLOWANCE_MS: Final = 50.0

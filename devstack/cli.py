@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from contracts import alert_types
-from devstack import check, commands, demo, generated, testing_run
+from devstack.checks import check, generated
 from devstack.errors import Refusal, explain
-from devstack.paths import layout, write_for_owner_only
-from devstack.press import Order, Press
-from devstack.up import Up
+from devstack.machine import demo
+from devstack.machine.paths import layout, write_for_owner_only
+from devstack.press.command import Order, Press
+from devstack.stack import commands
+from devstack.stack.up import Up
+from devstack.testing import runner
 
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 # The program behind the command has a help of its own.
@@ -108,7 +111,7 @@ def run_tests(
 
     Tests run in one process for each core, four at most, unless -n says otherwise.
     """
-    testing_run.run(context.args, fast=fast, nightly=nightly)
+    runner.run(context.args, fast=fast, nightly=nightly)
 
 
 @app.command(name="check")
@@ -126,7 +129,7 @@ def write_generated_files() -> None:
 @app.command(context_settings=PASS_ON_HELP_TOO)
 def bench(context: typer.Context) -> None:
     """Run the benchmarks, or those that are named: ./dev bench ingest live."""
-    testing_run.module("benchmarks", context.args)
+    runner.module("benchmarks", context.args)
 
 
 def main() -> None:

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import hypothesis
 
-from devstack import credentials, engines, environments, paths
-from devstack.ports import Ports
+from devstack.machine import credentials, paths
+from devstack.machine.ports import Ports
+from devstack.stack import engines, environments
 
 READY_SECONDS = 60
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from devstack.paths import ROOT
+from devstack.machine.paths import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from devstack.testing import Stack, running_stack
+from devstack.testing.stack import Stack, running_stack
 from tests.browser import chromium, gallery
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from devstack.demo import Demo
+from devstack.machine.demo import Demo
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from devstack.testing import running_stack
+from devstack.testing.stack import running_stack
 from tests.browser import chromium
 from tests.browser.people import card, open_board
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, expect
 
-from devstack.testing import Stack
+from devstack.testing.stack import Stack
 from tests.browser.people import sign_in
 
 pytestmark = pytest.mark.browser

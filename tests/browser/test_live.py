@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from devstack.demo import Person
-from devstack.testing import Stack
+from devstack.machine.demo import Person
+from devstack.testing.stack import Stack
 from tests.browser.people import card, open_board, sign_in
 from tests.patience import Promise
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from devstack.testing import Stack
+from devstack.testing.stack import Stack
 from tests.accounts.second_factor import code
 from tests.browser.people import sign_in
 

@@ -7,7 +7,7 @@ import pytest
 from csp.utils import build_policy
 from playwright.sync_api import Browser, expect
 
-from devstack.testing import Stack
+from devstack.testing.stack import Stack
 from tests.browser.people import sign_in
 
 pytestmark = pytest.mark.browser

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from contracts import ROOT
-from devstack.testing import free_ports
+from devstack.testing.stack import free_ports
 from tests.patience import WAIT_SECONDS, until
 
 HOST = "127.0.0.1"

@@ -1,6 +1,6 @@
 """The files generated from the contract."""
 
-from devstack import generated
+from devstack.checks import generated
 
 
 def test_generated_files_are_up_to_date() -> None:

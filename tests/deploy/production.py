@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from devstack.environments import throwaway
-from devstack.paths import ROOT
+from devstack.machine.paths import ROOT
+from devstack.stack.environments import throwaway
 
 
 def in_production(code: str, **changed: str) -> subprocess.CompletedProcess[str]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from devstack.account import Account, unprivileged
-from devstack.engines import postgres_bin
-from devstack.paths import layout
-from devstack.testing import free_ports
+from devstack.machine.account import Account, unprivileged
+from devstack.machine.paths import layout
+from devstack.stack.engines import postgres_bin
+from devstack.testing.stack import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("owner", "app", "system")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from contracts.validation import problems
-from devstack.testing import free_ports
+from devstack.testing.stack import free_ports
 from safesignal.lanes import Lane, lane_of
 from tests.patience import WAIT_SECONDS
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from devstack.paths import ROOT
+from devstack.machine.paths import ROOT
 
 NAMED: Final = re.compile(r"`(tests/[\w./-]+?)(?:::(\w+))?`")
 SECURITY: Final = [ROOT / "docs" / "threat-model.md", ROOT / "SECURITY.md"]

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 from moto.server import ThreadedMotoServer
 
-from devstack.paths import ROOT
-from devstack.ports import HOST
-from devstack.testing import free_ports
+from devstack.machine.paths import ROOT
+from devstack.machine.ports import HOST
+from devstack.testing.stack import free_ports
 from tests.patience import WAIT_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]

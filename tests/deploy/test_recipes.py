@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.paths import ROOT
+from devstack.machine.paths import ROOT
 from tests.patience import WAIT_SECONDS
 
 PAGE = (ROOT / "docs" / "recipes.md").read_text()

@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from devstack.engines import package_folder
+from devstack.stack.engines import package_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a password of 32 characters or so"

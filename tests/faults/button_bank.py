@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from devstack.button import Hand
-from devstack.pki import button_identity
-from devstack.simulated import SimulatedButton
+from devstack.machine.pki import button_identity
+from devstack.simulator.button import Hand
+from devstack.simulator.simulated import SimulatedButton
 from tests.faults.chain import Chain
 
 CONNECTIONS = 40

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import aiomqtt
 import msgspec
 
-from devstack.button import Hand
-from devstack.pki import button_identity, instance
-from devstack.simulated import CONTRACT, Acknowledgement, PressMessage
+from devstack.machine.pki import button_identity, instance
+from devstack.simulator.button import Hand
+from devstack.simulator.simulated import CONTRACT, Acknowledgement, PressMessage
 from tests.faults.chain import Chain
 
 BOOT = 900

@@ -12,12 +12,13 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from unittest.mock import patch
 
-from devstack import credentials, engines, readiness
-from devstack.demo import Demo
-from devstack.paths import Layout, layout
-from devstack.ports import HOST, Ports
-from devstack.supervisor import ProcessInfo, Supervisor
-from devstack.testing import Stack
+from devstack.machine import credentials
+from devstack.machine.demo import Demo
+from devstack.machine.paths import Layout, layout
+from devstack.machine.ports import HOST, Ports
+from devstack.stack import engines, readiness
+from devstack.stack.supervisor import ProcessInfo, Supervisor
+from devstack.testing.stack import Stack
 from tests.patience import WAIT_SECONDS
 
 NIGHTLY = bool(os.environ.get("SAFESIGNAL_NIGHTLY"))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from devstack.testing import running_stack
+from devstack.testing.stack import running_stack
 from tests.faults.chain import Chain
 
 

@@ -11,9 +11,9 @@ import msgspec
 import websockets
 from websockets.asyncio.client import connect
 
-from devstack.cloud import Alert, Cloud, Unreachable
-from devstack.demo import Demo
 from devstack.errors import Refusal
+from devstack.machine.demo import Demo
+from devstack.press.cloud import Alert, Cloud, Unreachable
 from tests.patience import WAIT_SECONDS
 
 AGAIN_SECONDS = 0.2

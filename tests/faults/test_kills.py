@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from devstack.hands import hand_for
+from devstack.simulator.hands import hand_for
 from tests.faults import consistency
 from tests.faults.button_bank import ButtonBank, Pressed, later
 from tests.faults.chain import NIGHTLY, Chain, Figure, until

@@ -13,10 +13,10 @@ import httpx
 import pytest
 from rich.console import Console
 
-from devstack.button import Hand
-from devstack.cloud import Cloud
-from devstack.hands import hand_for
-from devstack.screen import Screen, screen
+from devstack.press.cloud import Cloud
+from devstack.press.screen import Screen, screen
+from devstack.simulator.button import Hand
+from devstack.simulator.hands import hand_for
 from tests.faults import consistency
 from tests.faults.button_bank import CONNECTIONS, ButtonBank, Pressed
 from tests.faults.button_client import FIRST_SEQ, button_client

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from devstack.button import Hand
-from devstack.hands import hand_for
+from devstack.simulator.button import Hand
+from devstack.simulator.hands import hand_for
 from tests.faults import consistency
 from tests.faults.button_bank import ButtonBank, Pressed, later
 from tests.faults.chain import NIGHTLY, Chain, Figure

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from devstack.hands import hand_for
-from devstack.testing import running_stack
+from devstack.simulator.hands import hand_for
+from devstack.testing.stack import running_stack
 from tests.faults.button_bank import ButtonBank
 from tests.faults.chain import Chain, until
 from tests.faults.staff import Listener, listening

@@ -17,7 +17,7 @@ from typing import Final
 from packaging.requirements import Requirement
 
 from devstack.bootstrap import ONE_MACHINE_LOCK
-from devstack.paths import ROOT
+from devstack.machine.paths import ROOT
 
 RELEASE: Final = "bookworm"
 PACKAGES: Final = "python3,python3-venv,ca-certificates"

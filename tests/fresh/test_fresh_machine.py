@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from devstack.commands import Status
-from devstack.hops import Result
-from devstack.processes import NAMES
+from devstack.press.hops import Result
+from devstack.stack.commands import Status
+from devstack.stack.processes import NAMES
 from tests.fresh import machine
 from tests.fresh.machine import Machine
 

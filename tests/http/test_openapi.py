@@ -17,7 +17,7 @@ from apps.common.http.pagination import MAX_LIMIT
 from apps.common.http.problem_catalogue import catalogue
 from apps.common.problems import Problem, ProblemSerializer
 from contracts import alert_types
-from devstack.paths import ROOT
+from devstack.machine.paths import ROOT
 from tests.http.document import Json, document, generate
 from tests.matrix.routes_found import found_routes, shape
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from devstack.paths import ROOT
-from devstack.testing import free_ports
+from devstack.machine.paths import ROOT
+from devstack.testing.stack import free_ports
 from tests.edge.support.process import FAKETIME
 from tests.patience import WAIT_SECONDS
 
@@ -27,7 +27,7 @@ def system_clock(time: str | None) -> dict[str, str]:
 
 @contextmanager
 def amqtt(pki: Path, folder: Path, time: str | None = None) -> Iterator[int]:
-    """Run `python -m devstack.broker`."""
+    """Run `python -m devstack.broker.server`."""
     (port,) = free_ports(1)
     environment = {
         **os.environ,
@@ -37,7 +37,7 @@ def amqtt(pki: Path, folder: Path, time: str | None = None) -> Iterator[int]:
         "SAFESIGNAL_BROKER_PORT": str(port),
         "SAFESIGNAL_BROKER_PKI": str(pki),
     }
-    with running([sys.executable, "-m", "devstack.broker"], environment, port, folder / "amqtt.log"):
+    with running([sys.executable, "-m", "devstack.broker.server"], environment, port, folder / "amqtt.log"):
         yield port
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from devstack import pki
-from devstack.testing import Stack, running_stack
+from devstack.machine import pki
+from devstack.testing.stack import Stack, running_stack
 from tests.stack import brokers
 from tests.stack.school import BROKERS, School, broker_or_skip
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devstack.bootstrap import DEVELOPMENT_LOCK, ONE_MACHINE_LOCK
-from devstack.paths import ROOT
+from devstack.machine.paths import ROOT
 
 pytestmark = pytest.mark.stack
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from devstack import pki
+from devstack.machine import pki
 from tests.patience import WAIT_SECONDS
 from tests.stack.school import School, next_of, received_by
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack import pki
+from devstack.machine import pki
 from tests.edge.support.process import FAKETIME
 from tests.stack.school import BROKERS, School, broker_or_skip, next_of, received_by
 

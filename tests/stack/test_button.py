@@ -12,8 +12,8 @@ import aiomqtt
 import pytest
 
 from contracts.validation import problems
-from devstack import pki
-from devstack.simulated import SimulatedButton, end_if_cancelled
+from devstack.machine import pki
+from devstack.simulator.simulated import SimulatedButton, end_if_cancelled
 from tests.patience import WAIT_SECONDS
 from tests.stack import brokers
 from tests.stack.school import School

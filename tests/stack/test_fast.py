@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.paths import ROOT
+from devstack.machine.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def test_fast_imports_no_slow_module_and_leaves_out_slow_tests(tmp_path: Path) -
     (tmp_path / "test_slow.py").write_text(SLOW_MODULE)
     (tmp_path / "test_mixed.py").write_text(MIXED_MODULE)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--disable-plugin-autoload", "-p", "devstack.pytest_plugin", "--fast"],
+        [sys.executable, "-m", "pytest", "--disable-plugin-autoload", "-p", "devstack.testing.pytest_plugin", "--fast"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

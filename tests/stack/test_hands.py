@@ -1,8 +1,8 @@
 """The rules of the demo school's buttons."""
 
 from contracts import alert_types
-from devstack.hands import HANDS
-from devstack.simulated import SILENT_KEY
+from devstack.simulator.hands import HANDS
+from devstack.simulator.simulated import SILENT_KEY
 
 
 def test_each_alert_type_has_a_hand_of_its_own() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.paths import ROOT
+from devstack.machine.paths import ROOT
 
 
 def help_of(home: Path, *arguments: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from devstack import pki
+from devstack.machine import pki
 from tests.edge.support.authority import Authority, Pair
 from tests.edge.support.cloud import Cloud
 from tests.edge.support.hand import Hand, hand

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from devstack.account import Account, myself, unprivileged
 from devstack.errors import Refusal
-from devstack.paths import (
+from devstack.machine.account import Account, myself, unprivileged
+from devstack.machine.paths import (
     Needed,
     check_passable,
     check_readable,

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from devstack import processes
-from devstack.account import myself
 from devstack.errors import Refusal
-from devstack.paths import STATE_VERSION, Needed, check_room, layout, prepare, run_folder
-from devstack.testing import Stack, not_started
+from devstack.machine.account import myself
+from devstack.machine.paths import STATE_VERSION, Needed, check_room, layout, prepare, run_folder
+from devstack.stack import processes
+from devstack.testing.stack import Stack, not_started
 from tests.patience import Promise, until
 
 pytestmark = pytest.mark.stack

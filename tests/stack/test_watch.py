@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from devstack.paths import ROOT
-from devstack.screen import Screen
-from devstack.watch import FeedLine
+from devstack.machine.paths import ROOT
+from devstack.press.screen import Screen
+from devstack.press.watch import FeedLine
 from tests.patience import WAIT_SECONDS
 
 
 def test_watcher_exits_with_parent() -> None:
     """Also if the parent is killed, as the watcher's standard input ends."""
     watcher = subprocess.Popen(
-        [sys.executable, "-m", "devstack.watch"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT
+        [sys.executable, "-m", "devstack.press.watch"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT
     )
     assert watcher.stdin is not None
     watcher.stdin.write(b'{"base_url":"http://127.0.0.1:9","email":"a@b.example","password":"x"}\n')
@@ -26,7 +26,7 @@ def test_watcher_exits_with_parent() -> None:
 
 def test_watcher_reports_unreachable_cloud() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "devstack.watch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-m", "devstack.press.watch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
     ) as watcher:
         assert watcher.stdin is not None and watcher.stdout is not None
         watcher.stdin.write(b'{"base_url":"http://127.0.0.1:9","email":"a@b.example","password":"x"}\n')

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from devstack.testing import free_ports
+from devstack.testing.stack import free_ports
 from tests.edge.support.authority import Authority
 from tests.patience import WAIT_SECONDS
 
@@ -88,7 +88,7 @@ class Embedded(Broker):
             shutil.copy(source, folder / name)
 
     def command(self) -> tuple[list[str], dict[str, str]]:
-        return [sys.executable, "-m", "devstack.broker"], {
+        return [sys.executable, "-m", "devstack.broker.server"], {
             "PYTHONPATH": str(ROOT),
             "SAFESIGNAL_BROKER_HOST": "127.0.0.1",
             "SAFESIGNAL_BROKER_PORT": str(self.port),
