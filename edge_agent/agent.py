@@ -10,8 +10,8 @@ import msgspec
 
 from edge_agent.button_side import ButtonSide
 from edge_agent.clock import Clock, certificate_begin
-from edge_agent.configuration import ConfigurationKeeper
-from edge_agent.downlink import DownlinkClient
+from edge_agent.downlink.configuration import ConfigurationKeeper
+from edge_agent.downlink.downlink import DownlinkClient
 from edge_agent.gateway import Gateway
 from edge_agent.intake import Intake
 from edge_agent.messages.cloud import AlertCreated, AlertUpdated, Command, ConfigChanged, Cursor

@@ -10,7 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from edge_agent.configuration import FILE, ConfigurationKeeper
+from edge_agent.downlink.configuration import FILE, ConfigurationKeeper
 from edge_agent.messages.cloud import Configuration
 from edge_agent.settings import Settings
 from edge_agent.uplink.credentials import Credentials

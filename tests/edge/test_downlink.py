@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from contracts import examples
-from edge_agent import downlink
-from edge_agent.downlink import DownlinkClient
+from edge_agent.downlink import downlink
+from edge_agent.downlink.downlink import DownlinkClient
 from edge_agent.messages.cloud import AlertCreated, AlertUpdated, Command, ConfigChanged, Cursor
 from edge_agent.settings import Settings
 from edge_agent.uplink.credentials import Credentials
