@@ -1,7 +1,7 @@
 """Read request bodies completely before they use a thread, and refuse those that are too large or too slow.
 
 So a client that sends half a body uses nothing but its own connection. The limits here depend only on whether the
-request has a credential; `apps/common/http/body_limits.py` applies the limits for the authenticated caller.
+request has a credential; `apps/common/http/limits/body_limits.py` applies the limits for the authenticated caller.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from apps.common.http.body_limits import ANONYMOUS_BYTES, BodyTooSlow
+from apps.common.http.limits.body_limits import ANONYMOUS_BYTES, BodyTooSlow
 from apps.common.problems import TooLarge
 
 CREDENTIALS: Final = frozenset({b"authorization", b"cookie"})

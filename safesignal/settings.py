@@ -85,8 +85,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.common.http.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "apps.common.http.csp.PolicyMiddleware",
-    "apps.common.http.cache_control.CacheMiddleware",
+    "apps.common.http.browsers.csp.PolicyMiddleware",
+    "apps.common.http.browsers.cache_control.CacheMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -97,10 +97,10 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.common.http.audit_middleware.AuditMiddleware",
     "apps.accounts.identity.middleware.PrincipalMiddleware",
-    "apps.common.http.body_limits.BodyLimitMiddleware",
-    "apps.common.http.rate_limits.RateLimitMiddleware",
-    "apps.common.http.transactions.ScopeMiddleware",
-    "apps.common.http.idempotency.IdempotencyMiddleware",
+    "apps.common.http.limits.body_limits.BodyLimitMiddleware",
+    "apps.common.http.limits.rate_limits.RateLimitMiddleware",
+    "apps.common.http.writes.transactions.ScopeMiddleware",
+    "apps.common.http.writes.idempotency.IdempotencyMiddleware",
 ]
 ROOT_URLCONF = "safesignal.urls"
 WSGI_APPLICATION = "safesignal.wsgi.application"
@@ -302,8 +302,8 @@ SPECTACULAR_SETTINGS = {
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-"""Bytes of any request, such as a batch of gateway events or an imported table; `apps/common/http/body_limits.py`
-has smaller limits for everything else."""
+"""Bytes of any request, such as a batch of gateway events or an imported table;
+`apps/common/http/limits/body_limits.py` has smaller limits for everything else."""
 BODY_SECONDS = 15.0
 """Time in which the whole body of a request has to arrive; until then it uses no thread."""
 RATE_LIMITS = {

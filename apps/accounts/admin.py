@@ -15,7 +15,7 @@ from apps.accounts.people.documents import person_document
 from apps.accounts.people.forms import EVERYWHERE, SOMEWHERE, HeldForm, PersonForm
 from apps.accounts.people.selectors import places_of
 from apps.common.access import Grant, Principal
-from apps.common.http.etags import etag_of
+from apps.common.http.writes.etags import etag_of
 from apps.common.model_admin.scoped import ScopedAdmin, caller
 from apps.common.model_admin.services import Act, ServiceAdmin, Values
 

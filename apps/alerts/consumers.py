@@ -20,7 +20,7 @@ from apps.alerts.live.hub import Client, IsVisible, hub
 from apps.alerts.live.session import Cursors, Session
 from apps.alerts.live.watch import watch
 from apps.common.access import Principal, PrincipalKind
-from apps.common.http.addresses import address_of_scope, source_of
+from apps.common.http.callers.addresses import address_of_scope, source_of
 from apps.common.problems import TooManyRequests
 from apps.devices.gateways import gateway_heard
 

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from apps.common import feed
 from apps.common.audit import checkpoints
-from apps.common.http import idempotency
+from apps.common.http.writes import idempotency
 from apps.common.observability import heartbeats
 from apps.common.retention import purge
 

@@ -13,8 +13,8 @@ from apps.accounts.identity import authenticators, second_factors, selectors
 from apps.accounts.identity.credentials.password_proof import WrongPassword
 from apps.accounts.identity.second_factors import Enrolment, SecondFactorExists
 from apps.common.access import Principal, second_factor_due
-from apps.common.http.addresses import address_of
-from apps.common.http.redirects import own_page
+from apps.common.http.browsers.redirects import own_page
+from apps.common.http.callers.addresses import address_of
 from apps.common.problems import Forbidden, Invalid, TooManyRequests
 from apps.portal import security
 from apps.portal.views import signed_in

@@ -1,4 +1,4 @@
-"""Security headers of the portal's pages, except Content-Security-Policy (`apps/common/http/csp.py`)."""
+"""Security headers of the portal's pages, except Content-Security-Policy (`apps/common/http/browsers/csp.py`)."""
 
 from collections.abc import Callable
 from functools import wraps

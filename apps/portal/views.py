@@ -22,10 +22,10 @@ from apps.accounts.single_sign_on.flow import IdentityNotLinked, SingleSignOnFai
 from apps.alerts import services
 from apps.alerts.selectors import is_alarm_open
 from apps.common.access import Principal, second_factor_due
-from apps.common.http.addresses import address_of
+from apps.common.http.browsers.redirects import own_page
+from apps.common.http.callers.addresses import address_of
+from apps.common.http.callers.known_devices import known_device, remember_device
 from apps.common.http.endpoints import public_endpoint
-from apps.common.http.known_devices import known_device, remember_device
-from apps.common.http.redirects import own_page
 from apps.common.problems import Conflict, Forbidden, NotFound, TooManyRequests
 from apps.portal import security, selectors
 from apps.portal.board import board_context

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from apps.common.access import Grant, Principal
-from apps.common.http.etags import etag_of
+from apps.common.http.writes.etags import etag_of
 from apps.common.model_admin.scoped import caller
 from apps.common.model_admin.services import ServiceAdmin, Values
 from apps.tenancy import organization_settings, services

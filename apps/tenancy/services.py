@@ -15,7 +15,7 @@ from apps.common import audit, feed
 from apps.common.access import Principal, require, require_super_admin
 from apps.common.changes import record_change
 from apps.common.db.scope import widen_scope
-from apps.common.http.etags import require_match
+from apps.common.http.writes.etags import require_match
 from apps.common.problems import Conflict, NotFound
 from apps.tenancy import organization_settings, selectors, settings_checks
 from apps.tenancy.audit_actions import AuditAction

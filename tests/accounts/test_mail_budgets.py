@@ -16,7 +16,7 @@ from apps.accounts.mail.budgets import BUDGETS, Message, TooManyMessages, spend
 from apps.accounts.mail.names import LONGEST, as_text, in_subject
 from apps.accounts.models import Role
 from apps.common.db.scope import tenant_scope
-from apps.common.http.addresses import source_of
+from apps.common.http.callers.addresses import source_of
 from apps.tenancy.models import Organization
 from tests.accounts.callers import send
 from tests.accounts.people import PASSWORD, Person, make_person

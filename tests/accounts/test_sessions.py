@@ -23,7 +23,7 @@ from apps.accounts.models import Proof, ProofPurpose, RefreshToken, SignIn, Sign
 from apps.accounts.tasks import forget_sign_ins
 from apps.common.access import PrincipalKind
 from apps.common.db.scope import system_scope
-from apps.common.http.user_agents import UNKNOWN, device_text
+from apps.common.http.callers.user_agents import UNKNOWN, device_text
 from tests.accounts.people import PASSWORD, Person, make_person, trail
 
 pytestmark = pytest.mark.slow

@@ -22,7 +22,7 @@ from apps.accounts.people.memberships import RoleAt
 from apps.accounts.rights.grants import person_principal
 from apps.common import valkey
 from apps.common.db.scope import tenant_scope
-from apps.common.http.addresses import address_of, source_of
+from apps.common.http.callers.addresses import address_of, source_of
 from tests.accounts.people import PASSWORD as RIGHT
 from tests.accounts.people import Person, make_person
 from tests.accounts.post_office import link

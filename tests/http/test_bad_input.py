@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import Role
-from apps.common.http.body_limits import ANONYMOUS_BYTES
+from apps.common.http.limits.body_limits import ANONYMOUS_BYTES
 from apps.common.problems import ERRORS_SHOWN
 from contracts.validation import problems
 from tests.cloud.school import School, make_person

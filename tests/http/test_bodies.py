@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from apps.common.http.body_limits import BodyTooSlow
+from apps.common.http.limits.body_limits import BodyTooSlow
 from safesignal.bodies import Bodies
 from tests.patience import WAIT_SECONDS
 

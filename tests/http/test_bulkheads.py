@@ -22,7 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.accounts.identity.credentials.hashers import BoundedPasswordHasher
 from apps.accounts.models import Role
-from apps.common.http.body_limits import ANONYMOUS_BYTES, ORDINARY_BYTES
+from apps.common.http.limits.body_limits import ANONYMOUS_BYTES, ORDINARY_BYTES
 from apps.common.problems import ERRORS_SHOWN
 from safesignal.asgi import application
 from safesignal.lanes import Lane, lane_of

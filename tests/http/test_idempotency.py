@@ -16,7 +16,7 @@ from apps.accounts.people.memberships import RoleAt, grant_places
 from apps.accounts.rights.grants import person_principal
 from apps.common.access import Principal, PrincipalKind, rights_of
 from apps.common.db.scope import system_scope, tenant_scope
-from apps.common.http import idempotency
+from apps.common.http.writes import idempotency
 from apps.common.models import AuditEntry, IdempotencyKey
 from apps.common.tasks import forget_idempotency_keys
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import httpx
 import pytest
 
-from apps.common.http.body_limits import ANONYMOUS_BYTES
+from apps.common.http.limits.body_limits import ANONYMOUS_BYTES
 from contracts import ROOT
 from safesignal.serve import LOWER_PRIORITY
 from tests.cloud.server import HOST, Server, running_server

@@ -17,8 +17,8 @@ from django.utils import timezone
 from apps.accounts.identity import sign_in as services
 from apps.accounts.models import SignIn, SignInKind, User
 from apps.common.access import Principal
-from apps.common.http.addresses import address_of
-from apps.common.http.user_agents import device_of
+from apps.common.http.callers.addresses import address_of
+from apps.common.http.callers.user_agents import device_of
 
 SESSION_KEY: Final = "sign_in"
 

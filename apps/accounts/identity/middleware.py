@@ -10,7 +10,7 @@ from apps.accounts.identity import last_use
 from apps.accounts.identity.authentication import BearerAuthentication
 from apps.accounts.identity.principals import Named, principal_from_session
 from apps.common.access import Principal
-from apps.common.http.addresses import address_of
+from apps.common.http.callers.addresses import address_of
 from apps.common.http.endpoints import is_public_endpoint
 from apps.common.problems import Unauthenticated, problem_response
 

@@ -25,7 +25,7 @@ from apps.accounts.rights.grants import person_principal
 from apps.common.access import SYSTEM, Principal, PrincipalKind, require_own_account
 from apps.common.db.scope import tenant_scope
 from apps.common.encryption import NotSealed, seal, unseal_fresh
-from apps.common.http.known_devices import KnownDevice
+from apps.common.http.callers.known_devices import KnownDevice
 from apps.common.problems import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from apps.tenancy.organization_settings import OrganizationSettings
 

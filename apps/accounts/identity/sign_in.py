@@ -31,7 +31,7 @@ from apps.accounts.rights.grants import person_principal
 from apps.common import audit
 from apps.common.access import ANONYMOUS, Principal, PrincipalKind, require_person
 from apps.common.db.scope import tenant_scope
-from apps.common.http.known_devices import KnownDevice
+from apps.common.http.callers.known_devices import KnownDevice
 from apps.common.problems import NotFound, Unauthenticated
 
 REUSE_GRACE = timedelta(seconds=60)

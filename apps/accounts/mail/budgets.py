@@ -18,8 +18,8 @@ from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from apps.common import valkey
-from apps.common.http.addresses import address_of, source_of
-from apps.common.http.known_devices import known_device
+from apps.common.http.callers.addresses import address_of, source_of
+from apps.common.http.callers.known_devices import known_device
 from apps.common.problems import TooManyRequests
 
 logger = logging.getLogger(__name__)

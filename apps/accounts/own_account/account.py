@@ -24,8 +24,8 @@ from apps.accounts.people.names import folded
 from apps.accounts.rights.grants import person_principal
 from apps.common.access import Principal, require_own_account, require_person
 from apps.common.db.scope import tenant_scope
-from apps.common.http.addresses import source_of
-from apps.common.http.etags import require_match
+from apps.common.http.callers.addresses import source_of
+from apps.common.http.writes.etags import require_match
 
 
 def read(principal: Principal) -> OwnDocument:

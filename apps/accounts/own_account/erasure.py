@@ -33,7 +33,7 @@ from apps.accounts.people.memberships import require_other_admin
 from apps.common import audit, feed
 from apps.common.access import Principal, require_own_account
 from apps.common.db.scope import widen_scope
-from apps.common.http import idempotency
+from apps.common.http.writes import idempotency
 from apps.common.models import AuditPersonal
 from apps.common.problems import Conflict
 from apps.tenancy import organization_settings

@@ -29,7 +29,7 @@ from apps.accounts.people.selectors import invitation_place
 from apps.common.access import ANONYMOUS, SYSTEM, Principal, PrincipalKind, require, require_own_account
 from apps.common.changes import record_change
 from apps.common.db.scope import system_scope, tenant_scope, widen_scope
-from apps.common.http.etags import require_match
+from apps.common.http.writes.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
 from apps.tenancy import organization_settings
 from apps.tenancy.models import Organization, OrganizationStatus

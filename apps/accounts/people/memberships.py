@@ -22,7 +22,7 @@ from apps.accounts.people.documents import PlacesDocument, person_document
 from apps.accounts.people.names import folded
 from apps.common.access import Principal, require
 from apps.common.changes import record_change
-from apps.common.http.etags import require_match
+from apps.common.http.writes.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
 from apps.tenancy.models import Building, Organization, Site
 

@@ -18,7 +18,7 @@ from apps.accounts.rights.documents import RoleDocument, role_document
 from apps.accounts.rights.grants import FLOOR, SUPER_ADMIN
 from apps.common import audit
 from apps.common.access import NOTHING, Principal, require_super_admin
-from apps.common.http.etags import require_match
+from apps.common.http.writes.etags import require_match
 from apps.common.problems import Forbidden, Invalid, NotFound
 
 ROLES: Final = (SUPER_ADMIN, *(role.value for role in Role))

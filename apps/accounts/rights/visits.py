@@ -13,7 +13,7 @@ from apps.accounts.rights.documents import visit_document
 from apps.common.access import Principal, grant_in, require, require_super_admin
 from apps.common.changes import record_change
 from apps.common.db.scope import widen_scope
-from apps.common.http.etags import require_match
+from apps.common.http.writes.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
 from apps.tenancy.models import OrganizationStatus
 from apps.tenancy.selectors import existing_organization

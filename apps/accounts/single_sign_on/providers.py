@@ -15,7 +15,7 @@ from apps.accounts.single_sign_on.oidc import SECRET
 from apps.common import audit
 from apps.common.access import Principal, SecondFactorNeeded, require
 from apps.common.encryption import seal
-from apps.common.http.etags import require_match
+from apps.common.http.writes.etags import require_match
 from apps.common.problems import Conflict, Forbidden, NotFound
 
 FIELDS: Final = frozenset({"name", "client_id", "role_claim", "role_map", "default_role", "is_active"})

@@ -15,7 +15,7 @@ from apps.alerts.live.crowd import Ended
 from apps.alerts.live.hub import Client, IsVisible, hub
 from apps.alerts.live.session import Cursors, Session
 from apps.alerts.live.watch import watch
-from apps.common.http.addresses import address_of_scope, source_of
+from apps.common.http.callers.addresses import address_of_scope, source_of
 from apps.common.problems import CONTENT_TYPE, Forbidden, Problem, TooManyRequests, Unauthenticated
 
 PATH: Final = "/api/v1/alerts/stream"

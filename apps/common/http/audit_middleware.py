@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from apps.common import audit
 from apps.common.access import Principal
 from apps.common.db.scope import tenant_scope
-from apps.common.http.addresses import address_of
+from apps.common.http.callers.addresses import address_of
 from apps.common.problems import CONTENT_TYPE, Problem
 
 logger = logging.getLogger(__name__)

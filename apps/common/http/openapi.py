@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from drf_spectacular.generators import SchemaGenerator
 
-from apps.common.http.idempotency import HEADER as IDEMPOTENCY_KEY
-from apps.common.http.idempotency import REPLAYED, WRITES
+from apps.common.http.writes.idempotency import HEADER as IDEMPOTENCY_KEY
+from apps.common.http.writes.idempotency import REPLAYED, WRITES
 from apps.common.observability.request_ids import HEADER as REQUEST_ID
 from apps.common.openapi.samples import sample
 from apps.common.problems import CONTENT_TYPE

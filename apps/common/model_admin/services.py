@@ -21,7 +21,7 @@ from rest_framework.serializers import BaseSerializer
 
 from apps.common.access import Principal
 from apps.common.http.audit_middleware import report_refusal
-from apps.common.http.etags import etag_of
+from apps.common.http.writes.etags import etag_of
 from apps.common.model_admin.scoped import ScopedAdmin, caller
 from apps.common.problems import Problem
 

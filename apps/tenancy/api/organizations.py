@@ -15,8 +15,8 @@ from rest_framework.views import APIView
 
 from apps.common.db.ids import new_id
 from apps.common.http.api import principal_of
-from apps.common.http.etags import IF_MATCH, if_match_of, tagged
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.http.writes.etags import IF_MATCH, if_match_of, tagged
 from apps.common.openapi.examples import examples
 from apps.common.problems import CONTENT_TYPE, Invalid, Malformed, ProblemSerializer
 from apps.tenancy import selectors, services

@@ -13,9 +13,9 @@ from rest_framework.views import APIView
 
 from apps.common.access import Principal
 from apps.common.http.api import principal_of
-from apps.common.http.etags import IF_MATCH, if_match_of, tagged
 from apps.common.http.pagination import PAGE_PARAMETERS, Page, PageQuery, page_of, page_query, page_response
 from apps.common.http.serializers import StrictSerializer
+from apps.common.http.writes.etags import IF_MATCH, if_match_of, tagged
 from apps.tenancy import selectors, services
 from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 from apps.tenancy.api.serializers import BuildingSerializer, FloorSerializer, RoomSerializer, SiteSerializer

@@ -10,10 +10,10 @@ from rest_framework.views import APIView
 
 from apps.accounts.identity import sign_in
 from apps.accounts.identity.serializers import LoginSerializer, RefreshTokenSerializer, TokenPairSerializer
-from apps.common.http.addresses import address_of
-from apps.common.http.known_devices import known_device, remember_device
+from apps.common.http.callers.addresses import address_of
+from apps.common.http.callers.known_devices import known_device, remember_device
+from apps.common.http.callers.user_agents import device_of
 from apps.common.http.serializers import StrictSerializer, valid
-from apps.common.http.user_agents import device_of
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
 
 INVALID = OpenApiResponse(ProblemSerializer, description="`invalid`: `errors` names what is missing or unknown.")

@@ -12,7 +12,7 @@ from apps.accounts.identity.api.auth import OpenView
 from apps.accounts.identity.api.responses import LINK, QUEUE, TAGS
 from apps.accounts.identity.serializers import ForgotPasswordSerializer, ResetPasswordSerializer
 from apps.accounts.mail.budgets import source_of_request
-from apps.common.http.known_devices import remember_device
+from apps.common.http.callers.known_devices import remember_device
 from apps.common.http.serializers import valid
 from apps.tenancy.api.organizations import refusals
 

@@ -27,10 +27,10 @@ from apps.accounts.identity.second_factor_serializers import (
     SecondFactorsSerializer,
 )
 from apps.accounts.identity.serializers import TokenPairSerializer
-from apps.common.http.addresses import address_of
 from apps.common.http.api import principal_of
-from apps.common.http.known_devices import known_device, remember_device
-from apps.common.http.user_agents import device_of
+from apps.common.http.callers.addresses import address_of
+from apps.common.http.callers.known_devices import known_device, remember_device
+from apps.common.http.callers.user_agents import device_of
 from apps.common.problems import CONTENT_TYPE, ProblemSerializer
 
 TAGS: Final = ["me"]

@@ -2,12 +2,12 @@
 
 Wrong answers are counted in budgets. Each budget has some free attempts and then waits that double up to a maximum
 (`LIMITS`). Attempts from a device that has signed in to the account before are counted for that device alone
-(`apps.common.http.known_devices`), so that strangers cannot slow its owner down. Other attempts are counted for the
-account at their address, for the account from everywhere, and for their address over all accounts (a whole school may
-share one address). The first attempt on an account from an address never waits for other attempts from that address,
-and an address from which the account has signed in within a month waits only for attempts on that account from there.
-Only signing in is throttled: sessions, tokens and alarms are not affected. Codes of day accounts are not counted,
-because they have 60 bits.
+(`apps.common.http.callers.known_devices`), so that strangers cannot slow its owner down. Other attempts are counted for
+the account at their address, for the account from everywhere, and for their address over all accounts (a whole school
+may share one address). The first attempt on an account from an address never waits for other attempts from that
+address, and an address from which the account has signed in within a month waits only for attempts on that account from
+there. Only signing in is throttled: sessions, tokens and alarms are not affected. Codes of day accounts are not
+counted, because they have 60 bits.
 
 The counts are stored in Valkey; without it, sign-ins are not throttled.
 """
@@ -22,8 +22,8 @@ import redis
 from django.utils.crypto import salted_hmac
 
 from apps.common import valkey
-from apps.common.http.addresses import source_of
-from apps.common.http.known_devices import KnownDevice
+from apps.common.http.callers.addresses import source_of
+from apps.common.http.callers.known_devices import KnownDevice
 from apps.common.problems import TooManyRequests
 
 logger = logging.getLogger(__name__)

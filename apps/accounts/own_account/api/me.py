@@ -28,10 +28,10 @@ from apps.accounts.own_account.serializers import (
     SentSerializer,
     VerifyPhoneSerializer,
 )
-from apps.common.http.addresses import address_of
 from apps.common.http.api import principal_of
-from apps.common.http.etags import IF_MATCH, if_match_of, tagged
+from apps.common.http.callers.addresses import address_of
 from apps.common.http.serializers import valid
+from apps.common.http.writes.etags import IF_MATCH, if_match_of, tagged
 from apps.common.times import rfc3339
 from apps.tenancy.api.organizations import refusals
 

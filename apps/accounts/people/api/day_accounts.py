@@ -25,12 +25,12 @@ from apps.accounts.people.serializers import (
     PersonSerializer,
     held,
 )
-from apps.common.http.addresses import address_of
 from apps.common.http.api import principal_of
-from apps.common.http.etags import IF_MATCH, if_match_of
+from apps.common.http.callers.addresses import address_of
+from apps.common.http.callers.user_agents import device_of
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.common.http.serializers import valid
-from apps.common.http.user_agents import device_of
+from apps.common.http.writes.etags import IF_MATCH, if_match_of
 from apps.tenancy.api.organizations import LISTED, WRITE, refusals
 
 

@@ -16,9 +16,9 @@ from apps.accounts.people.api.people import TAGS
 from apps.accounts.people.documents import invitation_document
 from apps.accounts.people.serializers import InvitationSerializer, held
 from apps.common.http.api import principal_of
-from apps.common.http.etags import IF_MATCH, if_match_of, tagged
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.common.http.serializers import valid
+from apps.common.http.writes.etags import IF_MATCH, if_match_of, tagged
 from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 
 

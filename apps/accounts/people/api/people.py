@@ -17,9 +17,9 @@ from apps.accounts.people import memberships, selectors
 from apps.accounts.people.documents import PersonDocument, person_document
 from apps.accounts.people.serializers import HeldSerializer, MembershipSerializer, PersonSerializer, held, role_change
 from apps.common.http.api import organization_of, principal_of
-from apps.common.http.etags import IF_MATCH, if_match_of, tagged
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.common.http.serializers import valid
+from apps.common.http.writes.etags import IF_MATCH, if_match_of, tagged
 from apps.common.problems import Invalid
 from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 

@@ -18,9 +18,9 @@ from apps.accounts.people.documents import joined_document
 from apps.accounts.people.invitations import NewAccount
 from apps.accounts.people.serializers import JoinedSerializer, RegisterByInvitationSerializer, RegisterOpenlySerializer
 from apps.common.http.api import principal_of
-from apps.common.http.etags import tagged
-from apps.common.http.known_devices import remember_device
+from apps.common.http.callers.known_devices import remember_device
 from apps.common.http.serializers import valid
+from apps.common.http.writes.etags import tagged
 from apps.tenancy.api.organizations import refusals
 
 

@@ -15,9 +15,9 @@ from apps.accounts.rights import permissions, selectors, visits
 from apps.accounts.rights.documents import visit_document
 from apps.accounts.rights.serializers import RoleSerializer, RolesSerializer, VisitSerializer
 from apps.common.http.api import principal_of
-from apps.common.http.etags import IF_MATCH, if_match_of, tagged
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.common.http.serializers import valid
+from apps.common.http.writes.etags import IF_MATCH, if_match_of, tagged
 from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 
 TAGS: Final = ["platform"]

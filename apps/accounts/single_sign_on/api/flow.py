@@ -23,9 +23,9 @@ from apps.accounts.identity.serializers import TokenPairSerializer
 from apps.accounts.single_sign_on import flow, selectors
 from apps.accounts.single_sign_on.flow import Destination, IdentityNotLinked, SingleSignOnFailed
 from apps.accounts.single_sign_on.serializers import AppCodeSerializer, SignInPlacesSerializer
-from apps.common.http.addresses import address_of
-from apps.common.http.redirects import own_page
-from apps.common.http.user_agents import device_of
+from apps.common.http.browsers.redirects import own_page
+from apps.common.http.callers.addresses import address_of
+from apps.common.http.callers.user_agents import device_of
 from apps.common.problems import CONTENT_TYPE, Invalid, ProblemSerializer
 
 TAGS: Final = ["auth"]

@@ -20,8 +20,8 @@ from apps.accounts.single_sign_on.serializers import (
     IdentityProviderSerializer,
 )
 from apps.common.http.api import principal_of
-from apps.common.http.etags import IF_MATCH, if_match_of, tagged
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
+from apps.common.http.writes.etags import IF_MATCH, if_match_of, tagged
 from apps.tenancy.api.organizations import LISTED, READ, WRITE, refusals
 
 TAGS: Final = ["single sign-on"]

@@ -21,9 +21,9 @@ from django.utils.crypto import salted_hmac
 
 from apps.common import valkey
 from apps.common.access import Principal, PrincipalKind
-from apps.common.http.addresses import address_of, source_of
+from apps.common.http.callers.addresses import address_of, source_of
+from apps.common.http.callers.known_devices import known_device
 from apps.common.http.endpoints import is_exempt_from_rate_limit
-from apps.common.http.known_devices import known_device
 from apps.common.problems import API, TooManyRequests, problem_response
 
 logger = logging.getLogger(__name__)

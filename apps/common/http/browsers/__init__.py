@@ -1,0 +1,1 @@
+"""Rules for browsers: what they may load, keep, and be redirected to."""
