@@ -96,7 +96,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.common.http.audit_middleware.AuditMiddleware",
-    "apps.accounts.identity.middleware.PrincipalMiddleware",
+    "apps.accounts.identity.principals.middleware.PrincipalMiddleware",
     "apps.common.http.limits.body_limits.BodyLimitMiddleware",
     "apps.common.http.limits.rate_limits.RateLimitMiddleware",
     "apps.common.http.writes.transactions.ScopeMiddleware",
@@ -209,7 +209,7 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- People ----------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["apps.accounts.identity.backends.EmailBackend"]
+AUTHENTICATION_BACKENDS = ["apps.accounts.identity.sign_in.backends.EmailBackend"]
 PASSWORD_HASHERS = ["apps.accounts.identity.credentials.hashers.BoundedPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -237,10 +237,10 @@ administrator can make us send requests to internal hosts."""
 APP_REDIRECTS: list[str] = env.list("SAFESIGNAL_APP_REDIRECTS", default=["safesignal://signed-in"])
 """URLs at which our apps complete a single sign-on; compared as a whole."""
 SOCIALACCOUNT_ADAPTER = "apps.accounts.single_sign_on.oidc.Adapter"
-# django-allauth stores second factors (`apps.accounts.identity.authenticators`) and implements OpenID Connect
-# (`apps.accounts.single_sign_on.oidc`).
+# django-allauth stores second factors (`apps.accounts.identity.second_factors.authenticators`) and implements OpenID
+# Connect (`apps.accounts.single_sign_on.oidc`).
 # None of its pages is routed; its tables of e-mail addresses and of global providers stay empty and without grants.
-MFA_ADAPTER = "apps.accounts.identity.authenticators.Adapter"
+MFA_ADAPTER = "apps.accounts.identity.second_factors.authenticators.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "SafeSignal"
 MFA_RECOVERY_CODE_DIGITS = 10
@@ -270,7 +270,7 @@ DEFAULT_FROM_EMAIL = env.str("SAFESIGNAL_EMAIL_FROM", f"SafeSignal <no-reply@{ur
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.identity.authentication.PrincipalAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.identity.principals.authentication.PrincipalAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.common.http.api.HasPrincipal"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.common.http.parsers.JsonParser"],

@@ -9,7 +9,9 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tie browser sessions to sign-ins, and register what blocks requiring a second factor."""
-        from apps.accounts.identity import browser, second_factors  # noqa: PLC0415 -- models are there only from here on
+        # Models are there only from here on.
+        from apps.accounts.identity.second_factors import services as second_factors  # noqa: PLC0415
+        from apps.accounts.identity.sign_in import browser  # noqa: PLC0415
         from apps.tenancy import settings_checks  # noqa: PLC0415
 
         browser.connect()

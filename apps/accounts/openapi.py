@@ -11,7 +11,7 @@ from drf_spectacular.openapi import AutoSchema
 class PrincipalScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """An access token, or the portal's session cookie."""
 
-    target_class = "apps.accounts.identity.authentication.PrincipalAuthentication"
+    target_class = "apps.accounts.identity.principals.authentication.PrincipalAuthentication"
     name = ["accessToken", "session"]
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[str]]]:

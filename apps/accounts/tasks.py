@@ -9,7 +9,8 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from apps.accounts.identity import passwords, proofs, retention
+from apps.accounts.identity import proofs, retention
+from apps.accounts.identity.sign_in import passwords
 from apps.accounts.mail import messages
 from apps.accounts.people import invitations
 from apps.common.retention import purge

@@ -10,7 +10,7 @@ class DevicesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register gateway principals, what occupies a place, the doctor's checks and the supervision sweep."""
-        from apps.accounts.identity import principals  # noqa: PLC0415 -- models are loaded only now
+        from apps.accounts.identity.principals import principals  # noqa: PLC0415 -- models are loaded only now
         from apps.common.operations import findings, sweeps  # noqa: PLC0415
         from apps.devices import doctor, supervision  # noqa: PLC0415
         from apps.devices.gateways import principals_of  # noqa: PLC0415

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.accounts.identity.keys import tokens
-from apps.accounts.identity.principals import Named
+from apps.accounts.identity.principals.principals import Named
 from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import Unauthenticated

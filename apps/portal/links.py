@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apps.accounts.identity import passwords
+from apps.accounts.identity.sign_in import passwords
 from apps.accounts.mail.budgets import TooManyMessages, source_of_request
 from apps.accounts.mail.messages import is_address
 from apps.common.access import Principal

@@ -9,9 +9,11 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_http_methods
 
-from apps.accounts.identity import authenticators, second_factors, selectors
+from apps.accounts.identity import selectors
 from apps.accounts.identity.credentials.password_proof import WrongPassword
-from apps.accounts.identity.second_factors import Enrolment, SecondFactorExists
+from apps.accounts.identity.second_factors import authenticators
+from apps.accounts.identity.second_factors import services as second_factors
+from apps.accounts.identity.second_factors.services import Enrolment, SecondFactorExists
 from apps.common.access import Principal, second_factor_due
 from apps.common.http.browsers.redirects import own_page
 from apps.common.http.callers.addresses import address_of

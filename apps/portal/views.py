@@ -13,10 +13,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.identity import browser
-from apps.accounts.identity.principals import open_session
-from apps.accounts.identity.second_factors import SecondFactorRefused, SecondFactorRequired
-from apps.accounts.identity.sign_in import WrongCredentials, authenticate, authenticate_further
+from apps.accounts.identity.principals.principals import open_session
+from apps.accounts.identity.second_factors.services import SecondFactorRefused, SecondFactorRequired
+from apps.accounts.identity.sign_in import browser
+from apps.accounts.identity.sign_in.services import WrongCredentials, authenticate, authenticate_further
 from apps.accounts.models import User
 from apps.accounts.single_sign_on.flow import IdentityNotLinked, SingleSignOnFailed
 from apps.alerts import services

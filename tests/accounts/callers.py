@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.test import Client
 
-from apps.accounts.identity import sign_in
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.common.db.scope import system_scope
 from apps.common.models import AuditEntry
 from tests.accounts.people import PASSWORD, Person

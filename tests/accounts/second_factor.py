@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from fido2 import cbor
 
-from apps.accounts.identity import sign_in
+from apps.accounts.identity.sign_in import services as sign_in
 from tests.accounts.people import PASSWORD, Person
 
 JSON = "application/json"

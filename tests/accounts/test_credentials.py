@@ -16,8 +16,9 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.identity import principals, sign_in
 from apps.accounts.identity.keys import tokens
+from apps.accounts.identity.principals import principals
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import User, UserStatus
 from apps.common.access import Principal, PrincipalKind
 from apps.common.db.ids import new_id

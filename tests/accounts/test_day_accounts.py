@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.identity import sign_in
-from apps.accounts.identity.sign_in import RefreshRefused
+from apps.accounts.identity.sign_in import services as sign_in
+from apps.accounts.identity.sign_in.services import RefreshRefused
 from apps.accounts.mail.links import LinkRefused
 from apps.accounts.models import Role, User
 from apps.accounts.people.day_accounts import LONGEST, USUAL

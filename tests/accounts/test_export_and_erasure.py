@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils import timezone
 from psycopg import sql
 
-from apps.accounts.identity import sign_in, users
+from apps.accounts.identity import users
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import (
     Invitation,
     Membership,

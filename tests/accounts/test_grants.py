@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from guardian.core import ObjectPermissionChecker
 
-from apps.accounts.identity import sign_in
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Membership, MembershipScope, Permission, Role, SignIn, SignInKind, User, UserStatus
 from apps.accounts.people import memberships
 from apps.accounts.rights.grants import WHILE_SUSPENDED, effective_permissions, person_principal, person_principals

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.accounts.identity import sign_in, users
+from apps.accounts.identity import users
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Membership, MembershipScope, Role, User
 from apps.accounts.people import memberships
 from apps.accounts.people.memberships import RoleAt, grant_places

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.utils import timezone
 
-from apps.accounts.identity import sign_in
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import MembershipScope, PushRegistration, Role, User
 from apps.accounts.own_account import push
 from apps.accounts.people import day_accounts, memberships

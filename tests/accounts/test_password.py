@@ -7,8 +7,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.identity import proofs, sign_in
+from apps.accounts.identity import proofs
 from apps.accounts.identity.credentials import throttle
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Proof, RefreshToken, User, UserStatus
 from apps.common.db.scope import tenant_scope
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send

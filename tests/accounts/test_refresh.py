@@ -8,9 +8,9 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from apps.accounts.identity import sign_in
 from apps.accounts.identity.keys import tokens
-from apps.accounts.identity.sign_in import REUSE_GRACE, RefreshRefused, RefreshReused, TokenPair
+from apps.accounts.identity.sign_in import services as sign_in
+from apps.accounts.identity.sign_in.services import REUSE_GRACE, RefreshRefused, RefreshReused, TokenPair
 from apps.accounts.models import RefreshToken, UserStatus
 from apps.common.access import PrincipalKind
 from tests.accounts.people import PASSWORD, Person, end_membership, set_status, trail

@@ -12,7 +12,7 @@ from allauth.mfa.models import Authenticator
 from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
-from apps.accounts.identity import sign_in
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Membership, Role, ServiceToken, SignIn, SignInKind, User, Visit
 from apps.accounts.rights import grants, versions
 from apps.accounts.rights.grants import person_principal

@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts.identity import second_factors
 from apps.accounts.identity.credentials.throttle import SECOND_FACTOR, LoginThrottle
+from apps.accounts.identity.second_factors import services as second_factors
 from apps.accounts.models import Role, SignInChallenge
 from apps.alerts.models import Alert
 from apps.common.access import SYSTEM, Principal, PrincipalKind

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.identity import last_use
-from apps.accounts.identity.principals import named_by_bearer, principal_named
+from apps.accounts.identity.principals.principals import named_by_bearer, principal_named
 from apps.accounts.models import Permission, Role, ServiceToken, User
 from apps.accounts.rights.people_only import PEOPLE_ONLY
 from apps.accounts.rights.service_tokens import LONGEST

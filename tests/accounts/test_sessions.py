@@ -15,10 +15,11 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.identity import last_use, sign_in
+from apps.accounts.identity import last_use
 from apps.accounts.identity.keys import tokens
 from apps.accounts.identity.retention import forget_expired
-from apps.accounts.identity.sign_in import RefreshRefused, TokenPair
+from apps.accounts.identity.sign_in import services as sign_in
+from apps.accounts.identity.sign_in.services import RefreshRefused, TokenPair
 from apps.accounts.models import Proof, ProofPurpose, RefreshToken, SignIn, SignInChallenge
 from apps.accounts.tasks import forget_sign_ins
 from apps.common.access import PrincipalKind

@@ -29,9 +29,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from apps.accounts.identity import sign_in, users
+from apps.accounts.identity import users
 from apps.accounts.identity.keys import key_ring, rotation
-from apps.accounts.identity.sign_in import REUSE_GRACE, RefreshRefused, RefreshReused
+from apps.accounts.identity.sign_in import services as sign_in
+from apps.accounts.identity.sign_in.services import REUSE_GRACE, RefreshRefused, RefreshReused
 from apps.accounts.models import Membership, Role, SignIn, User, UserStatus
 from apps.accounts.people import memberships
 from apps.accounts.rights import service_tokens

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.identity import sign_in
-from apps.accounts.identity.sign_in import RefreshRefused
+from apps.accounts.identity.sign_in import services as sign_in
+from apps.accounts.identity.sign_in.services import RefreshRefused
 from apps.accounts.models import SignIn, User
 from tests.accounts.people import PASSWORD, Person
 from tests.deploy.production import in_production

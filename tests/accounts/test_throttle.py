@@ -12,10 +12,10 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts.identity import sign_in
 from apps.accounts.identity.credentials import throttle
 from apps.accounts.identity.credentials.throttle import PASSWORD, SECOND_FACTOR, Limits, LoginThrottle, TooManyGuesses
-from apps.accounts.identity.sign_in import WrongCredentials
+from apps.accounts.identity.sign_in import services as sign_in
+from apps.accounts.identity.sign_in.services import WrongCredentials
 from apps.accounts.models import MembershipScope, Role
 from apps.accounts.people import day_accounts
 from apps.accounts.people.memberships import RoleAt

@@ -9,8 +9,9 @@ import msgspec
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.identity import sign_in, users
+from apps.accounts.identity import users
 from apps.accounts.identity.keys import tokens
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Role
 from apps.accounts.people import memberships
 from apps.accounts.rights.grants import person_principal

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts.identity import sign_in
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Membership, Role, User
 from apps.common import valkey
 from apps.common.db.scope import tenant_scope

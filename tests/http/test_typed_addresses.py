@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from apps.accounts.identity import sign_in
 from apps.accounts.identity.keys import tokens
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Role, User
 from apps.common.access import SYSTEM, PrincipalKind
 from apps.common.db.scope import tenant_scope

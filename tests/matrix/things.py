@@ -15,7 +15,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from apps.accounts.identity import sign_in, users
+from apps.accounts.identity import users
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Membership, Role, ServiceToken, SignIn, SignInKind, User
 from apps.accounts.people import memberships
 from apps.accounts.rights.people_only import PEOPLE_ONLY

@@ -9,8 +9,8 @@ from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 
-from apps.accounts.identity import authenticators
 from apps.accounts.identity.documents import SecondFactorsDocument, passkey_document, totp_document
+from apps.accounts.identity.second_factors import authenticators
 from apps.accounts.models import Proof, RefreshToken, SignIn, User
 from apps.common.access import Principal, require_own_account, require_person
 from apps.common.http.pagination import Page, PageQuery, keyset_page

@@ -13,9 +13,10 @@ from django.db.models import Value
 from django.db.models.functions import Lower
 
 from apps.accounts.audit_actions import AuditAction
-from apps.accounts.identity import sign_in, users
+from apps.accounts.identity import users
 from apps.accounts.identity.credentials.password_proof import prove
 from apps.accounts.identity.selectors import organizations_of
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.identity.users import NOWHERE
 from apps.accounts.models import (
     ExternalIdentity,

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.audit_actions import AuditAction
-from apps.accounts.identity import sign_in
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import BuildingGrant, Membership, MembershipScope, Proof, Role, SiteGrant, User, UserStatus
 from apps.accounts.people import selectors
 from apps.accounts.people.departures import withdraw_what_they_made

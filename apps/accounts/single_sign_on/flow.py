@@ -20,10 +20,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.audit_actions import AuditAction
-from apps.accounts.identity import proofs, sign_in, users
+from apps.accounts.identity import proofs, users
 from apps.accounts.identity.keys.signing_keys import base64url
 from apps.accounts.identity.selectors import user_by_email
-from apps.accounts.identity.sign_in import TokenPair
+from apps.accounts.identity.sign_in import services as sign_in
+from apps.accounts.identity.sign_in.services import TokenPair
 from apps.accounts.mail import links
 from apps.accounts.mail.links import digest_of
 from apps.accounts.models import (

@@ -13,7 +13,7 @@ from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 
 from apps.accounts.identity import last_use
-from apps.accounts.identity.principals import Named, named_by_bearer, named_by_session, principals_of
+from apps.accounts.identity.principals.principals import Named, named_by_bearer, named_by_session, principals_of
 from apps.alerts.live.hub import IsVisible
 from apps.alerts.visibility import NOWHERE, Where, both, union, visibility, within
 from apps.common.access import Principal

@@ -22,7 +22,7 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 from django.utils import timezone
 
-from apps.accounts.identity.principals import Named, principals_of
+from apps.accounts.identity.principals.principals import Named, principals_of
 from apps.accounts.rights import versions
 from apps.alerts.live.crowd import Crowd, Ended, Ending
 from apps.alerts.live.hub import IsVisible

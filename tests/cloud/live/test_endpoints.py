@@ -11,8 +11,8 @@ from django.test import Client as Browser
 from django.utils import timezone
 from websockets.exceptions import InvalidStatus
 
-from apps.accounts.identity import sign_in
 from apps.accounts.identity.keys import tokens
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Membership, Role, User, UserStatus
 from apps.alerts.live.crowd import PER_SIGN_IN
 from apps.alerts.live.stream import PATH as STREAM

@@ -17,9 +17,9 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.accounts.identity import sign_in
 from apps.accounts.identity.keys import tokens
-from apps.accounts.identity.principals import Named, named_by_bearer, principals_of
+from apps.accounts.identity.principals.principals import Named, named_by_bearer, principals_of
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import (
     BuildingGrant,
     Membership,

@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.identity import sign_in
 from apps.accounts.identity.serializers import LoginSerializer, RefreshTokenSerializer, TokenPairSerializer
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.common.http.callers.addresses import address_of
 from apps.common.http.callers.known_devices import known_device, remember_device
 from apps.common.http.callers.user_agents import device_of

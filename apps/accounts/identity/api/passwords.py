@@ -7,10 +7,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.identity import passwords
 from apps.accounts.identity.api.auth import OpenView
 from apps.accounts.identity.api.responses import LINK, QUEUE, TAGS
 from apps.accounts.identity.serializers import ForgotPasswordSerializer, ResetPasswordSerializer
+from apps.accounts.identity.sign_in import passwords
 from apps.accounts.mail.budgets import source_of_request
 from apps.common.http.callers.known_devices import remember_device
 from apps.common.http.serializers import valid

@@ -11,10 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.identity import second_factors, selectors, sign_in
+from apps.accounts.identity import selectors
 from apps.accounts.identity.api.auth import INVALID, OpenView
 from apps.accounts.identity.documents import passkey_document
-from apps.accounts.identity.second_factor_serializers import (
+from apps.accounts.identity.second_factors import services as second_factors
+from apps.accounts.identity.second_factors.serializers import (
     ConfirmationSerializer,
     ConfirmSerializer,
     EnrolmentSerializer,
@@ -27,6 +28,7 @@ from apps.accounts.identity.second_factor_serializers import (
     SecondFactorsSerializer,
 )
 from apps.accounts.identity.serializers import TokenPairSerializer
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.common.http.api import principal_of
 from apps.common.http.callers.addresses import address_of
 from apps.common.http.callers.known_devices import known_device, remember_device

@@ -11,9 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.identity import selectors, sign_in
+from apps.accounts.identity import selectors
 from apps.accounts.identity.documents import session_document
 from apps.accounts.identity.serializers import SessionSerializer
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.common.http.api import principal_of
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.tenancy.api.organizations import refusals

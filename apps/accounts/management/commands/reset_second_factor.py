@@ -5,7 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from apps.accounts.identity import authenticators, second_factors
+from apps.accounts.identity.second_factors import authenticators
+from apps.accounts.identity.second_factors import services as second_factors
 from apps.accounts.identity.selectors import user_by_email
 from apps.common.operations.commands import reason as a_reason
 

@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.identity import passwords
 from apps.accounts.identity.api.auth import OpenView
 from apps.accounts.identity.api.responses import LINK
 from apps.accounts.identity.serializers import TokenSerializer
+from apps.accounts.identity.sign_in import passwords
 from apps.accounts.openapi import DeleteBodySchema, documented_by
 from apps.accounts.own_account import account, erasure, export
 from apps.accounts.own_account.serializers import (

@@ -10,10 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.identity import sign_in
 from apps.accounts.identity.api.auth import OpenView
 from apps.accounts.identity.api.responses import TOO_MANY
 from apps.accounts.identity.serializers import TokenPairSerializer
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Role
 from apps.accounts.people import day_accounts, selectors
 from apps.accounts.people.api.people import TAGS, document_of

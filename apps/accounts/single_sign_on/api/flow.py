@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.identity.api.auth import INVALID, OpenView
-from apps.accounts.identity.principals import open_session
+from apps.accounts.identity.principals.principals import open_session
 from apps.accounts.identity.serializers import TokenPairSerializer
 from apps.accounts.single_sign_on import flow, selectors
 from apps.accounts.single_sign_on.flow import Destination, IdentityNotLinked, SingleSignOnFailed

@@ -14,7 +14,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.accounts.identity import sign_in as services
+from apps.accounts.identity.sign_in import services
 from apps.accounts.models import SignIn, SignInKind, User
 from apps.common.access import Principal
 from apps.common.http.callers.addresses import address_of

@@ -6,7 +6,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
-from apps.accounts.identity.principals import Named, named_by_bearer, principal_named
+from apps.accounts.identity.principals.principals import Named, named_by_bearer, principal_named
 from apps.common.access import Principal
 from apps.common.problems import Forbidden
 

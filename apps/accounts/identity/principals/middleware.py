@@ -7,8 +7,8 @@ from django.utils import timezone
 from rest_framework.request import Request
 
 from apps.accounts.identity import last_use
-from apps.accounts.identity.authentication import BearerAuthentication
-from apps.accounts.identity.principals import Named, principal_from_session
+from apps.accounts.identity.principals.authentication import BearerAuthentication
+from apps.accounts.identity.principals.principals import Named, principal_from_session
 from apps.common.access import Principal
 from apps.common.http.callers.addresses import address_of
 from apps.common.http.endpoints import is_public_endpoint

@@ -4,9 +4,10 @@ from datetime import datetime
 from uuid import UUID
 
 from apps.accounts.audit_actions import AuditAction
-from apps.accounts.identity import proofs, sign_in, users
+from apps.accounts.identity import proofs, users
 from apps.accounts.identity.credentials.password_proof import WrongPassword, prove
 from apps.accounts.identity.selectors import owner_of_proof, user_by_email
+from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.identity.users import address_of
 from apps.accounts.mail import queue
 from apps.accounts.mail.budgets import Message, TooManyMessages, spend

@@ -14,10 +14,11 @@ from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.db import transaction
 
 from apps.accounts.audit_actions import AuditAction
-from apps.accounts.identity import authenticators, users
-from apps.accounts.identity.authenticators import BadPasskey
+from apps.accounts.identity import users
 from apps.accounts.identity.credentials.password_proof import WrongPassword
 from apps.accounts.identity.credentials.throttle import SECOND_FACTOR, LoginThrottle, device_for
+from apps.accounts.identity.second_factors import authenticators
+from apps.accounts.identity.second_factors.authenticators import BadPasskey
 from apps.accounts.mail import links, queue
 from apps.accounts.mail.links import digest_of
 from apps.accounts.models import SignInChallenge, User, UserStatus

@@ -19,9 +19,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 
-from apps.accounts.identity import browser
 from apps.accounts.identity.keys import tokens
 from apps.accounts.identity.selectors import identity_stands
+from apps.accounts.identity.sign_in import browser
 from apps.accounts.models import SignIn, User
 from apps.accounts.rights import service_principals
 from apps.accounts.rights.grants import Asked, person_principal, person_principals

@@ -19,11 +19,12 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from apps.accounts.audit_actions import AuditAction
-from apps.accounts.identity import last_use, proofs, second_factors, users
+from apps.accounts.identity import last_use, proofs, users
 from apps.accounts.identity.credentials.throttle import LoginThrottle, device_for
 from apps.accounts.identity.keys import tokens
 from apps.accounts.identity.keys.signing_keys import base64url
-from apps.accounts.identity.second_factors import SecondFactorRefused
+from apps.accounts.identity.second_factors import services as second_factors
+from apps.accounts.identity.second_factors.services import SecondFactorRefused
 from apps.accounts.identity.selectors import own_sign_ins, presented_refresh_token, user_by_email
 from apps.accounts.identity.users import address_of
 from apps.accounts.models import RefreshToken, SignIn, SignInKind, User
