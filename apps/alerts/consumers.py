@@ -22,7 +22,7 @@ from apps.alerts.live.watch import watch
 from apps.common.access import Principal, PrincipalKind
 from apps.common.http.callers.addresses import address_of_scope, source_of
 from apps.common.problems import TooManyRequests
-from apps.devices.gateways import gateway_heard
+from apps.devices.gateways.authentication import gateway_heard
 
 logger = logging.getLogger(__name__)
 

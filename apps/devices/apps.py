@@ -12,9 +12,9 @@ class DevicesConfig(AppConfig):
         """Register gateway principals, what occupies a place, the doctor's checks and the supervision sweep."""
         from apps.accounts.identity.principals import principals  # noqa: PLC0415 -- models are loaded only now
         from apps.common.operations import findings, sweeps  # noqa: PLC0415
-        from apps.devices import doctor, supervision  # noqa: PLC0415
-        from apps.devices.gateways import principals_of  # noqa: PLC0415
+        from apps.devices.gateways.authentication import principals_of  # noqa: PLC0415
         from apps.devices.selectors import devices_in, gateways_in  # noqa: PLC0415
+        from apps.devices.supervision import doctor, supervision  # noqa: PLC0415
         from apps.tenancy import occupancy  # noqa: PLC0415
 
         principals.register(PrincipalKind.GATEWAY, principals_of)

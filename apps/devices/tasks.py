@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from apps.common.operations import sweeps
 from apps.common.retention import purge
-from apps.devices import retention, supervision
+from apps.devices import retention
+from apps.devices.supervision import supervision
 
 
 @shared_task

@@ -24,7 +24,7 @@ from apps.common.access import SYSTEM, Grant, Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
-from apps.devices.gateways import PERMISSIONS
+from apps.devices.gateways.authentication import PERMISSIONS
 from apps.tenancy import services as tenancy
 
 TOKEN_LIFETIME = timedelta(minutes=10)

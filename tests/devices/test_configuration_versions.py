@@ -19,7 +19,7 @@ from apps.common import feed
 from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
-from apps.devices.configuration import Configuration, build_configuration
+from apps.devices.gateways.configuration import Configuration, build_configuration
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 from apps.tenancy.models import Room
 from tests.cloud.school import School, make_person, make_school

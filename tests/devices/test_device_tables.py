@@ -14,8 +14,8 @@ from apps.common.csv.endpoints import Imported
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
 from apps.common.text import single_line
-from apps.devices import device_import
 from apps.devices.models import Device, DeviceStatus, Gateway
+from apps.devices.registration import device_import
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Floor, Room
 from tests.cloud.school import School, device_name, make_school

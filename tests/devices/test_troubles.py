@@ -16,8 +16,8 @@ from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.common.observability import heartbeats
 from apps.devices import services as devices
-from apps.devices import supervision
 from apps.devices.models import Device, Gateway
+from apps.devices.supervision import supervision
 from apps.tenancy.models import Room
 from contracts.validation import problems
 from tests.cloud.connections import at_once

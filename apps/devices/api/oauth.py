@@ -6,7 +6,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from apps.common.http.endpoints import exempt_from_rate_limit, public_endpoint
 from apps.common.problems import Invalid, MethodNotAllowed, Problem, problem_response
-from apps.devices import gateways
+from apps.devices.gateways import authentication
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -31,14 +31,14 @@ def token(request: HttpRequest) -> HttpResponse:
             or request.POST.get("client_assertion_type") != ASSERTION_TYPE
         ):
             raise UnsupportedGrant()
-        access = gateways.exchange_assertion(request.POST.get("client_assertion", ""), now=timezone.now())
+        access = authentication.exchange_assertion(request.POST.get("client_assertion", ""), now=timezone.now())
     except Problem as problem:
         return problem_response(problem)
     response = JsonResponse(
         {
             "access_token": access,
             "token_type": "Bearer",
-            "expires_in": int(gateways.TOKEN_LIFETIME.total_seconds()),
+            "expires_in": int(authentication.TOKEN_LIFETIME.total_seconds()),
         }
     )
     response["Cache-Control"] = "no-store"

@@ -4,8 +4,8 @@ from django.urls import path
 
 from apps.common.csv.endpoints import table_paths
 from apps.devices.api import oauth, troubles, views
-from apps.devices.device_import import import_devices
-from apps.devices.device_table import exported_devices
+from apps.devices.registration.device_import import import_devices
+from apps.devices.registration.device_table import exported_devices
 
 urlpatterns = [
     path("oauth/token", oauth.token),

@@ -12,8 +12,8 @@ from rest_framework.views import APIView
 from apps.common.access import PrincipalKind
 from apps.common.http.api import principal_of, renderers_for
 from apps.common.problems import Forbidden
-from apps.devices import configuration
 from apps.devices import services as devices
+from apps.devices.gateways import configuration
 
 CONTENT_TYPE: Final = "application/jose"
 

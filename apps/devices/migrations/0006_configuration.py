@@ -1,7 +1,7 @@
 """Every change that a gateway's configuration is built from raises its version, and announces it at commit.
 
-`WATCHED` names, for each table, what `apps/devices/configuration.py` reads of it and which gateways a changed row
-concerns. A test changes every column of every table that the configuration is read from.
+`WATCHED` names, for each table, what `apps/devices/gateways/configuration.py` reads of it and which gateways a changed
+row concerns. A test changes every column of every table that the configuration is read from.
 """
 
 from typing import Final

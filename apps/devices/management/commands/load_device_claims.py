@@ -7,7 +7,7 @@ from django.db import connections
 
 from apps.common.db.scope import system_scope
 from apps.common.operations.commands import REFUSED, read_file, refusals_in_words
-from apps.devices import claims
+from apps.devices.registration import claims
 
 
 class Command(BaseCommand):

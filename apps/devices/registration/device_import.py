@@ -19,10 +19,10 @@ from apps.common.csv.endpoints import Imported
 from apps.common.csv.tables import BadCell, Faults, Line
 from apps.common.db.scope import rolled_back_if
 from apps.common.problems import NotFound
-from apps.devices import claims
 from apps.devices.audit_actions import AuditAction
-from apps.devices.device_table import DEVICES, VALUES, DeviceLine
 from apps.devices.models import Device, DeviceStatus
+from apps.devices.registration import claims
+from apps.devices.registration.device_table import DEVICES, VALUES, DeviceLine
 from apps.devices.services import DeviceTaken
 from apps.tenancy import selectors as tenancy
 from apps.tenancy.models import Room

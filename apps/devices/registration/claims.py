@@ -18,7 +18,7 @@ from apps.common import audit
 from apps.common.access import SYSTEM
 from apps.common.csv.tables import Column, Table
 from apps.devices.audit_actions import AuditAction
-from apps.devices.device_table import claim_code, hardware_id
+from apps.devices.registration.device_table import claim_code, hardware_id
 
 
 class Outcome(StrEnum):

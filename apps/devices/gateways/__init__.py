@@ -1,0 +1,1 @@
+"""Gateways: how they authenticate, and the configuration that each of them fetches."""

@@ -1,0 +1,1 @@
+"""Supervision: troubles of gateways and buttons that stop reporting, and the doctor's checks."""
