@@ -12,7 +12,7 @@ class AccountsConfig(AppConfig):
         # Models are there only from here on.
         from apps.accounts.identity.second_factors import services as second_factors  # noqa: PLC0415
         from apps.accounts.identity.sign_in import browser  # noqa: PLC0415
-        from apps.tenancy import settings_checks  # noqa: PLC0415
+        from apps.tenancy.organizations import settings_checks  # noqa: PLC0415
 
         browser.connect()
         settings_checks.register(second_factors.require_own_before_asking)

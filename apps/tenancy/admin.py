@@ -12,11 +12,12 @@ from apps.common.access import Grant, Principal
 from apps.common.http.writes.etags import etag_of
 from apps.common.model_admin.scoped import caller
 from apps.common.model_admin.services import ServiceAdmin, Values
-from apps.tenancy import organization_settings, services
+from apps.tenancy import services
 from apps.tenancy.api import serializers
 from apps.tenancy.documents import organization_document, place_document
 from apps.tenancy.models import Building, Floor, Organization, Place, Room, Site
-from apps.tenancy.settings_form import SETTINGS, OrganizationForm
+from apps.tenancy.organizations import organization_settings
+from apps.tenancy.organizations.settings_form import SETTINGS, OrganizationForm
 
 
 @admin.register(Organization)

@@ -11,10 +11,10 @@ from apps.common.access import Principal, require, require_anywhere
 from apps.common.db.scope import widen_scope
 from apps.common.http.pagination import Page, PageQuery, cut, keyset_page
 from apps.common.problems import NotFound
-from apps.tenancy import organization_settings
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Place, Room, Site
 from apps.tenancy.occupancy import Extent
-from apps.tenancy.organization_settings import OrganizationSettings
+from apps.tenancy.organizations import organization_settings
+from apps.tenancy.organizations.organization_settings import OrganizationSettings
 
 P = TypeVar("P", bound=Place)
 

@@ -17,12 +17,13 @@ from apps.common.changes import record_change
 from apps.common.db.scope import widen_scope
 from apps.common.http.writes.etags import require_match
 from apps.common.problems import Conflict, NotFound
-from apps.tenancy import organization_settings, selectors, settings_checks
+from apps.tenancy import selectors
 from apps.tenancy.audit_actions import AuditAction
 from apps.tenancy.documents import organization_document, place_document
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Place, Room, Site
 from apps.tenancy.occupancy import Extent, require_empty
-from apps.tenancy.organization_settings import OrganizationSettings
+from apps.tenancy.organizations import organization_settings, settings_checks
+from apps.tenancy.organizations.organization_settings import OrganizationSettings
 
 P = TypeVar("P", bound=Place)
 

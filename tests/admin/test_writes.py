@@ -12,8 +12,8 @@ from apps.accounts.rights.grants import person_principal
 from apps.alerts.models import Alert
 from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry, FeedEvent
-from apps.tenancy import organization_settings
 from apps.tenancy.models import Building, Floor, Organization, Site
+from apps.tenancy.organizations import organization_settings
 from tests.cloud.school import School, make_person, make_school, raise_alert
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]

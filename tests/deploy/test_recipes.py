@@ -76,7 +76,7 @@ def test_alert_type_is_added_by_one_row(copy: Path) -> None:
 
 @pytest.mark.slow
 def test_setting_of_an_organization_is_added_by_one_field(copy: Path) -> None:
-    settings = copy / "apps" / "tenancy" / "organization_settings.py"
+    settings = copy / "apps" / "tenancy" / "organizations" / "organization_settings.py"
     text = settings.read_text()
     field = '    ring_twice: Annotated[bool, Meta(description="Whether the bell rings twice.")] = False\n\n'
     before = "    def responder_policy_at"

@@ -16,9 +16,10 @@ from apps.common.csv import tables
 from apps.common.csv.endpoints import Imported
 from apps.common.db.scope import ScopeError, current_scope, tenant_scope
 from apps.common.text import single_line
-from apps.tenancy import place_import, services
+from apps.tenancy import services
 from apps.tenancy.models import Building, Floor, Room, Site
-from apps.tenancy.place_table import PLACES
+from apps.tenancy.places import place_import
+from apps.tenancy.places.place_table import PLACES
 from tests.cloud.school import School, make_school
 from tests.cloud.waiting import in_the_middle_of
 from tests.tenancy.callers import Caller, member, narrowed, refused, trail

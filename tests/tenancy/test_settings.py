@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from apps.accounts.models import Role
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import Invalid
-from apps.tenancy import organization_settings
 from apps.tenancy.models import Organization
-from apps.tenancy.organization_settings import OrganizationSettings
+from apps.tenancy.organizations import organization_settings
+from apps.tenancy.organizations.organization_settings import OrganizationSettings
 from contracts import alert_types
 from tests.cloud.school import School, make_person, raise_alert
 from tests.tenancy.callers import Caller, JsonObject, document, member, refused, trail

@@ -37,8 +37,8 @@ from apps.common.db.scope import widen_scope
 from apps.common.http.writes import idempotency
 from apps.common.models import AuditPersonal
 from apps.common.problems import Conflict
-from apps.tenancy import organization_settings
 from apps.tenancy.models import Organization
+from apps.tenancy.organizations import organization_settings
 
 
 class LegalHold(Conflict):

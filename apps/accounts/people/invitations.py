@@ -31,8 +31,8 @@ from apps.common.changes import record_change
 from apps.common.db.scope import system_scope, tenant_scope, widen_scope
 from apps.common.http.writes.etags import require_match
 from apps.common.problems import Conflict, Invalid, NotFound
-from apps.tenancy import organization_settings
 from apps.tenancy.models import Organization, OrganizationStatus
+from apps.tenancy.organizations import organization_settings
 
 VALID_FOR: Final = timedelta(days=7)
 LONGEST: Final = timedelta(days=30)

@@ -23,7 +23,7 @@ from apps.common.db.scope import rolled_back_if
 from apps.common.problems import Conflict
 from apps.tenancy import selectors as tenancy
 from apps.tenancy.models import Site
-from apps.tenancy.place_index import PlaceIndex
+from apps.tenancy.places.place_index import PlaceIndex
 
 
 def import_people(

@@ -26,7 +26,7 @@ from apps.devices.registration.device_table import DEVICES, VALUES, DeviceLine
 from apps.devices.services import DeviceTaken
 from apps.tenancy import selectors as tenancy
 from apps.tenancy.models import Room
-from apps.tenancy.place_index import PlaceIndex
+from apps.tenancy.places.place_index import PlaceIndex
 
 BATCH: Final = 500
 """Rows per UPDATE."""

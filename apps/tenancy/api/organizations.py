@@ -24,7 +24,7 @@ from apps.tenancy.api.examples import SETTINGS_SENT
 from apps.tenancy.api.serializers import OrganizationSerializer, SuspendSerializer, TreeSerializer
 from apps.tenancy.documents import organization_document
 from apps.tenancy.models import Organization, OrganizationStatus
-from apps.tenancy.organization_settings import OrganizationSettings
+from apps.tenancy.organizations.organization_settings import OrganizationSettings
 
 TAGS: Final = ["organizations"]
 PRESENT: Final = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)

@@ -9,7 +9,7 @@ from apps.common.http.serializers import CoordinateField, MultilineField, Strict
 from apps.common.openapi.examples import openapi_example
 from apps.tenancy.api import examples
 from apps.tenancy.models import OrganizationStatus
-from apps.tenancy.organization_settings import TIME_ZONES
+from apps.tenancy.organizations.organization_settings import TIME_ZONES
 
 METADATA_BYTES: Final = 16_384
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1

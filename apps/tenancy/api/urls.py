@@ -4,8 +4,8 @@ from django.urls import path
 
 from apps.common.csv.endpoints import table_paths
 from apps.tenancy.api import organizations, places
-from apps.tenancy.place_import import import_places
-from apps.tenancy.place_table import exported_places
+from apps.tenancy.places.place_import import import_places
+from apps.tenancy.places.place_table import exported_places
 
 urlpatterns = [
     path("organizations", organizations.OrganizationsView.as_view()),

@@ -28,7 +28,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.encryption import NotSealed, seal, unseal_fresh
 from apps.common.http.callers.known_devices import KnownDevice
 from apps.common.problems import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from apps.tenancy.organization_settings import OrganizationSettings
+from apps.tenancy.organizations.organization_settings import OrganizationSettings
 
 logger = logging.getLogger(__name__)
 

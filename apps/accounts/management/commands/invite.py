@@ -16,7 +16,7 @@ from apps.common.operations.commands import REFUSED, add_dry_run, refusals_in_wo
 from apps.tenancy import selectors
 from apps.tenancy.command_line import add_organization, add_reason, named_organization, record_command
 from apps.tenancy.models import Site
-from apps.tenancy.place_index import NoSuchPlace, PlaceIndex
+from apps.tenancy.places.place_index import NoSuchPlace, PlaceIndex
 
 
 class Command(BaseCommand):

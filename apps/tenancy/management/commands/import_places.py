@@ -12,8 +12,8 @@ from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.common.operations.commands import add_dry_run, read_file, refusals_in_words
 from apps.tenancy.command_line import add_organization, add_reason, named_organization, record_command
-from apps.tenancy.place_import import Progress, import_places
-from apps.tenancy.place_table import PLACES
+from apps.tenancy.places.place_import import Progress, import_places
+from apps.tenancy.places.place_table import PLACES
 
 
 class Command(BaseCommand):

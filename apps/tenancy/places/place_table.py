@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from apps.common.access import Principal, require
 from apps.common.csv.tables import Column, Table, degrees, multiline_text, text, whole
 from apps.tenancy.models import Building, Floor, Place, Room, Site
-from apps.tenancy.organization_settings import TIME_ZONES
+from apps.tenancy.organizations.organization_settings import TIME_ZONES
 
 LARGEST: Final = 2**31 - 1
 

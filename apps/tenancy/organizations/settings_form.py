@@ -7,8 +7,8 @@ from msgspec import inspect
 from unfold import widgets
 
 from apps.common.model_admin.services import ServiceForm
-from apps.tenancy import organization_settings
-from apps.tenancy.organization_settings import OrganizationSettings
+from apps.tenancy.organizations import organization_settings
+from apps.tenancy.organizations.organization_settings import OrganizationSettings
 
 
 def _field(setting: inspect.Field) -> forms.Field | None:

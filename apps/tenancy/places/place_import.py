@@ -21,8 +21,8 @@ from apps.common.db.scope import rolled_back_if
 from apps.tenancy import selectors
 from apps.tenancy.audit_actions import AuditAction
 from apps.tenancy.models import Building, Floor, Place, Room, Site
-from apps.tenancy.place_index import Named, NoSuchPlace, PlaceIndex
-from apps.tenancy.place_table import FIELDS, PLACES, PlaceLine
+from apps.tenancy.places.place_index import Named, NoSuchPlace, PlaceIndex
+from apps.tenancy.places.place_table import FIELDS, PLACES, PlaceLine
 from apps.tenancy.services import conflicts
 
 P = TypeVar("P", bound=Place)

@@ -7,7 +7,7 @@ The apps register them at startup:
 from collections.abc import Callable
 
 from apps.common.access import Principal
-from apps.tenancy.organization_settings import OrganizationSettings
+from apps.tenancy.organizations.organization_settings import OrganizationSettings
 
 Check = Callable[[Principal, OrganizationSettings, OrganizationSettings], None]
 """Raises a Problem if this person may not change the settings from the first to the second."""

@@ -1,0 +1,1 @@
+"""Places: import and export of tables, and an index by name for imports."""
