@@ -21,6 +21,8 @@ from devstack.machine.ports import Ports
 from devstack.stack import engines, environments
 
 READY_SECONDS = 60
+WITHOUT_FSYNC = ("-c", "fsync=off", "-c", "full_page_writes=off")
+"""Tests commit thousands of times. This concerns power failures only, and the files are deleted anyway."""
 
 # A busy machine is not a defect of the code: no test fails for the duration of an example.
 hypothesis.settings.register_profile(
@@ -64,7 +66,8 @@ def started_engines() -> Iterator[None]:
     engines.prepare_postgres(PLACE, SECRETS)
     engines.prepare_valkey(PLACE, SECRETS)
     PLACE.engines.own(PLACE.engine_home, PLACE.run)
-    servers = [_server(engines.postgres_command(PLACE)), _server(engines.valkey_command(PLACE))]
+    postgres = [*engines.postgres_command(PLACE), *WITHOUT_FSYNC]
+    servers = [_server(postgres), _server(engines.valkey_command(PLACE))]
     try:
         _wait_for_postgres()
         engines.make_roles(PLACE, SECRETS)
