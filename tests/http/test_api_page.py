@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from apps.accounts.models import Role
+from tests.accounts.members.test_register import invite
 from tests.accounts.post_office import link
-from tests.accounts.test_register import invite
 from tests.cloud.school import School
 from tests.cloud.server import Server, running_server
 

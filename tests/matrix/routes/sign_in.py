@@ -60,7 +60,7 @@ ENTRIES = [
     ),
     Entry("POST", "/api/v1/me/confirmation", at=At.SELF, ok=403, body=lambda _: {"password": "not known here"}),
     Entry("GET", "/api/v1/me/mfa", at=At.SELF),
-    # Without X-Confirmation none of these has an effect: see tests/accounts/test_second_factors.py.
+    # Without X-Confirmation none of these has an effect: see tests/accounts/identity/test_second_factors.py.
     Entry("POST", "/api/v1/me/mfa/totp", at=At.SELF, ok=403),
     Entry("PUT", "/api/v1/me/mfa/totp", at=At.SELF, ok=400, body=lambda _: {"enrolment": "unknown", "code": "000000"}),
     Entry("DELETE", "/api/v1/me/mfa/totp", at=At.SELF, ok=403),
@@ -74,7 +74,8 @@ ENTRIES = [
     ),
     Entry("DELETE", "/api/v1/me/mfa/passkeys/{some_number}", at=At.SELF, ok=403),
     Entry("POST", "/api/v1/me/mfa/recovery-codes", at=At.SELF, ok=403),
-    # Responses of a provider are in tests/accounts/test_single_sign_on.py: no server is at the address of this one.
+    # Responses of a provider are in tests/accounts/single_sign_on/test_single_sign_on.py: no server is at the address
+    # of this one.
     Entry("GET", "/api/v1/auth/oidc?domain=school.example", at=At.OPEN),
     Entry("GET", "/api/v1/auth/oidc/{identity_provider}/start", at=At.OPEN, ok=401),
     Entry("GET", "/api/v1/auth/oidc/{identity_provider}/callback", at=At.OPEN, ok=401),

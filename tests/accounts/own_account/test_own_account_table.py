@@ -27,7 +27,7 @@ from tests.matrix.routes_found import found_routes, shape
 
 pytestmark = pytest.mark.slow
 
-DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "threat-model.md"
+DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "threat-model.md"
 ROW: Final = re.compile(r"^\| (GET|POST|PUT|PATCH|DELETE) (/\S+) \| (\S.*?) \| (\S.*?) \| (\S.*?) \|$", re.MULTILINE)
 BESIDES: Final = {"/auth/logout-all", "/auth/invitations/accept"}
 """Calls about the caller's own account that do not begin with `/me`."""
