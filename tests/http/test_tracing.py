@@ -11,7 +11,7 @@ import pytest
 
 from apps.accounts.models import Role
 from contracts import ROOT
-from tests.cloud.live.listener import listening
+from tests.alerts.live.listener import listening
 from tests.cloud.school import School, make_person, raised
 from tests.cloud.server import Server, running_server
 from tests.http.collector import Collector, collecting

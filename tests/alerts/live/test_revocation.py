@@ -37,7 +37,7 @@ from apps.alerts.live.stream import PATH as STREAM
 from apps.common.access import PrincipalKind
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
-from tests.cloud.live.listener import Listener, listening
+from tests.alerts.live.listener import Listener, listening
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert
 from tests.cloud.server import Server
 from tests.matrix.things import make_service_token

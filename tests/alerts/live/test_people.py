@@ -9,8 +9,8 @@ from apps.accounts.models import Role
 from apps.common import feed
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
+from tests.alerts.live.listener import listening
 from tests.cloud.connections import at_once
-from tests.cloud.live.listener import listening
 from tests.cloud.school import (
     Person,
     School,

@@ -9,7 +9,7 @@ import pytest
 
 from apps.alerts.live.hub import Client, hub
 from safesignal import collection
-from tests.cloud.live.test_in_process import commit_messages
+from tests.alerts.live.test_in_process import commit_messages
 from tests.cloud.school import School
 from tests.patience import WAIT_SECONDS
 
