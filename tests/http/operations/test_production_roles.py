@@ -13,7 +13,7 @@ from apps.common.http.limits.body_limits import ANONYMOUS_BYTES
 from contracts import ROOT
 from safesignal.serve import LOWER_PRIORITY
 from tests.cloud.server import HOST, Server, running_server
-from tests.http.test_bulkheads import PATIENCE_SECONDS, connected, half_sent_request
+from tests.http.limits.test_bulkheads import PATIENCE_SECONDS, connected, half_sent_request
 from tests.patience import WAIT_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
