@@ -18,7 +18,7 @@ from tests.edge.support.rig import Rig, rig, until
 from tests.edge.support.school import DEVICES
 from tests.patience import Promise
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MARGIN_SECONDS = 0.05
 SHARED_COMMITS_SECONDS = 2.0
 

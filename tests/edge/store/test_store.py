@@ -22,7 +22,7 @@ from edge_agent.store.store import Store
 from tests.edge.support.rig import rig, rows, until
 from tests.edge.support.school import DEVICES, at, document, press
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WRITER = """
 import asyncio, pathlib, sys
 from tests.edge.support.rig import rig

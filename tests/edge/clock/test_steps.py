@@ -8,6 +8,7 @@ import pytest
 
 from edge_agent.decision.dating import CLOCK_ERROR
 from edge_agent.decision.presses import BOUNCE
+from tests.edge.clock.test_system_clock import gateway_of
 from tests.edge.conftest import Keys
 from tests.edge.support.authority import Authority
 from tests.edge.support.cloud import Cloud, Json
@@ -15,7 +16,6 @@ from tests.edge.support.hand import Hand, hand, speakers
 from tests.edge.support.rig import until
 from tests.edge.support.school import DEVICES, HALL
 from tests.edge.test_agent import closed, rfc3339
-from tests.edge.test_system_clock import gateway_of
 
 pytestmark = pytest.mark.slow
 ALERT = f"{DEVICES[0]}:a1b2c3d4:1"
