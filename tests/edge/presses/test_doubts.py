@@ -5,22 +5,11 @@ import pytest
 
 from edge_agent.decision import closing
 from edge_agent.decision.presses import decide
-from edge_agent.decision.state import Decision, State
-from edge_agent.messages.events import PressedAgain, PressEvent, Raised, Resolved, TroubleBegan
+from edge_agent.decision.state import State
+from edge_agent.messages.events import PressedAgain, Raised, Resolved, TroubleBegan
 from edge_agent.messages.press import UNIDENTIFIED, read_press
 from edge_agent.times import Bounds, Instant
-from tests.edge.support.school import DEVICES, HALL, ROOMS, accept, at, document, instant, policy, press
-
-
-@pytest.fixture
-def state() -> State:
-    return State(policy=policy())
-
-
-def press_event(decision: Decision) -> PressEvent:
-    """Return the single event of the press itself."""
-    (event,) = [event for event in decision.events if isinstance(event, PressEvent)]
-    return event
+from tests.edge.support.school import DEVICES, HALL, ROOMS, accept, at, document, instant, policy, press, press_event
 
 
 def body(**changes: object) -> bytes:

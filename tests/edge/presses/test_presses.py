@@ -9,7 +9,7 @@ from edge_agent.decision import closing
 from edge_agent.decision.lifecycle import FOLLOWS, IllegalStage, Stage, advance
 from edge_agent.decision.state import Decision, State
 from edge_agent.messages.alert_types import AlertType
-from edge_agent.messages.events import PressedAgain, PressEvent, Raised, TroubleBegan
+from edge_agent.messages.events import PressedAgain, Raised, TroubleBegan
 from tests.edge.support.school import (
     DEVICES,
     HALL,
@@ -22,18 +22,8 @@ from tests.edge.support.school import (
     instant,
     policy,
     press,
+    press_event,
 )
-
-
-@pytest.fixture
-def state() -> State:
-    return State(policy=policy())
-
-
-def press_event(decision: Decision) -> PressEvent:
-    """Return the single event of the press itself."""
-    (event,) = [event for event in decision.events if isinstance(event, PressEvent)]
-    return event
 
 
 def troubles_of(decision: Decision) -> set[str]:
@@ -304,90 +294,6 @@ def test_alert_of_phone_is_announced_but_never_joined(state: State) -> None:
     assert update is not None and {room for room, _ in update.announcements} == {*ROOMS[1:], HALL}
     state.put(update.alert)
     assert isinstance(press_event(accept(state, press(1), 20)), Raised)
-
-
-def test_old_alert_of_phone_is_not_announced(state: State) -> None:
-    phone = document("mobile-1", source="mobile", device=None, status="new", resolved_at=None)
-    update = closing.apply_document(state, phone, instant(121))
-    assert update is not None and update.announcements == ()
-
-
-@pytest.mark.parametrize("pattern", ["long", "short"])
-def test_lockdown_and_assist_are_not_announced_in_room_of_origin(state: State, pattern: str) -> None:
-    """A speaker that is also audible in other rooms is not muted."""
-    assert {room for room, _ in accept(state, press(pattern=pattern), 0).announcements} == {*ROOMS[1:], HALL}
-
-
-def test_room_of_open_alert_stays_muted_for_other_rooms(state: State) -> None:
-    accept(state, press(1, device=DEVICES[0]), 0)
-    second = accept(state, press(1, device=DEVICES[1]), 20)
-    assert {room for room, _ in second.announcements} == {ROOMS[2], HALL}
-
-
-def test_other_types_are_announced_everywhere(state: State) -> None:
-    assert {room for room, _ in accept(state, press(pattern="triple"), 0).announcements} == {*ROOMS, HALL}
-
-
-def test_announcement_is_repeated_after_ten_seconds(state: State) -> None:
-    first = accept(state, press(1), 0)
-    assert {announcement.generation for _, announcement in first.announcements} == {1}
-    assert accept(state, press(2), 9).announcements == ()
-    again = accept(state, press(3), 10)
-    assert {(announcement.generation, announcement.alert_id) for _, announcement in again.announcements} == {
-        (2, press_event(first).alert_id)
-    }
-
-
-def test_graver_announcement_preempts(state: State) -> None:
-    """Each speaker makes one announcement at a time."""
-    medical = accept(state, press(1, pattern="triple"), 0)
-    graver = accept(state, press(1, device=DEVICES[1]), 1)
-    lesser = accept(state, press(2, device=DEVICES[2], pattern="triple"), 2)
-    assert len(medical.announcements) == 4 and {room for room, _ in graver.announcements} == {ROOMS[0], ROOMS[2], HALL}
-    assert {room for room, _ in lesser.announcements} == set()
-    assert graver.announcements[0][1].priority > medical.announcements[0][1].priority
-
-
-def test_announcement_expires_after_ten_seconds(state: State) -> None:
-    assert accept(state, press(), 0).announcements[0][1].expires_at == "2026-09-01T08:00:10.000Z"
-
-
-def test_armed_device_raises_one_drill(state: State) -> None:
-    """Every press is real except that of an armed device: once, for at most 60 s."""
-    closing.arm(state, DEVICES[0], at(600), instant(0))
-    assert not press_event(accept(state, press(1, device=DEVICES[1]), 1)).drill
-    assert press_event(accept(state, press(1), 59)).drill
-    real = press_event(accept(state, press(2), 60))
-    assert not real.drill and isinstance(real, Raised), "the next press is real, and not part of the drill"
-
-
-def test_arming_expires(state: State) -> None:
-    closing.arm(state, DEVICES[0], at(600), instant(0))
-    assert not press_event(accept(state, press(1), 60.001)).drill
-
-
-def test_expired_arming_is_ignored(state: State) -> None:
-    closing.arm(state, DEVICES[0], at(-1), instant(0))
-    assert not press_event(accept(state, press(1), 0)).drill
-
-
-def test_press_before_arming_is_real(state: State) -> None:
-    closing.arm(state, DEVICES[0], at(60), instant(0))
-    assert not press_event(accept(state, press(1, age_ms=5000), 2)).drill
-
-
-def test_bounce_of_drill_raises_no_real_alert(state: State) -> None:
-    closing.arm(state, DEVICES[0], at(60), instant(0))
-    accept(state, press(1), 1)
-    assert accept(state, press(2), 1.3).outcome == "bounce"
-
-
-def test_real_press_preempts_drill(state: State) -> None:
-    closing.arm(state, DEVICES[0], at(60), instant(0))
-    drill = accept(state, press(1), 1)
-    real = accept(state, press(1, device=DEVICES[1], pattern="triple"), 2)
-    assert drill.announcements[0][1].drill and drill.announcements[0][1].priority < real.announcements[0][1].priority
-    assert {room for room, _ in real.announcements} == {*ROOMS, HALL}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from edge_agent.decision.policy import Policy
 from edge_agent.decision.presses import decide
 from edge_agent.decision.state import Decision, State
 from edge_agent.messages.cloud import AlertDocument, Configuration
+from edge_agent.messages.events import PressEvent
 from edge_agent.messages.press import Press
 from edge_agent.times import Bounds, Instant
 
@@ -68,6 +69,12 @@ def accept(state: State, what: Press, seconds: float) -> Decision:
     decision = decide(state, what, instant(seconds))
     state.apply(decision)
     return decision
+
+
+def press_event(decision: Decision) -> PressEvent:
+    """Return the single event of the press itself."""
+    (event,) = [event for event in decision.events if isinstance(event, PressEvent)]
+    return event
 
 
 def document(alert_id: str, **changes: object) -> AlertDocument:
