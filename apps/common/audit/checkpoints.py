@@ -15,8 +15,7 @@ from uuid import UUID
 
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
@@ -25,6 +24,7 @@ from django.db import connections
 
 from apps.common.audit import chain
 from apps.common.db.scope import system_scope
+from apps.common.keys import load_private_key, load_public_key
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class HeadsFile:
 def store_if_due(now: datetime) -> str | None:
     """Store the heads of all chains, unless that was done within EVERY; return the object's name.
 
-    Raises ImproperlyConfigured without a key, and errors of the object storage.
+    Raises ImproperlyConfigured without a key, ValueError for a wrong one, and errors of the object storage.
     """
     newest = newest_at()
     if newest is not None and now - newest < EVERY:
@@ -81,8 +81,11 @@ def newest_at() -> datetime | None:
 
 
 def stored(public_keys: Sequence[Path] = ()) -> Iterator[HeadsFile]:
-    """Yield every stored object, oldest first; signatures are checked with our key and these (PEM)."""
-    keys = [load_pem_public_key(path.read_bytes()) for path in public_keys]
+    """Yield every stored object, oldest first; signatures are checked with our key and these (PEM).
+
+    Raises ValueError for a file that is not a P-256 key.
+    """
+    keys = [load_public_key(path) for path in public_keys]
     if settings.AUDIT_KEY_FILE:
         keys.append(_private_key().public_key())
     for name, _ in sorted(_objects(), key=lambda named: named[1]):
@@ -90,10 +93,10 @@ def stored(public_keys: Sequence[Path] = ()) -> Iterator[HeadsFile]:
             yield HeadsFile(name, _verified(file.read(), keys))
 
 
-def _verified(signed: bytes, keys: Sequence[object]) -> Heads | None:
+def _verified(signed: bytes, keys: Sequence[EllipticCurvePublicKey]) -> Heads | None:
     for key in keys:
         try:
-            payload = jwt.decode(signed, key, algorithms=["ES256"])  # type: ignore[arg-type]
+            payload = jwt.decode(signed, key, algorithms=["ES256"])
             return msgspec.convert(payload, Heads)
         except (jwt.PyJWTError, msgspec.ValidationError):
             continue
@@ -112,15 +115,10 @@ def _objects() -> Iterator[tuple[str, datetime]]:
             logger.warning("%s/%s is not a file of heads", FOLDER, name)
 
 
-def _private_key() -> ec.EllipticCurvePrivateKey:
+def _private_key() -> EllipticCurvePrivateKey:
     if settings.AUDIT_KEY_FILE is None:
         raise ImproperlyConfigured("SAFESIGNAL_AUDIT_KEY_FILE is not set: the audit trail's heads cannot be signed.")
     return _loaded(settings.AUDIT_KEY_FILE)
 
 
-@cache
-def _loaded(path: Path) -> ec.EllipticCurvePrivateKey:
-    key = load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ImproperlyConfigured("The key that signs the audit trail's heads is not a P-256 key.")
-    return key
+_loaded: Final = cache(load_private_key)

@@ -14,8 +14,6 @@ from typing import Final
 
 import redis
 from celery import current_app
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 from django.core import mail
 from django.core.cache import cache
@@ -28,6 +26,7 @@ from apps.common import valkey
 from apps.common.audit import checkpoints
 from apps.common.db.ids import new_id
 from apps.common.feed import relay
+from apps.common.keys import load_private_key
 from apps.common.observability import heartbeats
 from apps.common.operations import findings
 from apps.common.operations.doctor_postgres import CLOCK_OFF_SECONDS, SAME_TIME, database_findings
@@ -71,12 +70,10 @@ def _key_files() -> Iterator[Finding]:
 
 def _key_file(name: str, path: Path, seen: dict[bytes, str]) -> Finding:
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_private_key(path)
         mode = stat.S_IMODE(path.stat().st_mode)
-    except (OSError, ValueError, TypeError) as error:
-        return unwell(name, f"{path}: {error}", "Make it with deploy/make-secrets.sh, or restore it from the backup.")
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        return unwell(name, f"{path} is not a P-256 key", "Make it with deploy/make-secrets.sh.")
+    except (OSError, ValueError) as error:
+        return unwell(name, error, "Make it with deploy/make-secrets.sh, or restore it from the backup.")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         return unwell(name, f"{path} can be read by others ({mode:o})", f"chmod 600 {path}")
     numbers = repr(key.public_key().public_numbers()).encode()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from django.core.exceptions import ImproperlyConfigured
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from apps.common.keys import load_private_key
 
 ALGORITHM: Final = "ES256"
 
@@ -41,15 +41,13 @@ class SigningKey(msgspec.Struct, frozen=True):
 
 @cache
 def signing_key(file: Path) -> SigningKey:
-    """Return the P-256 key of this PEM file, which is read once. Raises ImproperlyConfigured for any other key."""
+    """Return the P-256 key of this PEM file, which is read once. Raises OSError, ValueError."""
     return load(file)
 
 
 def load(file: Path) -> SigningKey:
-    """Read the P-256 key of this PEM file now. Raises ImproperlyConfigured for any other key."""
-    private = load_pem_private_key(file.read_bytes(), password=None)
-    if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
-        raise ImproperlyConfigured(f"{file} holds no P-256 private key, which {ALGORITHM} needs.")
+    """Read the P-256 key of this PEM file now. Raises OSError, and ValueError for any other key."""
+    private = load_private_key(file)
     return SigningKey(private=private, kid=thumbprint(private))
 
 

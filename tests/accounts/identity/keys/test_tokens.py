@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from rest_framework_simplejwt.exceptions import TokenError
 
 from apps.accounts.identity.keys import tokens
 from apps.accounts.identity.keys.key_ring import key_ring
-from apps.accounts.identity.keys.signing_keys import base64url, signing_key
+from apps.accounts.identity.keys.signing_keys import base64url
 from apps.common.access import PrincipalKind
 from apps.common.db.ids import new_id
 
@@ -182,13 +180,3 @@ def test_token_is_refused_in_another_environment_with_the_same_key(monkeypatch: 
     monkeypatch.setattr(settings, "BASE_URL", "https://another.example")
     with pytest.raises(TokenError):
         tokens.verify(token, now=NOW)
-
-
-def test_signing_key_must_be_p256(tmp_path: Path) -> None:
-    from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
-
-    file = tmp_path / "p384.pem"
-    key = ec.generate_private_key(ec.SECP384R1())
-    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    with pytest.raises(ImproperlyConfigured, match=r"p384\.pem"):
-        signing_key(file)
