@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.common import limits
 from apps.common.observability.logs import configuration
 from safesignal import admin_look
 
@@ -306,12 +307,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 `apps/common/http/limits/body_limits.py` has smaller limits for everything else."""
 BODY_SECONDS = 15.0
 """Time in which the whole body of a request has to arrive; until then it uses no thread."""
-RATE_LIMITS = {
-    "user": env.int("SAFESIGNAL_RATE_LIMIT_USER", 600),
-    "organization": env.int("SAFESIGNAL_RATE_LIMIT_ORGANIZATION", 30_000),
-    "address": env.int("SAFESIGNAL_RATE_LIMIT_ADDRESS", 6_000),
-}
-"""Requests per minute. `address` counts only anonymous callers: a whole school shares one address."""
+RATE_LIMITS: dict[str, int] = {limit.per: env.int(limit.variable, limit.count) for limit in limits.REQUESTS}
+"""Requests of one caller within the window of the limit."""
 DEVICE_CLAIMS_REQUIRED = env.bool("SAFESIGNAL_DEVICE_CLAIMS_REQUIRED", PRODUCTION)
 """Whether a school must enter the code of each device that it registers; see `manage.py load_device_claims`."""
 METRICS_TOKEN = env.str("SAFESIGNAL_METRICS_TOKEN", "")

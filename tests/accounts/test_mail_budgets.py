@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.accounts.mail import messages
-from apps.accounts.mail.budgets import BUDGETS, Message, TooManyMessages, spend
+from apps.accounts.mail.budgets import TooManyMessages, spend
 from apps.accounts.mail.names import LONGEST, as_text, in_subject
 from apps.accounts.models import Role
 from apps.common.db.scope import tenant_scope
 from apps.common.http.callers.addresses import source_of
+from apps.common.limits import MESSAGES, Limit, Message, Per
 from apps.tenancy.models import Organization
 from tests.accounts.callers import send
 from tests.accounts.people import PASSWORD, Person, make_person
@@ -26,8 +27,14 @@ from tests.valkey import valkey_away
 
 pytestmark = pytest.mark.slow
 
-SOURCE = BUDGETS[Message.OPEN_REGISTRATION]["source"][0]
-SCHOOL = BUDGETS[Message.OPEN_REGISTRATION]["school"][0]
+
+def limit_of(message: Message, per: Per) -> Limit:
+    """Return the limit with the shortest window."""
+    return min((one for one in MESSAGES if (one.what, one.per) == (message, per)), key=lambda one: one.window)
+
+
+SOURCE = limit_of(Message.OPEN_REGISTRATION, Per.SOURCE)
+SCHOOL = limit_of(Message.OPEN_REGISTRATION, Per.SCHOOL)
 
 
 def stranger() -> str:
@@ -49,8 +56,8 @@ def register(slug: str, address: str) -> Any:
 
 
 def test_open_registration_is_limited_per_source_address(slug: str, address: str) -> None:
-    answers = [register(slug, address) for _ in range(4 * SOURCE.messages)]
-    assert [one.status_code for one in answers].count(202) == SOURCE.messages
+    answers = [register(slug, address) for _ in range(4 * SOURCE.count)]
+    assert [one.status_code for one in answers].count(202) == SOURCE.count
     refused = answers[-1]
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_messages")
     assert 1 <= int(refused["Retry-After"]) <= SOURCE.seconds
@@ -61,13 +68,13 @@ def test_open_registration_is_limited_per_source_address(slug: str, address: str
 def test_open_registration_is_limited_per_school(slug: str, exists: bool) -> None:
     """Also for an unknown school, so that the response reveals nothing."""
     named = slug if exists else f"none-{secrets.token_hex(6)}"
-    answers = [register(named, f"198.51.100.{number}") for number in range(2 * SCHOOL.messages)]
-    assert [one.status_code for one in answers].count(202) == SCHOOL.messages
+    answers = [register(named, f"198.51.100.{number}") for number in range(2 * SCHOOL.count)]
+    assert [one.status_code for one in answers].count(202) == SCHOOL.count
 
 
 @pytest.mark.parametrize("page", [True, False])
 def test_password_reset_requests_are_limited_per_source_address(address: str, page: bool) -> None:
-    limit = BUDGETS[Message.FORGOTTEN_PASSWORD]["source"][0]
+    limit = limit_of(Message.FORGOTTEN_PASSWORD, Per.SOURCE)
     client = Client(REMOTE_ADDR=address)
 
     def ask() -> Any:
@@ -111,16 +118,15 @@ def test_invitations_are_limited_per_recipient(address: str) -> None:
     assert made.status_code == 201, made.content
     answers = [
         api.ask("POST", f"{invitations}/{made.json()['id']}/resend").status_code
-        for _ in range(BUDGETS[Message.INVITATION]["recipient"][0].messages)
+        for _ in range(limit_of(Message.INVITATION, Per.RECIPIENT).count)
     ]
     assert (answers[0], answers[-1]) == (200, 429)
 
 
 def test_every_message_has_a_school_budget() -> None:
-    assert set(BUDGETS) == set(Message)
-    assert all("school" in budget for budget in BUDGETS.values())
+    assert {limit.what for limit in MESSAGES if limit.per is Per.SCHOOL} == set(Message)
     public_messages = {Message.OPEN_REGISTRATION, Message.FORGOTTEN_PASSWORD, Message.NEW_ADDRESS}
-    assert all("source" in BUDGETS[message] for message in public_messages)
+    assert {limit.what for limit in MESSAGES if limit.per is Per.SOURCE} == public_messages
 
 
 @pytest.fixture
@@ -131,7 +137,7 @@ def no_valkey() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_valkey")
 def test_messages_are_not_limited_while_valkey_is_down() -> None:
-    for _ in range(3 * SOURCE.messages):
+    for _ in range(3 * SOURCE.count):
         spend(Message.OPEN_REGISTRATION, source="192.0.2.1", school="lincoln")
 
 

@@ -17,6 +17,7 @@ from apps.accounts.mail.budgets import TooManyMessages
 from apps.accounts.mail.links import LinkRefused, digest_of, digest_of_code
 from apps.accounts.models import Membership, Proof, ProofPurpose, User
 from apps.common.db.scope import tenant_scope
+from apps.common.limits import PROOFS
 from apps.common.problems import Invalid
 
 VALID_FOR: Final = {
@@ -24,10 +25,6 @@ VALID_FOR: Final = {
     ProofPurpose.PHONE: timedelta(minutes=10),
     ProofPurpose.PASSWORD: timedelta(hours=1),
 }
-MESSAGES_AN_HOUR: Final = 3
-"""To one person for one purpose. Secrets that were sent stay valid, so that requests by another person neither fill
-the owner's mailbox nor invalidate a link that the owner requested."""
-HOUR: Final = timedelta(hours=1)
 ATTEMPTS: Final = 5
 """Maximum number of wrong attempts for a 6-digit code."""
 
@@ -45,11 +42,14 @@ class WrongCode(Invalid):
 def ask(
     *, user: User, purpose: ProofPurpose, value: str | None, now: datetime, expires_at: datetime | None = None
 ) -> Proof:
-    """Queue a secret to `value` after commit, in the caller's transaction. Raises TooManyMessages."""
+    """Queue a secret to `value` after commit, in the caller's transaction. Raises TooManyMessages.
+
+    Secrets that were sent stay valid, so that requests by another person do not invalidate the owner's link.
+    """
     own = Proof.objects.filter(user=user, purpose=purpose)
-    own.filter(expires_at__lt=now, created_at__lt=now - HOUR).delete()
-    if own.filter(created_at__gt=now - HOUR).count() >= MESSAGES_AN_HOUR:
-        raise TooManyMessages(retry_after=int(HOUR.total_seconds()))
+    own.filter(expires_at__lt=now, created_at__lt=now - PROOFS.window).delete()
+    if own.filter(created_at__gt=now - PROOFS.window).count() >= PROOFS.count:
+        raise TooManyMessages(retry_after=PROOFS.seconds)
     proof = Proof.objects.create(
         user=user,
         purpose=purpose,

@@ -1,4 +1,4 @@
-"""Rate limits of messages that people can have sent: `BUDGETS` is the table.
+"""Rate limits of messages that people can have sent: `limits.MESSAGES` is the table.
 
 The requester of a message chooses its recipient, so without a limit the platform could be used to send mail to
 strangers in a school's name. Messages are counted per requester (`source`: an address, or a device that has signed in
@@ -8,11 +8,8 @@ nothing is refused.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Final
 
-import msgspec
 import redis
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
@@ -20,14 +17,10 @@ from django.utils.crypto import salted_hmac
 from apps.common import valkey
 from apps.common.http.callers.addresses import address_of, source_of
 from apps.common.http.callers.known_devices import known_device
+from apps.common.limits import MESSAGES, Message
 from apps.common.problems import TooManyRequests
 
 logger = logging.getLogger(__name__)
-
-MINUTE: Final = 60
-HOUR: Final = 60 * MINUTE
-DAY: Final = 24 * HOUR
-
 
 _SPEND: Final = """
 local wait = 0
@@ -53,45 +46,6 @@ class TooManyMessages(TooManyRequests):
     default_detail = "This was sent several times already: use the last one, or try again later."
 
 
-class Message(StrEnum):
-    """Messages that a person can have sent to an address or number of their choice."""
-
-    OPEN_REGISTRATION = "open_registration"
-    INVITATION = "invitation"
-    FORGOTTEN_PASSWORD = "forgotten_password"  # noqa: S105 (the name of a message)
-    NEW_ADDRESS = "new_address"
-    PHONE_CODE = "phone_code"
-    DAY_CODE = "day_code"
-
-
-class Limit(msgspec.Struct, frozen=True):
-    """Maximum number of messages within a number of seconds."""
-
-    messages: int
-    seconds: int
-
-
-Budget = Mapping[str, Sequence[Limit]]
-
-BUDGETS: Final[Mapping[Message, Budget]] = {
-    # Anonymous: a handful of colleagues at a time. A school that registers everyone imports or invites them.
-    Message.OPEN_REGISTRATION: {
-        "source": [Limit(10, 10 * MINUTE), Limit(40, DAY)],
-        "school": [Limit(30, 10 * MINUTE), Limit(200, DAY)],
-    },
-    # An admin, who is named in the audit trail: a whole district in one table, and its dry run.
-    Message.INVITATION: {"school": [Limit(20_000, DAY)], "recipient": [Limit(10, HOUR)]},
-    # Anonymous, but only accounts get mail, three an hour each: a thousand people behind one address on a first day.
-    Message.FORGOTTEN_PASSWORD: {"source": [Limit(300, HOUR), Limit(1_500, DAY)], "school": [Limit(2_000, HOUR)]},
-    # A signed-in person who has confirmed their password.
-    Message.NEW_ADDRESS: {"source": [Limit(60, HOUR)], "school": [Limit(500, HOUR)], "recipient": [Limit(10, HOUR)]},
-    # A signed-in person; each message costs the platform money.
-    Message.PHONE_CODE: {"school": [Limit(500, HOUR)], "recipient": [Limit(10, HOUR)]},
-    # An admin, for substitutes.
-    Message.DAY_CODE: {"school": [Limit(500, DAY)], "recipient": [Limit(10, HOUR)]},
-}
-
-
 def source_of_request(request: HttpRequest) -> str:
     """Return the source of a request: a device that has signed in before, so that strangers at its address do not use
     up its budget; else the address.
@@ -106,13 +60,12 @@ def spend(message: Message, **on: str) -> None:
     Refused messages are not counted: a source over its limit does not use up the budget of a school.
     """
     windows = [
-        (f"safesignal:mail:{message}:{kind}:{limit.seconds}:{_digest(on[kind])}", limit)
-        for kind, limits in BUDGETS[message].items()
-        if kind in on
-        for limit in limits
+        (f"safesignal:mail:{message}:{limit.per}:{limit.seconds}:{_digest(on[limit.per])}", limit)
+        for limit in MESSAGES
+        if limit.what == message and limit.per in on
     ]
     keys = [key for key, _ in windows]
-    limits = [value for _, limit in windows for value in (limit.messages, limit.seconds)]
+    limits = [value for _, limit in windows for value in (limit.count, limit.seconds)]
     try:
         wait = int(valkey.client().eval(_SPEND, len(keys), *keys, *limits))
     except redis.RedisError as error:

@@ -15,7 +15,7 @@ from apps.accounts.identity.credentials.password_proof import prove
 from apps.accounts.identity.selectors import owner_of_proof
 from apps.accounts.identity.users import EmailTaken, address_of
 from apps.accounts.mail import messages, queue
-from apps.accounts.mail.budgets import Message, spend
+from apps.accounts.mail.budgets import spend
 from apps.accounts.mail.links import LinkRefused, digest_of
 from apps.accounts.models import Membership, Proof, ProofPurpose, User
 from apps.accounts.own_account import selectors
@@ -26,6 +26,7 @@ from apps.common.access import Principal, require_own_account, require_person
 from apps.common.db.scope import tenant_scope
 from apps.common.http.callers.addresses import source_of
 from apps.common.http.writes.etags import require_match
+from apps.common.limits import Message
 
 
 def read(principal: Principal) -> OwnDocument:

@@ -10,12 +10,13 @@ from uuid import UUID
 
 from apps.accounts.identity import proofs, users
 from apps.accounts.identity.users import NOWHERE
-from apps.accounts.mail.budgets import Message, spend
+from apps.accounts.mail.budgets import spend
 from apps.accounts.models import Membership, ProofPurpose, User
 from apps.accounts.people import memberships
 from apps.accounts.people.memberships import RoleAt, grant_places, require_places
 from apps.common.access import Principal, require
 from apps.common.db.ids import new_id
+from apps.common.limits import Message
 from apps.common.problems import Invalid, NotFound
 
 USUAL: Final = timedelta(hours=12)

@@ -19,7 +19,7 @@ from apps.accounts.identity.credentials.throttle import is_due
 from apps.accounts.identity.selectors import user_by_email
 from apps.accounts.identity.users import EmailTaken
 from apps.accounts.mail import links, messages, queue
-from apps.accounts.mail.budgets import Message, spend
+from apps.accounts.mail.budgets import spend
 from apps.accounts.mail.links import LinkRefused, digest_of
 from apps.accounts.models import Invitation, Membership, MembershipScope, Role, User
 from apps.accounts.people import memberships
@@ -30,14 +30,13 @@ from apps.common.access import ANONYMOUS, SYSTEM, Principal, PrincipalKind, requ
 from apps.common.changes import record_change
 from apps.common.db.scope import system_scope, tenant_scope, widen_scope
 from apps.common.http.writes.etags import require_match
+from apps.common.limits import REGISTRATION_ANSWERS, Message
 from apps.common.problems import Conflict, Invalid, NotFound
 from apps.tenancy.models import Organization, OrganizationStatus
 from apps.tenancy.organizations import organization_settings
 
 VALID_FOR: Final = timedelta(days=7)
 LONGEST: Final = timedelta(days=30)
-AGAIN_AFTER: Final = timedelta(hours=1)
-"""Minimum interval between e-mails of open registration to one address, for all requesters together."""
 NOWHERE_YET: Final = RoleAt(Role.VIEWER, MembershipScope.PLACES)
 """Role from open registration: listed among the people, without rights until an administrator grants some."""
 
@@ -210,14 +209,14 @@ def register_openly(*, slug: str, email: str, now: datetime) -> None:
     if organization is None or not organization_settings.read(organization.settings).open_registration:
         return
     if user_by_email(email) is not None:
-        if is_due("has_account", email, every_seconds=int(AGAIN_AFTER.total_seconds())):
+        if is_due("has_account", email, REGISTRATION_ANSWERS):
             messages.send(messages.has_account(to=email))
         return
     with tenant_scope([organization.id]):
         known = _open_of(organization.id, email)
         if known is None:
             invite(actor=SYSTEM, organization_id=organization.id, email=email, held=NOWHERE_YET, now=now)
-        elif known.invited_by is None and known.sent_at is not None and known.sent_at < now - AGAIN_AFTER:
+        elif known.invited_by is None and known.sent_at and known.sent_at < now - REGISTRATION_ANSWERS.window:
             resend(actor=SYSTEM, organization_id=organization.id, invitation_id=known.id, now=now)
 
 

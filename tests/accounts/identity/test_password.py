@@ -7,11 +7,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.identity import proofs
 from apps.accounts.identity.credentials import throttle
 from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Proof, RefreshToken, User, UserStatus
 from apps.common.db.scope import tenant_scope
+from apps.common.limits import PROOFS
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_status
 from tests.accounts.post_office import emails_to, link
@@ -105,7 +105,7 @@ def test_reset_requests_are_limited_and_keep_the_first_link_valid(person: Person
     token = request_reset(person, address)
     for _ in range(5):
         send(anonymous_client(address), "POST", "auth/password/forgot", {"email": person.email})
-    assert len(emails_to(person.email)) == proofs.MESSAGES_AN_HOUR
+    assert len(emails_to(person.email)) == PROOFS.count
     assert reset(address, token).status_code == 204
 
 

@@ -13,6 +13,7 @@ from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
 from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
+from apps.common.limits import REGISTRATION_ANSWERS
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import anonymous_client, app_of, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_organization_status
@@ -209,7 +210,7 @@ def test_open_registration_email_is_sent_again_after_an_hour(school: UUID, email
     send(anonymous_client(address), "POST", "auth/register", body)
     assert len(emails_to(email)) == 1
     with tenant_scope([school]):
-        Invitation.objects.filter(email=email).update(sent_at=timezone.now() - invitations.AGAIN_AFTER)
+        Invitation.objects.filter(email=email).update(sent_at=timezone.now() - REGISTRATION_ANSWERS.window)
     for _ in range(2):
         send(anonymous_client(address), "POST", "auth/register", body)
     assert len(emails_to(email)) == 2

@@ -13,6 +13,7 @@ from pytest_django import Settings
 from apps.accounts.identity import proofs
 from apps.accounts.models import Proof, ProofPurpose, Role, User, UserStatus
 from apps.common.db.scope import tenant_scope
+from apps.common.limits import PROOFS
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
 from tests.accounts.people import PASSWORD, Person, make_person, set_status
 from tests.accounts.post_office import TextMessages, emails_to, link, work
@@ -127,10 +128,10 @@ def test_email_change_invalidates_password_reset_sent_to_old_address(
 
 def test_email_change_requests_are_limited_per_hour(person: Person, address: str, new_email: str) -> None:
     app = app_of(person, address)
-    codes = [ask(app, new_email).status_code for _ in range(proofs.MESSAGES_AN_HOUR + 1)]
-    assert codes == [202] * proofs.MESSAGES_AN_HOUR + [429]
+    codes = [ask(app, new_email).status_code for _ in range(PROOFS.count + 1)]
+    assert codes == [202] * PROOFS.count + [429]
     assert problem(ask(app, new_email)) == (429, "too_many_messages")
-    assert len(emails_to(new_email)) == proofs.MESSAGES_AN_HOUR
+    assert len(emails_to(new_email)) == PROOFS.count
 
 
 @pytest.mark.parametrize("email", ["", "no address", "a@b\r\nBcc: c@d.example", f"{'x' * 250}@example.edu"])

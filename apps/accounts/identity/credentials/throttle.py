@@ -1,13 +1,14 @@
 """Throttling of password and code guesses, without locking owners out.
 
-Wrong answers are counted in budgets. Each budget has some free attempts and then waits that double up to a maximum
-(`LIMITS`). Attempts from a device that has signed in to the account before are counted for that device alone
-(`apps.common.http.callers.known_devices`), so that strangers cannot slow its owner down. Other attempts are counted for
-the account at their address, for the account from everywhere, and for their address over all accounts (a whole school
-may share one address). The first attempt on an account from an address never waits for other attempts from that
-address, and an address from which the account has signed in within a month waits only for attempts on that account from
-there. Only signing in is throttled: sessions, tokens and alarms are not affected. Codes of day accounts are not
-counted, because they have 60 bits.
+Wrong answers are counted. Each limit has some free attempts and then waits that double up to a maximum
+(`limits.GUESSES` is the table). Attempts from a device that has signed in to the account before are counted for that
+device alone (`apps.common.http.callers.known_devices`), so that strangers cannot slow its owner down. Other attempts
+are counted for the account at their address, for the account from everywhere, and for their address over all accounts
+(a whole school may share one address). The first attempt on an account from an address never waits for other attempts
+from that address, and an address from which the account has signed in within a month waits only for attempts on that
+account from there.
+Only signing in is throttled: sessions, tokens and alarms are not affected. Codes of day accounts are not counted,
+because they have 60 bits.
 
 The counts are stored in Valkey; without it, sign-ins are not throttled.
 """
@@ -17,43 +18,22 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
 import redis
 from django.utils.crypto import salted_hmac
 
 from apps.common import valkey
 from apps.common.http.callers.addresses import source_of
 from apps.common.http.callers.known_devices import KnownDevice
+from apps.common.limits import GUESSES, Guess, GuessLimit, Limit
 from apps.common.problems import TooManyRequests
 
 logger = logging.getLogger(__name__)
 
 FAMILIAR_SECONDS: Final = 30 * 24 * 3600
-FORGOTTEN_AFTER_SECONDS: Final = 3600
-"""After this time without another wrong answer, counts are deleted."""
+Limits = Mapping[str, GuessLimit]
 
-
-class Budget(msgspec.Struct, frozen=True):
-    """Number of free wrong answers, and the longest wait after further ones, which grows as 1, 2, 4 … seconds."""
-
-    free: int
-    longest_wait: int
-
-
-Limits = Mapping[str, Budget]
-
-PASSWORD: Final[Limits] = {
-    "device": Budget(free=10, longest_wait=30),
-    "pair": Budget(free=10, longest_wait=30),
-    "account": Budget(free=50, longest_wait=30),
-    "source": Budget(free=300, longest_wait=5),
-}
-SECOND_FACTOR: Final[Limits] = {
-    "device": Budget(free=10, longest_wait=60),
-    "pair": Budget(free=5, longest_wait=900),
-    "account": Budget(free=10, longest_wait=900),
-    "source": Budget(free=300, longest_wait=5),
-}
+PASSWORD: Final[Limits] = {limit.per: limit for limit in GUESSES if limit.what == Guess.PASSWORD}
+SECOND_FACTOR: Final[Limits] = {limit.per: limit for limit in GUESSES if limit.what == Guess.CODE}
 """A code has only six digits, so strangers who know the password wait longer: a hundred attempts a day. The owner can
 still sign in on any known device. A new password, set with an e-mail link, makes the owner's device known, and the
 strangers no longer know the password."""
@@ -61,24 +41,24 @@ strangers no longer know the password."""
 _HIT: Final = """
 local familiar, tried = redis.call('EXISTS', KEYS[1]) == 1, redis.call('EXISTS', KEYS[2]) == 1
 local function binds(n) return n == 1 or (not familiar and (n == 2 or tried)) end
-local budgets, wait = (#ARGV - 1) / 2, 0
-for n = 1, budgets do
+local limits, wait = #ARGV / 3, 0
+for n = 1, limits do
     if binds(n) then wait = math.max(wait, redis.call('PTTL', KEYS[2 * n + 1])) end
 end
 if wait > 0 then return wait end
-for n = 1, budgets do
+for n = 1, limits do
     local wrong = redis.call('INCR', KEYS[2 * n])
-    redis.call('EXPIRE', KEYS[2 * n], ARGV[#ARGV])
-    local over = wrong - tonumber(ARGV[2 * n - 1])
+    redis.call('EXPIRE', KEYS[2 * n], ARGV[3 * n])
+    local over = wrong - tonumber(ARGV[3 * n - 2])
     if over > 0 then
-        local seconds = math.min(tonumber(ARGV[2 * n]), 2 ^ math.min(over - 1, 30))
+        local seconds = math.min(tonumber(ARGV[3 * n - 1]), 2 ^ math.min(over - 1, 30))
         redis.call('SET', KEYS[2 * n + 1], 1, 'PX', seconds * 1000)
     end
 end
 return 0
 """
-"""KEYS: familiar, then count and wait of each budget. ARGV: free attempts and longest wait of each, then the lifetime
-of the counts. One atomic script, so that parallel guesses are counted too. Returns the milliseconds to wait, in which
+"""KEYS: familiar, then count and wait of each limit. ARGV: free attempts, longest wait and lifetime of the count of
+each. One atomic script, so that parallel guesses are counted too. Returns the milliseconds to wait, in which
 case nothing was counted, or 0."""
 
 _CLEAR: Final = """
@@ -109,17 +89,17 @@ class LoginThrottle:
             if device is None
             else {"device": f"{account} {device}"}
         )
-        what = "password" if limits is PASSWORD else "code"
-        self._budgets = [limits[kind] for kind in counted]
+        self._limits = [limits[kind] for kind in counted]
         self._keys = [_key("familiar", pair)]
         for kind, value in counted.items():
+            what = limits[kind].what
             self._keys += [_key(f"{what}:{kind}", value), _key(f"{what}:{kind}:wait", value)]
 
     def hit(self) -> None:
         """Count the attempt before the answer is checked. Raises TooManyGuesses."""
-        limits = [value for budget in self._budgets for value in (budget.free, budget.longest_wait)]
+        figures = [value for one in self._limits for value in (one.count, one.longest_wait, one.seconds)]
         try:
-            wait = int(valkey.client().eval(_HIT, len(self._keys), *self._keys, *limits, FORGOTTEN_AFTER_SECONDS))
+            wait = int(valkey.client().eval(_HIT, len(self._keys), *self._keys, *figures))
         except redis.RedisError as error:
             logger.warning("wrong passwords are not counted because Valkey is unavailable: %s", error)
             return
@@ -139,13 +119,13 @@ def device_for(email: str, known: KnownDevice | None) -> str | None:
     return known.id if known is not None and known.knows(email) else None
 
 
-def is_due(kind: str, value: str, *, every_seconds: int) -> bool:
-    """Return whether this was not done within the last `every_seconds`, and record it as done now.
+def is_due(kind: str, value: str, limit: Limit) -> bool:
+    """Return whether this was not done within the window of a limit of one, and record it as done now.
 
     For messages that anyone can have sent to another person. Without Valkey every message is due.
     """
     try:
-        return bool(valkey.client().set(_key(f"done:{kind}", value.strip().casefold()), 1, ex=every_seconds, nx=True))
+        return bool(valkey.client().set(_key(f"done:{kind}", value.strip().casefold()), 1, ex=limit.seconds, nx=True))
     except redis.RedisError as error:
         logger.warning("messages are not counted because Valkey is unavailable: %s", error)
         return True

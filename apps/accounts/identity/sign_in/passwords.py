@@ -10,12 +10,13 @@ from apps.accounts.identity.selectors import owner_of_proof, user_by_email
 from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.identity.users import address_of
 from apps.accounts.mail import queue
-from apps.accounts.mail.budgets import Message, TooManyMessages, spend
+from apps.accounts.mail.budgets import TooManyMessages, spend
 from apps.accounts.mail.links import LinkRefused, digest_of
 from apps.accounts.models import Proof, ProofPurpose, User
 from apps.accounts.rights.grants import person_principal
 from apps.common.access import ANONYMOUS, Principal, require_own_account
 from apps.common.db.scope import tenant_scope
+from apps.common.limits import Message
 
 
 def change(*, principal: Principal, current: str, password: str, address: str, now: datetime) -> User:

@@ -1,10 +1,10 @@
-"""Limits on the requests of one caller per minute: against runaway programs, never against alarms.
+"""Limits on the requests of one caller: against runaway programs, never against alarms.
 
 Requests count for a person or service (`user`) and their organization. Anonymous requests count for the address, or for
 the device if somebody has signed in on it before (`known_devices`): a flood from one address does not lock out people
 who work there. Raising, reading and answering alarms is not counted (`endpoints.exempt_from_rate_limit`), nor are
-gateways and live connections. Without Valkey nothing is counted. The limits are in `settings.RATE_LIMITS`; the headers
-are those of draft-ietf-httpapi-ratelimit-headers.
+gateways and live connections. Without Valkey nothing is counted. `apps.common.limits` has the limits, of which
+`settings.RATE_LIMITS` overrides the counts; the headers are those of draft-ietf-httpapi-ratelimit-headers.
 """
 
 import logging
@@ -19,7 +19,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
 
-from apps.common import valkey
+from apps.common import limits, valkey
 from apps.common.access import Principal, PrincipalKind
 from apps.common.http.callers.addresses import address_of, source_of
 from apps.common.http.callers.known_devices import known_device
@@ -28,7 +28,8 @@ from apps.common.problems import API, TooManyRequests, problem_response
 
 logger = logging.getLogger(__name__)
 
-WINDOW_SECONDS: Final = 60
+WINDOWS: Final[Mapping[str, int]] = {limit.per: limit.seconds for limit in limits.REQUESTS}
+"""Seconds, by limit."""
 REST_SECONDS: Final = 2.0
 """Pause after Valkey did not respond, since each attempt can take VALKEY_TIMEOUT_SECONDS."""
 
@@ -45,7 +46,7 @@ class Count:
 
     @property
     def remaining(self) -> int:
-        """The number of requests left in this minute."""
+        """The number of requests left in this window."""
         return max(0, self.limit - self.used)
 
 
@@ -67,7 +68,7 @@ class RateLimitMiddleware:
             response = self.get_response(request)
         if counts:
             tightest = min(counts, key=lambda count: count.remaining)
-            response["RateLimit-Policy"] = ", ".join(f'"{c.policy}";q={c.limit};w={WINDOW_SECONDS}' for c in counts)
+            response["RateLimit-Policy"] = ", ".join(f'"{c.policy}";q={c.limit};w={WINDOWS[c.policy]}' for c in counts)
             response["RateLimit"] = f'"{tightest.policy}";r={tightest.remaining};t={tightest.reset}'
         return response
 
@@ -77,9 +78,9 @@ class RateLimitMiddleware:
             return []
         try:
             with valkey.client().pipeline(transaction=False) as pipeline:
-                for key in keys.values():
+                for policy, key in keys.items():
                     pipeline.incr(key)
-                    pipeline.expire(key, WINDOW_SECONDS, nx=True)
+                    pipeline.expire(key, WINDOWS[policy], nx=True)
                     pipeline.ttl(key)
                 answers = [int(answer) for answer in pipeline.execute()]
         except redis.RedisError as error:
