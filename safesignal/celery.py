@@ -32,6 +32,7 @@ app.autodiscover_tasks()
 def catch_up(**_: object) -> None:
     """Run hourly work that became due while no worker ran: beat counts each hour from its own start."""
     app.send_task("apps.alerts.tasks.keep_partitions")
+    app.send_task("apps.common.tasks.apply_retention")
     app.send_task("apps.common.tasks.store_audit_heads")
 
 

@@ -199,13 +199,9 @@ CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "apps.alerts.tasks.keep_partitions", "schedule": 3600.0},
     "drills": {"task": "apps.alerts.tasks.end_drills", "schedule": 30.0},
     "audit heads": {"task": "apps.common.tasks.store_audit_heads", "schedule": 3600.0},
-    "drill arms": {"task": "apps.alerts.tasks.purge_drill_arms", "schedule": 3600.0},
     "heartbeat": {"task": "apps.common.tasks.beat", "schedule": 30.0},
-    "feed": {"task": "apps.common.tasks.purge_feed", "schedule": 3600.0},
-    "gateway records": {"task": "apps.devices.tasks.purge_gateway_records", "schedule": 3600.0},
+    "retention": {"task": "apps.common.tasks.apply_retention", "schedule": 3600.0},
     "supervision": {"task": "apps.devices.tasks.supervise", "schedule": 5.0},
-    "sign-ins": {"task": "apps.accounts.tasks.forget_sign_ins", "schedule": 3600.0},
-    "idempotency keys": {"task": "apps.common.tasks.forget_idempotency_keys", "schedule": 3600.0},
 }
 
 # --- People ----------------------------------------------------------------------------------------------------------

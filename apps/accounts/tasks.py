@@ -1,19 +1,14 @@
-"""Celery tasks of accounts: messages to people, and clean-up.
+"""Celery tasks of accounts: messages to people. Those that the mail server did not accept are retried."""
 
-Messages that the mail server did not accept are retried.
-"""
-
-from functools import partial
 from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
 
-from apps.accounts.identity import proofs, retention
+from apps.accounts.identity import proofs
 from apps.accounts.identity.sign_in import passwords
 from apps.accounts.mail import messages
 from apps.accounts.people import invitations
-from apps.common.retention import purge
 
 sending = shared_task(autoretry_for=(OSError,), retry_backoff=5, retry_backoff_max=600, max_retries=12)
 """Options of a task that retries for somewhat more than an hour, at growing intervals with jitter."""
@@ -59,11 +54,3 @@ def tell_second_factor_changed(address: str) -> None:
 def register_openly(slug: str, email: str) -> None:
     """Invite the requester, if the organization is open to registration."""
     invitations.register_openly(slug=slug, email=email, now=timezone.now())
-
-
-@shared_task
-def forget_sign_ins() -> None:
-    """Delete expired sign-ins, sessions, challenges and proofs."""
-    now = timezone.now()
-    for what in retention.EXPIRING:
-        purge(what, partial(retention.forget_expired, what), now=now)

@@ -22,7 +22,6 @@ from apps.common.access import SYSTEM, Principal, PrincipalKind, grant_in, requi
 from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope
 from apps.common.problems import Conflict, Forbidden, NotFound
-from apps.common.retention import delete_some
 from apps.common.times import rfc3339
 from apps.devices.models import Device
 from apps.tenancy.models import Building
@@ -165,12 +164,6 @@ def armed_for(organization: UUID, devices: Iterable[str], buildings: frozenset[U
     for one in arms:
         by_device.setdefault(one.hardware_id, []).append(one)
     return Armed(by_device)
-
-
-def forget_old_arms(*, now: datetime, limit: int) -> int:
-    """Delete up to `limit` arms that no press can use any more; return how many. The audit trail stays."""
-    old = DrillArm.objects.filter(expires_at__lte=now - LOOKED_BACK)
-    return delete_some(old, limit=limit)
 
 
 def use(arm: DrillArm, alert_id: str, *, at: datetime) -> None:

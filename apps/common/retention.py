@@ -1,57 +1,136 @@
-"""Retention: delete expired rows in small transactions, so that no alarm waits, and record it in the audit trail."""
+"""Retention: what is deleted when. Apps register their rules in `ready()`; one task applies all of them each hour.
 
-from datetime import datetime
-from typing import Any, Final, Protocol
+Each rule works in small transactions, so that no alarm waits, and writes one audit entry if anything was due.
+`docs/operations.md` lists the rules.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import Model
 
 from apps.common import audit
 from apps.common.access import SYSTEM
+from apps.common.db import partitions
 from apps.common.db.scope import system_scope
+
+logger = logging.getLogger(__name__)
 
 BATCH: Final = 2000
 TIME_LIMITS: Final = "SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = '5s'"
 
 
 class Forget(Protocol):
-    """Deletes at most `limit` rows in the open system scope, and returns how many."""
+    """Deletes at most `limit` rows from before a time, in the open system scope, and returns how many."""
 
-    def __call__(self, *, now: datetime, limit: int) -> int:
+    def __call__(self, *, before: datetime, limit: int) -> int:
         """Delete rows and return their number."""
         ...
 
 
-def delete_some(rows: QuerySet[Any], *, limit: int) -> int:
-    """Delete at most `limit` of these rows in their own database; return how many, without cascades."""
-    chosen = list(rows.values_list("pk", flat=True)[:limit])
-    if not chosen:
-        return 0
-    deleted: dict[str, int] = rows.model._default_manager.using(rows.db).filter(pk__in=chosen).delete()[1]
-    return deleted.get(rows.model._meta.label, 0)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Rows that are deleted when they have been kept long enough."""
+
+    subject: str
+    """What is deleted; the `target_kind` of the audit entry."""
+    kept: timedelta
+    since: str
+    """The moment from which `kept` counts."""
+    source: str
+    """The requirement or the reason that `kept` comes from."""
+    forget: Forget
+
+    def steps(self, now: datetime) -> Iterator[int]:
+        """Delete batch by batch until nothing is due, and yield the number of rows of each batch."""
+        deleted = BATCH
+        while deleted == BATCH:
+            with system_scope():
+                with connections["system"].cursor() as cursor:
+                    cursor.execute(TIME_LIMITS)
+                deleted = self.forget(before=now - self.kept, limit=BATCH)
+            yield deleted
 
 
-def purge(what: str, forget: Forget, *, now: datetime) -> int:
-    """Delete batch by batch until no expired row is left; return how many. One audit row records the rule."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Months:
+    """A partitioned table whose whole months are detached into the schema `retired`, and never dropped."""
+
+    subject: str
+    """The table; the `target_kind` of the audit entry."""
+    kept: int
+    """Months that stay after the end of a month."""
+    source: str
+
+    def steps(self, now: datetime) -> Iterator[int]:
+        """Detach the months that are due, and yield the number of each step."""
+        return partitions.retire(self.subject, keep_months=self.kept, today=now.date())
+
+
+Rule = Rows | Months
+_rules: list[Rule] = []
+
+
+def register(*rules: Rule) -> None:
+    """Add the rules of an app."""
+    _rules.extend(rules)
+
+
+def registered() -> Sequence[Rule]:
+    """Return the rules of the apps, in the order of the apps."""
+    return tuple(_rules)
+
+
+def apply_all(rules: Iterable[Rule], *, now: datetime) -> None:
+    """Apply the rules; one that fails is logged, and the next run tries it again."""
+    for rule in rules:
+        try:
+            apply(rule, now=now)
+        except Exception:
+            logger.exception("the retention of %s failed and will run again", rule.subject)
+            connections["system"].close()
+
+
+def apply(rule: Rule, *, now: datetime) -> int:
+    """Delete what is due under a rule; return how many. One audit entry records what was deleted, even on failure."""
     total = 0
-    while True:
-        with system_scope():
-            with connections["system"].cursor() as cursor:
-                cursor.execute(TIME_LIMITS)
-            deleted = forget(now=now, limit=BATCH)
-        total += deleted
-        if deleted < BATCH:
-            break
-    if total:
-        with system_scope():
-            audit.record(
-                actor=SYSTEM,
-                action=audit.CommonAction.RETENTION_THINNED,
-                target_kind=what,
-                target_id=None,
-                organization_id=None,
-                outcome=audit.DONE,
-                count=total,
-                before=now.isoformat(),
-            )
+    try:
+        for deleted in rule.steps(now):
+            total += deleted
+    finally:
+        if total:
+            _record(rule, total, now)
     return total
+
+
+def delete_before(model: type[Model], field: str) -> Forget:
+    """Return a function that deletes the rows of a model whose `field` is before a time, without cascades."""
+
+    def forget(*, before: datetime, limit: int) -> int:
+        rows = model._default_manager.using("system")
+        old = rows.filter(**{f"{field}__lt": before}).order_by(field)
+        chosen = list(old.values_list("pk", flat=True)[:limit])
+        if not chosen:
+            return 0
+        deleted: dict[str, int] = rows.filter(pk__in=chosen).delete()[1]
+        return deleted.get(model._meta.label, 0)
+
+    return forget
+
+
+def _record(rule: Rule, count: int, now: datetime) -> None:
+    with system_scope():
+        audit.record(
+            actor=SYSTEM,
+            action=audit.CommonAction.RETENTION_THINNED,
+            target_kind=rule.subject,
+            target_id=None,
+            organization_id=None,
+            outcome=audit.DONE,
+            count=count,
+            before=now.isoformat(),
+        )

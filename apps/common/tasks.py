@@ -3,11 +3,9 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.common import feed
+from apps.common import retention
 from apps.common.audit import checkpoints
-from apps.common.http.writes import idempotency
 from apps.common.observability import heartbeats
-from apps.common.retention import purge
 
 
 @shared_task
@@ -23,12 +21,6 @@ def beat() -> None:
 
 
 @shared_task
-def forget_idempotency_keys() -> None:
-    """Delete expired responses."""
-    purge("idempotency_keys", idempotency.forget_old, now=timezone.now())
-
-
-@shared_task
-def purge_feed() -> None:
-    """Delete feed events that no cursor can resume from."""
-    purge("feed", feed.forget_old, now=timezone.now())
+def apply_retention() -> None:
+    """Delete everything that has been kept long enough."""
+    retention.apply_all(retention.registered(), now=timezone.now())

@@ -1,21 +1,25 @@
-"""Retention of gateway events and assertions."""
+"""Retention of metrics, gateway events and assertions."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from apps.common.retention import delete_some
+from apps.common.retention import Months, Rows, delete_before
 from apps.devices.models import GatewayAssertion, GatewayEvent
 
-KEEP_EVENTS: Final = timedelta(days=90)
-"""How long a repeat of an event is recognised; presses are recognised for ever, by the alert's own names."""
-
-
-def forget_old_events(*, now: datetime, limit: int) -> int:
-    """Delete at most `limit` events older than KEEP_EVENTS and return how many. In the system scope."""
-    old = GatewayEvent.objects.filter(received_at__lt=now - KEEP_EVENTS).order_by("received_at")
-    return delete_some(old, limit=limit)
-
-
-def forget_used_assertions(*, now: datetime, limit: int) -> int:
-    """Delete the ids of expired assertions, which cannot authenticate any more. In the system scope."""
-    return delete_some(GatewayAssertion.objects.filter(expires_at__lt=now), limit=limit)
+RULES: Final = (
+    Months(subject="device_metrics", kept=13, source="ours: a year, and the same month of the year before"),
+    Rows(
+        subject="gateway_events",
+        kept=timedelta(days=90),
+        since="it was received",
+        source="ours: a repeat is recognized for so long; a press for ever, by the alert's own names",
+        forget=delete_before(GatewayEvent, "received_at"),
+    ),
+    Rows(
+        subject="gateway_assertions",
+        kept=timedelta(),
+        since="it expired",
+        source="RFC 7523, 3: an expired one authenticates nobody",
+        forget=delete_before(GatewayAssertion, "expires_at"),
+    ),
+)

@@ -13,15 +13,14 @@ from django.utils import timezone
 
 from apps.accounts.models import Role
 from apps.alerts.models import Alert, AlertEvent
-from apps.alerts.tasks import TABLES, keep_partitions
+from apps.alerts.tasks import keep_partitions
+from apps.common import retention
 from apps.common.db import partitions
-from apps.common.db.partitions import MONTHS_AHEAD, PartitionedTable
+from apps.common.db.partitions import MONTHS_AHEAD
 from apps.common.db.scope import system_scope, tenant_scope
 from tests.cloud.catalogue import relations
 from tests.cloud.school import Person, School, make_person, raise_alert
 
-FOR_EVER: Final = 12 * 1900
-"""Months to keep in tests that retire none."""
 PARENTS: Final = ("alert_history", "alert_events", "alert_notes", "device_metrics")
 
 
@@ -110,7 +109,8 @@ _years = iter(range(2200, 9000, 10))
 def test_partitions_of_the_next_months_are_created_for_every_table() -> None:
     """For every partitioned table in the catalogue; a second run does nothing."""
     partitioned = {one.name.removeprefix("public.") for one in relations() if one.kind == "p"}
-    assert {table.name for table in TABLES} == partitioned == set(PARENTS)
+    ruled = {rule.subject for rule in retention.registered() if isinstance(rule, retention.Months)}
+    assert ruled == partitioned == set(PARENTS)
     keep_partitions()
     made = {parent: months(parent) for parent in PARENTS}
     this = timezone.now().date().replace(day=1)
@@ -160,12 +160,11 @@ def test_month_bounds_are_midnight_utc_in_any_session_time_zone(century: date) -
 
 def test_partition_keeper_catches_up_after_downtime(school: School, century: date) -> None:
     """After half a year of downtime: missed months that have rows, and the months ahead of today."""
-    table = PartitionedTable("alert_history", FOR_EVER)
-    partitions.keep(table, today=century)
+    partitions.create("alert_history", today=century)
     missed, today = plus(century, 5), plus(century, 6)
     alert = store(school, datetime(missed.year, missed.month, 9, tzinfo=UTC))
     assert partitions_of(alert) == ["alert_history_default"]
-    partitions.keep(table, today=today)
+    partitions.create("alert_history", today=today)
     assert partitions_of(alert) == [name_of("alert_history", missed)]
     expected = {plus(century, number) for number in (*range(MONTHS_AHEAD + 1), 5, *range(6, 7 + MONTHS_AHEAD))}
     assert {name_of("alert_history", month) for month in expected} <= set(months("alert_history"))
@@ -176,8 +175,7 @@ def test_month_is_retired_after_its_retention_time(school: School) -> None:
     old, kept = (store(school, datetime(2001, month, 15, tzinfo=UTC)) for month in (1, 2))
     for month in (1, 2):
         assert call("partition_ensure", "alert_history", date(2001, month, 1))
-    table = PartitionedTable("alert_history", 24)
-    partitions.keep(table, today=date(2003, 2, 28))
+    assert sum(partitions.retire("alert_history", keep_months=24, today=date(2003, 2, 28))) >= 1
     assert visible_rows(school, old)[0] == 0 and visible_rows(school, kept)[0] == 1
     with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT id FROM retired.alert_history_200101")
@@ -190,13 +188,13 @@ def test_month_is_retired_after_its_retention_time(school: School) -> None:
 def test_rows_for_a_retired_month_are_not_lost(school: School, caplog: pytest.LogCaptureFixture) -> None:
     """They stay visible; a month that cannot be retired twice is logged, and does not stop the others."""
     month = date(2002, 1, 1)
-    table = PartitionedTable("alert_history", 24)
     call("partition_ensure", "alert_history", month)
     call("partition_retire", "alert_history", month)
     late = store(school, datetime(2002, 1, 15, tzinfo=UTC))
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            partitions.keep(table, today=date(2004, 2, 1))
+            partitions.create("alert_history", today=date(2004, 2, 1))
+            list(partitions.retire("alert_history", keep_months=24, today=date(2004, 2, 1)))
     assert visible_rows(school, late)[0] == 1
     assert call("partition_ensure", "alert_history", date(2002, 3, 1))
 
@@ -220,13 +218,13 @@ def test_partition_keeper_does_not_block_an_alarm(school: School, monkeypatch: p
     reader.start()
     try:
         assert reading.wait(10)
-        partitions.keep(PartitionedTable("alert_history", FOR_EVER), today=day)
+        partitions.create("alert_history", today=day)
         assert name_of("alert_history", day) not in months("alert_history")
         assert raise_alert(school)
     finally:
         release.set()
         reader.join()
-    partitions.keep(PartitionedTable("alert_history", FOR_EVER), today=day)
+    partitions.create("alert_history", today=day)
     assert name_of("alert_history", day) in months("alert_history")
 
 

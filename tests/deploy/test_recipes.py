@@ -32,8 +32,8 @@ def test_recipe_names_few_files_and_each_exists(recipe: str, files: list[str]) -
     assert 1 <= len(files) <= MANY.get(recipe, AT_MOST)
 
 
-def test_there_are_ten_recipes() -> None:
-    assert len(RECIPES) == 10
+def test_there_are_eleven_recipes() -> None:
+    assert len(RECIPES) == 11
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from apps.common.access import Principal, PrincipalKind, rights_of
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.http.writes import idempotency
 from apps.common.models import AuditEntry, IdempotencyKey
-from apps.common.tasks import forget_idempotency_keys
+from apps.common.tasks import apply_retention
 from tests.cloud.school import Person, School, make_person, make_school, raise_alert
 from tests.http.test_bad_input import problem
 
@@ -215,7 +215,7 @@ def test_key_can_be_reused_after_a_day(school: School, operator: Person) -> None
     again = resolve(operator, alert, key)
     assert "Idempotency-Replayed" not in again
     IdempotencyKey.objects.using("owner").filter(principal_id=operator.id).update(created_at=yesterday)
-    forget_idempotency_keys()
+    apply_retention()
     assert not IdempotencyKey.objects.using("owner").filter(principal_id=operator.id).exists()
 
 

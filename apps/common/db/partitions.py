@@ -6,7 +6,6 @@ existing partitions are read from the catalogue.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -21,22 +20,19 @@ LOCK_TIMEOUT: Final = "200ms"
 """The longest that a partition's lock and ingest wait for each other; the next run tries again."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionedTable:
-    """A table partitioned by month. `retain_months` whole months stay attached after their end."""
-
-    name: str
-    retain_months: int
-
-
-def keep(table: PartitionedTable, *, today: date) -> None:
-    """Create partitions up to MONTHS_AHEAD, and for rows in the default partition; retire the oldest."""
-    existing, waiting = _months(table.name)
-    oldest = _plus(today, -table.retain_months)
+def create(table: str, *, today: date) -> None:
+    """Create partitions up to MONTHS_AHEAD, and for rows in the default partition."""
+    existing, waiting = _months(table)
     for month in sorted({*_ahead(today), *waiting} - existing):
-        _step(table.name, "partition_ensure", month)
+        _step(table, "partition_ensure", month)
+
+
+def retire(table: str, *, keep_months: int, today: date) -> Iterator[int]:
+    """Detach each month that ended more than `keep_months` whole months ago, and yield 1, or 0 if it has to wait."""
+    existing, _ = _months(table)
+    oldest = _plus(today, -keep_months)
     for month in sorted(month for month in existing if month < oldest):
-        _step(table.name, "partition_retire", month)
+        yield int(_step(table, "partition_retire", month))
 
 
 def _ahead(today: date) -> Iterator[date]:
@@ -57,10 +53,14 @@ def _months(table: str) -> tuple[set[date], set[date]]:
     return {month for month, waits in rows if not waits}, {month for month, waits in rows if waits}
 
 
-def _step(table: str, function: str, month: date) -> None:
+def _step(table: str, function: str, month: date) -> bool:
+    """Call a function of the database; return whether it changed anything."""
     try:
         with system_scope(), connections["system"].cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             cursor.execute(f"SELECT {function}(%s, %s)", [table, month])
+            (changed,) = cursor.fetchone() or (False,)
     except DatabaseError as error:
         logger.warning("%s of %s %s waits for the next run: %s", function, table, month, error)
+        return False
+    return bool(changed)

@@ -232,8 +232,8 @@ def mark_sent(messages: Sequence[FeedMessage], at: datetime) -> None:
         )
 
 
-def forget_old(*, now: datetime, limit: int) -> int:
-    """Delete up to `limit` published events that are older than KEEP; return how many.
+def forget_old(*, before: datetime, limit: int) -> int:
+    """Delete up to `limit` published events from before a time; return how many.
 
     The heads stay: a reader that stopped there recognizes its history by them.
     """
@@ -243,7 +243,7 @@ def forget_old(*, now: datetime, limit: int) -> int:
             " SELECT f.ctid FROM organization_heads h JOIN feed_events f ON f.organization_id = h.organization_id"
             " AND f.seq <> h.seq AND f.seq <> h.public_seq"
             " WHERE f.sent_at IS NOT NULL AND f.created_at < %s LIMIT %s))",
-            [now - KEEP, limit],
+            [before, limit],
         )
         deleted: int = cursor.rowcount
         return deleted

@@ -17,14 +17,14 @@ from django.utils import timezone
 
 from apps.accounts.identity import last_use
 from apps.accounts.identity.keys import tokens
-from apps.accounts.identity.retention import forget_expired
+from apps.accounts.identity.retention import RULES
 from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.identity.sign_in.services import RefreshRefused, TokenPair
 from apps.accounts.models import Proof, ProofPurpose, RefreshToken, SignIn, SignInChallenge
-from apps.accounts.tasks import forget_sign_ins
 from apps.common.access import PrincipalKind
 from apps.common.db.scope import system_scope
 from apps.common.http.callers.user_agents import UNKNOWN, device_text
+from apps.common.retention import apply
 from tests.accounts.people import PASSWORD, Person, make_person, trail
 
 pytestmark = pytest.mark.slow
@@ -221,6 +221,11 @@ def test_last_use_is_written_at_most_every_five_minutes(
     assert row.get().used_at == first.used_at
 
 
+def forget_sign_ins() -> None:
+    for rule in RULES:
+        apply(rule, now=timezone.now())
+
+
 def test_expired_sign_ins_are_deleted_with_their_addresses(
     person: Person, browser: Client, signs_in: Callable[[], TokenPair]
 ) -> None:
@@ -245,14 +250,15 @@ def test_expired_refresh_token_is_deleted_before_its_sign_in(person: Person, sig
     assert not RefreshToken.objects.filter(user_id=person.id).exists()
 
 
-@pytest.mark.parametrize("what", ["sign_ins", "refresh_tokens"])
-def test_expired_sign_ins_are_deleted_in_batches(what: str, signs_in: Callable[[], TokenPair]) -> None:
+@pytest.mark.parametrize("subject", ["sign_ins", "refresh_tokens"])
+def test_expired_sign_ins_are_deleted_in_batches(subject: str, signs_in: Callable[[], TokenPair]) -> None:
     """No transaction is long, however many have expired."""
     for _ in range(3):
         signs_in()
     end = timezone.now() + timedelta(days=settings.REFRESH_TOKEN_DAYS, hours=2)
+    (rule,) = (rule for rule in RULES if rule.subject == subject)
     with system_scope():
-        assert forget_expired(what, now=end, limit=2) == 2
+        assert rule.forget(before=end, limit=2) == 2
 
 
 def test_refresh_extends_the_sign_in(signs_in: Callable[[], TokenPair]) -> None:

@@ -22,7 +22,6 @@ from apps.common.access import Principal, PrincipalKind, rights_of
 from apps.common.http.endpoints import has_own_scope
 from apps.common.models import IdempotencyKey
 from apps.common.problems import API, Conflict, Invalid, Problem, problem_response
-from apps.common.retention import delete_some
 
 logger = logging.getLogger(__name__)
 
@@ -90,11 +89,6 @@ class IdempotencyMiddleware:
         if kept.body is None or bytes(kept.rights) != rights:
             raise IdempotencyAnswerNotKept()
         return HttpResponse(bytes(kept.body), status=kept.status, headers={**kept.headers, REPLAYED: "true"})
-
-
-def forget_old(*, now: datetime, limit: int) -> int:
-    """Delete up to `limit` expired responses; return how many. In the system scope."""
-    return delete_some(IdempotencyKey.objects.using("system").filter(created_at__lt=now - KEEP), limit=limit)
 
 
 def forget(principal: Principal) -> None:
