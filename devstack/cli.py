@@ -116,7 +116,7 @@ def run_tests(
 
 @app.command(name="check")
 def run_checks() -> None:
-    """Format, lint, types, layers, migrations, deployment, templates and lock files."""
+    """Format, lint, types, layers, migrations, deployment, templates, duplicates and lock files."""
     sys.exit(check.run())
 
 

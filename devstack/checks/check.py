@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from devstack import duplicates
 from devstack.checks import locks
 from devstack.machine.paths import ROOT
 from devstack.stack import environments
@@ -52,6 +53,7 @@ def checks(
         ("dependencies", tool("deptry", ".")),
         ("dependencies of production", tool("deptry", ".", *PRODUCTION_ONLY)),
         ("templates", tool("djlint", "--lint", "--quiet", "templates")),
+        ("duplicates", written_twice),
         ("lock files", lock_files),
         ("deployment", tool("django", "check", "--deploy", "--fail-level", "WARNING", environment=production)),
         ("migrations", tool("django", "makemigrations", "--check", "--dry-run", environment=development)),
@@ -71,6 +73,12 @@ def tool(name: str, *arguments: str, environment: environments.Environment | Non
         return done.returncode == 0, done.stdout + done.stderr
 
     return check
+
+
+def written_twice() -> Outcome:
+    """Whether no two files share a long piece of code."""
+    found = duplicates.problems()
+    return not found, found
 
 
 def lock_files() -> Outcome:
