@@ -13,8 +13,8 @@ NOWHERE = "unix:///nowhere/valkey.sock"
 
 @contextmanager
 def valkey_away() -> Iterator[None]:
-    """Make Valkey unreachable for the synchronous clients of this process."""
-    unreachable = {**settings.CACHES, "valkey": {**settings.CACHES["valkey"], "LOCATION": [NOWHERE]}}
+    """Make Valkey unreachable for the synchronous clients and the cache of this process."""
+    unreachable = {name: {**cache, "LOCATION": [NOWHERE]} for name, cache in settings.CACHES.items()}
     with override_settings(CACHES=unreachable):
         valkey.client.cache_clear()
         try:

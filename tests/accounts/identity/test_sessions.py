@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
@@ -26,6 +27,7 @@ from apps.common.db.scope import system_scope
 from apps.common.http.callers.user_agents import UNKNOWN, device_text
 from apps.common.retention import apply
 from tests.accounts.people import PASSWORD, Person, make_person, trail
+from tests.valkey import valkey_away
 
 pytestmark = pytest.mark.slow
 
@@ -193,6 +195,24 @@ def test_token_with_sign_in_of_another_person_is_refused(person: Person, signs_i
         kind=PrincipalKind.PERSON, subject=make_person().id, claims=claims, lifetime=timedelta(minutes=1)
     )
     assert is_refused(Client(headers={"authorization": f"Bearer {forged}"}))
+
+
+def test_browser_stays_signed_in_when_the_cache_is_emptied_or_unavailable(
+    person: Person, browser: Client, address: str
+) -> None:
+    cache.clear()
+    assert not is_refused(browser)
+    with valkey_away():
+        assert not is_refused(browser)
+        another = Client(REMOTE_ADDR=address)
+        assert another.post("/login/", {"email": person.email, "password": PASSWORD}).status_code == 302
+        assert not is_refused(another)
+
+
+def test_session_deleted_from_the_database_is_refused(browser: Client) -> None:
+    assert not is_refused(browser)
+    Session.objects.filter(pk=browser.session.session_key).delete()
+    assert is_refused(browser)
 
 
 def test_session_without_sign_in_is_refused(person: Person, browser: Client) -> None:
