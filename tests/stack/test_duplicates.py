@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.duplicates import ALLOWED_LINES, problems
+from devstack.checks.duplicates import ALLOWED_LINES, problems
 
 
 def write(file: Path, lines: int) -> None:
