@@ -9,8 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from devstack.checks import duplicates
-from devstack.checks import locks
+from devstack.checks import duplicates, locks
 from devstack.machine.paths import ROOT
 from devstack.stack import environments
 

@@ -9,7 +9,7 @@ from django.test import Client
 from apps.accounts.identity.sign_in import services as sign_in
 from apps.common.db.scope import system_scope
 from apps.common.models import AuditEntry
-from tests.accounts.people import PASSWORD, Person
+from tests.kit.people import PASSWORD, Person
 
 
 def anonymous_client(address: str) -> Client:

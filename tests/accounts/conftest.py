@@ -7,8 +7,8 @@ from django.contrib.auth.hashers import BCryptSHA256PasswordHasher
 from pytest_django import Settings
 
 from tests.accounts.identity_provider import Issuer, running
-from tests.accounts.people import Person, make_person
 from tests.accounts.sso_school import School
+from tests.kit.people import Person, make_person
 
 
 class FastBcrypt(BCryptSHA256PasswordHasher):

@@ -17,8 +17,8 @@ from apps.accounts.single_sign_on import providers
 from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer
-from tests.accounts.people import Person, make_person
-from tests.accounts.second_factor import JSON, Api
+from tests.kit.people import Person, make_person
+from tests.kit.second_factor import JSON, Api
 
 APP = "safesignal://signed-in"
 

@@ -20,10 +20,10 @@ from apps.common.http.callers.addresses import source_of
 from apps.common.limits import MESSAGES, Limit, Message, Per
 from apps.tenancy.models import Organization
 from tests.accounts.callers import send
-from tests.accounts.people import PASSWORD, Person, make_person
-from tests.accounts.post_office import emails_to, work
-from tests.accounts.second_factor import Api
-from tests.valkey import valkey_away
+from tests.kit.mailbox import emails_to, work
+from tests.kit.people import PASSWORD, Person, make_person
+from tests.kit.second_factor import Api
+from tests.kit.valkey import valkey_away
 
 pytestmark = pytest.mark.slow
 

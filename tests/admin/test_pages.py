@@ -14,8 +14,8 @@ from django.urls import reverse
 from apps.accounts.models import Role, User
 from apps.common.db.scope import tenant_scope
 from contracts import permissions
-from tests.cloud.full_school import make_full_school
-from tests.cloud.school import School, make_person, make_school, raise_alert
+from tests.kit.full_school import make_full_school
+from tests.kit.school import School, make_person, make_school, raise_alert
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 

@@ -17,8 +17,8 @@ from apps.devices.models import Device
 from apps.devices.services import raise_trouble
 from apps.tenancy.models import Organization, Room, Site
 from tests.admin.test_pages import PAGES, address, browser, rows
-from tests.cloud.full_school import make_full_school
-from tests.cloud.school import School, make_person, make_school, raise_alert
+from tests.kit.full_school import make_full_school
+from tests.kit.school import School, make_person, make_school, raise_alert
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 HTML = {"accept": "text/html,application/xhtml+xml"}

@@ -14,7 +14,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry, FeedEvent
 from apps.tenancy.models import Building, Floor, Organization, Site
 from apps.tenancy.organizations import organization_settings
-from tests.cloud.school import School, make_person, make_school, raise_alert
+from tests.kit.school import School, make_person, make_school, raise_alert
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 

@@ -18,7 +18,7 @@ from apps.alerts.models import Alert, AlertStatus
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from contracts.validation import problems
-from tests.cloud.school import (
+from tests.kit.school import (
     Person,
     School,
     arm,

@@ -14,7 +14,7 @@ from apps.alerts.ingest import service
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from contracts.validation import problems
-from tests.cloud.school import (
+from tests.kit.school import (
     JsonObject,
     Person,
     School,

@@ -27,8 +27,8 @@ from apps.devices.models import Device, Trouble
 from apps.tenancy import services as tenancy
 from contracts import permissions
 from contracts.validation import problems
-from tests.cloud.connections import at_once
-from tests.cloud.school import (
+from tests.kit.concurrency import at_once
+from tests.kit.school import (
     Person,
     School,
     device_name,
@@ -41,7 +41,7 @@ from tests.cloud.school import (
     raised,
     send,
 )
-from tests.cloud.school import arm as arm_button
+from tests.kit.school import arm as arm_button
 
 
 def arm(person: Person, device: object) -> Any:

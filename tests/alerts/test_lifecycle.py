@@ -21,8 +21,8 @@ from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
 from contracts import alert_types
 from contracts.validation import problems
-from tests.cloud.connections import at_once
-from tests.cloud.school import Person, School, make_person, make_school, raise_alert
+from tests.kit.concurrency import at_once
+from tests.kit.school import Person, School, make_person, make_school, raise_alert
 
 NEW, ACKNOWLEDGED, RESOLVED, CANCELLED = (
     AlertStatus.NEW,

@@ -17,7 +17,7 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.http.pagination import PageQuery
 from apps.common.problems import Forbidden
-from tests.cloud.school import School, device_name, make_person, make_school, raise_alert
+from tests.kit.school import School, device_name, make_person, make_school, raise_alert
 from tests.matrix.things import alert_elsewhere
 
 RIGHTS: Final[list[Pair]] = [

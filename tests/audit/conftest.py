@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cloud.school import School, make_school
+from tests.kit.school import School, make_school
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.audit_actions import AuditAction
-from tests.audit.trail import chain_all, entries, tamper, verify
+from tests.kit.trail import chain_all, entries, tamper, verify
 
 MANY = 100_000
 RENUMBERED = "UPDATE audit_entries SET seq = -seq WHERE organization_id = %s AND seq < 0"

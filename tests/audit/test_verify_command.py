@@ -18,7 +18,7 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope
 from apps.tenancy.models import Organization
 from tests.audit.test_chain import fill
-from tests.audit.trail import tamper
+from tests.kit.trail import tamper
 
 
 @pytest.fixture

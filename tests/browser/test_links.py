@@ -13,8 +13,8 @@ from apps.accounts.identity import users
 from apps.accounts.models import Role, User
 from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
-from tests.cloud.school import School, make_school
-from tests.cloud.server import Server, running_server
+from tests.kit.school import School, make_school
+from tests.kit.server import Server, running_server
 from tests.matrix.own_things import email_secret, invitation_secret, reset_secret
 
 pytestmark = pytest.mark.browser

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from devstack.machine.demo import Person
 from devstack.testing.stack import Stack
 from tests.browser.people import card, open_board, sign_in
-from tests.patience import Promise
+from tests.kit.patience import Promise
 
 pytestmark = pytest.mark.browser
 

@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from devstack.testing.stack import Stack
-from tests.accounts.second_factor import code
 from tests.browser.people import sign_in
+from tests.kit.second_factor import code
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connections
 
 from apps.common.db.scope import tenant_scope
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 SECONDS = WAIT_SECONDS
 

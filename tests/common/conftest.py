@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.cloud.full_school import make_full_school
-from tests.cloud.school import School, make_school
+from tests.kit.full_school import make_full_school
+from tests.kit.school import School, make_school
 
 
 @pytest.fixture(autouse=True)

@@ -19,10 +19,10 @@ from apps.common.feed import Audience, FeedMessage, bus
 from apps.common.feed.relay import ADVISORY_LOCK, Relay, publish_unsent
 from apps.devices.services import announce_troubles
 from contracts.validation import problems
-from tests.cloud.connections import at_once
-from tests.cloud.server import start_relay, stop
-from tests.patience import WAIT_SECONDS, until
-from tests.valkey import valkey_away
+from tests.kit.concurrency import at_once
+from tests.kit.patience import WAIT_SECONDS, until
+from tests.kit.server import start_relay, stop
+from tests.kit.valkey import valkey_away
 
 WRITERS = 6
 ROUNDS = 40

@@ -9,9 +9,9 @@ from django.db import connections, models
 from psycopg import sql
 
 from apps.common.db.scope import ScopeError, system_scope, tenant_scope
-from tests.cloud.catalogue import relations, tenant_tables
-from tests.cloud.raw import DENIED, as_app, attempt, names, print_of
-from tests.cloud.school import School
+from tests.kit.catalogue import relations, tenant_tables
+from tests.kit.raw_sql import DENIED, as_app, attempt, names, print_of
+from tests.kit.school import School
 
 
 @pytest.fixture

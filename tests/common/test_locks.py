@@ -6,9 +6,9 @@ from django.apps import apps
 from django.db import connections, models
 from psycopg import sql
 
-from tests.cloud.catalogue import ROLES, Reference, references, relations, tenant_tables
-from tests.cloud.raw import DENIED, FOREIGN_KEY, attempt
-from tests.cloud.school import School
+from tests.kit.catalogue import ROLES, Reference, references, relations, tenant_tables
+from tests.kit.raw_sql import DENIED, FOREIGN_KEY, attempt
+from tests.kit.school import School
 
 READ_WRITE: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 NOTHING: Final[frozenset[str]] = frozenset()

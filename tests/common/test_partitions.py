@@ -18,8 +18,8 @@ from apps.common import retention
 from apps.common.db import partitions
 from apps.common.db.partitions import MONTHS_AHEAD
 from apps.common.db.scope import system_scope, tenant_scope
-from tests.cloud.catalogue import relations
-from tests.cloud.school import Person, School, make_person, raise_alert
+from tests.kit.catalogue import relations
+from tests.kit.school import Person, School, make_person, raise_alert
 
 PARENTS: Final = ("alert_history", "alert_events", "alert_notes", "device_metrics")
 

@@ -18,8 +18,8 @@ from apps.alerts.models import Alert
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from contracts import ROOT
-from tests.cloud.school import JsonObject, School, make_person, make_school, raise_alert, raise_alerts, raised, rfc3339
-from tests.cloud.school import send as send_events
+from tests.kit.school import JsonObject, School, make_person, make_school, raise_alert, raise_alerts, raised, rfc3339
+from tests.kit.school import send as send_events
 
 pytestmark = pytest.mark.usefixtures("database")
 LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")

@@ -20,7 +20,7 @@ import pytest
 from contracts.validation import problems
 from devstack.testing.stack import free_ports
 from safesignal.lanes import Lane, lane_of
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "localhost"

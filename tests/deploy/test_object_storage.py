@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 from devstack.machine.paths import ROOT
 from devstack.machine.ports import HOST
 from devstack.testing.stack import free_ports
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from devstack.machine.paths import ROOT
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 PAGE = (ROOT / "docs" / "recipes.md").read_text()
 RECIPES = {
@@ -85,7 +85,7 @@ def test_setting_of_an_organization_is_added_by_one_field(copy: Path) -> None:
     (copy / "tests" / "tenancy" / "test_ring_twice.py").write_text(
         "import pytest\n"
         "from apps.accounts.models import Role\n"
-        "from tests.cloud.school import make_person, make_school\n"
+        "from tests.kit.school import make_person, make_school\n"
         "\n"
         "@pytest.mark.usefixtures('database')\n"
         "def test_setting_is_read_and_changed_through_the_api() -> None:\n"

@@ -8,10 +8,10 @@ from pytest_django import Settings
 
 from apps.common.db.scope import system_scope
 from apps.devices.models import DeviceClaim
-from tests.cloud.school import School, device_name, make_school
 from tests.devices.test_device_tables import devices, imports
-from tests.tenancy.callers import Caller, admin_of
-from tests.tenancy.tables import counts, faults, sent
+from tests.kit.callers import Caller, admin_of
+from tests.kit.school import School, device_name, make_school
+from tests.kit.tables import counts, faults, sent
 from tests.tenancy.test_commands import refusal, run
 
 pytestmark = pytest.mark.slow

@@ -22,7 +22,7 @@ from apps.devices import services as devices
 from apps.devices.gateways.configuration import Configuration, build_configuration
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 from apps.tenancy.models import Room
-from tests.cloud.school import School, make_person, make_school
+from tests.kit.school import School, make_person, make_school
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 

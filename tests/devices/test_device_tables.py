@@ -18,10 +18,10 @@ from apps.devices.models import Device, DeviceStatus, Gateway
 from apps.devices.registration import device_import
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Floor, Room
-from tests.cloud.school import School, device_name, make_school
 from tests.cloud.waiting import in_the_middle_of
-from tests.tenancy.callers import Caller, member, refused, trail
-from tests.tenancy.tables import counts, exported, faults, rows, sent
+from tests.kit.callers import Caller, member, refused, trail
+from tests.kit.school import School, device_name, make_school
+from tests.kit.tables import counts, exported, faults, rows, sent
 
 pytestmark = pytest.mark.slow
 

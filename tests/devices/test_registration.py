@@ -13,8 +13,8 @@ from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
 from apps.common.problems import Forbidden, NotFound
 from apps.devices import services
-from tests.accounts.published import published_ids
-from tests.cloud.school import School, device_name, make_person
+from tests.kit.feed import published_ids
+from tests.kit.school import School, device_name, make_person
 
 Write = Callable[[Principal, School], object]
 

@@ -12,7 +12,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.times import rfc3339
 from apps.devices.models import Trouble
 from apps.devices.services import raise_trouble
-from tests.cloud.school import School, send
+from tests.kit.school import School, send
 
 pytestmark = pytest.mark.slow
 

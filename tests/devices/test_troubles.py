@@ -20,10 +20,10 @@ from apps.devices.models import Device, Gateway
 from apps.devices.supervision import supervision
 from apps.tenancy.models import Room
 from contracts.validation import problems
-from tests.cloud.connections import at_once
-from tests.cloud.school import Person, School, device_name, make_person, make_school
-from tests.cloud.server import start_relay, stop
-from tests.patience import until
+from tests.kit.concurrency import at_once
+from tests.kit.patience import until
+from tests.kit.school import Person, School, device_name, make_person, make_school
+from tests.kit.server import start_relay, stop
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 

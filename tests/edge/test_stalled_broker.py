@@ -15,7 +15,7 @@ from tests.edge.support.hand import hand
 from tests.edge.support.process import AgentProcess
 from tests.edge.support.rig import until
 from tests.edge.support.school import DEVICES, GATEWAY
-from tests.patience import WAIT_SECONDS, Promise
+from tests.kit.patience import WAIT_SECONDS, Promise
 
 pytestmark = pytest.mark.slow
 NOTICED_SECONDS = 5.0

@@ -19,7 +19,7 @@ from devstack.machine.ports import HOST, Ports
 from devstack.stack import engines, readiness
 from devstack.stack.supervisor import ProcessInfo, Supervisor
 from devstack.testing.stack import Stack
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 NIGHTLY = bool(os.environ.get("SAFESIGNAL_NIGHTLY"))
 POLL_SECONDS = 0.1

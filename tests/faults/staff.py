@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from devstack.errors import Refusal
 from devstack.machine.demo import Demo
 from devstack.press.cloud import Alert, Cloud, Unreachable
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 AGAIN_SECONDS = 0.2
 SILENCE_SECONDS = 25.0

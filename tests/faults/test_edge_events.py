@@ -27,7 +27,7 @@ from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Gateway
 from contracts.validation import problems
-from tests.cloud.school import JsonObject, School, device_name, make_person, make_school, raised, rfc3339
+from tests.kit.school import JsonObject, School, device_name, make_person, make_school, raised, rfc3339
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Response

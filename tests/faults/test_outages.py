@@ -18,7 +18,7 @@ from tests.faults import consistency
 from tests.faults.button_bank import ButtonBank, Pressed, later
 from tests.faults.chain import NIGHTLY, Chain, Figure
 from tests.faults.staff import listening
-from tests.patience import Promise
+from tests.kit.patience import Promise
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cloud.school import School, make_school
 from tests.http.log_lines import Lines
+from tests.kit.school import School, make_school
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from apps.accounts.models import Role
 from apps.common.http.limits.body_limits import ANONYMOUS_BYTES
 from apps.common.problems import ERRORS_SHOWN
 from contracts.validation import problems
-from tests.cloud.school import School, make_person
+from tests.kit.school import School, make_person
 
 pytestmark = pytest.mark.slow
 

@@ -16,10 +16,10 @@ from pytest_django import Settings
 from apps.accounts.identity.keys import tokens
 from apps.accounts.models import Role, User
 from apps.common.access import PrincipalKind
-from tests.cloud.catalogue import tenant_tables
-from tests.cloud.raw import print_of
-from tests.cloud.school import TOKEN_LIFETIME, Person, School, make_person, make_school, raise_alert
 from tests.http.test_bad_input import problem
+from tests.kit.catalogue import tenant_tables
+from tests.kit.raw_sql import print_of
+from tests.kit.school import TOKEN_LIFETIME, Person, School, make_person, make_school, raise_alert
 
 pytestmark = pytest.mark.slow
 

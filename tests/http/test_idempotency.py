@@ -19,8 +19,8 @@ from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.http.writes import idempotency
 from apps.common.models import AuditEntry, IdempotencyKey
 from apps.common.tasks import apply_retention
-from tests.cloud.school import Person, School, make_person, make_school, raise_alert
 from tests.http.test_bad_input import problem
+from tests.kit.school import Person, School, make_person, make_school, raise_alert
 
 pytestmark = pytest.mark.slow
 

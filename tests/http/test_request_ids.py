@@ -13,9 +13,9 @@ from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
 from apps.common.observability import request_ids
 from safesignal.celery import app
-from tests.cloud.school import School, make_person, raise_alert
 from tests.http.log_lines import Lines
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
+from tests.kit.school import School, make_person, raise_alert
 
 pytestmark = pytest.mark.slow
 

@@ -29,11 +29,11 @@ from apps.common.access import SYSTEM, PrincipalKind
 from apps.common.db.scope import tenant_scope
 from apps.common.times import from_unix
 from apps.devices import services as devices
-from tests.accounts.people import PASSWORD
-from tests.accounts.people import make_person as make_person_with_password
-from tests.cloud.school import Person, School, make_person, make_school
 from tests.http.document import document
-from tests.matrix.routes_found import Route, found_routes
+from tests.kit.people import PASSWORD
+from tests.kit.people import make_person as make_person_with_password
+from tests.kit.routes import Route, found_routes
+from tests.kit.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ from apps.devices.models import Device, GatewayRule, Trouble
 from apps.devices.trouble_kinds import BUTTON_MISSING
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Building, Floor, Site
-from tests.cloud.school import School, device_name, make_person, raise_alert
+from tests.kit.school import School, device_name, make_person, raise_alert
 from tests.matrix.things import number, thing, word
 
 ROWS: Final[Mapping[str, str]] = {

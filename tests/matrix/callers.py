@@ -15,7 +15,7 @@ from apps.accounts.rights.people_only import PEOPLE_ONLY
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from contracts import ROOT
-from tests.cloud.school import Person, School, make_person, make_school, raise_alert
+from tests.kit.school import Person, School, make_person, make_school, raise_alert
 from tests.matrix.things import Things, alert_elsewhere, make_service_token
 
 ROLE_TABLE: Final[dict[str, frozenset[str]]] = {

@@ -10,9 +10,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from tests.cloud.server import Server
+from tests.kit.patience import WAIT_SECONDS
+from tests.kit.server import Server
 from tests.matrix.callers import Caller
-from tests.patience import WAIT_SECONDS
 
 RESUME = {"person": '{"type":"resume","organizations":{}}', "gateway": '{"type":"resume","cursor":null}'}
 SECONDS = 2 * WAIT_SECONDS

@@ -12,7 +12,7 @@ from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
 from apps.common.access import SYSTEM, Principal, PrincipalKind
 from apps.common.db.scope import tenant_scope
-from tests.cloud.school import School, make_person
+from tests.kit.school import School, make_person
 from tests.matrix.things import email, thing, word
 
 

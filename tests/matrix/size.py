@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db import connections
 from psycopg import sql
 
-from tests.cloud.catalogue import tenant_tables
 from tests.environment import as_superuser
+from tests.kit.catalogue import tenant_tables
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Role
-from tests.cloud.school import make_person, make_school
+from tests.kit.school import make_person, make_school
 from tests.matrix.asking import ask
 from tests.matrix.callers import Caller, World
 from tests.matrix.entry import At, Entry

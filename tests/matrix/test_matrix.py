@@ -2,12 +2,12 @@
 
 import pytest
 
+from tests.kit.routes import METHODS, Route, found_routes, shape
 from tests.matrix.asking import Answer, ask
 from tests.matrix.callers import Caller, World
 from tests.matrix.entry import At, Entry
 from tests.matrix.expected import expected_status, may
 from tests.matrix.routes import ENTRIES
-from tests.matrix.routes_found import METHODS, Route, found_routes, shape
 
 pytestmark = pytest.mark.slow
 

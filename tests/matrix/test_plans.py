@@ -18,8 +18,8 @@ from django.utils import timezone
 from apps.accounts.models import Role
 from apps.alerts.models import Alert, AlertStatus
 from apps.common.db.scope import tenant_scope
-from tests.cloud.full_school import make_full_school
-from tests.cloud.school import Person, make_person, raise_alert
+from tests.kit.full_school import make_full_school
+from tests.kit.school import Person, make_person, raise_alert
 from tests.matrix.asking import ask
 from tests.matrix.callers import World
 from tests.matrix.entry import At, Entry

@@ -29,7 +29,7 @@ from apps.devices import services as devices
 from apps.devices.models import Device
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Site
-from tests.cloud.school import School, make_person, raise_alert
+from tests.kit.school import School, make_person, raise_alert
 
 PASSWORD: Final = "correct horse battery staple"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from devstack.machine.paths import ROOT
 from devstack.testing.stack import free_ports
 from tests.edge.support.process import FAKETIME
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 GATEWAY_ID = "0198f2c4-6a10-7001-9c41-5d2e8f7a0001"
 

@@ -13,7 +13,7 @@ import aiomqtt
 import pytest
 
 from devstack.machine import pki
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 from tests.stack import brokers
 
 ARRIVES = WAIT_SECONDS

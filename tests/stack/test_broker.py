@@ -9,7 +9,7 @@ import aiomqtt
 import pytest
 
 from devstack.machine import pki
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 from tests.stack.school import School, next_of, received_by
 
 pytestmark = pytest.mark.stack

@@ -14,7 +14,7 @@ import pytest
 from contracts.validation import problems
 from devstack.machine import pki
 from devstack.simulator.simulated import SimulatedButton, end_if_cancelled
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 from tests.stack import brokers
 from tests.stack.school import School
 

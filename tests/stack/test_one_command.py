@@ -18,7 +18,7 @@ from devstack.machine.account import myself
 from devstack.machine.paths import STATE_VERSION, Needed, check_room, layout, prepare, run_folder
 from devstack.stack import processes
 from devstack.testing.stack import Stack, not_started
-from tests.patience import Promise, until
+from tests.kit.patience import Promise, until
 
 pytestmark = pytest.mark.stack
 

@@ -10,7 +10,7 @@ import msgspec
 from devstack.machine.paths import ROOT
 from devstack.press.screen import Screen
 from devstack.press.watch import FeedLine
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 
 def test_watcher_exits_with_parent() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.cloud.school import School, make_school
-from tests.tenancy.callers import Caller, admin_of, super_admin
+from tests.kit.callers import Caller, admin_of, super_admin
+from tests.kit.school import School, make_school
 
 
 @pytest.fixture(autouse=True)

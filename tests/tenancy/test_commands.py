@@ -13,8 +13,8 @@ from apps.accounts.models import Invitation, MembershipScope, Role
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.models import Organization, Room, Site
-from tests.cloud.school import School
-from tests.tenancy.callers import Caller, trail
+from tests.kit.callers import Caller, trail
+from tests.kit.school import School
 
 pytestmark = pytest.mark.slow
 

@@ -17,9 +17,9 @@ from apps.devices.models import Device, DeviceStatus
 from apps.tenancy import services
 from apps.tenancy.models import Building, Floor, Room, Site
 from apps.tenancy.occupancy import NAMES_SHOWN, PlaceInUse
-from tests.cloud.school import School, device_name, raise_alert, raised
 from tests.cloud.waiting import in_the_middle_of
-from tests.tenancy.callers import Caller, document, refused
+from tests.kit.callers import Caller, document, refused
+from tests.kit.school import School, device_name, raise_alert, raised
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ from apps.accounts.models import Role
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization
 from contracts.validation import problems
-from tests.cloud.school import School, make_school, raise_alert
-from tests.tenancy.callers import Caller, JsonObject, admin_of, document, member, refused, trail
+from tests.kit.callers import Caller, JsonObject, admin_of, document, member, refused, trail
+from tests.kit.school import School, make_school, raise_alert
 
 pytestmark = pytest.mark.slow
 

@@ -20,10 +20,10 @@ from apps.tenancy import services
 from apps.tenancy.models import Building, Floor, Room, Site
 from apps.tenancy.places import place_import
 from apps.tenancy.places.place_table import PLACES
-from tests.cloud.school import School, make_school
 from tests.cloud.waiting import in_the_middle_of
-from tests.tenancy.callers import Caller, member, narrowed, refused, trail
-from tests.tenancy.tables import counts, exported, faults, rows, sent
+from tests.kit.callers import Caller, member, narrowed, refused, trail
+from tests.kit.school import School, make_school
+from tests.kit.tables import counts, exported, faults, rows, sent
 
 pytestmark = pytest.mark.slow
 

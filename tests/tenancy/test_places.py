@@ -13,8 +13,8 @@ from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.tenancy import selectors, services
 from apps.tenancy.models import Building, Floor, Site
-from tests.cloud.school import School, make_school
-from tests.tenancy.callers import Caller, JsonObject, admin_of, document, member, narrowed, refused, trail
+from tests.kit.callers import Caller, JsonObject, admin_of, document, member, narrowed, refused, trail
+from tests.kit.school import School, make_school
 
 pytestmark = pytest.mark.slow
 

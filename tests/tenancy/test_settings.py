@@ -16,8 +16,8 @@ from apps.tenancy.models import Organization
 from apps.tenancy.organizations import organization_settings
 from apps.tenancy.organizations.organization_settings import OrganizationSettings
 from contracts import alert_types
-from tests.cloud.school import School, make_person, raise_alert
-from tests.tenancy.callers import Caller, JsonObject, document, member, refused, trail
+from tests.kit.callers import Caller, JsonObject, document, member, refused, trail
+from tests.kit.school import School, make_person, raise_alert
 
 pytestmark = pytest.mark.slow
 

@@ -17,9 +17,9 @@ from apps.common.db.scope import tenant_scope
 from apps.common.http.serializers import StrictSerializer, ZonedDateTimeField
 from apps.common.text import multiple_lines, single_line
 from apps.tenancy.models import Site
-from tests.cloud.school import School
-from tests.tenancy.callers import Caller, document, refused
-from tests.tenancy.tables import counts, faults, sent
+from tests.kit.callers import Caller, document, refused
+from tests.kit.school import School
+from tests.kit.tables import counts, faults, sent
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.test import Client
 
 from tests.accounts.identity_provider import Issuer
-from tests.accounts.people import PASSWORD, Person
+from tests.accounts.production import in_production
 from tests.accounts.sso_school import School
-from tests.deploy.production import in_production
+from tests.kit.people import PASSWORD, Person
 
 pytestmark = pytest.mark.slow
 

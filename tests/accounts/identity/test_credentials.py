@@ -23,7 +23,7 @@ from apps.accounts.models import User, UserStatus
 from apps.common.access import Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.http.api import organization_of, principal_of
-from tests.accounts.people import (
+from tests.kit.people import (
     PASSWORD,
     Person,
     end_membership,

@@ -13,8 +13,8 @@ from apps.accounts.models import Proof, RefreshToken, User, UserStatus
 from apps.common.db.scope import tenant_scope
 from apps.common.limits import PROOFS
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
-from tests.accounts.people import PASSWORD, Person, make_person, set_status
-from tests.accounts.post_office import emails_to, link
+from tests.kit.mailbox import emails_to, link
+from tests.kit.people import PASSWORD, Person, make_person, set_status
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ from pytest_django import Settings
 from apps.accounts.models import Role, User
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization
-from tests.accounts.people import PASSWORD, Person, make_person
-from tests.accounts.second_factor import Api, code
-from tests.deploy.production import in_production
+from tests.accounts.production import in_production
+from tests.kit.people import PASSWORD, Person, make_person
+from tests.kit.second_factor import Api, code
 
 pytestmark = pytest.mark.slow
 

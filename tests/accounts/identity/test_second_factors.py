@@ -19,10 +19,10 @@ from apps.common.access import SYSTEM, Principal, PrincipalKind
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.models import Organization
-from tests.accounts.people import PASSWORD, Person, make_person, set_status
-from tests.accounts.second_factor import JSON, Api, Passkey, code
 from tests.accounts.waits import end_waits
-from tests.cloud.school import make_school, raise_alert
+from tests.kit.people import PASSWORD, Person, make_person, set_status
+from tests.kit.school import make_school, raise_alert
+from tests.kit.second_factor import JSON, Api, Passkey, code
 
 pytestmark = pytest.mark.slow
 

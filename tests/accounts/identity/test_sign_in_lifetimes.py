@@ -10,8 +10,8 @@ from django.utils import timezone
 from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.identity.sign_in.services import RefreshRefused
 from apps.accounts.models import SignIn, User
-from tests.accounts.people import PASSWORD, Person
-from tests.deploy.production import in_production
+from tests.accounts.production import in_production
+from tests.kit.people import PASSWORD, Person
 
 pytestmark = pytest.mark.slow
 

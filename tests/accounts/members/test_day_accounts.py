@@ -17,11 +17,11 @@ from apps.accounts.rights.grants import person_principal
 from apps.common.access import allows
 from apps.common.db.ids import new_id
 from apps.common.times import rfc3339
-from tests.accounts import post_office
 from tests.accounts.callers import anonymous_client, audited, problem, send
-from tests.accounts.published import published_ids
-from tests.cloud.connections import at_once
-from tests.cloud.school import School, make_person, make_school
+from tests.kit import mailbox
+from tests.kit.concurrency import at_once
+from tests.kit.feed import published_ids
+from tests.kit.school import School, make_person, make_school
 
 pytestmark = pytest.mark.slow
 
@@ -137,7 +137,7 @@ def test_day_code_is_only_emailed_when_an_address_is_given(admin: Client, path: 
     email = User.objects.get(pk=known.id).email
     account = create_day_account(admin, path, email=email)
     assert account["code"] is None and account["person"]["id"] != str(known.id)
-    app, _ = app_of(post_office.link(email, "day"), address)
+    app, _ = app_of(mailbox.link(email, "day"), address)
     answer = send(app, "GET", f"users?organization={school.organization}")
     assert problem(answer) == (404, "not_found")
     assert User.objects.get(email=email).id == known.id

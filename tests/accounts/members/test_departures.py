@@ -13,11 +13,11 @@ from apps.accounts.models import Invitation, Membership, Role, User
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.times import rfc3339
-from tests.accounts import post_office
 from tests.accounts.callers import anonymous_client, audited, problem, send
-from tests.accounts.people import PASSWORD
-from tests.accounts.published import published_ids
-from tests.cloud.school import Person, School, make_person, make_school
+from tests.kit import mailbox
+from tests.kit.feed import published_ids
+from tests.kit.people import PASSWORD
+from tests.kit.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def invite(person: Person, school: School) -> tuple[str, str]:
         person.client, "POST", f"organizations/{school.organization}/invitations", {"email": email, "role": "admin"}
     )
     assert answer.status_code == 201
-    return answer.json()["id"], post_office.link(email, "join")
+    return answer.json()["id"], mailbox.link(email, "join")
 
 
 def works(token: Any, school: School) -> bool:

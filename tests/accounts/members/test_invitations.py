@@ -10,11 +10,11 @@ from apps.accounts.models import Invitation, Role, User
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.times import rfc3339
-from tests.accounts import post_office
 from tests.accounts.callers import anonymous_client, audited, problem, send
-from tests.accounts.people import PASSWORD
-from tests.accounts.published import published_ids
-from tests.cloud.school import Person, School, make_person, make_school
+from tests.kit import mailbox
+from tests.kit.feed import published_ids
+from tests.kit.people import PASSWORD
+from tests.kit.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def test_invitation_is_created_and_its_secret_only_emailed(
     assert {name: created[name] for name in body} == body and created["sent_at"] is None
     assert audited(created["id"], "invitation.") == [("invitation.created", "person")]
     assert published_ids(school.organization, "people") == [created["id"]]
-    secret = post_office.link(guest, "join")
+    secret = mailbox.link(guest, "join")
     seen = send(admin, "GET", f"{path}/{created['id']}")
     assert seen.json()["sent_at"] and secret not in seen.content.decode()
     assert [one["id"] for one in send(admin, "GET", path).json()["results"]] == [created["id"]]
@@ -66,7 +66,7 @@ def test_accepted_invitation_gives_the_offered_role_and_is_closed(
     body = {"email": guest, "role": "operator", "scope": "places", "places": {"buildings": [str(school.building)]}}
     send(admin, "POST", path, body)
     account = {
-        "token": post_office.link(guest, "join"),
+        "token": mailbox.link(guest, "join"),
         "password": PASSWORD,
         "first_name": "Gil",
         "last_name": "Guest",
@@ -81,10 +81,10 @@ def test_accepted_invitation_gives_the_offered_role_and_is_closed(
 
 def test_resending_an_invitation_invalidates_its_old_link(admin: Client, path: str, guest: str, address: str) -> None:
     id_ = send(admin, "POST", path, {"email": guest, "role": "viewer"}).json()["id"]
-    old = post_office.link(guest, "join")
+    old = mailbox.link(guest, "join")
     assert send(admin, "POST", f"{path}/{id_}/resend").json()["sent_at"] is None
-    new = post_office.link(guest, "join")
-    assert len(post_office.emails_to(guest)) == 2 and old != new
+    new = mailbox.link(guest, "join")
+    assert len(mailbox.emails_to(guest)) == 2 and old != new
     account = {"password": PASSWORD, "first_name": "Gil", "last_name": "Guest"}
     refused = send(anonymous_client(address), "POST", "auth/register", account | {"token": old})
     assert problem(refused) == (400, "link_refused")
@@ -95,7 +95,7 @@ def test_withdrawn_invitation_is_not_found_and_its_link_refused(
     school: School, admin: Client, path: str, guest: str, address: str
 ) -> None:
     id_ = send(admin, "POST", path, {"email": guest, "role": "viewer"}).json()["id"]
-    secret = post_office.link(guest, "join")
+    secret = mailbox.link(guest, "join")
     assert send(admin, "DELETE", f"{path}/{id_}").status_code == 204
     account = {"token": secret, "password": PASSWORD, "first_name": "Gil", "last_name": "Guest"}
     assert problem(send(anonymous_client(address), "POST", "auth/register", account)) == (400, "link_refused")
@@ -132,12 +132,12 @@ def test_invitation_with_expiry_out_of_bounds_is_refused(admin: Client, path: st
     at = rfc3339(timezone.now() + timedelta(days=days))
     answer = send(admin, "POST", path, {"email": guest, "role": "viewer", "expires_at": at})
     assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["expires_at"]
-    assert send(admin, "GET", path).json()["results"] == [] and post_office.emails_to(guest) == []
+    assert send(admin, "GET", path).json()["results"] == [] and mailbox.emails_to(guest) == []
 
 
 def test_stale_write_of_invitation_is_refused(admin: Client, path: str, guest: str) -> None:
     made = send(admin, "POST", path, {"email": guest, "role": "viewer"})
-    post_office.work()
+    mailbox.work()
     for method, below in (("POST", "/resend"), ("DELETE", "")):
         answer = send(admin, method, f"{path}/{made.json()['id']}{below}", **{"if-match": made["ETag"]})
         assert problem(answer) == (412, "precondition_failed")
@@ -151,4 +151,4 @@ def test_invitation_of_another_school_is_not_found(admin: Client, path: str, gue
         for method, below in (("GET", ""), ("DELETE", ""), ("POST", "/resend")):
             answer = send(admin, method, f"{base}/{id_.json()['id']}{below}")
             assert problem(answer) == (404, "not_found")
-    assert post_office.link(guest, "join")
+    assert mailbox.link(guest, "join")

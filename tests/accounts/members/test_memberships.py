@@ -8,9 +8,9 @@ from apps.accounts.rights.grants import person_principal
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from tests.accounts.callers import audited, problem, send
-from tests.accounts.published import published_ids
-from tests.cloud.connections import at_once
-from tests.cloud.school import Person, School, make_person, make_school
+from tests.kit.concurrency import at_once
+from tests.kit.feed import published_ids
+from tests.kit.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow
 

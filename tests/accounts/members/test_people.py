@@ -12,7 +12,7 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import ScopeError, tenant_scope
 from apps.common.models import AuditEntry
 from apps.common.problems import Invalid
-from tests.accounts.people import PASSWORD, Person, make_person
+from tests.kit.people import PASSWORD, Person, make_person
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,9 @@ from apps.accounts.people import memberships
 from apps.accounts.people.memberships import RoleAt
 from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
-from tests.cloud.school import School, make_school
-from tests.tenancy.callers import Caller, admin_of, member, refused, trail
-from tests.tenancy.tables import counts, exported, faults, rows, sent
+from tests.kit.callers import Caller, admin_of, member, refused, trail
+from tests.kit.school import School, make_school
+from tests.kit.tables import counts, exported, faults, rows, sent
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ from apps.common.db.scope import tenant_scope
 from apps.common.limits import REGISTRATION_ANSWERS
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import anonymous_client, app_of, problem, send
-from tests.accounts.people import PASSWORD, Person, make_person, set_organization_status
-from tests.accounts.post_office import emails_to, latest_email_to, link
+from tests.kit.mailbox import emails_to, latest_email_to, link
+from tests.kit.people import PASSWORD, Person, make_person, set_organization_status
 
 pytestmark = pytest.mark.slow
 

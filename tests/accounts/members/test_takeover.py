@@ -16,8 +16,8 @@ from apps.common.access import SYSTEM, Principal
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
 from tests.accounts.callers import anonymous_client, app_of, problem, send
-from tests.accounts.people import PASSWORD, Person, make_person
-from tests.accounts.post_office import emails_to, link
+from tests.kit.mailbox import emails_to, link
+from tests.kit.people import PASSWORD, Person, make_person
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope, tenant_scope
 from tests.accounts.callers import audited, problem, send
-from tests.accounts.published import published_ids
-from tests.cloud.school import Person, School, make_person, make_school
+from tests.kit.feed import published_ids
+from tests.kit.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow
 

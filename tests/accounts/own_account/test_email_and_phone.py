@@ -15,8 +15,8 @@ from apps.accounts.models import Proof, ProofPurpose, Role, User, UserStatus
 from apps.common.db.scope import tenant_scope
 from apps.common.limits import PROOFS
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
-from tests.accounts.people import PASSWORD, Person, make_person, set_status
-from tests.accounts.post_office import TextMessages, emails_to, link, work
+from tests.kit.mailbox import TextMessages, emails_to, link, work
+from tests.kit.people import PASSWORD, Person, make_person, set_status
 
 pytestmark = pytest.mark.slow
 

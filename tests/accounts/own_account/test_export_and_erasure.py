@@ -33,11 +33,11 @@ from apps.common.models import AuditEntry, AuditPersonal, IdempotencyKey
 from apps.common.problems import Unauthenticated
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
-from tests.accounts.people import PASSWORD, Person, end_membership, make_person
-from tests.accounts.post_office import work
-from tests.audit.trail import chain_all, verify
-from tests.cloud.catalogue import relations
-from tests.cloud.school import make_school, raise_alert
+from tests.kit.catalogue import relations
+from tests.kit.mailbox import work
+from tests.kit.people import PASSWORD, Person, end_membership, make_person
+from tests.kit.school import make_school, raise_alert
+from tests.kit.trail import chain_all, verify
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,8 @@ from apps.common.db.scope import tenant_scope
 from apps.common.feed import since
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
-from tests.accounts.people import PASSWORD, Person, make_person, make_site
-from tests.cloud.school import make_school
+from tests.kit.people import PASSWORD, Person, make_person, make_site
+from tests.kit.school import make_school
 from tests.matrix.callers import ROLE_TABLE
 
 pytestmark = pytest.mark.slow

@@ -20,10 +20,10 @@ from apps.accounts.rights.grants import person_principal
 from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import Issuer
-from tests.accounts.people import PASSWORD, Person, make_person
-from tests.accounts.second_factor import Api
 from tests.accounts.sso_school import School, google, through_app
-from tests.matrix.routes_found import found_routes, shape
+from tests.kit.people import PASSWORD, Person, make_person
+from tests.kit.routes import found_routes, shape
+from tests.kit.second_factor import Api
 
 pytestmark = pytest.mark.slow
 

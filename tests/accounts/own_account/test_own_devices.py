@@ -9,7 +9,7 @@ from django.test import Client
 from apps.accounts.models import PushRegistration
 from apps.accounts.own_account import push
 from tests.accounts.callers import app_of, audited, problem, send
-from tests.accounts.people import Person, make_person
+from tests.kit.people import Person, make_person
 
 pytestmark = pytest.mark.slow
 

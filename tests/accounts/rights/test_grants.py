@@ -16,7 +16,7 @@ from apps.common.access import SYSTEM, Grant, Places, allows
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Building, OrganizationStatus
-from tests.accounts.people import (
+from tests.kit.people import (
     Person,
     end_membership,
     hold,

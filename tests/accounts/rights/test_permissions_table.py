@@ -12,7 +12,7 @@ from apps.common.access import allows
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from tests.accounts.callers import problem, send
-from tests.cloud.school import Person, make_person, make_school
+from tests.kit.school import Person, make_person, make_school
 from tests.matrix.callers import ROLE_TABLE
 
 pytestmark = pytest.mark.slow

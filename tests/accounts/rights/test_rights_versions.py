@@ -20,9 +20,9 @@ from apps.common.access import Principal
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization
-from tests.accounts.people import make_person
-from tests.cloud.full_school import make_full_school
-from tests.cloud.school import School, make_school, raise_alert
+from tests.kit.full_school import make_full_school
+from tests.kit.people import make_person
+from tests.kit.school import School, make_school, raise_alert
 from tests.matrix.things import make_service_token
 
 pytestmark = pytest.mark.slow

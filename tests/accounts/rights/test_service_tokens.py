@@ -22,8 +22,8 @@ from apps.accounts.rights.service_tokens import LONGEST
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.models import OrganizationStatus
-from tests.accounts.people import Person, end_membership, make_person, make_site, set_organization_status
-from tests.cloud.school import make_person as make_caller
+from tests.kit.people import Person, end_membership, make_person, make_site, set_organization_status
+from tests.kit.school import make_person as make_caller
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,8 @@ from apps.common.models import AuditEntry
 from apps.common.times import rfc3339
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import audited, problem, send
-from tests.accounts.published import published_ids
-from tests.cloud.school import Person, School, make_person, make_school
+from tests.kit.feed import published_ids
+from tests.kit.school import Person, School, make_person, make_school
 
 pytestmark = pytest.mark.slow
 

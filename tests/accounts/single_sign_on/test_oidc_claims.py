@@ -8,8 +8,8 @@ from apps.accounts.models import Membership, Role, User
 from apps.accounts.single_sign_on.oidc import CLOCKS_APART
 from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import Issuer
-from tests.accounts.people import Person
 from tests.accounts.sso_school import School, google
+from tests.kit.people import Person
 
 pytestmark = pytest.mark.slow
 

@@ -25,9 +25,6 @@ from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from tests.accounts.callers import audited
 from tests.accounts.identity_provider import Issuer, running
-from tests.accounts.people import PASSWORD, Person, end_membership, make_person
-from tests.accounts.published import published_ids
-from tests.accounts.second_factor import JSON, Api
 from tests.accounts.sso_school import (
     School,
     google,
@@ -36,6 +33,9 @@ from tests.accounts.sso_school import (
     through_app,
     visiting_operator,
 )
+from tests.kit.feed import published_ids
+from tests.kit.people import PASSWORD, Person, end_membership, make_person
+from tests.kit.second_factor import JSON, Api
 
 pytestmark = pytest.mark.slow
 

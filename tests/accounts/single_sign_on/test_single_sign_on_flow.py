@@ -15,7 +15,6 @@ from apps.accounts.models import (
 )
 from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer, running
-from tests.accounts.second_factor import JSON
 from tests.accounts.sso_school import (
     APP,
     Entered,
@@ -26,6 +25,7 @@ from tests.accounts.sso_school import (
     provider_body,
     through_app,
 )
+from tests.kit.second_factor import JSON
 
 pytestmark = pytest.mark.slow
 

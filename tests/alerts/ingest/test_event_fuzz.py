@@ -15,7 +15,7 @@ from apps.alerts.models import AlertKey
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import Invalid
 from contracts.validation import problems
-from tests.cloud.school import JsonObject, School, hops, make_school, pressed_again, raised
+from tests.kit.school import JsonObject, School, hops, make_school, pressed_again, raised
 
 LARGEST_BATCH: Final = 500
 TIMES: Final = (

@@ -16,7 +16,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
 from apps.devices import services as devices
 from apps.devices.models import Device, Trouble
-from tests.cloud.school import (
+from tests.kit.school import (
     JsonObject,
     Person,
     School,

@@ -35,7 +35,7 @@ from apps.common.access import SYSTEM, Principal
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
-from tests.cloud.school import JsonObject, School, hops, make_person, make_school, raised, rfc3339
+from tests.kit.school import JsonObject, School, hops, make_person, make_school, raised, rfc3339
 
 SKEW: Final = timedelta(minutes=10)
 NO_BOUNDS: Final = ("earliest_at", "latest_at")

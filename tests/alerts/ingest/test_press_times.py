@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.accounts.models import Role
 from apps.alerts.models import Alert
 from apps.common.db.scope import tenant_scope
-from tests.cloud.school import (
+from tests.kit.school import (
     JsonObject,
     Person,
     School,

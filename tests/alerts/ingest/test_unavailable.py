@@ -12,7 +12,7 @@ from django.test import Client
 
 from apps.common import feed
 from apps.common.db.scope import tenant_scope
-from tests.cloud.school import School, make_school, raised
+from tests.kit.school import School, make_school, raised
 
 pytestmark = pytest.mark.usefixtures("database")
 

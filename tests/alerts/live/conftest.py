@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from apps.accounts.models import Role
-from tests.cloud.school import Person, School, make_person
-from tests.cloud.server import Server, running_server
+from tests.kit.school import Person, School, make_person
+from tests.kit.server import Server, running_server
 
 
 @pytest.fixture(scope="package")

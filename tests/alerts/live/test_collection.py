@@ -10,8 +10,8 @@ import pytest
 from apps.alerts.live.hub import Client, hub
 from safesignal import collection
 from tests.alerts.live.test_in_process import commit_messages
-from tests.cloud.school import School
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
+from tests.kit.school import School
 
 pytestmark = pytest.mark.slow
 

@@ -19,9 +19,9 @@ from apps.alerts.live.stream import PATH as STREAM
 from apps.common.access import PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
-from tests.alerts.live.listener import listening
-from tests.cloud.school import Person, School, make_person, raise_alert
-from tests.cloud.server import Server
+from tests.kit.listener import listening
+from tests.kit.school import Person, School, make_person, raise_alert
+from tests.kit.server import Server
 
 pytestmark = pytest.mark.slow
 

@@ -8,9 +8,9 @@ from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
-from tests.alerts.live.listener import listening
-from tests.cloud.school import Person, School, feed_seqs, make_person, raise_alert, raise_alerts, raised, send
-from tests.cloud.server import Server
+from tests.kit.listener import listening
+from tests.kit.school import Person, School, feed_seqs, make_person, raise_alert, raise_alerts, raised, send
+from tests.kit.server import Server
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ from apps.common.db.scope import tenant_scope
 from apps.common.feed import Audience
 from contracts.validation import problems
 from safesignal.asgi import application
-from tests.cloud.school import Person, School, feed_seqs
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
+from tests.kit.school import Person, School, feed_seqs
 
 pytestmark = pytest.mark.slow
 

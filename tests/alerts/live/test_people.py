@@ -9,9 +9,9 @@ from apps.accounts.models import Role
 from apps.common import feed
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
-from tests.alerts.live.listener import listening
-from tests.cloud.connections import at_once
-from tests.cloud.school import (
+from tests.kit.concurrency import at_once
+from tests.kit.listener import listening
+from tests.kit.school import (
     Person,
     School,
     feed_seqs,
@@ -21,7 +21,7 @@ from tests.cloud.school import (
     raise_alerts,
     raised,
 )
-from tests.cloud.server import Server, start_relay, stop
+from tests.kit.server import Server, start_relay, stop
 
 pytestmark = pytest.mark.slow
 

@@ -17,10 +17,10 @@ from apps.common import feed, valkey
 from apps.common.db.scope import system_scope
 from apps.common.feed import bus
 from apps.common.feed.relay import notice_restore
-from tests.alerts.live.listener import Listener, listening
-from tests.cloud.school import Person, School, feed_seqs, make_person, raise_alert, raise_alerts, raised
-from tests.cloud.server import Server
-from tests.patience import until
+from tests.kit.listener import Listener, listening
+from tests.kit.patience import until
+from tests.kit.school import Person, School, feed_seqs, make_person, raise_alert, raise_alerts, raised
+from tests.kit.server import Server
 
 pytestmark = pytest.mark.slow
 

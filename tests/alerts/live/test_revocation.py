@@ -37,11 +37,11 @@ from apps.alerts.live.stream import PATH as STREAM
 from apps.common.access import PrincipalKind
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
-from tests.alerts.live.listener import Listener, listening
-from tests.cloud.school import Person, School, make_person, make_school, raise_alert
-from tests.cloud.server import Server
+from tests.kit.listener import Listener, listening
+from tests.kit.patience import WAIT_SECONDS, Promise
+from tests.kit.school import Person, School, make_person, make_school, raise_alert
+from tests.kit.server import Server
 from tests.matrix.things import make_service_token
-from tests.patience import WAIT_SECONDS, Promise
 
 pytestmark = pytest.mark.slow
 

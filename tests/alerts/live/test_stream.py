@@ -11,9 +11,9 @@ import pytest
 
 from apps.accounts.models import Role
 from contracts.validation import problems
-from tests.cloud.school import Person, School, feed_seqs, make_person, raise_alert
-from tests.cloud.server import Server
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
+from tests.kit.school import Person, School, feed_seqs, make_person, raise_alert
+from tests.kit.server import Server
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ from edge_agent.settings import Settings
 from edge_agent.uplink.credentials import Credentials
 from tests.edge.support.cloud import Cloud, Json
 from tests.edge.support.rig import until
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 EXAMPLES: dict[str, Json] = {example.name: json.loads(example.raw) for example in examples("edge_downlink", "valid")}
 

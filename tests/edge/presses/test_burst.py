@@ -14,7 +14,7 @@ from tests.edge.support.cloud import Cloud
 from tests.edge.support.process import ROOT, AgentProcess
 from tests.edge.support.rig import until
 from tests.edge.support.school import GATEWAY, configuration
-from tests.patience import Promise
+from tests.kit.patience import Promise
 
 BUTTONS, ROUNDS = 200, 6
 UPPER_LIMIT = 0.25

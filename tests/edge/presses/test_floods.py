@@ -19,7 +19,7 @@ from tests.edge.support.hand import Hand, hand
 from tests.edge.support.process import ROOT, AgentProcess
 from tests.edge.support.rig import until
 from tests.edge.support.school import GATEWAY, configuration
-from tests.patience import Promise
+from tests.kit.patience import Promise
 
 pytestmark = [pytest.mark.slow]
 OTHERS = 12

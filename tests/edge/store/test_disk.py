@@ -16,7 +16,7 @@ import pytest
 from edge_agent.gateway import DEADLINE_SECONDS
 from tests.edge.support.rig import Rig, rig, until
 from tests.edge.support.school import DEVICES
-from tests.patience import Promise
+from tests.kit.patience import Promise
 
 ROOT = Path(__file__).parents[3]
 MARGIN_SECONDS = 0.05

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from devstack.testing.stack import free_ports
 from tests.edge.support.authority import Authority
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 ROOT = Path(__file__).parents[3]
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from edge_agent.settings import PREFIX
 from tests.edge.support.authority import Authority, private_pem, public_pem
 from tests.edge.support.cloud import Cloud
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 ROOT = Path(__file__).parents[3]
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)

@@ -16,7 +16,7 @@ from edge_agent.messages.events import Event
 from edge_agent.order import Outgoing
 from edge_agent.store.store import Kept, Store
 from tests.edge.support.school import DEVICES, policy
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 
 @dataclass

@@ -22,7 +22,7 @@ from edge_agent.uplink.uplink import Uplink
 from tests.edge.support.cloud import Cloud, Json
 from tests.edge.support.rig import Building, until
 from tests.edge.support.school import DEVICES, policy
-from tests.patience import Promise
+from tests.kit.patience import Promise
 
 LIVE_SECONDS = 0.4
 SLOW_SECONDS = 3.0

@@ -19,7 +19,7 @@ from tests.edge.support.cloud import Cloud, Json
 from tests.edge.support.rig import until
 from tests.edge.support.school import DEVICES, GATEWAY
 from tests.edge.uplink.test_uplink import Line, line
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 pytestmark = [pytest.mark.slow]
 

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from apps.common.http.limits.body_limits import BodyTooSlow
 from safesignal.bodies import Bodies
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 pytestmark = pytest.mark.slow
 

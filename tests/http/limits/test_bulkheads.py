@@ -26,9 +26,9 @@ from apps.common.http.limits.body_limits import ANONYMOUS_BYTES, ORDINARY_BYTES
 from apps.common.problems import ERRORS_SHOWN
 from safesignal.asgi import application
 from safesignal.lanes import Lane, lane_of
-from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised
-from tests.cloud.server import HOST, Server, running_server
-from tests.patience import until
+from tests.kit.patience import until
+from tests.kit.school import Person, School, make_person, make_school, raise_alert, raised
+from tests.kit.server import HOST, Server, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 

@@ -15,9 +15,9 @@ from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Membership, Role, User
 from apps.common import valkey
 from apps.common.db.scope import tenant_scope
-from tests.cloud.school import Person, School, make_person, make_school, raise_alert, raised
 from tests.http.test_bad_input import problem
-from tests.valkey import valkey_away
+from tests.kit.school import Person, School, make_person, make_school, raise_alert, raised
+from tests.kit.valkey import valkey_away
 
 pytestmark = pytest.mark.slow
 

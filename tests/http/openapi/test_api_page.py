@@ -13,9 +13,9 @@ import pytest
 
 from apps.accounts.models import Role
 from tests.accounts.members.test_register import invite
-from tests.accounts.post_office import link
-from tests.cloud.school import School
-from tests.cloud.server import Server, running_server
+from tests.kit.mailbox import link
+from tests.kit.school import School
+from tests.kit.server import Server, running_server
 
 pytestmark = pytest.mark.slow
 

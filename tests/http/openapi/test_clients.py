@@ -9,9 +9,9 @@ import pytest
 
 from apps.accounts.models import Role
 from clients.build import PROGRAMS, build_python, build_typescript, run, write_document
-from tests.accounts.people import PASSWORD, make_person
-from tests.cloud.school import School, make_school
-from tests.cloud.server import Server, running_server
+from tests.kit.people import PASSWORD, make_person
+from tests.kit.school import School, make_school
+from tests.kit.server import Server, running_server
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from apps.accounts.models import Role
-from tests.cloud.school import School, make_person
 from tests.http.document import document
+from tests.kit.school import School, make_person
 
 pytestmark = pytest.mark.slow
 

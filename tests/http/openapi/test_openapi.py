@@ -19,7 +19,7 @@ from apps.common.problems import Problem, ProblemSerializer
 from contracts import alert_types
 from devstack.machine.paths import ROOT
 from tests.http.document import Json, document, generate
-from tests.matrix.routes_found import found_routes, shape
+from tests.kit.routes import found_routes, shape
 
 pytestmark = pytest.mark.slow
 

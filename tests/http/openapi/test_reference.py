@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 
 from apps.accounts.models import Role
 from tests.browser import chromium
-from tests.cloud.school import School, make_person
-from tests.cloud.server import Server, running_server
+from tests.kit.school import School, make_person
+from tests.kit.server import Server, running_server
 
 pytestmark = pytest.mark.slow
 

@@ -23,10 +23,10 @@ from schemathesis.schemas import APIOperation
 from safesignal.wsgi import application
 from tests.accounts.conftest import FastBcrypt
 from tests.http.document import document
+from tests.kit.routes import shape
 from tests.matrix.callers import Caller, World, callers, make_world
 from tests.matrix.entry import Entry
 from tests.matrix.routes import ENTRIES
-from tests.matrix.routes_found import shape
 
 pytestmark = pytest.mark.slow
 

@@ -20,9 +20,9 @@ from apps.common import valkey
 from apps.common.feed.relay import HEARTBEAT, Relay, publish_unsent
 from apps.common.observability import heartbeats
 from contracts import ROOT
-from tests.cloud.school import School, make_school
 from tests.environment import PLACE
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
+from tests.kit.school import School, make_school
 
 pytestmark = pytest.mark.slow
 

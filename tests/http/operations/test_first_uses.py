@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from contracts import ROOT
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ from pytest_django import Settings
 from apps.accounts.models import Role
 from apps.common.observability.logs import JsonLines, redact
 from tests.accounts.conftest import FastBcrypt
-from tests.accounts.people import PASSWORD, make_person
-from tests.cloud.school import make_school, raise_alert
 from tests.http.log_lines import Lines
+from tests.kit.people import PASSWORD, make_person
+from tests.kit.school import make_school, raise_alert
 
 pytestmark = pytest.mark.slow
 

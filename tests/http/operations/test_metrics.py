@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import Role
 from apps.common.feed.relay import publish_unsent
-from tests.cloud.school import School, make_person, raise_alert
+from tests.kit.school import School, make_person, raise_alert
 
 pytestmark = pytest.mark.slow
 

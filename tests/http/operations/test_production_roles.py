@@ -12,9 +12,9 @@ import pytest
 from apps.common.http.limits.body_limits import ANONYMOUS_BYTES
 from contracts import ROOT
 from safesignal.serve import LOWER_PRIORITY
-from tests.cloud.server import HOST, Server, running_server
 from tests.http.limits.test_bulkheads import PATIENCE_SECONDS, connected, half_sent_request
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
+from tests.kit.server import HOST, Server, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 

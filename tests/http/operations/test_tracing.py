@@ -11,11 +11,11 @@ import pytest
 
 from apps.accounts.models import Role
 from contracts import ROOT
-from tests.alerts.live.listener import listening
-from tests.cloud.school import School, make_person, raised
-from tests.cloud.server import Server, running_server
 from tests.http.collector import Collector, collecting
-from tests.patience import until
+from tests.kit.listener import listening
+from tests.kit.patience import until
+from tests.kit.school import School, make_person, raised
+from tests.kit.server import Server, running_server
 
 pytestmark = pytest.mark.slow
 

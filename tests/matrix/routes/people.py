@@ -12,7 +12,7 @@ from apps.accounts.rights import visits
 from apps.common.access import SYSTEM, Grant, Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
-from tests.cloud.school import School, make_person
+from tests.kit.school import School, make_person
 from tests.matrix.callers import ROLE_TABLE
 from tests.matrix.entry import At, Entry
 from tests.matrix.things import Things, public, thing, word

@@ -8,7 +8,7 @@ from apps.accounts.models import IdentityDomain, IdentityProvider
 from apps.accounts.single_sign_on.oidc import SECRET
 from apps.common.db.scope import tenant_scope
 from apps.common.encryption import seal
-from tests.cloud.school import School
+from tests.kit.school import School
 from tests.matrix.entry import At, Entry
 from tests.matrix.things import number, thing, word
 

@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 
-from tests.cloud.school import device_name
+from tests.kit.school import device_name
 from tests.matrix.entry import At, Entry
 from tests.matrix.things import Things, number, word
 

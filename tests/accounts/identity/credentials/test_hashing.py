@@ -9,7 +9,7 @@ from django.contrib.auth.hashers import BCryptSHA256PasswordHasher
 
 from apps.accounts.identity.credentials.hashers import BoundedPasswordHasher
 from apps.common.concurrency import Busy
-from tests.patience import until
+from tests.kit.patience import until
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from apps.accounts.identity.credentials.password_strength import GuessableValidator
 from apps.accounts.models import User
 from tests.accounts.callers import app_of, problem, send
-from tests.accounts.people import PASSWORD, Person
+from tests.kit.people import PASSWORD, Person
 
 pytestmark = pytest.mark.slow
 

@@ -22,12 +22,12 @@ from apps.accounts.rights.grants import person_principal
 from apps.common import valkey
 from apps.common.db.scope import tenant_scope
 from apps.common.http.callers.addresses import address_of, source_of
-from tests.accounts.people import PASSWORD as RIGHT
-from tests.accounts.people import Person, make_person
-from tests.accounts.post_office import link
-from tests.accounts.second_factor import JSON, Api, code
 from tests.accounts.waits import end_waits
-from tests.valkey import valkey_away
+from tests.kit.mailbox import link
+from tests.kit.people import PASSWORD as RIGHT
+from tests.kit.people import Person, make_person
+from tests.kit.second_factor import JSON, Api, code
+from tests.kit.valkey import valkey_away
 
 pytestmark = pytest.mark.slow
 

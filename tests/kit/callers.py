@@ -14,7 +14,7 @@ from apps.accounts.people.memberships import RoleAt
 from apps.common.access import SYSTEM
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from tests.cloud.school import Person, School, make_person
+from tests.kit.school import Person, School, make_person
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Answer

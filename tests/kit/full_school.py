@@ -26,7 +26,7 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, DeviceMetric, GatewayAssertion, GatewayRule
-from tests.cloud.school import School, arm, make_person, make_school, raise_alert
+from tests.kit.school import School, arm, make_person, make_school, raise_alert
 
 
 def make_full_school() -> School:

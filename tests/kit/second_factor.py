@@ -16,7 +16,7 @@ from django.utils import timezone
 from fido2 import cbor
 
 from apps.accounts.identity.sign_in import services as sign_in
-from tests.accounts.people import PASSWORD, Person
+from tests.kit.people import PASSWORD, Person
 
 JSON = "application/json"
 USER_PRESENT, USER_VERIFIED, HAS_CREDENTIAL = 0x01, 0x04, 0x40

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connections, transaction
 from psycopg import sql
 
 from apps.common.db.scope import tenant_scope
-from tests.cloud.catalogue import Relation
+from tests.kit.catalogue import Relation
 
 DENIED: Final = "42501"
 """insufficient_privilege: no grant, or a row that a policy refuses."""

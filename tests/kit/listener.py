@@ -14,8 +14,8 @@ from websockets.sync.connection import Connection
 from websockets.typing import Origin, Subprotocol
 
 from contracts.validation import problems
-from tests.cloud.server import Server
-from tests.patience import WAIT_SECONDS
+from tests.kit.patience import WAIT_SECONDS
+from tests.kit.server import Server
 
 SECONDS = WAIT_SECONDS
 CHECKED = 100

@@ -11,7 +11,7 @@ import httpx
 
 from contracts import ROOT
 from devstack.testing.stack import free_ports
-from tests.patience import WAIT_SECONDS, until
+from tests.kit.patience import WAIT_SECONDS, until
 
 HOST = "127.0.0.1"
 START_SECONDS = 2 * WAIT_SECONDS
