@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from tests.accounts.identity_provider import Issuer, running
 from tests.accounts.sso_school import School
-from tests.kit.people import Person, make_person
+from tests.kit.people import AccountFactory, Person
 
 
 class FastBcrypt(BCryptSHA256PasswordHasher):
@@ -25,7 +25,7 @@ def quick_passwords(database: None, settings: Settings) -> None:
 @pytest.fixture
 def person() -> Person:
     """An operator of a new school."""
-    return make_person()
+    return AccountFactory.create()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from apps.accounts.single_sign_on import providers
 from apps.common.access import Grant, Principal, PrincipalKind
 from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import CLIENT, SECRET, Issuer
-from tests.kit.people import Person, make_person
+from tests.kit.people import AccountFactory, Person
 from tests.kit.second_factor import JSON, Api
 
 APP = "safesignal://signed-in"
@@ -35,7 +35,7 @@ class School:
 
     issuer: Issuer
     address: str
-    admin: Person = field(default_factory=lambda: make_person(Role.ADMIN))
+    admin: Person = field(default_factory=lambda: AccountFactory.create(role=Role.ADMIN))
     domain: str = field(default_factory=lambda: f"{secrets.token_hex(6)}.school.example")
     provider: UUID = field(init=False)
 
@@ -65,7 +65,7 @@ class School:
 
     def person(self, role: Role = Role.OPERATOR) -> Person:
         """A member, with an address in the school's domain."""
-        person = make_person(role, organization=self.id)
+        person = AccountFactory.create(role=role, organization=self.id)
         User.objects.filter(pk=person.id).update(email=f"{secrets.token_hex(4)}@{self.domain}")
         person.user.refresh_from_db()
         return person

@@ -21,7 +21,7 @@ from apps.common.limits import MESSAGES, Limit, Message, Per
 from apps.tenancy.models import Organization
 from tests.accounts.callers import send
 from tests.kit.mailbox import emails_to, work
-from tests.kit.people import PASSWORD, Person, make_person
+from tests.kit.people import PASSWORD, AccountFactory, Person
 from tests.kit.second_factor import Api
 from tests.kit.valkey import valkey_away
 
@@ -44,7 +44,7 @@ def stranger() -> str:
 @pytest.fixture
 def slug() -> str:
     """The slug of a school with open registration."""
-    school = make_person(Role.ADMIN).organization
+    school = AccountFactory.create(role=Role.ADMIN).organization
     with tenant_scope([school]):
         Organization.objects.update(settings={"open_registration": True})
         return Organization.objects.get().slug
@@ -112,7 +112,7 @@ def test_known_device_can_request_reset_when_source_budget_is_spent(person: Pers
 
 
 def test_invitations_are_limited_per_recipient(address: str) -> None:
-    api = Api(make_person(Role.ADMIN), address)
+    api = Api(AccountFactory.create(role=Role.ADMIN), address)
     invitations = f"organizations/{api.person.organization}/invitations"
     made = api.ask("POST", invitations, {"email": stranger(), "role": "viewer"})
     assert made.status_code == 201, made.content

@@ -15,7 +15,9 @@ from apps.accounts.models import Role, User
 from apps.common.db.scope import tenant_scope
 from contracts import permissions
 from tests.kit.full_school import make_full_school
-from tests.kit.school import School, make_person, make_school, raise_alert
+from tests.kit.people import PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
@@ -57,7 +59,7 @@ def address(page: Any, name: str, *args: object) -> str:
 
 
 def browser(school: School, role: Role) -> Client:
-    person = make_person(role, school.organization)
+    person = PersonFactory.create(role=role, organization=school.organization)
     client = Client()
     client.force_login(User.objects.get(pk=person.id))
     return client
@@ -129,7 +131,7 @@ def test_rows_of_own_organization_are_shown(own: School, page: Any) -> None:
 
 def test_silent_alert_is_not_listed_for_an_operator() -> None:
     """Nor is an open one listed for a viewer."""
-    school = make_school()
+    school = SchoolFactory.create()
     silent, open_alert = raise_alert(school, silent=True), raise_alert(school, alert_type="fire")
     seen = {
         role: [

@@ -18,7 +18,9 @@ from apps.devices.services import raise_trouble
 from apps.tenancy.models import Organization, Room, Site
 from tests.admin.test_pages import PAGES, address, browser, rows
 from tests.kit.full_school import make_full_school
-from tests.kit.school import School, make_person, make_school, raise_alert
+from tests.kit.people import PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 HTML = {"accept": "text/html,application/xhtml+xml"}
@@ -77,12 +79,12 @@ def test_columns_and_fields_do_not_raise(own: School, page: Any) -> None:
 
 
 def test_alert_page_names_room_people_and_steps_in_the_time_of_the_school() -> None:
-    school = make_school()
+    school = SchoolFactory.create()
     with tenant_scope([school.organization]):
         Organization.objects.filter(id=school.organization).update(settings={"timezone": "America/Denver"})
         Room.objects.filter(id=school.room).update(room_number="214", name=None)
     alert_id = raise_alert(school, alert_type="fire")
-    person = make_person(Role.ADMIN, school.organization)
+    person = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     person.client.put(f"/api/v1/alerts/{alert_id}/acknowledge")
     with tenant_scope([school.organization]):
         alert = Alert.objects.get(id=alert_id)
@@ -99,7 +101,7 @@ def test_alert_page_names_room_people_and_steps_in_the_time_of_the_school() -> N
 
 
 def test_trouble_that_a_silent_press_may_have_caused_is_hidden_from_operators() -> None:
-    school = make_school()
+    school = SchoolFactory.create()
     with tenant_scope([school.organization]):
         for kind in ("unreadable_press", "broker"):
             raise_trouble(
@@ -145,8 +147,8 @@ def test_admin_page_has_a_title_a_main_landmark_and_a_skip_link(own: School, pat
     ],
 )
 def test_selected_places_must_match_the_scope(scope: str, ticked: bool, is_saved: bool) -> None:
-    school = make_school()
-    person = make_person(Role.OPERATOR, school.organization)
+    school = SchoolFactory.create()
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     form = {"name": "Sam Lee", "role": "viewer", "scope": scope, "sites": [str(school.site)] if ticked else []}
     answer = browser(school, Role.ADMIN).post(f"/admin/accounts/user/{person.id}/change/", form)
     assert (answer.status_code == HTTPStatus.FOUND) == is_saved
@@ -156,7 +158,7 @@ def test_selected_places_must_match_the_scope(scope: str, ticked: bool, is_saved
 
 
 def test_all_clear_for_several_alerts_asks_for_confirmation() -> None:
-    school = make_school()
+    school = SchoolFactory.create()
     alerts = [raise_alert(school, alert_type=kind) for kind in ("fire", "medical", "assist")]
     client = browser(school, Role.ADMIN)
     form: dict[str, Any] = {"action": "resolve", "_selected_action": [str(one) for one in alerts]}
@@ -190,7 +192,7 @@ def test_internal_error_is_rendered_by_accepted_media_type(
 
 def test_viewer_of_the_board_is_notified_of_an_alarm_without_details() -> None:
     """Never of a silent one."""
-    school = make_school()
+    school = SchoolFactory.create()
     viewer = browser(school, Role.VIEWER)
     raise_alert(school, silent=True)
     assert "does not show open alerts" in text_of(viewer.get("/board/"))
@@ -202,8 +204,8 @@ def test_viewer_of_the_board_is_notified_of_an_alarm_without_details() -> None:
 
 
 def test_board_shows_a_message_to_person_without_a_place() -> None:
-    school = make_school()
-    person = make_person(Role.OPERATOR, school.organization)
+    school = SchoolFactory.create()
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     with tenant_scope([school.organization]):
         Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
     client = Client()

@@ -14,7 +14,9 @@ from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry, FeedEvent
 from apps.tenancy.models import Building, Floor, Organization, Site
 from apps.tenancy.organizations import organization_settings
-from tests.kit.school import School, make_person, make_school, raise_alert
+from tests.kit.people import PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
@@ -24,12 +26,12 @@ SAVED = HTTPStatus.FOUND
 
 @pytest.fixture
 def school(database: None) -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture
 def admin(school: School) -> Client:
-    return client_of(make_person(Role.ADMIN, school.organization).id)
+    return client_of(PersonFactory.create(role=Role.ADMIN, organization=school.organization).id)
 
 
 def client_of(person: UUID) -> Client:
@@ -97,7 +99,7 @@ def test_form_has_the_limits_of_the_api(school: School, admin: Client) -> None:
 
 def test_form_writes_nothing_while_it_validates(school: School) -> None:
     request = RequestFactory().post("/")
-    person = make_person(Role.ADMIN, school.organization)
+    person = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     with tenant_scope([school.organization]):
         request.principal = person_principal(person.id)  # type: ignore[attr-defined]
         site = Site.objects.get(id=school.site)
@@ -122,7 +124,7 @@ def test_service_error_is_shown_at_its_field_and_keeps_the_input(school: School,
 
 def test_parent_of_another_school_cannot_be_selected(school: School, admin: Client) -> None:
     """Neither in the form nor in the URL."""
-    other = make_school()
+    other = SchoolFactory.create()
     body = {"site": str(other.site), "name": "Trojan", "floor_count": "1"}
     answer = admin.post("/admin/tenancy/building/add/", body)
     assert answer.status_code == OK
@@ -133,7 +135,7 @@ def test_parent_of_another_school_cannot_be_selected(school: School, admin: Clie
 
 
 def test_places_of_another_school_cannot_be_selected_for_a_role(school: School, admin: Client) -> None:
-    other, person = make_school(), make_person(Role.OPERATOR, school.organization)
+    other, person = SchoolFactory.create(), PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     body = {"name": person.name, "role": "operator", "scope": "places", "sites": [str(other.site)]}
     answer = admin.post(f"/admin/accounts/user/{person.id}/change/", body)
     assert answer.status_code == OK
@@ -164,7 +166,7 @@ def test_settings_can_be_changed_within_their_limits(school: School, admin: Clie
 
 
 def test_role_is_narrowed_to_places_in_one_change(school: School, admin: Client) -> None:
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     before = done(school)
     body = {"name": person.name, "role": "operator", "scope": "places", "sites": [str(school.site)]}
     assert admin.post(f"/admin/accounts/user/{person.id}/change/", body).status_code == SAVED
@@ -178,7 +180,7 @@ def test_role_is_narrowed_to_places_in_one_change(school: School, admin: Client)
 
 def test_last_administrator_cannot_be_removed(school: School) -> None:
     """Neither demoted nor removed, not even by themselves."""
-    person = make_person(Role.ADMIN, school.organization)
+    person = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     client, path = client_of(person.id), f"/admin/accounts/user/{person.id}"
     answer = client.post(f"{path}/change/", {"name": person.name, "role": "viewer", "scope": "organization"})
     assert "last administrator" in answer.content.decode()
@@ -189,8 +191,8 @@ def test_last_administrator_cannot_be_removed(school: School) -> None:
 
 def test_person_of_two_schools_is_shown_without_data_of_the_other_school(school: School, admin: Client) -> None:
     """Only the membership here is ended; the account and the other school are not changed."""
-    other = make_school()
-    person = make_person(Role.MANAGER, school.organization, other.organization)
+    other = SchoolFactory.create()
+    person = PersonFactory.create(role=Role.MANAGER, organizations=[school.organization, other.organization])
     with tenant_scope([other.organization]):
         Membership.objects.filter(user_id=person.id).update(title="Their secret title")
         Organization.objects.update(name="Riverside")
@@ -220,9 +222,9 @@ def test_invitation_form_refuses_an_address_that_is_already_invited(school: Scho
 
 def test_bulk_action_applies_only_to_alerts_of_the_callers_school(school: School) -> None:
     """Ids of another school in the form are ignored."""
-    other = make_school()
+    other = SchoolFactory.create()
     mine, theirs = [raise_alert(school), raise_alert(school, alert_type="fire")], raise_alert(other)
-    operator = client_of(make_person(Role.OPERATOR, school.organization).id)
+    operator = client_of(PersonFactory.create(role=Role.OPERATOR, organization=school.organization).id)
     before = done(school)
     chosen = [str(one) for one in (*mine, theirs)]
     answer = operator.post("/admin/alerts/alert/", {"action": "acknowledge", "index": "0", "_selected_action": chosen})
@@ -236,7 +238,9 @@ def test_lockdown_needs_two_persons_to_end(school: School) -> None:
     alert = raise_alert(school, alert_type="lockdown")
     path = f"/admin/alerts/alert/{alert}/resolve/"
     pages = [
-        client_of(make_person(Role.OPERATOR, school.organization).id).post(path, follow=True).content.decode()
+        client_of(PersonFactory.create(role=Role.OPERATOR, organization=school.organization).id)
+        .post(path, follow=True)
+        .content.decode()
         for _ in range(2)
     ]
     assert "1 of 2" in pages[0]
@@ -247,7 +251,7 @@ def test_lockdown_needs_two_persons_to_end(school: School) -> None:
 @pytest.mark.parametrize("how", ["session", "token"])
 def test_write_without_csrf_token_is_refused(school: School, how: str) -> None:
     """A bearer token can read pages; a write needs the CSRF token, however the caller is authenticated."""
-    person = make_person(Role.ADMIN, school.organization)
+    person = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     headers = {"authorization": f"Bearer {person.token}"} if how == "token" else {}
     client = Client(enforce_csrf_checks=True, headers=headers)
     if how == "session":
@@ -271,7 +275,7 @@ def test_list_cannot_be_filtered_by_hidden_columns(admin: Client, query: str) ->
 
 def test_read_only_page_has_no_save_or_delete(school: School) -> None:
     """A manager can view a site, but not save or delete it."""
-    manager = client_of(make_person(Role.MANAGER, school.organization).id)
+    manager = client_of(PersonFactory.create(role=Role.MANAGER, organization=school.organization).id)
     text = manager.get(f"/admin/tenancy/site/{school.site}/change/").content.decode()
     assert "Save" not in text and "Delete" not in text and "Campus" in text
 
@@ -279,7 +283,7 @@ def test_read_only_page_has_no_save_or_delete(school: School) -> None:
 @pytest.mark.parametrize("role", Role)
 def test_index_page_has_no_jargon(school: School, role: Role) -> None:
     """The index for each role, also for a person with a password, has none of Django's own terms."""
-    person = make_person(role, school.organization)
+    person = PersonFactory.create(role=role, organization=school.organization)
     user = User.objects.get(pk=person.id)
     user.set_password("correct horse battery staple")
     user.save(update_fields=["password"])

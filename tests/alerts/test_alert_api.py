@@ -13,23 +13,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.accounts.models import Role
+from apps.accounts.models import Role, User
 from apps.alerts.models import Alert, AlertStatus
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from contracts.validation import problems
-from tests.kit.school import (
-    Person,
-    School,
-    arm,
-    device_name,
-    make_person,
-    make_school,
-    raise_alert,
-    raise_alerts,
-    raised,
-    send,
-)
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import arm, raise_alert, raise_alerts, raised, send
+from tests.kit.school import School, SchoolFactory, device_name
 
 ALERTS = "/api/v1/alerts"
 PATHS = {
@@ -64,7 +55,7 @@ def close(person: Person, alert: UUID) -> None:
 
 @pytest.fixture
 def operator(school: School) -> Person:
-    return make_person(Role.OPERATOR, school.organization)
+    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 @pytest.fixture
@@ -106,7 +97,7 @@ def test_alert_document_matches_the_contract(school: School, operator: Person) -
 @pytest.mark.parametrize("change", [{"device": device_name()}, {"room": None}, {"live": False}, {"drill": True}])
 def test_alert_document_is_valid_for_every_kind_of_alert(school: School, change: dict[str, Any]) -> None:
     """Unknown device, no room, late, drill."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     for silent in (False, True):
         if "drill" in change:
             arm(school)
@@ -212,8 +203,8 @@ def test_cursor_is_refused_for_another_list(operator: Person, ten: list[str]) ->
 
 def test_organization_is_required_for_members_of_several() -> None:
     """`organization_required`; with an organization, each list by itself."""
-    schools = [make_school(), make_school()]
-    person = make_person(Role.OPERATOR, *(school.organization for school in schools))
+    schools = [SchoolFactory.create(), SchoolFactory.create()]
+    person = PersonFactory.create(role=Role.OPERATOR, organizations=(school.organization for school in schools))
     alerts = [str(raise_alert(school)) for school in schools]
     refusal(get(person), HTTPStatus.BAD_REQUEST, "organization_required")
     for school, alert in zip(schools, alerts, strict=True):
@@ -223,7 +214,7 @@ def test_organization_is_required_for_members_of_several() -> None:
 
 def test_alerts_of_another_school_return_404(school: School, operator: Person) -> None:
     """404 for its alerts and its list, with the same text as for ids that never existed."""
-    other = make_school()
+    other = SchoolFactory.create()
     theirs = raise_alert(other)
     refusal(get(operator, organization=str(other.organization)), HTTPStatus.NOT_FOUND, "not_found")
     refusal(get(operator, organization=str(new_id())), HTTPStatus.NOT_FOUND, "not_found")
@@ -236,8 +227,8 @@ def test_alerts_of_another_school_return_404(school: School, operator: Person) -
 def test_callers_without_membership_cannot_read_alerts(school: School) -> None:
     """Anonymous callers, gateways and people without a membership are refused."""
     alert = raise_alert(school)
-    gateway = Person(school.gateway, "gateway", school.gateway_token)
-    nowhere = make_person(Role.ADMIN)
+    gateway = Person(User(id=school.gateway), token=school.gateway_token)
+    nowhere = PersonFactory.create(role=Role.ADMIN)
     for path in (ALERTS, f"{ALERTS}/{alert}"):
         refusal(Client().get(path), HTTPStatus.UNAUTHORIZED, "not_authenticated")
         refusal(get(gateway, path), HTTPStatus.FORBIDDEN, "forbidden")
@@ -246,7 +237,7 @@ def test_callers_without_membership_cannot_read_alerts(school: School) -> None:
 
 def test_silent_alerts_are_hidden_from_operators(school: School, operator: Person) -> None:
     """Hidden in the list, by id and in the page count; admins can read them."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     silent = str(raise_alert(school, silent=True))
     loud = str(raise_alert(school, at=timezone.now() - timedelta(seconds=5)))
     assert listed(admin) == [silent, loud]
@@ -258,7 +249,9 @@ def test_silent_alerts_are_hidden_from_operators(school: School, operator: Perso
 
 def test_viewer_can_read_closed_alerts_without_names(school: School, operator: Person) -> None:
     """No live alert, no silent one, no names. An empty list of open alerts would wrongly suggest that all is quiet."""
-    admin, viewer = (make_person(role, school.organization) for role in (Role.ADMIN, Role.VIEWER))
+    admin, viewer = (
+        PersonFactory.create(role=role, organization=school.organization) for role in (Role.ADMIN, Role.VIEWER)
+    )
     closed, live = raise_alert(school), raise_alert(school)
     silent = raise_alert(school, silent=True)
     assert operator.client.put(f"{ALERTS}/{closed}/acknowledge").status_code == HTTPStatus.OK

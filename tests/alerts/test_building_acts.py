@@ -14,18 +14,9 @@ from apps.alerts.ingest import service
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from contracts.validation import problems
-from tests.kit.school import (
-    JsonObject,
-    Person,
-    School,
-    arm,
-    make_person,
-    make_school,
-    raise_alerts,
-    raised,
-    rfc3339,
-    send,
-)
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import JsonObject, arm, raise_alerts, raised, rfc3339, send
+from tests.kit.school import School, SchoolFactory
 
 
 def act(school: School, kind: str, alert: JsonObject, person: UUID | None, **more: object) -> list[str]:
@@ -45,14 +36,14 @@ def document_of(person: Person, alert: UUID) -> Any:
 
 @pytest.fixture
 def admin(school: School) -> Person:
-    return make_person(Role.ADMIN, school.organization)
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 def test_two_people_at_the_building_board_end_a_lockdown(school: School, admin: Person) -> None:
     """One of them may act in the cloud; the same person twice counts once."""
     event = raised(school, alert_type="lockdown")
     (alert,) = raise_alerts(school, event)
-    second = make_person(Role.OPERATOR, school.organization)
+    second = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     assert act(school, "alert.acknowledged", event, admin.id) == ["stored"]
     assert document_of(admin, alert)["acknowledged_by"] == {"id": str(admin.id), "name": admin.name}
     for _ in range(2):
@@ -79,10 +70,10 @@ def test_key_ends_single_person_alerts_but_not_a_lockdown(school: School, admin:
 def test_person_without_permission_does_not_count_as_approver(school: School, admin: Person, who: str) -> None:
     """Unknown, of another school, without the right or dismissed: the name is not counted and not displayed."""
     people = {
-        "unknown": Person(uuid4(), "Nobody", ""),
-        "stranger": make_person(Role.ADMIN, make_school().organization),
-        "viewer": make_person(Role.VIEWER, school.organization),
-        "dismissed": make_person(Role.ADMIN, school.organization),
+        "unknown": Person(User()),
+        "stranger": PersonFactory.create(role=Role.ADMIN, organization=SchoolFactory.create().organization),
+        "viewer": PersonFactory.create(role=Role.VIEWER, organization=school.organization),
+        "dismissed": PersonFactory.create(role=Role.ADMIN, organization=school.organization),
     }
     with tenant_scope([school.organization]):
         Membership.objects.filter(user_id=people["dismissed"].id).delete()
@@ -119,7 +110,7 @@ def test_late_acknowledgement_is_recorded_without_reopening_the_alert(school: Sc
 
 def test_person_without_a_name_is_identified_by_email(school: School) -> None:
     """The e-mail address is used when the row has no name, cut to the contract's limit."""
-    long = make_person(Role.OPERATOR, school.organization)
+    long = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     User.objects.filter(pk=long.id).update(first_name="A" * 100, last_name="B" * 100)
     event = raised(school, at=timezone.now() - timedelta(seconds=1))
     (alert,) = raise_alerts(school, event)

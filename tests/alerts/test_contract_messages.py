@@ -31,7 +31,8 @@ from apps.devices import services as devices
 from apps.devices.models import Device, DeviceStatus, GatewayRule, Trouble
 from contracts import Example, examples
 from contracts.validation import problems
-from tests.kit.school import School, raised, send
+from tests.kit.presses import raised, send
+from tests.kit.school import School
 
 EVENTS, TOKEN, CONFIGURATION = "/api/v1/edge/events", "/api/v1/oauth/token", "/api/v1/edge/config"
 DEMANDS = {"accept": "application/jose"}

@@ -28,20 +28,10 @@ from apps.tenancy import services as tenancy
 from contracts import permissions
 from contracts.validation import problems
 from tests.kit.concurrency import at_once
-from tests.kit.school import (
-    Person,
-    School,
-    device_name,
-    hops,
-    make_person,
-    make_school,
-    pressed_again,
-    raise_alert,
-    raise_alerts,
-    raised,
-    send,
-)
-from tests.kit.school import arm as arm_button
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import arm as arm_button
+from tests.kit.presses import hops, pressed_again, raise_alert, raise_alerts, raised, send
+from tests.kit.school import School, SchoolFactory, device_name
 
 
 def arm(person: Person, device: object) -> Any:
@@ -81,7 +71,7 @@ def get(person: Person, alert: object) -> Any:
 @pytest.mark.parametrize("role", Role)
 def test_drill_permission_follows_the_role_table(school: School, role: Role) -> None:
     """For at most a minute, sent only to the gateway of the button, and audited."""
-    person = make_person(role, school.organization)
+    person = PersonFactory.create(role=role, organization=school.organization)
     before = timezone.now()
     answer = arm(person, school.device)
     if "drills:create" not in permissions()[role]:
@@ -106,15 +96,15 @@ def test_drill_permission_follows_the_role_table(school: School, role: Role) -> 
 @pytest.mark.parametrize("device", ["", None, [], {}, "x" * 101, "\x00"])
 def test_invalid_device_is_named(school: School, device: object) -> None:
     """400 with the field's name."""
-    answer = arm(make_person(Role.ADMIN, school.organization), device)
+    answer = arm(PersonFactory.create(role=Role.ADMIN, organization=school.organization), device)
     assert answer.status_code == HTTPStatus.BAD_REQUEST and list(answer.json()["errors"]) == ["device_id"]
     assert problems("problem", answer.content) == []
 
 
 def test_button_of_another_school_returns_404(school: School) -> None:
     """With the same text as for a button that never existed; no notification is sent."""
-    other = make_school()
-    admin = make_person(Role.ADMIN, school.organization)
+    other = SchoolFactory.create()
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     theirs, never = arm(admin, other.device), arm(admin, device_name())
     assert theirs.status_code == never.status_code == HTTPStatus.NOT_FOUND
     assert theirs.json() == never.json() and theirs.json()["code"] == "device_not_found"
@@ -125,8 +115,11 @@ def test_button_of_another_school_returns_404(school: School) -> None:
 
 def test_drill_ends_automatically_but_a_real_alert_does_not(school: School) -> None:
     """After an hour, also a lockdown drill, without a second person; the timeline and every screen get it."""
-    other = make_school()
-    admin, theirs = make_person(Role.ADMIN, school.organization), make_person(Role.ADMIN, other.organization)
+    other = SchoolFactory.create()
+    admin, theirs = (
+        PersonFactory.create(role=Role.ADMIN, organization=school.organization),
+        PersonFactory.create(role=Role.ADMIN, organization=other.organization),
+    )
     long_ago, lately = timezone.now() - drills.LONGEST - timedelta(seconds=5), timezone.now() - drills.LONGEST / 2
     real = raise_alert(school, alert_type="lockdown", at=long_ago - timedelta(minutes=1))
     overdue = drill(school, alert_type="lockdown", at=long_ago)
@@ -158,12 +151,12 @@ def test_only_a_person_can_arm_a_drill(school: School) -> None:
         "/api/v1/drills", data={"device_id": school.device}, content_type="application/json"
     )
     assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.FORBIDDEN, "forbidden")
-    assert armed(make_person(Role.ADMIN, school.organization)) == []
+    assert armed(PersonFactory.create(role=Role.ADMIN, organization=school.organization)) == []
 
 
 def test_only_one_button_is_armed_at_a_time(school: School) -> None:
     """Also with concurrent requests; the next one can be armed after the press."""
-    people = [make_person(Role.ADMIN, school.organization) for _ in range(4)]
+    people = [PersonFactory.create(role=Role.ADMIN, organization=school.organization) for _ in range(4)]
     devices = [school.device, school.other_device] * 2
     answers = at_once([partial(arm, person, device) for person, device in zip(people, devices, strict=True)])
     assert sorted(answer.status_code for answer in answers) == [HTTPStatus.CREATED] + [HTTPStatus.CONFLICT] * 3
@@ -175,14 +168,20 @@ def test_button_without_a_room_cannot_be_armed(school: School) -> None:
     """No gateway reports it, so its press would be real."""
     with tenant_scope([school.organization]):
         Device.objects.filter(device_id=school.device).update(room_id=None)
-    answer = arm(make_person(Role.ADMIN, school.organization), school.device)
+    answer = arm(PersonFactory.create(role=Role.ADMIN, organization=school.organization), school.device)
     assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.CONFLICT, "device_without_room")
 
 
 def test_armed_button_is_listed_until_it_is_pressed(school: School) -> None:
     """Staff receive it with its room, and are notified when it is armed and when it is pressed."""
-    admin, operator = make_person(Role.ADMIN, school.organization), make_person(Role.OPERATOR, school.organization)
-    viewer, stranger = make_person(Role.VIEWER, school.organization), make_person(Role.ADMIN)
+    admin, operator = (
+        PersonFactory.create(role=Role.ADMIN, organization=school.organization),
+        PersonFactory.create(role=Role.OPERATOR, organization=school.organization),
+    )
+    viewer, stranger = (
+        PersonFactory.create(role=Role.VIEWER, organization=school.organization),
+        PersonFactory.create(role=Role.ADMIN),
+    )
     answer = arm(admin, school.device)
     (armed_button,) = armed(operator)
     assert (armed_button["device_id"], armed_button["room"], armed_button["building_id"]) == (
@@ -234,7 +233,7 @@ def test_press_is_a_drill_only_if_its_whole_interval_lies_in_the_armed_minute(
         hops=hops(pressed_at, earliest=armed_at + earliest, latest=armed_at + latest),
     )
     (alert,) = raise_alerts(school, press)
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     assert get(admin, alert)["is_drill"] is is_drill
     with tenant_scope([school.organization]):
         assert Trouble.objects.filter(kind="drill_not_armed").exists() is not is_drill
@@ -246,13 +245,13 @@ def test_press_is_real_when_a_slow_gateway_was_offline_while_armed(school: Schoo
     armed_at = timezone.now() - timedelta(hours=1)
     arm_button(school, at=armed_at)
     alert = raise_alert(school, alert_type="lockdown", drill=True, at=armed_at + timedelta(seconds=5))
-    assert get(make_person(Role.ADMIN, school.organization), alert)["is_drill"] is False
+    assert get(PersonFactory.create(role=Role.ADMIN, organization=school.organization), alert)["is_drill"] is False
 
 
 @pytest.mark.parametrize("together", [True, False])
 def test_armed_button_makes_one_drill(school: School, together: bool) -> None:
     """A second press is real whatever its gateway claims, and ends the drill; another button makes no drill."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     start = timezone.now() - timedelta(seconds=30)
     arm_button(school, at=start)
     moments = [start + timedelta(seconds=seconds) for seconds in (1, 2)]
@@ -275,7 +274,7 @@ def test_button_outside_the_gateways_buildings_makes_no_drill(school: School) ->
 @pytest.mark.parametrize("way", ["raised", "joined", "unknown button", "other building"])
 def test_real_press_ends_the_drill(school: School, way: str) -> None:
     """Any button of the site, also a press that joins an older alert, raises a real alert beside the ended drill."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     now = timezone.now() - timedelta(seconds=20)
     earlier = raised(school, alert_type="fire", at=now - timedelta(minutes=1), hops=hops(now - timedelta(minutes=1)))
     raise_alerts(school, earlier)
@@ -298,7 +297,7 @@ def test_real_press_ends_the_drill(school: School, way: str) -> None:
 @pytest.mark.parametrize("way", ["before", "silent", "other site", "drill"])
 def test_drill_continues_without_a_real_press_during_it(school: School, way: str) -> None:
     """Earlier presses, presses elsewhere, and a SILENT press, which would be revealed by the end of the drill."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     now = timezone.now() - timedelta(minutes=2)
     started = drill(school, at=now, alert_type="lockdown")
     at = now + timedelta(seconds=2) * (-1 if way == "before" else 1)
@@ -317,7 +316,7 @@ def test_drill_continues_without_a_real_press_during_it(school: School, way: str
 
 def test_drill_with_a_locked_row_is_ended_by_the_sweep(school: School) -> None:
     """A real press does not wait for the lock; the drill ends as soon as it can."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     now = timezone.now() - timedelta(seconds=20)
     started = drill(school, at=now)
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:

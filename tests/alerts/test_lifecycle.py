@@ -22,7 +22,9 @@ from apps.common.models import AuditEntry
 from contracts import alert_types
 from contracts.validation import problems
 from tests.kit.concurrency import at_once
-from tests.kit.school import Person, School, make_person, make_school, raise_alert
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, SchoolFactory
 
 NEW, ACKNOWLEDGED, RESOLVED, CANCELLED = (
     AlertStatus.NEW,
@@ -116,7 +118,7 @@ def test_alert_type_requires_the_approvals_of_the_contract(school: School, kind:
     """Two for a lockdown, one for the others."""
     two = {entry.type: entry.two_person for entry in alert_types()}[kind]
     alert = raise_alert(school, alert_type=kind)
-    first, second = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
+    first, second = (PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(2))
     answer = put(first, alert, "resolve")
     assert answer.status_code == (HTTPStatus.ACCEPTED if two else HTTPStatus.OK)
     document = answer.json()["alert"] if two else answer.json()
@@ -126,7 +128,7 @@ def test_alert_type_requires_the_approvals_of_the_contract(school: School, kind:
 
 def test_timeline_of_a_lockdown(school: School) -> None:
     """202 for the first of two people, however often they ask, 200 for the second, and each step recorded once."""
-    first, second = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
+    first, second = (PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(2))
     alert = raise_alert(school, alert_type="lockdown")
     answers = [
         put(first, alert, "acknowledge"),
@@ -156,7 +158,7 @@ def test_timeline_of_a_lockdown(school: School) -> None:
 
 def test_reason_can_be_added_later_but_not_changed(school: School) -> None:
     """Closing is never delayed by asking for a reason; the first reason given is kept."""
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     alert = raise_alert(school)
     answers = [put(person, alert, "resolve", body).json() for body in (None, {"reason": "fault"}, {"reason": "real"})]
     assert [answer["close_reason"] for answer in answers] == [None, "fault", "fault"]
@@ -166,7 +168,7 @@ def test_reason_can_be_added_later_but_not_changed(school: School) -> None:
 
 def test_invalid_transition_returns_409_with_the_current_alert(school: School) -> None:
     """409 with a stable code and the current document, so that a screen can display it; nothing is written."""
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     alert = raise_alert(school)
     resolved = put(person, alert, "resolve").json()
     answer = put(person, alert, "acknowledge")
@@ -178,7 +180,7 @@ def test_invalid_transition_returns_409_with_the_current_alert(school: School) -
 
 def test_cancelled_alert_cannot_change(school: School) -> None:
     """Both acts are refused."""
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     alert = raise_alert(school)
     with tenant_scope([school.organization]):
         row = Alert.objects.get(id=alert)
@@ -195,7 +197,7 @@ def test_cancelled_alert_cannot_change(school: School) -> None:
 )
 def test_invalid_body_names_the_field(school: School, body: object, field: str) -> None:
     """400, and the alert is unchanged."""
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     alert = raise_alert(school)
     answer = person.client.put(f"/api/v1/alerts/{alert}/resolve", data=body, content_type="application/json")
     assert answer.status_code == HTTPStatus.BAD_REQUEST and answer["Content-Type"] == "application/problem+json"
@@ -206,21 +208,26 @@ def test_invalid_body_names_the_field(school: School, body: object, field: str) 
 def test_alert_acts_require_the_operator_role(school: School) -> None:
     """Operators and above may act; a viewer may not, and a stranger does not learn that the alert exists."""
     alert = raise_alert(school)
-    stranger = make_person(Role.ADMIN, make_school().organization)
-    viewer = make_person(Role.VIEWER, school.organization)
+    stranger = PersonFactory.create(role=Role.ADMIN, organization=SchoolFactory.create().organization)
+    viewer = PersonFactory.create(role=Role.VIEWER, organization=school.organization)
     for act in ("acknowledge", "resolve"):
         assert put(viewer, alert, act).status_code == HTTPStatus.FORBIDDEN
         assert put(stranger, alert, act).json()["code"] == "alert_not_found"
         assert put(stranger, alert, act).status_code == HTTPStatus.NOT_FOUND
         assert put(stranger, uuid4(), act).json() == put(stranger, alert, act).json()
     for role in (Role.OPERATOR, Role.MANAGER, Role.ADMIN):
-        assert put(make_person(role, school.organization), alert, "acknowledge").status_code == HTTPStatus.OK
+        assert (
+            put(PersonFactory.create(role=role, organization=school.organization), alert, "acknowledge").status_code
+            == HTTPStatus.OK
+        )
 
 
 def test_silent_alert_returns_404_outside_the_response_team(school: School) -> None:
     """An operator can neither act on it nor learn of it; an admin can."""
     alert = raise_alert(school, silent=True)
-    operator, admin = (make_person(role, school.organization) for role in (Role.OPERATOR, Role.ADMIN))
+    operator, admin = (
+        PersonFactory.create(role=role, organization=school.organization) for role in (Role.OPERATOR, Role.ADMIN)
+    )
     assert put(operator, alert, "acknowledge").status_code == HTTPStatus.NOT_FOUND
     assert put(admin, alert, "acknowledge").status_code == HTTPStatus.OK
 
@@ -228,8 +235,8 @@ def test_silent_alert_returns_404_outside_the_response_team(school: School) -> N
 @pytest.mark.slow
 def test_concurrent_acknowledge_and_resolve_end_resolved() -> None:
     """In either order the alert ends resolved, each change is in the timeline once, and no caller gets an error."""
-    school = make_school()
-    people = [make_person(Role.OPERATOR, school.organization) for _ in range(4)]
+    school = SchoolFactory.create()
+    people = [PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(4)]
     for _ in range(8):
         alert = raise_alert(school)
         calls: list[Callable[[], Any]] = [
@@ -253,8 +260,8 @@ def test_concurrent_acknowledge_and_resolve_end_resolved() -> None:
 @pytest.mark.slow
 def test_two_concurrent_approvals_end_a_lockdown() -> None:
     """One counts as first and the other as second: never both first, and no approval is lost."""
-    school = make_school()
-    people = [make_person(Role.OPERATOR, school.organization) for _ in range(2)]
+    school = SchoolFactory.create()
+    people = [PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(2)]
     for _ in range(8):
         alert = raise_alert(school, alert_type="lockdown")
         answers = at_once([partial(put, person, alert, "resolve") for person in people])
@@ -334,8 +341,10 @@ class AlertLife(RuleBasedStateMachine):
 @pytest.mark.slow
 def test_alert_rules_hold_for_any_order_of_acts() -> None:
     """Never un-resolved, two different people for a lockdown, and repeats return the first response."""
-    AlertLife.school = make_school()
-    AlertLife.people = [make_person(Role.OPERATOR, AlertLife.school.organization) for _ in range(3)]
+    AlertLife.school = SchoolFactory.create()
+    AlertLife.people = [
+        PersonFactory.create(role=Role.OPERATOR, organization=AlertLife.school.organization) for _ in range(3)
+    ]
     run_state_machine_as_test(
         AlertLife,
         settings=settings(

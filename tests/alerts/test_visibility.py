@@ -17,7 +17,9 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.http.pagination import PageQuery
 from apps.common.problems import Forbidden
-from tests.kit.school import School, device_name, make_person, make_school, raise_alert
+from tests.kit.people import PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, SchoolFactory, device_name
 from tests.matrix.things import alert_elsewhere
 
 RIGHTS: Final[list[Pair]] = [
@@ -34,8 +36,8 @@ held = st.frozensets(st.sampled_from(RIGHTS))
 @pytest.fixture(scope="module")
 def full(database: None) -> School:
     """Alerts here, in the other building and at an unknown place: open and closed, silent and not."""
-    school = make_school()
-    admin = make_person(Role.ADMIN, school.organization)
+    school = SchoolFactory.create()
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     for silent, closed in product((False, True), repeat=2):
         made = [raise_alert(school, silent=silent), raise_alert(school, silent=silent, device=device_name())]
         for alert in made if closed else ():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kit.school import School, make_school
+from tests.kit.school import School, SchoolFactory
 
 
 @pytest.fixture(autouse=True)
@@ -13,4 +13,4 @@ def _database(database: None) -> None:
 @pytest.fixture
 def school() -> School:
     """A school that no other test has."""
-    return make_school()
+    return SchoolFactory.create()

@@ -13,7 +13,7 @@ from apps.accounts.identity import users
 from apps.accounts.models import Role, User
 from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
-from tests.kit.school import School, make_school
+from tests.kit.school import School, SchoolFactory
 from tests.kit.server import Server, running_server
 from tests.matrix.own_things import email_secret, invitation_secret, reset_secret
 
@@ -37,7 +37,7 @@ def server(database: None) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def school(server: Server) -> School:
-    return run_in_thread(make_school)
+    return run_in_thread(SchoolFactory.create)
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ from apps.common.db import partitions
 from apps.common.db.partitions import MONTHS_AHEAD
 from apps.common.db.scope import system_scope, tenant_scope
 from tests.kit.catalogue import relations
-from tests.kit.school import Person, School, make_person, raise_alert
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School
 
 PARENTS: Final = ("alert_history", "alert_events", "alert_notes", "device_metrics")
 
@@ -94,7 +96,7 @@ def visible_rows(school: School, alert: UUID) -> tuple[int, int]:
 
 @pytest.fixture
 def person(school: School) -> Person:
-    return make_person(Role.OPERATOR, school.organization)
+    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 @pytest.fixture

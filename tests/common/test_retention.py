@@ -16,7 +16,8 @@ from apps.common.models import AuditEntry
 from apps.common.retention import Months, Rows, Rule
 from apps.common.tasks import apply_retention
 from apps.devices.models import GatewayAssertion, GatewayEvent
-from tests.kit.school import School, arm, raise_alert, raised, send
+from tests.kit.presses import arm, raise_alert, raised, send
+from tests.kit.school import School
 
 
 def owner(statement: str, *params: object) -> None:

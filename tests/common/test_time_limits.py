@@ -18,8 +18,10 @@ from apps.alerts.models import Alert
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from contracts import ROOT
-from tests.kit.school import JsonObject, School, make_person, make_school, raise_alert, raise_alerts, raised, rfc3339
-from tests.kit.school import send as send_events
+from tests.kit.people import PersonFactory
+from tests.kit.presses import JsonObject, raise_alert, raise_alerts, raised, rfc3339
+from tests.kit.presses import send as send_events
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.usefixtures("database")
 LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
@@ -71,7 +73,7 @@ def test_database_files_set_the_same_time_limits() -> None:
 
 
 def test_ingest_stores_other_events_and_requests_retry_for_a_locked_alert() -> None:
-    school = make_school()
+    school = SchoolFactory.create()
     stuck, free = raised(school), raised(school)
     stuck_id, free_id = raise_alerts(school, stuck, free)
     new = raised(school)
@@ -88,7 +90,7 @@ def test_ingest_stores_other_events_and_requests_retry_for_a_locked_alert() -> N
 @pytest.mark.parametrize("table", ["devices", "rooms", "buildings", "sites", "gateways"])
 def test_ingest_requests_retry_for_a_press_with_a_locked_place(table: str) -> None:
     """For example while it is being deleted: the press is neither refused nor lost."""
-    school = make_school()
+    school = SchoolFactory.create()
     with tenant_scope([school.organization]), connections["default"].cursor() as cursor:
         cursor.execute("SELECT id FROM devices WHERE device_id = %s", [school.device])
         (device,) = cursor.fetchone()
@@ -107,14 +109,14 @@ def test_ingest_requests_retry_for_a_press_with_a_locked_place(table: str) -> No
 
 
 def test_raising_does_not_wait_for_a_locked_alert_in_the_same_room() -> None:
-    school = make_school()
+    school = SchoolFactory.create()
     stuck = raise_alert(school)
     with locked("alert_history", stuck):
         assert results(send_events(school, raised(school), raised(school))) == ["stored", "stored"]
 
 
 def test_locked_trouble_does_not_prevent_the_alarm_of_an_unknown_device() -> None:
-    school = make_school()
+    school = SchoolFactory.create()
     unknown = f"ss-{new_id().hex[:12]}"
     raise_alert(school, device=unknown)
     with tenant_scope([school.organization]), connections["default"].cursor() as cursor:
@@ -126,8 +128,8 @@ def test_locked_trouble_does_not_prevent_the_alarm_of_an_unknown_device() -> Non
 
 @pytest.mark.slow
 def test_acknowledging_a_locked_alert_is_refused_in_time_and_works_later() -> None:
-    school = make_school()
-    person = make_person(Role.ADMIN, school.organization)
+    school = SchoolFactory.create()
+    person = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     alert = raise_alert(school)
     client = Client(headers={"authorization": f"Bearer {person.token}"}, raise_request_exception=False)
     with locked("alert_history", alert):

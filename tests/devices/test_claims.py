@@ -10,7 +10,7 @@ from apps.common.db.scope import system_scope
 from apps.devices.models import DeviceClaim
 from tests.devices.test_device_tables import devices, imports
 from tests.kit.callers import Caller, admin_of
-from tests.kit.school import School, device_name, make_school
+from tests.kit.school import School, SchoolFactory, device_name
 from tests.kit.tables import counts, faults, sent
 from tests.tenancy.test_commands import refusal, run
 
@@ -64,7 +64,7 @@ def test_device_is_refused_without_its_claim_code(
 def test_device_cannot_be_registered_by_another_school(school: School, admin: Caller, claimed: tuple[str, str]) -> None:
     """A guess is refused without effect; afterwards the code works for its holder, and only once."""
     device, code = claimed
-    thief = make_school()
+    thief = SchoolFactory.create()
     attempt = sent(admin_of(thief.organization), imports(thief), table(device, new_code()))
     assert faults(attempt) == [(2, "claim_code")]
     assert counts(sent(admin, imports(school), table(device, code))) == (1, 0, 0)

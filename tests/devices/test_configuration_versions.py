@@ -22,7 +22,8 @@ from apps.devices import services as devices
 from apps.devices.gateways.configuration import Configuration, build_configuration
 from apps.devices.models import Device, DeviceStatus, Gateway, GatewayBuilding, GatewayRule
 from apps.tenancy.models import Room
-from tests.kit.school import School, make_person, make_school
+from tests.kit.people import PersonFactory
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
@@ -44,7 +45,7 @@ OTHER_VALUE: Final = {
 @pytest.fixture
 def school() -> School:
     """A school with a second button and room in the first building, a second gateway, and rules of each kind."""
-    school = make_school()
+    school = SchoolFactory.create()
     with tenant_scope([school.organization]):
         floor = Room.objects.get(id=school.room).floor
         Room.objects.create(organization_id=school.organization, floor=floor, room_number="2")
@@ -168,7 +169,7 @@ def test_every_inserted_or_deleted_row_raises_the_versions_it_changes(
 
 def test_moved_button_is_announced_once_per_transaction(school: School) -> None:
     """Once per transaction, whatever the number of changed rows; never when it is rolled back."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     with tenant_scope([school.organization]):
         before = versions(school)
     answer = admin.client.patch(

@@ -20,7 +20,7 @@ from apps.tenancy import services as tenancy
 from apps.tenancy.models import Floor, Room
 from tests.cloud.waiting import in_the_middle_of
 from tests.kit.callers import Caller, member, refused, trail
-from tests.kit.school import School, device_name, make_school
+from tests.kit.school import School, SchoolFactory, device_name
 from tests.kit.tables import counts, exported, faults, rows, sent
 
 pytestmark = pytest.mark.slow
@@ -117,7 +117,7 @@ def test_invalid_line_refuses_the_whole_import(
     gone = device_name()
     with tenant_scope([school.organization]):
         Device.objects.create(organization_id=school.organization, device_id=gone, status=DeviceStatus.DECOMMISSIONED)
-    names = {"own": school.device, "new": device_name(), "foreign": make_school().device, "gone": gone}
+    names = {"own": school.device, "new": device_name(), "foreign": SchoolFactory.create().device, "gone": gone}
     table = "\n".join(
         ["device_id,site,building,floor_number,room_number,serial_number"]
         + [line.format_map(names) for line in lines]
@@ -142,7 +142,7 @@ def test_serial_numbers_can_move_between_devices_of_one_table(school: School, ad
 
 def test_refusal_does_not_reveal_the_owner_of_a_device(school: School, admin: Caller) -> None:
     """The response is the same for a device of another school and for the serial number of one."""
-    other = make_school()
+    other = SchoolFactory.create()
     with tenant_scope([other.organization]):
         Device.objects.filter(device_id=other.device).update(serial_number=f"SN-{other.device}")
     answers = [

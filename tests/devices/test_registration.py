@@ -14,7 +14,8 @@ from apps.common.models import AuditEntry
 from apps.common.problems import Forbidden, NotFound
 from apps.devices import services
 from tests.kit.feed import published_ids
-from tests.kit.school import School, device_name, make_person
+from tests.kit.people import PersonFactory
+from tests.kit.school import School, device_name
 
 Write = Callable[[Principal, School], object]
 
@@ -47,7 +48,7 @@ WRITES = [
 
 @pytest.mark.parametrize(("write", "action", "resource"), WRITES)
 def test_write_is_recorded_and_announced(write: Write, action: str, resource: str, school: School) -> None:
-    person = person_principal(make_person(Role.ADMIN, school.organization).id)
+    person = person_principal(PersonFactory.create(role=Role.ADMIN, organization=school.organization).id)
     assert person is not None
     for actor in (SYSTEM, person):
         with tenant_scope([school.organization]):
@@ -59,7 +60,7 @@ def test_write_is_recorded_and_announced(write: Write, action: str, resource: st
 
 @pytest.mark.parametrize(("write", "action", "resource"), WRITES)
 def test_write_is_refused_without_permission(write: Write, action: str, resource: str, school: School) -> None:
-    viewer = person_principal(make_person(Role.VIEWER, school.organization).id)
+    viewer = person_principal(PersonFactory.create(role=Role.VIEWER, organization=school.organization).id)
     assert viewer is not None
     for actor, refusal in ((viewer, Forbidden), (ANONYMOUS, NotFound), (replace(viewer, grants={}), NotFound)):
         with pytest.raises(refusal), tenant_scope([school.organization]):

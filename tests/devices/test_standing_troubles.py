@@ -12,7 +12,8 @@ from apps.common.db.scope import tenant_scope
 from apps.common.times import rfc3339
 from apps.devices.models import Trouble
 from apps.devices.services import raise_trouble
-from tests.kit.school import School, send
+from tests.kit.presses import send
+from tests.kit.school import School
 
 pytestmark = pytest.mark.slow
 

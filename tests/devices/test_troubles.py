@@ -22,7 +22,8 @@ from apps.tenancy.models import Room
 from contracts.validation import problems
 from tests.kit.concurrency import at_once
 from tests.kit.patience import until
-from tests.kit.school import Person, School, device_name, make_person, make_school
+from tests.kit.people import Person, PersonFactory
+from tests.kit.school import School, SchoolFactory, device_name
 from tests.kit.server import start_relay, stop
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
@@ -34,17 +35,17 @@ SILENCE: Final = supervision.GATEWAY_SILENCE + timedelta(seconds=1)
 
 @pytest.fixture
 def school() -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture
 def admin(school: School) -> Person:
-    return make_person(Role.ADMIN, school.organization)
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 @pytest.fixture
 def operator(school: School) -> Person:
-    return make_person(Role.OPERATOR, school.organization)
+    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_trouble_caused_by_a_press_is_visible_only_with_silent_alerts(
 
 
 def test_person_of_one_building_can_list_only_its_troubles(school: School) -> None:
-    person = make_person(Role.ADMIN, school.organization)
+    person = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     with tenant_scope([school.organization]):
         membership = Membership.objects.get(user_id=person.id)
         Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
@@ -150,7 +151,7 @@ def test_person_of_one_building_can_list_only_its_troubles(school: School) -> No
 
 
 def test_viewer_cannot_list_troubles(school: School) -> None:
-    viewer = make_person(Role.VIEWER, school.organization)
+    viewer = PersonFactory.create(role=Role.VIEWER, organization=school.organization)
     assert viewer.client.get("/api/v1/troubles").status_code == 403
 
 

@@ -27,7 +27,9 @@ from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Gateway
 from contracts.validation import problems
-from tests.kit.school import JsonObject, School, device_name, make_person, make_school, raised, rfc3339
+from tests.kit.people import PersonFactory
+from tests.kit.presses import JsonObject, raised, rfc3339
+from tests.kit.school import School, SchoolFactory, device_name
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Response
@@ -44,7 +46,7 @@ CLOCK_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def school() -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Page(msgspec.Struct):
 
 def open_alerts(school: School) -> dict[str, Alert]:
     """Return the open alerts visible to an operator of the school, by name."""
-    operator = make_person(Role.OPERATOR, school.organization)
+    operator = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     answer = operator.client.get("/api/v1/alerts?status=open&limit=100")
     assert answer.status_code == HTTPStatus.OK
     return {alert.alert_id: alert for alert in msgspec.json.decode(answer.content, type=Page).results}
@@ -125,7 +127,7 @@ def assert_refused(answer: Answer, status: HTTPStatus, code: str) -> None:
 
 
 def test_invalid_events_do_not_affect_real_presses(school: School) -> None:
-    other = make_school()
+    other = SchoolFactory.create()
     real = [raised(school), raised(school, device=school.device, alert_type="assist")]
     strangers = device_name()
     events: list[JsonObject] = [
@@ -251,13 +253,17 @@ def test_invalid_tokens_are_refused(school: School) -> None:
     for token in (expired, unknown, foreign, unsigned, "picnic"):
         assert_refused(post(token, body), HTTPStatus.UNAUTHORIZED, "bad_token")
     assert_refused(post(None, body), HTTPStatus.UNAUTHORIZED, "not_authenticated")
-    assert_refused(post(make_person(Role.ADMIN, school.organization).token, body), HTTPStatus.FORBIDDEN, "forbidden")
+    assert_refused(
+        post(PersonFactory.create(role=Role.ADMIN, organization=school.organization).token, body),
+        HTTPStatus.FORBIDDEN,
+        "forbidden",
+    )
     assert feed_kinds(school) == []
 
 
 def test_gateway_writes_only_to_its_own_organization(school: School) -> None:
     """A press sent by another school's gateway raises an alert there, and none here."""
-    other = make_school()
+    other = SchoolFactory.create()
     assert outcomes(send(other, raised(school))) == [("stored", None)]
     assert feed_kinds(school) == []
     assert [alert.is_unattributed for alert in open_alerts(other).values()] == [True]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.http.log_lines import Lines
-from tests.kit.school import School, make_school
+from tests.kit.school import School, SchoolFactory
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def _database(database: None) -> None:
 @pytest.fixture
 def school() -> School:
     """A school that no other test uses."""
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from apps.accounts.models import Role
 from apps.common.http.limits.body_limits import ANONYMOUS_BYTES
 from apps.common.problems import ERRORS_SHOWN
 from contracts.validation import problems
-from tests.kit.school import School, make_person
+from tests.kit.people import PersonFactory
+from tests.kit.school import School
 
 pytestmark = pytest.mark.slow
 
@@ -95,7 +96,7 @@ def test_unknown_page_returns_html_404() -> None:
 
 @pytest.mark.parametrize(("method", "path"), [("delete", "/api/v1/alerts"), ("get", "/api/v1/oauth/token")])
 def test_unsupported_method_returns_405(school: School, method: str, path: str) -> None:
-    client = make_person(Role.OPERATOR, school.organization).client
+    client = PersonFactory.create(role=Role.OPERATOR, organization=school.organization).client
     problem(client.generic(method.upper(), path), 405, "method_not_allowed")
 
 
@@ -109,11 +110,11 @@ def test_nul_in_the_path_returns_400(path: str) -> None:
 
 
 def test_unsupported_accept_header_returns_406(school: School) -> None:
-    client = make_person(Role.OPERATOR, school.organization).client
+    client = PersonFactory.create(role=Role.OPERATOR, organization=school.organization).client
     problem(client.get("/api/v1/alerts", headers={"accept": "image/png"}), 406, "not_acceptable")
 
 
 def test_refusal_matches_the_contract(school: School) -> None:
-    client = make_person(Role.VIEWER, school.organization).client
+    client = PersonFactory.create(role=Role.VIEWER, organization=school.organization).client
     answer = client.post("/api/v1/drills", {"device_id": school.device}, content_type="application/json")
     assert problems("problem", answer.content) == []

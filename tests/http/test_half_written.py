@@ -18,8 +18,10 @@ from apps.accounts.models import Role, User
 from apps.common.access import PrincipalKind
 from tests.http.test_bad_input import problem
 from tests.kit.catalogue import tenant_tables
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert
 from tests.kit.raw_sql import print_of
-from tests.kit.school import TOKEN_LIFETIME, Person, School, make_person, make_school, raise_alert
+from tests.kit.school import TOKEN_LIFETIME, School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +32,7 @@ OF_THE_TRAIL = {"public.audit_entries", "public.audit_personal"}
 
 @pytest.fixture
 def admin(school: School) -> Person:
-    return make_person(Role.ADMIN, school.organization)
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 @contextmanager
@@ -119,7 +121,7 @@ def test_id_of_another_school_is_answered_like_a_missing_id(
     school: School, admin: Person, method: str, path: str, body: dict[str, object] | None
 ) -> None:
     """The two responses differ only in the requested id, so that callers cannot find out which ids exist."""
-    other = make_school()
+    other = SchoolFactory.create()
     theirs: dict[str, Any] = {"alert": raise_alert(other), **vars(other)}
     missing: dict[str, Any] = {word: uuid4() for word in theirs} | {"device": "ss-000000000000"}
     with untouched(school.organization, other.organization):
@@ -191,7 +193,7 @@ def test_token_of_another_environment_is_refused(school: School, admin: Person, 
 
 
 def test_slug_is_unique_regardless_of_case(school: School) -> None:
-    operator = make_person(Role.ADMIN)
+    operator = PersonFactory.create(role=Role.ADMIN)
     User.objects.filter(pk=operator.id).update(is_super_admin=True)
     slug = f"lincoln-{secrets.token_hex(6)}"
     assert send(operator, "POST", "organizations", {"name": "Lincoln", "slug": slug}).status_code == 201

@@ -20,7 +20,9 @@ from apps.common.http.writes import idempotency
 from apps.common.models import AuditEntry, IdempotencyKey
 from apps.common.tasks import apply_retention
 from tests.http.test_bad_input import problem
-from tests.kit.school import Person, School, make_person, make_school, raise_alert
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +31,7 @@ JSON = "application/json"
 
 @pytest.fixture
 def operator(school: School) -> Person:
-    return make_person(Role.OPERATOR, school.organization)
+    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 def resolve(person: Person, alert: object, key: str, reason: str = "test") -> Any:
@@ -78,7 +80,7 @@ def test_refusals_are_not_stored(school: School, operator: Person) -> None:
 
 def test_keys_of_different_people_are_independent(school: School, operator: Person) -> None:
     alert, key = raise_alert(school, alert_type="lockdown"), str(uuid4())
-    other = make_person(Role.OPERATOR, school.organization)
+    other = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     assert resolve(operator, alert, key).status_code == 202
     assert resolve(other, alert, key).status_code == 200
 
@@ -149,7 +151,9 @@ def test_replay_is_refused_when_the_role_moved_to_another_building(school: Schoo
 
 def test_replay_is_refused_to_a_sign_in_bound_to_one_school(school: School) -> None:
     """For the same person: a response to their own sign-in is not returned to a sign-in vouched for by a school."""
-    person = make_person(Role.OPERATOR, school.organization, make_school().organization)
+    person = PersonFactory.create(
+        role=Role.OPERATOR, organizations=[school.organization, SchoolFactory.create().organization]
+    )
     alert, key = raise_alert(school), str(uuid4())
     path = f"/api/v1/alerts/{alert}/acknowledge"
     assert person.client.put(path, headers={"idempotency-key": key}).status_code == 200

@@ -15,7 +15,9 @@ from apps.common.observability import request_ids
 from safesignal.celery import app
 from tests.http.log_lines import Lines
 from tests.kit.patience import WAIT_SECONDS
-from tests.kit.school import School, make_person, raise_alert
+from tests.kit.people import PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +33,7 @@ def tell_request_id() -> None:
 
 def test_request_id_of_the_caller_is_in_every_record_of_the_request(school: School, log: Lines) -> None:
     alert, request_id = raise_alert(school), f"phone-{uuid4()}"
-    client = make_person(Role.OPERATOR, school.organization).client
+    client = PersonFactory.create(role=Role.OPERATOR, organization=school.organization).client
     answer = client.put(ACKNOWLEDGE.format(alert), headers={"x-request-id": request_id})
     assert answer.status_code == 200
     assert answer["X-Request-ID"] == request_id

@@ -30,10 +30,9 @@ from apps.common.db.scope import tenant_scope
 from apps.common.times import from_unix
 from apps.devices import services as devices
 from tests.http.document import document
-from tests.kit.people import PASSWORD
-from tests.kit.people import make_person as make_person_with_password
+from tests.kit.people import PASSWORD, AccountFactory, Person, PersonFactory
 from tests.kit.routes import Route, found_routes
-from tests.kit.school import Person, School, make_person, make_school
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
@@ -74,12 +73,15 @@ QUERIES: Final = sorted(
 
 @pytest.fixture(scope="module")
 def school(database: None) -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture(scope="module")
 def callers(school: School) -> list[Client]:
-    admin, operator = make_person(Role.ADMIN, school.organization), make_person(Role.ADMIN)
+    admin, operator = (
+        PersonFactory.create(role=Role.ADMIN, organization=school.organization),
+        PersonFactory.create(role=Role.ADMIN),
+    )
     User.objects.filter(pk=operator.id).update(is_super_admin=True)
     return [admin.client, operator.client]
 
@@ -141,7 +143,7 @@ def test_arbitrary_cookies_and_headers_cause_no_server_error(school: School, cal
 @pytest.fixture(scope="module")
 def browser(database: None) -> Client:
     """A browser that is signed in."""
-    person, client = make_person_with_password(), Client()
+    person, client = AccountFactory.create(), Client()
     client.post("/login/", {"email": person.email, "password": PASSWORD})
     return client
 
@@ -191,7 +193,7 @@ def test_seconds_convert_to_a_time_within_the_calendar_or_none(seconds: float) -
 
 @pytest.fixture(scope="module")
 def signed_in(school: School) -> Person:
-    return make_person(Role.ADMIN, school.organization)
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 @hypothesis(deadline=None, max_examples=30)

@@ -14,7 +14,8 @@ from apps.accounts.people.memberships import RoleAt
 from apps.common.access import SYSTEM
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from tests.kit.school import Person, School, make_person
+from tests.kit.people import Person, PersonFactory
+from tests.kit.school import School
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Answer
@@ -83,15 +84,15 @@ def refused(answer: "Answer", status: int, code: str) -> JsonObject:
 
 
 def admin_of(*organizations: UUID) -> Caller:
-    return Caller(make_person(Role.ADMIN, *organizations))
+    return Caller(PersonFactory.create(role=Role.ADMIN, organizations=organizations))
 
 
 def member(role: Role, school: School) -> Caller:
-    return Caller(make_person(role, school.organization))
+    return Caller(PersonFactory.create(role=role, organization=school.organization))
 
 
 def super_admin() -> Caller:
-    person = make_person(Role.ADMIN)
+    person = PersonFactory.create(role=Role.ADMIN)
     User.objects.filter(pk=person.id).update(is_super_admin=True)
     return Caller(person)
 
@@ -99,7 +100,7 @@ def super_admin() -> Caller:
 def narrowed(role: Role, school: School, *, buildings: frozenset[UUID]) -> Caller:
     """A person whose role applies in these buildings only."""
     held = RoleAt(role, MembershipScope.PLACES, buildings=buildings)
-    caller = Caller(make_person(role))
+    caller = Caller(PersonFactory.create(role=role))
     with tenant_scope([school.organization]):
         membership = memberships.add_membership(
             actor=SYSTEM,

@@ -26,15 +26,17 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
 from apps.devices.models import Device, DeviceMetric, GatewayAssertion, GatewayRule
-from tests.kit.school import School, arm, make_person, make_school, raise_alert
+from tests.kit.people import PersonFactory
+from tests.kit.presses import arm, raise_alert
+from tests.kit.school import School, SchoolFactory
 
 
 def make_full_school() -> School:
-    school = make_school()
+    school = SchoolFactory.create()
     organization = school.organization
     raise_alert(school)
     arm(school)
-    person = make_person(Role.ADMIN, organization)
+    person = PersonFactory.create(role=Role.ADMIN, organization=organization)
     now = timezone.now()
     with tenant_scope([organization]):
         Membership.objects.update(scope=MembershipScope.PLACES)

@@ -22,7 +22,9 @@ from apps.devices.models import Device, GatewayRule, Trouble
 from apps.devices.trouble_kinds import BUTTON_MISSING
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Building, Floor, Site
-from tests.kit.school import School, device_name, make_person, raise_alert
+from tests.kit.people import PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, device_name
 from tests.matrix.things import number, thing, word
 
 ROWS: Final[Mapping[str, str]] = {
@@ -119,7 +121,7 @@ def invitation_row(school: School) -> UUID:
 @thing
 def visit_row(school: School) -> UUID:
     now = timezone.now()
-    person = make_person(Role.VIEWER, school.organization)
+    person = PersonFactory.create(role=Role.VIEWER, organization=school.organization)
     with tenant_scope([school.organization]):
         visit = Visit.objects.create(
             organization_id=school.organization, user_id=person.id, reason="A look", started_at=now, ends_at=now

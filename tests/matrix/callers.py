@@ -15,7 +15,9 @@ from apps.accounts.rights.people_only import PEOPLE_ONLY
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from contracts import ROOT
-from tests.kit.school import Person, School, make_person, make_school, raise_alert
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, SchoolFactory
 from tests.matrix.things import Things, alert_elsewhere, make_service_token
 
 ROLE_TABLE: Final[dict[str, frozenset[str]]] = {
@@ -75,7 +77,7 @@ class World:
 
 def make_world() -> World:
     """Create three schools, each with an open alert in both of its buildings."""
-    world = World(*(Things(make_school()) for _ in range(3)))
+    world = World(*(Things(SchoolFactory.create()) for _ in range(3)))
     for things in (world.school, world.suspended, world.other):
         raise_alert(things.school)
         things.elsewhere |= {str(alert_elsewhere(things.school))}
@@ -87,7 +89,9 @@ def make_world() -> World:
 def callers(world: World) -> Iterator[Caller]:
     """Return every caller for the school, and for the suspended one where the responses differ."""
     yield Caller("anonymous", "", world.school, lambda: None)
-    yield Caller("a person of no organization", "person", world.school, lambda: make_person(Role.ADMIN).token)
+    yield Caller(
+        "a person of no organization", "person", world.school, lambda: PersonFactory.create(role=Role.ADMIN).token
+    )
     yield Caller("super admin without a visit", "person", world.school, _super_admin, is_super_admin=True)
     yield _visitor(world.school)
     for role in Role:
@@ -123,14 +127,14 @@ def while_suspended(rights: frozenset[str]) -> frozenset[str]:
 
 
 def _member(role: Role, school: School) -> Callable[[], str]:
-    return lambda: make_person(role, school.organization).token
+    return lambda: PersonFactory.create(role=role, organization=school.organization).token
 
 
 def _narrowed(role: Role, school: School, building: UUID) -> Callable[[], str]:
     """Return a caller whose role is limited to one building."""
 
     def make() -> str:
-        person = make_person(role, school.organization)
+        person = PersonFactory.create(role=role, organization=school.organization)
         with tenant_scope([school.organization]):
             Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
             held = RoleAt(role, MembershipScope.PLACES, buildings=frozenset({building}))
@@ -142,7 +146,7 @@ def _narrowed(role: Role, school: School, building: UUID) -> Callable[[], str]:
 
 def _day_account(school: School) -> Callable[[], str]:
     def make() -> str:
-        person = make_person(Role.OPERATOR, school.organization)
+        person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
         with tenant_scope([school.organization]):
             in_an_hour = timezone.now() + timedelta(hours=1)
             Membership.objects.filter(user_id=person.id).update(trigger_only=True, expires_at=in_an_hour)
@@ -182,7 +186,7 @@ def _visitor(home: Things) -> Caller:
 
 
 def _platform_person() -> Person:
-    person = make_person(Role.ADMIN)
+    person = PersonFactory.create(role=Role.ADMIN)
     User.objects.filter(pk=person.id).update(is_super_admin=True)
     return person
 

@@ -12,7 +12,8 @@ from apps.accounts.people import invitations
 from apps.accounts.people.memberships import RoleAt
 from apps.common.access import SYSTEM, Principal, PrincipalKind
 from apps.common.db.scope import tenant_scope
-from tests.kit.school import School, make_person
+from tests.kit.people import PersonFactory
+from tests.kit.school import School
 from tests.matrix.things import email, thing, word
 
 
@@ -45,7 +46,7 @@ def email_secret(school: School) -> str:
 @thing
 def push_registration(school: School) -> UUID:
     """The phone of an operator of the school."""
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     principal = Principal(PrincipalKind.PERSON, person.id, person.name)
     with tenant_scope([school.organization]):
         made, _ = push.register(

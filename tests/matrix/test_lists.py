@@ -7,7 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Role
-from tests.kit.school import make_person, make_school
+from tests.kit.people import PersonFactory
+from tests.kit.school import SchoolFactory
 from tests.matrix.asking import ask
 from tests.matrix.callers import Caller, World
 from tests.matrix.entry import At, Entry
@@ -25,8 +26,8 @@ FEW, MANY = 2, 30
 @pytest.mark.parametrize("entry", LISTS, ids=str)
 def test_list_query_count_does_not_depend_on_its_length(entry: Entry, world: World) -> None:
     """Requested with 2 rows and with 30, for a separate school."""
-    things = Things(make_school())
-    token = make_person(Role.ADMIN, things.school.organization).token
+    things = Things(SchoolFactory.create())
+    token = PersonFactory.create(role=Role.ADMIN, organization=things.school.organization).token
     counts = []
     for length in (FEW, MANY - FEW):
         for _ in range(length):

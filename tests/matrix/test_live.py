@@ -13,7 +13,7 @@ from django.db import connections
 from apps.alerts.live.stream import PATH as STREAM
 from safesignal.asgi import SOCKETS
 from tests.kit.patience import WAIT_SECONDS
-from tests.kit.school import raise_alert
+from tests.kit.presses import raise_alert
 from tests.kit.server import Server, running_server
 from tests.matrix.callers import Caller, World
 from tests.matrix.entry import At

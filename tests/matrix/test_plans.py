@@ -19,7 +19,8 @@ from apps.accounts.models import Role
 from apps.alerts.models import Alert, AlertStatus
 from apps.common.db.scope import tenant_scope
 from tests.kit.full_school import make_full_school
-from tests.kit.school import Person, make_person, raise_alert
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert
 from tests.matrix.asking import ask
 from tests.matrix.callers import World
 from tests.matrix.entry import At, Entry
@@ -65,7 +66,7 @@ def district(world: World) -> Iterator[District]:
     for word in {entry.rows for entry in ENTRIES if entry.rows}:
         for _ in range(ROWS):
             make(word, school)
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     with school_copied(school.organization, COPIES):
         yield District(Things(school), admin)
 

@@ -29,7 +29,9 @@ from apps.devices import services as devices
 from apps.devices.models import Device
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Site
-from tests.kit.school import School, make_person, raise_alert
+from tests.kit.people import PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School
 
 PASSWORD: Final = "correct horse battery staple"
 
@@ -152,7 +154,7 @@ def trouble(school: School) -> str:
 @thing
 def closed_alert(school: School) -> UUID:
     one = raise_alert(school)
-    person = make_person(Role.ADMIN, school.organization)
+    person = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     assert person.client.put(f"/api/v1/alerts/{one}/resolve").status_code == 200
     return one
 
@@ -167,7 +169,7 @@ def problem(school: School) -> str:
 @thing
 def person(school: School) -> UUID:
     """An operator of the school."""
-    return make_person(Role.OPERATOR, school.organization).id
+    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization).id
 
 
 @thing

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.kit.callers import Caller, admin_of, super_admin
-from tests.kit.school import School, make_school
+from tests.kit.school import School, SchoolFactory
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def _database(database: None) -> None:
 @pytest.fixture
 def school() -> School:
     """A school that no other test has."""
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture

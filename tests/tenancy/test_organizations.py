@@ -11,7 +11,8 @@ from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization
 from contracts.validation import problems
 from tests.kit.callers import Caller, JsonObject, admin_of, document, member, refused, trail
-from tests.kit.school import School, make_school, raise_alert
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
@@ -174,7 +175,7 @@ def test_suspension_needs_a_reason(school: School, operator_of_platform: Caller)
 
 
 def test_list_contains_own_organizations_and_all_for_super_admins(operator_of_platform: Caller) -> None:
-    schools = [make_school() for _ in range(3)]
+    schools = [SchoolFactory.create() for _ in range(3)]
     mine = {str(school.organization) for school in schools[:2]}
     admin = admin_of(*(school.organization for school in schools[:2]))
     assert {one["id"] for one in admin.read("organizations")["results"]} == mine
@@ -210,7 +211,7 @@ def test_super_admin_without_a_visit_cannot_read_places(school: School, operator
 def test_database_enforces_unique_slugs_ignoring_case() -> None:
     """Also for writes that do not go through the service."""
     name = slug()
-    ids = [make_school().organization for _ in range(2)]
+    ids = [SchoolFactory.create().organization for _ in range(2)]
     with tenant_scope(ids):
         Organization.objects.filter(id=ids[0]).update(slug=name)
     with pytest.raises(Exception, match="organizations_slug_folded"), tenant_scope(ids):

@@ -22,7 +22,7 @@ from apps.tenancy.places import place_import
 from apps.tenancy.places.place_table import PLACES
 from tests.cloud.waiting import in_the_middle_of
 from tests.kit.callers import Caller, member, narrowed, refused, trail
-from tests.kit.school import School, make_school
+from tests.kit.school import School, SchoolFactory
 from tests.kit.tables import counts, exported, faults, rows, sent
 
 pytestmark = pytest.mark.slow
@@ -167,7 +167,7 @@ def test_only_admins_of_the_whole_school_can_import_and_export(school: School) -
 
 def test_import_does_not_affect_another_school(school: School, admin: Caller) -> None:
     """Equal names match places of the caller's school only, and the import of another school is not found."""
-    other = make_school()
+    other = SchoolFactory.create()
     refused(sent(admin, imports(other), DISTRICT), 404, "not_found")
     refused(admin.get(exports(other)), 404, "not_found")
     sent(admin, imports(school), "site,building,address\nCampus,Main,Changed\n")
@@ -218,7 +218,7 @@ site = st.tuples(
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_places_survive_export_and_import(sites: dict[str, Any], admin: Caller, school: School) -> None:
     """Importing into the same school changes nothing; importing into an empty one gives the same export."""
-    twin = make_school()
+    twin = SchoolFactory.create()
     organizations = [school.organization, twin.organization]
     with tenant_scope(organizations):
         Site.objects.all().delete()

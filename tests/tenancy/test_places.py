@@ -14,7 +14,7 @@ from apps.common.db.scope import tenant_scope
 from apps.tenancy import selectors, services
 from apps.tenancy.models import Building, Floor, Site
 from tests.kit.callers import Caller, JsonObject, admin_of, document, member, narrowed, refused, trail
-from tests.kit.school import School, make_school
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
@@ -194,7 +194,7 @@ def test_stale_write_of_organization_is_refused(school: School, admin: Caller, o
 @every_kind
 def test_place_of_another_school_is_not_found(school: School, admin: Caller, kind: Kind) -> None:
     """The response is the same as for an unknown place, for every method."""
-    other = make_school()
+    other = SchoolFactory.create()
     for foreign in (getattr(other, kind.name), uuid4()):
         path = f"{kind.name}s/{foreign}"
         answers = [admin.get(path), admin.put(path, kind.full), admin.patch(path, kind.least), admin.delete(path)]

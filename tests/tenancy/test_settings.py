@@ -17,7 +17,9 @@ from apps.tenancy.organizations import organization_settings
 from apps.tenancy.organizations.organization_settings import OrganizationSettings
 from contracts import alert_types
 from tests.kit.callers import Caller, JsonObject, document, member, refused, trail
-from tests.kit.school import School, make_person, raise_alert
+from tests.kit.people import PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School
 
 pytestmark = pytest.mark.slow
 
@@ -204,7 +206,7 @@ def test_site_without_time_zone_has_that_of_the_school(school: School, admin: Ca
 def approvals_needed(school: School, alert_type: str) -> int:
     """The number of persons needed to resolve an alert of this type."""
     alert = raise_alert(school, alert_type=alert_type)
-    people = [make_person(Role.ADMIN, school.organization) for _ in range(2)]
+    people = [PersonFactory.create(role=Role.ADMIN, organization=school.organization) for _ in range(2)]
     for count, person in enumerate(people, start=1):
         answer = person.client.put(f"/api/v1/alerts/{alert}/resolve")
         if answer.status_code == 200:

@@ -23,13 +23,7 @@ from apps.accounts.models import User, UserStatus
 from apps.common.access import Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.http.api import organization_of, principal_of
-from tests.kit.people import (
-    PASSWORD,
-    Person,
-    end_membership,
-    make_person,
-    set_status,
-)
+from tests.kit.people import PASSWORD, AccountFactory, Person, end_membership, set_status
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +90,7 @@ def test_session_identifies_the_caller(person: Person, browser: Client) -> None:
 
 
 def test_bearer_token_takes_precedence_over_session(browser: Client, address: str) -> None:
-    other = make_person()
+    other = AccountFactory.create()
     token = sign_in.login(email=other.email, password=PASSWORD, address=address).access
     assert call(browser, token).json()["id"] == str(other.id)
 
@@ -128,7 +122,7 @@ def test_ended_membership_is_ignored_in_unexpired_token(person: Person, token: s
 
 
 def test_organization_parameter_of_another_school_is_not_found(token: str) -> None:
-    other = make_person()
+    other = AccountFactory.create()
     response = Client().get(
         "/api/v1/whoami", {"organization": str(other.organization)}, headers={"authorization": f"Bearer {token}"}
     )

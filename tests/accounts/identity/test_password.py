@@ -14,7 +14,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.limits import PROOFS
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
 from tests.kit.mailbox import emails_to, link
-from tests.kit.people import PASSWORD, Person, make_person, set_status
+from tests.kit.people import PASSWORD, AccountFactory, Person, set_status
 
 pytestmark = pytest.mark.slow
 
@@ -140,7 +140,7 @@ def test_password_change_ends_other_sign_ins(person: Person, address: str) -> No
 
 def test_end_sign_ins_keeps_the_excepted_sign_in(person: Person, address: str) -> None:
     pairs = [sign_in.login(email=person.email, password=PASSWORD, address=address) for _ in range(3)]
-    stranger = make_person()
+    stranger = AccountFactory.create()
     others = sign_in.login(email=stranger.email, password=PASSWORD, address=address).refresh
     kept = RefreshToken.objects.filter(user=person.user).order_by("id").values_list("family", flat=True)[0]
     with tenant_scope([person.organization]):

@@ -12,7 +12,7 @@ from apps.accounts.models import Role, User
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization
 from tests.accounts.production import in_production
-from tests.kit.people import PASSWORD, Person, make_person
+from tests.kit.people import PASSWORD, AccountFactory, Person
 from tests.kit.second_factor import Api, code
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def set_up(browser: Client) -> list[str]:
 
 
 def test_admin_without_second_factor_cannot_require_one(address: str) -> None:
-    admin = make_person(Role.ADMIN)
+    admin = AccountFactory.create(role=Role.ADMIN)
     api, settings = Api(admin, address), f"organizations/{admin.organization}/settings"
     refused = api.ask("PATCH", settings, {"mfa_required_for_admins": True})
     assert (refused.status_code, refused.json()["code"]) == (409, "own_second_factor_first")
@@ -60,7 +60,7 @@ def test_admin_without_second_factor_cannot_require_one(address: str) -> None:
 
 
 def test_admin_without_second_factor_is_redirected_to_setup_at_sign_in(address: str) -> None:
-    admin = make_person(Role.ADMIN)
+    admin = AccountFactory.create(role=Role.ADMIN)
     require_second_factor(admin)
     browser, answer = browser_of(admin, address)
     assert answer.status_code == 302
@@ -80,10 +80,10 @@ def test_admin_without_second_factor_is_redirected_to_setup_at_sign_in(address: 
 
 def test_person_without_requirement_is_not_redirected_to_setup(address: str) -> None:
     for role in Role:
-        person = make_person(role)
+        person = AccountFactory.create(role=role)
         _, answer = browser_of(person, address)
         assert answer["Location"] == "/board/?x=1"
-    manager = make_person(Role.MANAGER)
+    manager = AccountFactory.create(role=Role.MANAGER)
     require_second_factor(manager)
     assert browser_of(manager, address)[1]["Location"] == "/board/?x=1"
 
@@ -127,14 +127,14 @@ def strict(settings: Settings) -> None:
 
 @pytest.fixture
 def operator() -> Person:
-    person = make_person(Role.VIEWER)
+    person = AccountFactory.create(role=Role.VIEWER)
     User.objects.filter(pk=person.id).update(is_super_admin=True)
     return person
 
 
 @pytest.mark.usefixtures("strict")
 def test_super_admin_cannot_act_before_a_second_factor_is_set_up(operator: Person, address: str) -> None:
-    school = make_person(Role.ADMIN).organization
+    school = AccountFactory.create(role=Role.ADMIN).organization
     api = Api(operator, address)
     visits, look = f"organizations/{school}/visits", {"reason": "Asked by the school."}
     for method, path, body in (
@@ -153,7 +153,7 @@ def test_super_admin_cannot_act_before_a_second_factor_is_set_up(operator: Perso
 
 @pytest.mark.usefixtures("strict")
 def test_visit_gives_no_access_after_the_second_factor_is_removed(operator: Person, address: str) -> None:
-    school = make_person(Role.ADMIN).organization
+    school = AccountFactory.create(role=Role.ADMIN).organization
     api = Api(operator, address)
     api.set_up_totp()
     begun = api.ask("POST", f"organizations/{school}/visits", {"reason": "Asked by the school."})

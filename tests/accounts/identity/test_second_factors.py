@@ -20,8 +20,9 @@ from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.models import Organization
 from tests.accounts.waits import end_waits
-from tests.kit.people import PASSWORD, Person, make_person, set_status
-from tests.kit.school import make_school, raise_alert
+from tests.kit.people import PASSWORD, AccountFactory, Person, set_status
+from tests.kit.presses import raise_alert
+from tests.kit.school import SchoolFactory
 from tests.kit.second_factor import JSON, Api, Passkey, code
 
 pytestmark = pytest.mark.slow
@@ -162,7 +163,7 @@ def test_secrets_are_encrypted_in_the_database(api: Api, person: Person) -> None
 )
 def test_second_factor_change_requires_confirmation(api: Api, method: str, path: str) -> None:
     """Confirmations of another person and expired ones are refused."""
-    other = make_person()
+    other = AccountFactory.create()
     principal = Principal(kind=PrincipalKind.PERSON, id=other.id, name="")
     theirs = second_factors.confirm(principal=principal, password=PASSWORD, address="::1", now=timezone.now())
     long_ago = timezone.now() - timedelta(hours=1)
@@ -180,7 +181,7 @@ def test_confirmation_with_wrong_password_is_refused(api: Api) -> None:
 
 def test_enrolment_requires_its_owner_and_a_right_code(api: Api, address: str) -> None:
     begun = api.confirmed("POST", "me/mfa/totp").json()
-    stranger = Api(make_person(), address)
+    stranger = Api(AccountFactory.create(), address)
     for asking, answer, field in (
         (api, "000000", "code"),
         (api, "half a code \u0663", "code"),
@@ -281,7 +282,7 @@ def test_passkey_is_accepted_only_for_its_own_challenge(
 
 def test_passkey_of_another_person_is_refused(api: Api, person: Person, address: str, passkey: Passkey) -> None:
     api.set_up_totp()
-    stranger = Api(make_person(), address)
+    stranger = Api(AccountFactory.create(), address)
     stranger.set_up_passkey(passkey)
     asked = first_step(person, address).json()
     theirs = first_step(stranger.person, address).json()
@@ -324,11 +325,11 @@ def test_removed_passkey_is_refused(api: Api, person: Person, address: str, pass
 @pytest.fixture
 def strict() -> Person:
     """An administrator of a school that requires a second factor of its administrators."""
-    school = make_school()
+    school = SchoolFactory.create()
     with tenant_scope([school.organization]):
         Organization.objects.update(settings={"mfa_required_for_admins": True})
     raise_alert(school)
-    return make_person(Role.ADMIN, organization=school.organization)
+    return AccountFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 def test_admin_without_required_second_factor_can_only_answer_alarms(strict: Person, address: str) -> None:
@@ -355,7 +356,7 @@ def test_recovery_codes_alone_do_not_count_as_second_factor(strict: Person, addr
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR, Role.VIEWER])
 def test_second_factor_is_required_only_of_administrators(strict: Person, role: Role, address: str) -> None:
-    colleague = make_person(role, organization=strict.organization)
+    colleague = AccountFactory.create(role=role, organization=strict.organization)
     assert Api(colleague, address).ask("GET", f"organizations/{strict.organization}").status_code == 200
 
 
@@ -363,7 +364,7 @@ def test_requirement_does_not_apply_in_another_organization(strict: Person, addr
     """The setting of one school takes no permissions from the same person in another."""
     from apps.accounts.people import memberships
 
-    other = make_person(Role.ADMIN)
+    other = AccountFactory.create(role=Role.ADMIN)
     with tenant_scope([other.organization]):
         memberships.add_membership(actor=SYSTEM, user=strict.user, organization_id=other.organization, role=Role.ADMIN)
     api = Api(strict, address)

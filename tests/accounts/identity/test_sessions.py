@@ -26,7 +26,7 @@ from apps.common.access import PrincipalKind
 from apps.common.db.scope import system_scope
 from apps.common.http.callers.user_agents import UNKNOWN, device_text
 from apps.common.retention import apply
-from tests.kit.people import PASSWORD, Person, make_person, trail
+from tests.kit.people import PASSWORD, AccountFactory, Person, trail
 from tests.kit.valkey import valkey_away
 
 pytestmark = pytest.mark.slow
@@ -82,7 +82,7 @@ def is_refused(client: Client) -> bool:
 
 def test_sessions_lists_own_sign_ins(signs_in: Callable[[], TokenPair], browser: Client, address: str) -> None:
     """The newest first, with the current one marked, and none of other people."""
-    sign_in.login(email=make_person().email, password=PASSWORD, address=address)
+    sign_in.login(email=AccountFactory.create().email, password=PASSWORD, address=address)
     pair = signs_in()
     by_token, by_browser = listed(with_token(pair)), listed(browser)
     assert [(one["kind"], one["device"], one["address"]) for one in by_token] == [
@@ -182,7 +182,7 @@ def test_all_but_one_sign_in_can_be_ended(person: Person, signs_in: Callable[[],
 
 def test_sign_in_of_another_person_is_not_found(signs_in: Callable[[], TokenPair], address: str) -> None:
     mine = signs_in()
-    theirs = sign_in.login(email=make_person().email, password=PASSWORD, address=address)
+    theirs = sign_in.login(email=AccountFactory.create().email, password=PASSWORD, address=address)
     answer = with_token(mine).delete(f"{SESSIONS}/{sign_in_of(theirs)}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert not is_refused(with_token(theirs))
@@ -192,7 +192,7 @@ def test_token_with_sign_in_of_another_person_is_refused(person: Person, signs_i
     """A sign-in belongs to its owner: another subject is refused, even with a valid signature."""
     claims = {"sid": str(sign_in_of(signs_in())), "email": "x@example.edu", "organizations": []}
     forged = tokens.mint(
-        kind=PrincipalKind.PERSON, subject=make_person().id, claims=claims, lifetime=timedelta(minutes=1)
+        kind=PrincipalKind.PERSON, subject=AccountFactory.create().id, claims=claims, lifetime=timedelta(minutes=1)
     )
     assert is_refused(Client(headers={"authorization": f"Bearer {forged}"}))
 

@@ -21,7 +21,8 @@ from tests.accounts.callers import anonymous_client, audited, problem, send
 from tests.kit import mailbox
 from tests.kit.concurrency import at_once
 from tests.kit.feed import published_ids
-from tests.kit.school import School, make_person, make_school
+from tests.kit.people import PersonFactory
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
@@ -30,12 +31,12 @@ SAM = {"first_name": "Sam", "last_name": "Quick"}
 
 @pytest.fixture
 def school() -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture
 def admin(school: School) -> Client:
-    return make_person(Role.ADMIN, school.organization).client
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization).client
 
 
 @pytest.fixture
@@ -132,8 +133,8 @@ def test_day_account_expires_after_a_working_day_by_default(admin: Client, path:
 
 def test_day_code_is_only_emailed_when_an_address_is_given(admin: Client, path: str, address: str) -> None:
     """An existing account with that address is not affected: the code signs in to the day account."""
-    school = make_school()
-    known = make_person(Role.ADMIN, school.organization)
+    school = SchoolFactory.create()
+    known = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     email = User.objects.get(pk=known.id).email
     account = create_day_account(admin, path, email=email)
     assert account["code"] is None and account["person"]["id"] != str(known.id)
@@ -177,9 +178,9 @@ def test_day_account_with_place_scope_raises_alarms_only_there(school: School, a
 
 
 def test_other_accounts_cannot_be_ended_as_day_accounts(school: School, admin: Client, path: str) -> None:
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     stranger = create_day_account(
-        make_person(Role.ADMIN, (other := make_school()).organization).client,
+        PersonFactory.create(role=Role.ADMIN, organization=(other := SchoolFactory.create()).organization).client,
         f"organizations/{other.organization}/day-accounts",
     )["person"]["id"]
     for one in (person.id, stranger, new_id()):

@@ -16,27 +16,27 @@ from apps.common.times import rfc3339
 from tests.accounts.callers import anonymous_client, audited, problem, send
 from tests.kit import mailbox
 from tests.kit.feed import published_ids
-from tests.kit.people import PASSWORD
-from tests.kit.school import Person, School, make_person, make_school
+from tests.kit.people import PASSWORD, Person, PersonFactory
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def school() -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture
 def head(school: School) -> Person:
     """The administrator who stays."""
-    return make_person(Role.ADMIN, school.organization)
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 @pytest.fixture
 def leaver(school: School) -> Person:
     """An administrator with a password, who creates a token and an invitation and then leaves."""
-    person = make_person(Role.ADMIN, school.organization)
+    person = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     user = User.objects.get(pk=person.id)
     user.set_password(PASSWORD)
     user.save(update_fields=["password"])
@@ -127,12 +127,12 @@ def test_tokens_and_open_invitations_are_withdrawn_when_their_creator_leaves(
 
 def test_tokens_stay_while_their_creator_keeps_the_permission(school: School, head: Person, leaver: Person) -> None:
     """Setting the same role again, or leaving another school, withdraws nothing."""
-    elsewhere = make_school()
+    elsewhere = SchoolFactory.create()
     with tenant_scope([elsewhere.organization]):
         Membership.objects.create(
             user_id=leaver.id, organization_id=elsewhere.organization, role=Role.OPERATOR, created_at=timezone.now()
         )
-    other_head = make_person(Role.ADMIN, elsewhere.organization)
+    other_head = PersonFactory.create(role=Role.ADMIN, organization=elsewhere.organization)
     token, (invitation, _) = make_token(leaver, school), invite(leaver, school)
     path = membership_path(leaver, school)
     assert send(head.client, "PATCH", path, {"role": "admin"}).status_code == 200

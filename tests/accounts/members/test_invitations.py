@@ -13,20 +13,20 @@ from apps.common.times import rfc3339
 from tests.accounts.callers import anonymous_client, audited, problem, send
 from tests.kit import mailbox
 from tests.kit.feed import published_ids
-from tests.kit.people import PASSWORD
-from tests.kit.school import Person, School, make_person, make_school
+from tests.kit.people import PASSWORD, Person, PersonFactory
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def school() -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture
 def admin(school: School) -> Client:
-    return make_person(Role.ADMIN, school.organization).client
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization).client
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_address_is_invited_once_ignoring_case(school: School, admin: Client, pa
 
 def test_invitation_response_does_not_reveal_an_existing_account(admin: Client, path: str, guest: str) -> None:
     """A school cannot find out who has an account at another school."""
-    stranger: Person = make_person(Role.ADMIN, make_school().organization)
+    stranger: Person = PersonFactory.create(role=Role.ADMIN, organization=SchoolFactory.create().organization)
     known = User.objects.get(pk=stranger.id).email
     own = {"id", "email", "created_at", "expires_at"}
     created = []
@@ -144,8 +144,8 @@ def test_stale_write_of_invitation_is_refused(admin: Client, path: str, guest: s
 
 
 def test_invitation_of_another_school_is_not_found(admin: Client, path: str, guest: str) -> None:
-    other = make_school()
-    theirs = make_person(Role.ADMIN, other.organization).client
+    other = SchoolFactory.create()
+    theirs = PersonFactory.create(role=Role.ADMIN, organization=other.organization).client
     id_ = send(theirs, "POST", f"organizations/{other.organization}/invitations", {"email": guest, "role": "viewer"})
     for base in (path, f"organizations/{other.organization}/invitations"):
         for method, below in (("GET", ""), ("DELETE", ""), ("POST", "/resend")):

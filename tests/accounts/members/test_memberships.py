@@ -10,19 +10,20 @@ from apps.common.db.scope import tenant_scope
 from tests.accounts.callers import audited, problem, send
 from tests.kit.concurrency import at_once
 from tests.kit.feed import published_ids
-from tests.kit.school import Person, School, make_person, make_school
+from tests.kit.people import Person, PersonFactory
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def school() -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture
 def admin(school: School) -> Person:
-    return make_person(Role.ADMIN, school.organization)
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 def change(client: Client, person: Person, school: School, body: object) -> tuple[int, str]:
@@ -36,9 +37,9 @@ def roles(school: School) -> dict[object, str]:
 
 
 def test_admin_of_two_schools_can_add_a_person_of_one_to_the_other(school: School) -> None:
-    other = make_school()
-    both = make_person(Role.ADMIN, school.organization, other.organization)
-    person = make_person(Role.MANAGER, school.organization)
+    other = SchoolFactory.create()
+    both = PersonFactory.create(role=Role.ADMIN, organizations=[school.organization, other.organization])
+    person = PersonFactory.create(role=Role.MANAGER, organization=school.organization)
     body = {
         "organization": str(other.organization),
         "role": "operator",
@@ -60,7 +61,7 @@ def test_admin_of_two_schools_can_add_a_person_of_one_to_the_other(school: Schoo
 
 def test_person_not_visible_to_the_caller_cannot_be_added(school: School, admin: Person) -> None:
     """People of another school join by invitation; the response does not reveal that they exist."""
-    stranger = make_person(Role.OPERATOR, make_school().organization)
+    stranger = PersonFactory.create(role=Role.OPERATOR, organization=SchoolFactory.create().organization)
     for one in (stranger.id, new_id()):
         body = {"organization": str(school.organization), "role": "operator"}
         assert problem(send(admin.client, "POST", f"users/{one}/organizations", body)) == (404, "not_found")
@@ -68,15 +69,15 @@ def test_person_not_visible_to_the_caller_cannot_be_added(school: School, admin:
 
 
 def test_person_cannot_be_added_to_another_school(school: School, admin: Person) -> None:
-    other = make_school()
-    person = make_person(Role.OPERATOR, school.organization)
+    other = SchoolFactory.create()
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     body = {"organization": str(other.organization), "role": "admin"}
     assert problem(send(admin.client, "POST", f"users/{person.id}/organizations", body)) == (404, "not_found")
     assert person.id not in roles(other)
 
 
 def test_role_change_applies_from_the_next_request(school: School, admin: Person) -> None:
-    person = make_person(Role.ADMIN, school.organization)
+    person = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     assert send(person.client, "GET", "users").status_code == 200
     assert change(admin.client, person, school, {"role": "viewer"}) == (200, "")
     assert problem(send(person.client, "GET", "users")) == (403, "forbidden")
@@ -86,7 +87,7 @@ def test_role_change_applies_from_the_next_request(school: School, admin: Person
 
 def test_role_and_places_can_be_changed_together_or_separately(school: School, admin: Person) -> None:
     """Omitted fields are kept; places are removed when the role applies everywhere."""
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
     def held() -> tuple[str, str, object]:
         answer = send(admin.client, "GET", f"users/{person.id}").json()
@@ -121,7 +122,7 @@ def test_role_and_places_can_be_changed_together_or_separately(school: School, a
 def test_invalid_membership_change_is_refused_as_a_whole(
     school: School, admin: Person, body: dict[str, object], field: str
 ) -> None:
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     path = f"users/{person.id}/organizations/{school.organization}"
     answer = send(admin.client, "PATCH", path, {"role": "manager"} | body)
     assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == [field]
@@ -129,7 +130,7 @@ def test_invalid_membership_change_is_refused_as_a_whole(
 
 
 def test_membership_at_a_place_of_another_school_is_refused(school: School, admin: Person) -> None:
-    person, other = make_person(Role.OPERATOR, school.organization), make_school()
+    person, other = PersonFactory.create(role=Role.OPERATOR, organization=school.organization), SchoolFactory.create()
     body = {"role": "manager", "scope": "places", "places": {"buildings": [str(school.building), str(other.building)]}}
     answer = send(admin.client, "PATCH", f"users/{person.id}/organizations/{school.organization}", body)
     assert problem(answer) == (400, "invalid") and list(answer.json()["errors"]) == ["buildings"]
@@ -138,9 +139,9 @@ def test_membership_at_a_place_of_another_school_is_refused(school: School, admi
 
 def test_last_admin_cannot_be_removed_demoted_or_narrowed(school: School, admin: Person) -> None:
     """Not even by themselves; suspended admins and admins of some places only do not count."""
-    suspended = make_person(Role.ADMIN, school.organization)
+    suspended = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     User.objects.filter(pk=suspended.id).update(status=UserStatus.SUSPENDED)
-    narrowed = make_person(Role.ADMIN, school.organization)
+    narrowed = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     with tenant_scope([school.organization]):
         Membership.objects.filter(user_id=narrowed.id).update(scope=MembershipScope.PLACES)
     refused = (409, "last_admin")
@@ -152,7 +153,7 @@ def test_last_admin_cannot_be_removed_demoted_or_narrowed(school: School, admin:
         assert problem(answer) == refused
         assert answer.json()["organizations"] == [str(school.organization)]
     assert roles(school)[admin.id] == "admin"
-    second = make_person(Role.ADMIN, school.organization)
+    second = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     assert change(second.client, admin, school, {"role": "manager"}) == (200, "")
 
 
@@ -160,7 +161,7 @@ def test_last_admin_cannot_be_removed_demoted_or_narrowed(school: School, admin:
 def test_two_admins_who_remove_each_other_concurrently_leave_one(school: School, way: str) -> None:
     """On separate connections, several times: one admin always remains and no request fails."""
     for _ in range(5):
-        one, two = (make_person(Role.ADMIN, school.organization) for _ in range(2))
+        one, two = (PersonFactory.create(role=Role.ADMIN, organization=school.organization) for _ in range(2))
         with tenant_scope([school.organization]):
             Membership.objects.exclude(user_id__in=[one.id, two.id]).delete()
 
@@ -175,8 +176,8 @@ def test_two_admins_who_remove_each_other_concurrently_leave_one(school: School,
 
 
 def test_membership_of_another_school_is_not_found(school: School, admin: Person) -> None:
-    other = make_school()
-    person = make_person(Role.OPERATOR, school.organization, other.organization)
+    other = SchoolFactory.create()
+    person = PersonFactory.create(role=Role.OPERATOR, organizations=[school.organization, other.organization])
     path = f"users/{person.id}/organizations/{other.organization}"
     assert problem(send(admin.client, "PATCH", path, {"role": "admin"})) == (404, "not_found")
     assert problem(send(admin.client, "DELETE", path)) == (404, "not_found")

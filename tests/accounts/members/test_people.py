@@ -12,7 +12,7 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import ScopeError, tenant_scope
 from apps.common.models import AuditEntry
 from apps.common.problems import Invalid
-from tests.kit.people import PASSWORD, Person, make_person
+from tests.kit.people import PASSWORD, AccountFactory, Person
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,7 @@ def test_user_cannot_be_created_outside_a_scope() -> None:
 
 
 def test_memberships_of_another_organization_are_not_visible(person: Person) -> None:
-    other = make_person()
+    other = AccountFactory.create()
     with tenant_scope([person.organization]):
         assert list(Membership.objects.values_list("user_id", flat=True)) == [person.id]
         assert not Membership.objects.filter(user_id=other.id).exists()

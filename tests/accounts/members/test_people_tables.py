@@ -16,7 +16,7 @@ from apps.accounts.people.memberships import RoleAt
 from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from tests.kit.callers import Caller, admin_of, member, refused, trail
-from tests.kit.school import School, make_school
+from tests.kit.school import School, SchoolFactory
 from tests.kit.tables import counts, exported, faults, rows, sent
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def school() -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_only_administrators_can_import_and_export_people(school: School, role: 
 
 def test_import_and_export_do_not_reveal_people_of_another_school(school: School, admin: Caller) -> None:
     """People with an account elsewhere are invited like anyone else: the response does not reveal the account."""
-    stranger = member(Role.ADMIN, make_school())
+    stranger = member(Role.ADMIN, SchoolFactory.create())
     known = sent(admin, imports(school), f"email,role\n{email_of(stranger)},viewer\n", dry_run="true")
     unknown = sent(admin, imports(school), f"email,role\n{address()},viewer\n", dry_run="true")
     assert known.content == unknown.content

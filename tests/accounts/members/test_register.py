@@ -17,7 +17,7 @@ from apps.common.limits import REGISTRATION_ANSWERS
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import anonymous_client, app_of, problem, send
 from tests.kit.mailbox import emails_to, latest_email_to, link
-from tests.kit.people import PASSWORD, Person, make_person, set_organization_status
+from tests.kit.people import PASSWORD, AccountFactory, Person, set_organization_status
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ def email() -> str:
 
 @pytest.fixture
 def school() -> UUID:
-    return make_person(Role.ADMIN).organization
+    return AccountFactory.create(role=Role.ADMIN).organization
 
 
 def invite(organization: UUID, email: str, role: Role = Role.OPERATOR) -> UUID:
@@ -158,7 +158,7 @@ def test_invitation_can_be_accepted_only_by_its_recipient(school: UUID, person: 
     """A forwarded or stolen link gives no role to another account."""
     invite(school, person.email)
     token = link(person.email, "join")
-    other = app_of(make_person(), address)
+    other = app_of(AccountFactory.create(), address)
     assert problem(send(other, "POST", "auth/invitations/accept", {"token": token})) == (409, "invitation_for_another")
     assert problem(send(anonymous_client(address), "POST", "auth/invitations/accept", {"token": token})) == (
         401,
@@ -192,7 +192,7 @@ def test_open_registration_gives_no_permissions(school: UUID, email: str, addres
     assert send(api, "POST", "auth/register", {"token": link(email, "join"), **NEW}).status_code == 201
     joined = membership(school, email)
     assert (joined.role, joined.scope) == (Role.VIEWER, MembershipScope.PLACES)
-    me = send(app_of(Person(joined.user, school), address), "GET", "me").json()
+    me = send(app_of(Person(joined.user, (school,)), address), "GET", "me").json()
     assert [(one["permissions"], one["held_at"]) for one in me["memberships"]] == [([], [])]
 
 

@@ -17,7 +17,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
 from tests.accounts.callers import anonymous_client, app_of, problem, send
 from tests.kit.mailbox import emails_to, link
-from tests.kit.people import PASSWORD, Person, make_person
+from tests.kit.people import PASSWORD, AccountFactory, Person
 
 pytestmark = pytest.mark.slow
 
@@ -49,8 +49,8 @@ class Shared:
 
 @pytest.fixture
 def shared() -> Shared:
-    admin_of_a = make_person(Role.ADMIN)
-    person = make_person(Role.ADMIN)
+    admin_of_a = AccountFactory.create(role=Role.ADMIN)
+    person = AccountFactory.create(role=Role.ADMIN)
     with tenant_scope([admin_of_a.organization]):
         memberships.add_membership(
             actor=SYSTEM, user=person.user, organization_id=admin_of_a.organization, role=Role.OPERATOR

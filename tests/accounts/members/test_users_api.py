@@ -12,19 +12,20 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope, tenant_scope
 from tests.accounts.callers import audited, problem, send
 from tests.kit.feed import published_ids
-from tests.kit.school import Person, School, make_person, make_school
+from tests.kit.people import Person, PersonFactory
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def school() -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture
 def admin(school: School) -> Person:
-    return make_person(Role.ADMIN, school.organization)
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 def named(school: School, first_name: str, last_name: str) -> UUID:
@@ -77,7 +78,7 @@ def test_search_that_is_too_long_is_refused_by_field(admin: Person) -> None:
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.VIEWER])
 def test_viewers_and_operators_cannot_read_personal_data_of_others(school: School, role: Role) -> None:
     other = named(school, "Ann", "Lee")
-    client = make_person(role, school.organization).client
+    client = PersonFactory.create(role=role, organization=school.organization).client
     for path in ("users", f"users/{other}"):
         answer = send(client, "GET", path)
         assert problem(answer) == (403, "forbidden") and "Ann" not in answer.content.decode()
@@ -85,13 +86,13 @@ def test_viewers_and_operators_cannot_read_personal_data_of_others(school: Schoo
 
 def test_display_name_changes_in_one_organization_only(school: School, admin: Person) -> None:
     """One audit row and one feed event; the account and the other school stay unchanged."""
-    other = make_school()
-    person = make_person(Role.OPERATOR, school.organization, other.organization)
+    other = SchoolFactory.create()
+    person = PersonFactory.create(role=Role.OPERATOR, organizations=[school.organization, other.organization])
     answer = send(admin.client, "PATCH", f"users/{person.id}", {"name": "Ms Green", "title": "School nurse"})
     assert answer.status_code == 200
     assert (answer.json()["name"], answer.json()["title"]) == ("Ms Green", "School nurse")
     assert names(admin, "?search=ms green") == ["Ms Green"]
-    elsewhere = make_person(Role.ADMIN, other.organization)
+    elsewhere = PersonFactory.create(role=Role.ADMIN, organization=other.organization)
     assert send(elsewhere.client, "GET", f"users/{person.id}").json()["name"] == person.name
     assert User.objects.get(pk=person.id).full_name == person.name
     assert audited(person.id, "person.") == [("person.updated", "person")]
@@ -112,7 +113,9 @@ def test_put_resets_omitted_fields_and_patch_keeps_them(school: School, admin: P
 
 def test_update_does_not_change_the_account(school: School, admin: Person) -> None:
     """E-mail and role are read-only: values sent for them are ignored."""
-    person = make_person(Role.OPERATOR, school.organization, make_school().organization)
+    person = PersonFactory.create(
+        role=Role.OPERATOR, organizations=[school.organization, SchoolFactory.create().organization]
+    )
     before = User.objects.values().get(pk=person.id)
     body = {"name": "Ms Green", "email": "mine@evil.example", "role": "admin", "phone": "1", "status": "deleted"}
     answer = send(admin.client, "PUT", f"users/{person.id}", body)
@@ -138,8 +141,8 @@ def test_stale_write_of_person_is_refused(school: School, admin: Person) -> None
 
 
 def test_delete_ends_the_membership_and_keeps_the_account(school: School, admin: Person) -> None:
-    other = make_school()
-    person = make_person(Role.OPERATOR, school.organization, other.organization)
+    other = SchoolFactory.create()
+    person = PersonFactory.create(role=Role.OPERATOR, organizations=[school.organization, other.organization])
     assert send(admin.client, "DELETE", f"users/{person.id}").status_code == 204
     assert problem(send(admin.client, "GET", f"users/{person.id}")) == (404, "not_found")
     assert User.objects.get(pk=person.id).is_active
@@ -155,16 +158,16 @@ def test_delete_ends_the_membership_and_keeps_the_account(school: School, admin:
 
 @pytest.mark.parametrize(("method", "body"), [("GET", None), ("PUT", {"name": "x"}), ("PATCH", {}), ("DELETE", None)])
 def test_person_of_another_school_is_not_found(admin: Person, method: str, body: object) -> None:
-    stranger = make_person(Role.OPERATOR, make_school().organization)
+    stranger = PersonFactory.create(role=Role.OPERATOR, organization=SchoolFactory.create().organization)
     for one in (stranger.id, new_id()):
         assert problem(send(admin.client, method, f"users/{one}", body)) == (404, "not_found")
     assert send(stranger.client, "GET", "alerts").status_code == 200
 
 
 def test_admin_of_two_schools_must_name_the_organization(school: School) -> None:
-    other = make_school()
-    both = make_person(Role.ADMIN, school.organization, other.organization)
-    person = make_person(Role.OPERATOR, school.organization)
+    other = SchoolFactory.create()
+    both = PersonFactory.create(role=Role.ADMIN, organizations=[school.organization, other.organization])
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     assert problem(send(both.client, "GET", "users")) == (400, "organization_required")
     assert send(both.client, "GET", f"users/{person.id}?organization={school.organization}").status_code == 200
     answer = send(both.client, "GET", f"users/{person.id}?organization={other.organization}")

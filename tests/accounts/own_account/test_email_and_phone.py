@@ -16,7 +16,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.limits import PROOFS
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
 from tests.kit.mailbox import TextMessages, emails_to, link, work
-from tests.kit.people import PASSWORD, Person, make_person, set_status
+from tests.kit.people import PASSWORD, AccountFactory, Person, set_status
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ def test_current_email_can_be_verified(person: Person, address: str) -> None:
 
 def test_email_change_does_not_reveal_an_existing_account(person: Person, address: str) -> None:
     """The response is the same as for a free address; only the owner of the address is notified."""
-    other = make_person()
+    other = AccountFactory.create()
     response = ask(app_of(person, address), other.email.upper())
     assert (response.status_code, set(response.json())) == (202, {"expires_at"})
     assert [one.subject for one in emails_to(other.email.upper())] == ["You have an account already"]
@@ -85,7 +85,7 @@ def test_email_change_does_not_reveal_an_existing_account(person: Person, addres
 def test_email_change_is_refused_when_address_was_taken_meanwhile(person: Person, address: str, new_email: str) -> None:
     ask(app_of(person, address), new_email)
     token = link(new_email, "confirm-email")
-    User.objects.filter(pk=make_person().id).update(email=new_email.lower())
+    User.objects.filter(pk=AccountFactory.create().id).update(email=new_email.lower())
     assert problem(confirm(address, token)) == (409, "email_taken")
     assert User.objects.get(pk=person.id).email == person.email
 
@@ -181,7 +181,7 @@ def test_phone_code_is_accepted_only_for_its_unexpired_verification(
     verification = send(app, "POST", "me/phone", {"phone": NUMBER}).json()["verification"]
     work()
     if why == "of somebody else":
-        app = app_of(make_person(), address)
+        app = app_of(AccountFactory.create(), address)
     elif why == "expired":
         Proof.objects.filter(pk=verification).update(expires_at=timezone.now() - timedelta(seconds=1))
     else:
@@ -232,5 +232,5 @@ def test_email_change_is_published_in_the_feed(person: Person, address: str, new
 
 
 def test_admin_needs_password_to_change_own_email(address: str, new_email: str) -> None:
-    admin = make_person(Role.ADMIN)
+    admin = AccountFactory.create(role=Role.ADMIN)
     assert problem(send(app_of(admin, address), "POST", "me/email", {"email": new_email})) == (400, "invalid")

@@ -35,8 +35,9 @@ from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
 from tests.kit.catalogue import relations
 from tests.kit.mailbox import work
-from tests.kit.people import PASSWORD, Person, end_membership, make_person
-from tests.kit.school import make_school, raise_alert
+from tests.kit.people import PASSWORD, AccountFactory, Person, end_membership
+from tests.kit.presses import raise_alert
+from tests.kit.school import SchoolFactory
 from tests.kit.trail import chain_all, verify
 
 pytestmark = pytest.mark.slow
@@ -45,9 +46,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def teacher() -> Person:
     """An operator of a school with an administrator who stays."""
-    school = make_school()
-    make_person(Role.ADMIN, organization=school.organization)
-    return make_person(Role.OPERATOR, organization=school.organization)
+    school = SchoolFactory.create()
+    AccountFactory.create(role=Role.ADMIN, organization=school.organization)
+    return AccountFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 def erase(app: Client, password: str = PASSWORD) -> Any:
@@ -86,7 +87,7 @@ def create_personal_data(person: Person, address: str) -> Client:
 
 
 def test_export_contains_all_own_data_and_none_of_others(teacher: Person, address: str) -> None:
-    colleague = make_person(Role.OPERATOR, organization=teacher.organization)
+    colleague = AccountFactory.create(role=Role.OPERATOR, organization=teacher.organization)
     create_personal_data(colleague, address)
     app = create_personal_data(teacher, address)
     with tenant_scope([teacher.organization]):
@@ -124,7 +125,7 @@ def test_export_contains_no_secrets(teacher: Person, address: str) -> None:
 
 @pytest.mark.parametrize("why", ["expired", "suspended", "deleted", "invited"])
 def test_export_includes_inactive_memberships_and_open_invitations(teacher: Person, address: str, why: str) -> None:
-    other = make_person(Role.ADMIN).organization
+    other = AccountFactory.create(role=Role.ADMIN).organization
     with tenant_scope([other]):
         if why == "invited":
             invitations.invite(
@@ -226,12 +227,12 @@ def test_erased_email_can_be_registered_as_a_new_account(teacher: Person, addres
 
 
 def test_last_administrator_cannot_be_erased(address: str) -> None:
-    admin = make_person(Role.ADMIN)
+    admin = AccountFactory.create(role=Role.ADMIN)
     response = erase(app_of(admin, address))
     assert problem(response) == (409, "last_admin")
     assert response.json()["organizations"] == [str(admin.organization)]
     assert User.objects.get(pk=admin.id).status == UserStatus.ACTIVE
-    make_person(Role.ADMIN, organization=admin.organization)
+    AccountFactory.create(role=Role.ADMIN, organization=admin.organization)
     assert erase(app_of(admin, address)).status_code == 204
 
 
@@ -255,7 +256,7 @@ def test_erasure_is_refused_under_legal_hold(teacher: Person, address: str, memb
 
 def test_invitation_under_legal_hold_does_not_block_erasure(teacher: Person, address: str) -> None:
     """Otherwise any school could block an erasure by an invitation. The invitation itself is kept, as required."""
-    other = make_person(Role.ADMIN).organization
+    other = AccountFactory.create(role=Role.ADMIN).organization
     with tenant_scope([other]):
         Organization.objects.update(settings={"legal_hold": True})
         kept = invitations.invite(
@@ -288,14 +289,14 @@ def test_request_in_progress_writes_nothing_after_erasure(teacher: Person, addre
 
 
 def test_alert_keeps_its_timeline_after_erasure(address: str) -> None:
-    school = make_school()
-    make_person(Role.ADMIN, organization=school.organization)
-    person = make_person(Role.OPERATOR, organization=school.organization)
+    school = SchoolFactory.create()
+    AccountFactory.create(role=Role.ADMIN, organization=school.organization)
+    person = AccountFactory.create(role=Role.OPERATOR, organization=school.organization)
     alert = raise_alert(school)
     app = app_of(person, address)
     assert send(app, "PUT", f"alerts/{alert}/acknowledge").status_code == 200
     assert erase(app).status_code == 204
-    admin = app_of(make_person(Role.ADMIN, organization=school.organization), address)
+    admin = app_of(AccountFactory.create(role=Role.ADMIN, organization=school.organization), address)
     answer = send(admin, "GET", f"alerts/{alert}")
     assert answer.json()["status"] == "acknowledged"
     assert str(person.id) in answer.content.decode()

@@ -15,8 +15,8 @@ from apps.common.db.scope import tenant_scope
 from apps.common.feed import since
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
-from tests.kit.people import PASSWORD, Person, make_person, make_site
-from tests.kit.school import make_school
+from tests.kit.people import PASSWORD, AccountFactory, Person, make_site
+from tests.kit.school import SchoolFactory
 from tests.matrix.callers import ROLE_TABLE
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ def join(person: Person, organization: Person, role: Role, **more: object) -> No
 
 
 def test_me_returns_identity_and_permissions_per_membership(person: Person, address: str) -> None:
-    join(person, make_person(), Role.VIEWER)
+    join(person, AccountFactory.create(), Role.VIEWER)
     response = send(app_of(person, address), "GET", "me")
     me = response.json()
     assert (me["id"], me["email"], me["has_password"]) == (str(person.id), person.email, True)
@@ -49,7 +49,7 @@ def test_me_returns_identity_and_permissions_per_membership(person: Person, addr
 
 
 def test_me_returns_the_places_of_a_place_role(address: str) -> None:
-    person = make_person(Role.OPERATOR, scope=MembershipScope.PLACES)
+    person = AccountFactory.create(role=Role.OPERATOR, scope=MembershipScope.PLACES)
     site, (here, _) = make_site(person.organization, "Here", "There")
     with tenant_scope([person.organization]):
         grant_places(
@@ -89,7 +89,7 @@ def test_me_leaves_out_expired_memberships_and_deleted_schools(person: Person, a
 
 def test_new_name_is_used_in_schools_without_a_chosen_name(person: Person, address: str) -> None:
     """A display name that an organization has chosen takes precedence."""
-    other = make_person()
+    other = AccountFactory.create()
     join(person, other, Role.VIEWER)
     with tenant_scope([other.organization]):
         Membership.objects.filter(user_id=person.id).update(name="Ms. Tess")
@@ -153,7 +153,7 @@ def test_invalid_update_of_me_is_refused_by_field(
 
 
 def test_gateway_cannot_read_me() -> None:
-    school = make_school()
+    school = SchoolFactory.create()
     client = anonymous_client("2001:db8::1")
     for method, path in (("GET", "me"), ("GET", "me/export"), ("GET", "me/devices")):
         response = send(client, method, path, authorization=f"Bearer {school.gateway_token}")
@@ -162,7 +162,7 @@ def test_gateway_cannot_read_me() -> None:
 
 def test_day_account_reads_me_without_an_email(address: str) -> None:
     """Its address is a placeholder, so that it gets no e-mail, password reset or invitation."""
-    school = make_person(Role.ADMIN)
+    school = AccountFactory.create(role=Role.ADMIN)
     with tenant_scope([school.organization]):
         user = users.create_user(
             actor=SYSTEM, email="sub@day.invalid".replace("sub", school.user.id.hex), password=None

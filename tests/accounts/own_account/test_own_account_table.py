@@ -21,7 +21,7 @@ from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from tests.accounts.identity_provider import Issuer
 from tests.accounts.sso_school import School, google, through_app
-from tests.kit.people import PASSWORD, Person, make_person
+from tests.kit.people import PASSWORD, AccountFactory, Person
 from tests.kit.routes import found_routes, shape
 from tests.kit.second_factor import Api
 
@@ -97,7 +97,7 @@ class Both:
 
 @pytest.fixture
 def both(school: School, issuer: Issuer) -> Both:
-    person = make_person()
+    person = AccountFactory.create()
     with tenant_scope([school.id]):
         memberships.add_membership(actor=SYSTEM, user=person.user, organization_id=school.id, role=Role.OPERATOR)
     User.objects.filter(pk=person.id).update(email=f"both@{school.domain}", phone="+12025550199", phone_verified=True)
@@ -122,7 +122,7 @@ def test_password_sign_in_is_not_refused_for_its_kind(person: Person, address: s
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_day_code_sign_in_is_refused_only_for_calls_with_a_password(person: Person, address: str, row: Row) -> None:
-    actor = person_principal(make_person(Role.ADMIN, organization=person.organization).id)
+    actor = person_principal(AccountFactory.create(role=Role.ADMIN, organization=person.organization).id)
     assert actor is not None
     with tenant_scope([person.organization]):
         _, code = day_accounts.create(

@@ -9,7 +9,7 @@ from django.test import Client
 from apps.accounts.models import PushRegistration
 from apps.accounts.own_account import push
 from tests.accounts.callers import app_of, audited, problem, send
-from tests.kit.people import Person, make_person
+from tests.kit.people import AccountFactory, Person
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def test_repeated_registration_updates_the_same_device(person: Person, address: 
 
 def test_token_belongs_to_the_last_person_who_registered_it(person: Person, address: str, token: str) -> None:
     """When a phone changes hands, neither user gets the alerts of the other."""
-    app, other = app_of(person, address), app_of(make_person(), address)
+    app, other = app_of(person, address), app_of(AccountFactory.create(), address)
     old = register(app, token)
     new = register(other, token)
     assert new.status_code == 201
@@ -64,7 +64,7 @@ def test_token_belongs_to_the_last_person_who_registered_it(person: Person, addr
 
 
 def test_device_of_another_person_cannot_be_removed(person: Person, address: str, token: str) -> None:
-    app, other = app_of(person, address), app_of(make_person(), address)
+    app, other = app_of(person, address), app_of(AccountFactory.create(), address)
     id_ = register(app, token).json()["id"]
     assert problem(send(other, "DELETE", f"me/devices/{id_}")) == (404, "not_found")
     assert len(listed(app)) == 1

@@ -17,10 +17,10 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Building, OrganizationStatus
 from tests.kit.people import (
+    AccountFactory,
     Person,
     end_membership,
     hold,
-    make_person,
     make_site,
     set_organization_status,
     set_status,
@@ -31,7 +31,7 @@ STAFF = [Role.ADMIN, Role.MANAGER, Role.OPERATOR]
 
 @pytest.mark.parametrize("role", list(Role))
 def test_role_has_the_permissions_of_the_table(role: Role) -> None:
-    person = make_person(role)
+    person = AccountFactory.create(role=role)
     principal = person_principal(person.id)
     assert principal is not None
     grant = principal.grants[person.organization]
@@ -77,7 +77,7 @@ def test_ended_membership_gives_no_grant(person: Person) -> None:
 
 
 def test_role_applies_only_in_its_school(person: Person) -> None:
-    other = make_person(Role.ADMIN)
+    other = AccountFactory.create(role=Role.ADMIN)
     principal = person_principal(person.id)
     assert principal is not None
     assert set(principal.grants) == {person.organization}
@@ -86,7 +86,7 @@ def test_role_applies_only_in_its_school(person: Person) -> None:
 
 def narrowed(role: Role) -> Person:
     """A person whose role applies at places only."""
-    return make_person(role, scope=MembershipScope.PLACES)
+    return AccountFactory.create(role=role, scope=MembershipScope.PLACES)
 
 
 def grant_of(person: Person) -> Grant:
@@ -168,7 +168,7 @@ def test_ending_a_membership_removes_its_place_grants() -> None:
 
 
 def test_organization_role_is_not_narrowed_by_a_place_grant() -> None:
-    person = make_person(Role.OPERATOR)
+    person = AccountFactory.create(role=Role.OPERATOR)
     _, (building,) = make_site(person.organization, "Main")
     hold(person, building)
     assert grant_of(person) == Grant(person.organization, Role.OPERATOR, table(Role.OPERATOR))
@@ -188,7 +188,7 @@ def test_place_grants_are_django_guardian_permissions() -> None:
 @pytest.mark.parametrize("role", list(Role))
 def test_suspended_school_keeps_only_alarm_permissions(role: Role) -> None:
     """Closed alerts are not visible; silent ones stay visible to the roles that they are for."""
-    person = make_person(role)
+    person = AccountFactory.create(role=role)
     set_organization_status(person.organization, OrganizationStatus.SUSPENDED)
     kept = {("alerts", "create"), ("alerts", "update"), ("open_alerts", "read")} if role in STAFF else set()
     kept |= {("silent_alerts", "read")} & table(role)
@@ -206,7 +206,7 @@ def test_suspended_school_keeps_only_alarm_permissions_of_place_roles() -> None:
 
 
 def test_day_account_can_only_raise_alarms_until_it_expires() -> None:
-    person = make_person(Role.OPERATOR)
+    person = AccountFactory.create(role=Role.OPERATOR)
     now = timezone.now()
     with tenant_scope([person.organization]):
         Membership.objects.filter(user_id=person.id).update(trigger_only=True, expires_at=now + timedelta(hours=8))

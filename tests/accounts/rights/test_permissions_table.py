@@ -12,7 +12,8 @@ from apps.common.access import allows
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from tests.accounts.callers import problem, send
-from tests.kit.school import Person, make_person, make_school
+from tests.kit.people import Person, PersonFactory
+from tests.kit.school import SchoolFactory
 from tests.matrix.callers import ROLE_TABLE
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def operator() -> Person:
-    person = make_person(Role.ADMIN)
+    person = PersonFactory.create(role=Role.ADMIN)
     User.objects.filter(pk=person.id).update(is_super_admin=True)
     return person
 
@@ -54,7 +55,7 @@ def test_permissions_match_the_contract(operator: Person) -> None:
 
 def test_permission_change_applies_from_the_next_request_and_is_audited(operator: Person) -> None:
     before = len(changes())
-    viewer = make_person(Role.VIEWER, school := make_school().organization)
+    viewer = PersonFactory.create(role=Role.VIEWER, organization=(school := SchoolFactory.create().organization))
     path = f"organizations/{school}/sites"
     assert problem(send(viewer.client, "GET", path)) == (403, "forbidden")
     assert put(operator, "viewer", ROLE_TABLE["viewer"] | {"places:read"}) == 200
@@ -74,7 +75,7 @@ def test_staff_permission_to_raise_alarms_cannot_be_removed(operator: Person, ro
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.MANAGER, Role.OPERATOR])
 def test_staff_can_raise_alarms_when_the_table_is_empty(operator: Person, role: Role) -> None:
-    person = make_person(role, school := make_school().organization)
+    person = PersonFactory.create(role=role, organization=(school := SchoolFactory.create().organization))
     with tenant_scope([]), connection.cursor() as cursor:
         cursor.execute("SELECT set_permissions(%s, %s, '{}')", [operator.id, role])
     principal = person_principal(person.id)
@@ -120,7 +121,7 @@ def test_stale_write_of_permissions_is_refused(operator: Person) -> None:
 
 @pytest.mark.parametrize("role", list(Role))
 def test_school_roles_cannot_read_or_change_permissions(role: Role) -> None:
-    client = make_person(role, make_school().organization).client
+    client = PersonFactory.create(role=role, organization=SchoolFactory.create().organization).client
     for method, path, body in (
         ("GET", "permissions", None),
         ("GET", "permissions/viewer", None),

@@ -21,8 +21,9 @@ from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization
 from tests.kit.full_school import make_full_school
-from tests.kit.people import make_person
-from tests.kit.school import School, make_school, raise_alert
+from tests.kit.people import AccountFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, SchoolFactory
 from tests.matrix.things import make_service_token
 
 pytestmark = pytest.mark.slow
@@ -143,8 +144,8 @@ def test_routine_writes_raise_no_version(school: School) -> None:
 
 def test_hot_versions_change_only_for_the_affected_caller(school: School) -> None:
     member = _members(school)[0]
-    other = make_school()
-    stranger = make_person()
+    other = SchoolFactory.create()
+    stranger = AccountFactory.create()
 
     def hot(principal: UUID, organization: UUID) -> tuple[int, int]:
         with connection.cursor() as cursor:
@@ -170,7 +171,7 @@ def test_hot_versions_change_only_for_the_affected_caller(school: School) -> Non
 
 
 def test_changed_returns_only_subjects_with_a_new_version() -> None:
-    person, bystander = make_person(), make_person()
+    person, bystander = AccountFactory.create(), AccountFactory.create()
     known = dict.fromkeys([person.id, bystander.id, person.organization, new_id()], versions.UNKNOWN)
     known |= versions.changed(known)
     assert versions.UNKNOWN not in known.values()
@@ -182,7 +183,7 @@ def test_changed_returns_only_subjects_with_a_new_version() -> None:
 
 def test_concurrent_changes_of_the_same_rights_are_serialized() -> None:
     """Versions rise in the order of commits, so that no change is hidden behind the version of another."""
-    person = make_person()
+    person = AccountFactory.create()
     before = versions.changed({person.id: versions.UNKNOWN})[person.id]
     with transaction.atomic(using="owner"), connections["owner"].cursor() as other:
         other.execute("UPDATE user_organizations SET role = 'viewer' WHERE user_id = %s", [person.id])
@@ -206,7 +207,7 @@ def test_expiries_returns_the_earliest_change_by_time(
     end: Callable[[Principal, Any], object],
 ) -> None:
     now = timezone.now()
-    person = make_person()
+    person = AccountFactory.create()
     principal = person_principal(person.id, sign_in=_sign_in(person.user))
     assert principal is not None
     (at_first,) = versions.expiries([principal], now=now).values()
@@ -218,7 +219,7 @@ def test_expiries_returns_the_earliest_change_by_time(
 
 
 def test_expiries_includes_service_tokens() -> None:
-    school = make_school()
+    school = SchoolFactory.create()
     id_, _ = make_service_token(school, frozenset({"alerts:read"}))
     with tenant_scope([school.organization]):
         ends = ServiceToken.objects.get(pk=id_).expires_at

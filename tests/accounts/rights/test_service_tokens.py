@@ -22,8 +22,7 @@ from apps.accounts.rights.service_tokens import LONGEST
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.models import OrganizationStatus
-from tests.kit.people import Person, end_membership, make_person, make_site, set_organization_status
-from tests.kit.school import make_person as make_caller
+from tests.kit.people import AccountFactory, Person, PersonFactory, end_membership, make_site, set_organization_status
 
 pytestmark = pytest.mark.slow
 
@@ -32,12 +31,12 @@ IN_A_MONTH = timedelta(days=30)
 
 @pytest.fixture
 def admin() -> Person:
-    return make_person(Role.ADMIN)
+    return AccountFactory.create(role=Role.ADMIN)
 
 
 @pytest.fixture
 def api(admin: Person) -> Client:
-    return make_caller(Role.ADMIN, admin.organization).client
+    return PersonFactory.create(role=Role.ADMIN, organization=admin.organization).client
 
 
 def address(person: Person, token: str = "") -> str:
@@ -87,7 +86,7 @@ def test_service_has_only_the_permissions_of_its_scopes(admin: Person, token: An
 
 
 def test_service_token_is_not_valid_in_another_organization(token: Any) -> None:
-    assert tree(token, make_person()) == 404
+    assert tree(token, AccountFactory.create()) == 404
 
 
 def test_service_token_secret_is_returned_once_and_stored_as_digest(api: Client, admin: Person, token: Any) -> None:
@@ -186,8 +185,8 @@ def test_service_has_exactly_the_requested_scopes(data: st.DataObject, database:
     table = {f"{one.resource}:{one.action}" for one in Permission.objects.filter(role=Role.ADMIN)}
     holdable = sorted(table - {":".join(pair) for pair in PEOPLE_ONLY})
     scopes = data.draw(st.lists(st.sampled_from(holdable), min_size=1, unique=True))
-    admin = make_person(Role.ADMIN)
-    caller = make_caller(Role.ADMIN, admin.organization)
+    admin = AccountFactory.create(role=Role.ADMIN)
+    caller = PersonFactory.create(role=Role.ADMIN, organization=admin.organization)
     token = make(caller.client, admin, *scopes).json()
     (grant,) = principal_named(named_by_bearer(token["token"])).grants.values()
     assert {":".join(pair) for pair in grant.permissions} == set(scopes)
@@ -196,7 +195,7 @@ def test_service_has_exactly_the_requested_scopes(data: st.DataObject, database:
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR, Role.VIEWER])
 def test_only_admins_can_create_list_and_withdraw_service_tokens(admin: Person, token: Any, role: Role) -> None:
-    caller = make_caller(role, admin.organization).client
+    caller = PersonFactory.create(role=role, organization=admin.organization).client
     for answer in (
         make(caller, admin, "places:read"),
         caller.get(address(admin)),

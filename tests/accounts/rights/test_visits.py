@@ -16,7 +16,8 @@ from apps.common.times import rfc3339
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import audited, problem, send
 from tests.kit.feed import published_ids
-from tests.kit.school import Person, School, make_person, make_school
+from tests.kit.people import Person, PersonFactory
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
@@ -25,17 +26,17 @@ WHY = "Asked by the principal to look at the gateway."
 
 @pytest.fixture
 def school() -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture
 def admin(school: School) -> Client:
-    return make_person(Role.ADMIN, school.organization).client
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization).client
 
 
 @pytest.fixture
 def operator() -> Person:
-    person = make_person(Role.ADMIN)
+    person = PersonFactory.create(role=Role.ADMIN)
     User.objects.filter(pk=person.id).update(is_super_admin=True)
     return person
 
@@ -65,7 +66,7 @@ def test_visit_is_visible_to_the_school(school: School, admin: Client, operator:
 
 def test_actions_during_a_visit_are_audited_in_the_school(school: School, operator: Person, path: str) -> None:
     send(operator.client, "POST", path, {"reason": WHY})
-    person = make_person(Role.VIEWER, school.organization)
+    person = PersonFactory.create(role=Role.VIEWER, organization=school.organization)
     where = f"users/{person.id}/organizations/{school.organization}"
     assert send(operator.client, "PATCH", where, {"role": "operator"}).status_code == 200
     with tenant_scope([school.organization]):
@@ -106,7 +107,7 @@ def test_visit_must_end_within_a_working_day(school: School, operator: Person, p
 
 def test_admin_cannot_start_a_visit(school: School, admin: Client, path: str) -> None:
     assert problem(send(admin, "POST", path, {"reason": WHY})) == (403, "forbidden")
-    elsewhere = f"organizations/{make_school().organization}/visits"
+    elsewhere = f"organizations/{SchoolFactory.create().organization}/visits"
     assert problem(send(admin, "POST", elsewhere, {"reason": WHY})) == (404, "not_found")
 
 
@@ -119,7 +120,7 @@ def test_visit_of_deleted_or_unknown_school_is_not_found(school: School, operato
 
 
 def test_visit_of_another_school_is_not_found(admin: Client, operator: Person, path: str) -> None:
-    other = make_school()
+    other = SchoolFactory.create()
     elsewhere = f"organizations/{other.organization}/visits"
     id_ = send(operator.client, "POST", elsewhere, {"reason": WHY}).json()["id"]
     for base in (path, elsewhere):

@@ -34,7 +34,7 @@ from tests.accounts.sso_school import (
     visiting_operator,
 )
 from tests.kit.feed import published_ids
-from tests.kit.people import PASSWORD, Person, end_membership, make_person
+from tests.kit.people import PASSWORD, AccountFactory, Person, end_membership
 from tests.kit.second_factor import JSON, Api
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def elsewhere(address: str) -> Person:
     """An administrator of another school."""
-    return make_person(Role.ADMIN)
+    return AccountFactory.create(role=Role.ADMIN)
 
 
 def joins(person: Person, school: School, role: Role = Role.OPERATOR) -> None:

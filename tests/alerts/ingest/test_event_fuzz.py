@@ -15,7 +15,8 @@ from apps.alerts.models import AlertKey
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import Invalid
 from contracts.validation import problems
-from tests.kit.school import JsonObject, School, hops, make_school, pressed_again, raised
+from tests.kit.presses import JsonObject, hops, pressed_again, raised
+from tests.kit.school import School, SchoolFactory
 
 LARGEST_BATCH: Final = 500
 TIMES: Final = (
@@ -154,7 +155,7 @@ def check(school: School, sent: Sequence[Sent]) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_no_press_is_lost_with_any_values_outside_its_core(seed: int) -> None:
     """10,000 presses in batches of 500, each batch with a valid event among them."""
-    chance, school = random.Random(seed), make_school()
+    chance, school = random.Random(seed), SchoolFactory.create()
     for batch in range(5):
         sent = []
         for number in range(batch * LARGEST_BATCH, (batch + 1) * LARGEST_BATCH):
@@ -170,7 +171,7 @@ def test_no_press_is_lost_with_any_values_outside_its_core(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_no_press_is_lost_with_any_bytes_after_its_core(seed: int) -> None:
     """10,000 presses in batches of 100, most of them valid: invalid JSON does not affect the others."""
-    chance, school = random.Random(seed), make_school()
+    chance, school = random.Random(seed), SchoolFactory.create()
     for batch in range(25):
         sent = []
         for number in range(batch * 100, (batch + 1) * 100):

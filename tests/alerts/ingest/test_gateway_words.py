@@ -16,18 +16,9 @@ from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
 from apps.devices import services as devices
 from apps.devices.models import Device, Trouble
-from tests.kit.school import (
-    JsonObject,
-    Person,
-    School,
-    hops,
-    make_person,
-    pressed_again,
-    raise_alerts,
-    raised,
-    rfc3339,
-    send,
-)
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import JsonObject, hops, pressed_again, raise_alerts, raised, rfc3339, send
+from tests.kit.school import School
 
 
 def gateway_of(school: School, *buildings: UUID) -> School:
@@ -51,7 +42,7 @@ def annex(school: School) -> School:
 
 @pytest.fixture
 def admin(school: School) -> Person:
-    return make_person(Role.ADMIN, school.organization)
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 def act(school: School, kind: str, alert: JsonObject, person: UUID | None = None, at: datetime | None = None) -> Any:
@@ -233,7 +224,7 @@ def test_gateway_cannot_act_on_alert_of_another_building(
     """Neither anonymously nor in the names of two people: the act is refused, audited, and people are notified."""
     press = raised(school, alert_type="lockdown")
     (alert,) = raise_alerts(school, press)
-    second = make_person(Role.ADMIN, school.organization)
+    second = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     for person in (None, admin.id, second.id):
         assert act(annex, kind, press, person) == ("quarantined", "foreign_alert")
     document = document_of(admin, alert)
@@ -245,7 +236,7 @@ def test_gateway_cannot_act_on_alert_of_another_building(
 
 def test_gateway_counts_for_one_of_two_approvals(school: School, admin: Person) -> None:
     """Regardless of the names it reports; acts of those people in the cloud count for themselves."""
-    second, third = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
+    second, third = (PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(2))
     press = raised(school, alert_type="lockdown")
     (alert,) = raise_alerts(school, press)
     for person in (admin, second, third, admin):
@@ -263,7 +254,7 @@ def test_gateway_counts_for_one_of_two_approvals(school: School, admin: Person) 
 
 
 def test_confirmed_own_approval_frees_the_gateways_approval(school: School, admin: Person) -> None:
-    second = make_person(Role.OPERATOR, school.organization)
+    second = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     press = raised(school, alert_type="lockdown")
     (alert,) = raise_alerts(school, press)
     assert act(school, "alert.resolved", press, admin.id) == ("stored", None)

@@ -35,7 +35,9 @@ from apps.common.access import SYSTEM, Principal
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
-from tests.kit.school import JsonObject, School, hops, make_person, make_school, raised, rfc3339
+from tests.kit.people import PersonFactory
+from tests.kit.presses import JsonObject, hops, raised, rfc3339
+from tests.kit.school import School, SchoolFactory
 
 SKEW: Final = timedelta(minutes=10)
 NO_BOUNDS: Final = ("earliest_at", "latest_at")
@@ -77,7 +79,7 @@ class Building(RuleBasedStateMachine):
 
     @initialize(skews=st.tuples(*[st.sampled_from([-SKEW, timedelta(0), SKEW])] * 2))
     def open_school(self, skews: tuple[timedelta, timedelta]) -> None:
-        self.school = school = make_school()
+        self.school = school = SchoolFactory.create()
         self.now = timezone.now() - timedelta(hours=12)
         self.second_button = f"ss-{secrets.token_hex(6)}"
         with tenant_scope([school.organization]):
@@ -96,7 +98,9 @@ class Building(RuleBasedStateMachine):
             )
         schools = (school, replace(school, gateway=beside, epoch=uuid4()))
         self.gateways = [Gateway(*one) for one in zip(schools, skews, self.measures, strict=True)]
-        self.people = [self.principal(make_person(Role.ADMIN, school.organization).id) for _ in range(2)]
+        self.people = [
+            self.principal(PersonFactory.create(role=Role.ADMIN, organization=school.organization).id) for _ in range(2)
+        ]
         self.seq = 0
         self.sent: dict[str, Press] = {}
         self.acts: dict[UUID, datetime] = {}

@@ -9,18 +9,9 @@ from django.utils import timezone
 from apps.accounts.models import Role
 from apps.alerts.models import Alert
 from apps.common.db.scope import tenant_scope
-from tests.kit.school import (
-    JsonObject,
-    Person,
-    School,
-    hops,
-    make_person,
-    pressed_again,
-    raise_alerts,
-    raised,
-    rfc3339,
-    send,
-)
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import JsonObject, hops, pressed_again, raise_alerts, raised, rfc3339, send
+from tests.kit.school import School
 
 SECOND = timedelta(seconds=1)
 SLOW = timedelta(minutes=10)
@@ -28,7 +19,7 @@ SLOW = timedelta(minutes=10)
 
 @pytest.fixture
 def operator(school: School) -> Person:
-    return make_person(Role.OPERATOR, school.organization)
+    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 def resolve(person: Person, alert: object) -> datetime:
@@ -121,7 +112,7 @@ def test_press_possibly_made_before_an_alert_joins_it_only_while_open(school: Sc
 @pytest.mark.parametrize("alert_is_silent", [True, False])
 def test_silent_and_loud_presses_never_join_each_other(school: School, operator: Person, alert_is_silent: bool) -> None:
     """Neither the alert that the gateway names nor the one that followed a close: their audiences differ."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     start = timezone.now() - timedelta(minutes=5)
     first = raised(school, at=start, hops=hops(start), silent=alert_is_silent)
     (alert,) = raise_alerts(school, first)

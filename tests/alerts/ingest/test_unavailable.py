@@ -12,7 +12,8 @@ from django.test import Client
 
 from apps.common import feed
 from apps.common.db.scope import tenant_scope
-from tests.kit.school import School, make_school, raised
+from tests.kit.presses import raised
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -42,7 +43,7 @@ def post(school: School, *events: dict[str, object]) -> tuple[int, dict[str, obj
 @pytest.mark.slow
 def test_batch_that_cannot_be_committed_is_refused_and_stored_on_retry() -> None:
     """A database error is never treated as an invalid event: a quarantined event would be dropped for ever."""
-    school = make_school()
+    school = SchoolFactory.create()
     first, second = raised(school), raised(school)
     assert post(school, first)[0] == HTTPStatus.OK
     with head_locked(school.organization):

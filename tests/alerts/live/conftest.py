@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from apps.accounts.models import Role
-from tests.kit.school import Person, School, make_person
+from tests.kit.people import Person, PersonFactory
+from tests.kit.school import School
 from tests.kit.server import Server, running_server
 
 
@@ -17,4 +18,4 @@ def server(database: None) -> Iterator[Server]:
 
 @pytest.fixture
 def operator(school: School) -> Person:
-    return make_person(Role.OPERATOR, school.organization)
+    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)

@@ -17,10 +17,11 @@ from apps.accounts.models import Membership, Role, User, UserStatus
 from apps.alerts.live.crowd import PER_SIGN_IN
 from apps.alerts.live.stream import PATH as STREAM
 from apps.common.access import PrincipalKind
-from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from tests.kit.listener import listening
-from tests.kit.school import Person, School, make_person, raise_alert
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School
 from tests.kit.server import Server
 
 pytestmark = pytest.mark.slow
@@ -39,7 +40,7 @@ def test_invalid_token_closes_the_socket_with_its_code_after_accept(
     server: Server, operator: Person, path: str, bad: str
 ) -> None:
     """A close code reaches a browser only after the accept."""
-    stranger = Person(new_id(), "", "")
+    stranger = Person(User())
     bad_tokens = {
         "none": None,
         "nonsense": "a.b.c",
@@ -52,7 +53,10 @@ def test_invalid_token_closes_the_socket_with_its_code_after_accept(
 
 def test_callers_without_permission_are_closed_with_forbidden(server: Server, school: School, operator: Person) -> None:
     """Cases: a viewer, a person without membership, a gateway at the people's endpoint, a person at the gateways'."""
-    viewer, nowhere = make_person(Role.VIEWER, school.organization), make_person(Role.ADMIN)
+    viewer, nowhere = (
+        PersonFactory.create(role=Role.VIEWER, organization=school.organization),
+        PersonFactory.create(role=Role.ADMIN),
+    )
     for token, path in (
         (viewer.token, "/ws/alerts"),
         (nowhere.token, "/ws/alerts"),
@@ -152,7 +156,7 @@ def test_sign_in_over_its_connection_limit_loses_its_oldest_connection(server: S
 
 def test_socket_closes_when_the_membership_ends(server: Server, school: School, operator: Person) -> None:
     """Within seconds, without any client message; suspending a person does the same with another code."""
-    suspended = make_person(Role.OPERATOR, school.organization)
+    suspended = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     with listening(server, operator.token) as ended, listening(server, suspended.token) as gone:
         ended.start()
         gone.start()

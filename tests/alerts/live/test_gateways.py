@@ -8,8 +8,11 @@ from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.devices import services as devices
+from tests.kit.feed import feed_seqs
 from tests.kit.listener import listening
-from tests.kit.school import Person, School, feed_seqs, make_person, raise_alert, raise_alerts, raised, send
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert, raise_alerts, raised, send
+from tests.kit.school import School
 from tests.kit.server import Server
 
 pytestmark = pytest.mark.slow
@@ -78,7 +81,7 @@ def test_gateway_receives_only_events_of_its_own_buildings(server: Server, schoo
 
 def test_arm_command_reaches_only_the_gateway_of_the_button(server: Server, school: School) -> None:
     """The gateway of the button's building receives it with its end; people are notified that a button is armed."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     with (
         listening(server, school.gateway_token, path="/ws/edge") as gateway,
         listening(server, admin.token) as person,

@@ -16,8 +16,10 @@ from apps.common.db.scope import tenant_scope
 from apps.common.feed import Audience
 from contracts.validation import problems
 from safesignal.asgi import application
+from tests.kit.feed import feed_seqs
 from tests.kit.patience import WAIT_SECONDS
-from tests.kit.school import Person, School, feed_seqs
+from tests.kit.people import Person
+from tests.kit.school import School
 
 pytestmark = pytest.mark.slow
 

@@ -10,17 +10,11 @@ from apps.common import feed
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from tests.kit.concurrency import at_once
+from tests.kit.feed import feed_seqs
 from tests.kit.listener import listening
-from tests.kit.school import (
-    Person,
-    School,
-    feed_seqs,
-    make_person,
-    make_school,
-    raise_alert,
-    raise_alerts,
-    raised,
-)
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert, raise_alerts, raised
+from tests.kit.school import School, SchoolFactory
 from tests.kit.server import Server, start_relay, stop
 
 pytestmark = pytest.mark.slow
@@ -159,7 +153,7 @@ def test_cursor_older_than_the_window_causes_resync(server: Server, school: Scho
 
 def test_people_receive_no_events_of_another_school(server: Server, school: School, operator: Person) -> None:
     """Neither live nor by naming the school in `resume`."""
-    other = make_school()
+    other = SchoolFactory.create()
     raise_alert(other)
     with listening(server, operator.token) as listener:
         (ready,) = listener.resume({other.organization: 0, school.organization: 0})
@@ -171,8 +165,8 @@ def test_people_receive_no_events_of_another_school(server: Server, school: Scho
 
 def test_person_of_two_schools_receives_events_of_both(server: Server) -> None:
     """Each school's events in their own order."""
-    schools = [make_school(), make_school()]
-    person = make_person(Role.OPERATOR, *(school.organization for school in schools))
+    schools = [SchoolFactory.create(), SchoolFactory.create()]
+    person = PersonFactory.create(role=Role.OPERATOR, organizations=(school.organization for school in schools))
     raise_alert(schools[0])
     with listening(server, person.token) as listener:
         missed, ready = listener.resume({schools[0].organization: 0})
@@ -187,7 +181,7 @@ def test_person_of_two_schools_receives_events_of_both(server: Server) -> None:
 
 def test_silent_alert_reaches_only_the_response_team(server: Server, school: School, operator: Person) -> None:
     """An operator receives only the next loud alert, both live and on resume."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     with listening(server, operator.token) as below, listening(server, admin.token) as above:
         below.start()
         above.start()
@@ -204,7 +198,7 @@ def test_silent_alert_reaches_only_the_response_team(server: Server, school: Sch
 
 def test_no_number_reveals_a_silent_alert_to_an_operator(server: Server, school: School, operator: Person) -> None:
     """A reconnecting operator receives the same after a silent alert, its acknowledgement and its end."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     raise_alert(school)
     with listening(server, operator.token) as listener:
         before = listener.start()

@@ -17,9 +17,12 @@ from apps.common import feed, valkey
 from apps.common.db.scope import system_scope
 from apps.common.feed import bus
 from apps.common.feed.relay import notice_restore
+from tests.kit.feed import feed_seqs
 from tests.kit.listener import Listener, listening
 from tests.kit.patience import until
-from tests.kit.school import Person, School, feed_seqs, make_person, raise_alert, raise_alerts, raised
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert, raise_alerts, raised
+from tests.kit.school import School
 from tests.kit.server import Server
 
 pytestmark = pytest.mark.slow
@@ -28,7 +31,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def screens(server: Server, school: School, operator: Person) -> Iterator[list[Listener]]:
     """An operator, an admin and the gateway, connected and up to date with one alert."""
-    admin = make_person(Role.ADMIN, school.organization)
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization)
     with (
         listening(server, operator.token) as first,
         listening(server, admin.token) as second,

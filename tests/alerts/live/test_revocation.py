@@ -39,7 +39,9 @@ from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.kit.listener import Listener, listening
 from tests.kit.patience import WAIT_SECONDS, Promise
-from tests.kit.school import Person, School, make_person, make_school, raise_alert
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School, SchoolFactory
 from tests.kit.server import Server
 from tests.matrix.things import make_service_token
 
@@ -53,8 +55,8 @@ MANY: Final = 60
 @pytest.fixture(scope="module")
 def callers(database: None) -> list[tuple[UUID, UUID]]:
     """Two sign-ins of one person and one of another."""
-    school = make_school()
-    people = [make_person(Role.OPERATOR, school.organization) for _ in range(2)]
+    school = SchoolFactory.create()
+    people = [PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(2)]
     sign_in.begin(user=User.objects.get(pk=people[0].id), now=timezone.now())
     ids = [person.id for person in people]
     return list(SignIn.objects.filter(user_id__in=ids).values_list("user_id", "id"))
@@ -89,7 +91,7 @@ def let_sign_in_expire(person: Person, school: School) -> None:
 
 
 def bind_sign_in_to_another_school(person: Person, school: School) -> None:
-    SignIn.objects.filter(user_id=person.id).update(only_organization=make_school().organization)
+    SignIn.objects.filter(user_id=person.id).update(only_organization=SchoolFactory.create().organization)
 
 
 def narrow_to_no_place(person: Person, school: School) -> None:
@@ -151,7 +153,7 @@ def test_revoked_access_closes_socket_and_stream_within_a_second(
     server: Server, school: School, operator: Person, end: Callable[[Person, School], None], code: int
 ) -> None:
     """Without any client message; connections of other people stay open."""
-    other = make_person(Role.OPERATOR, make_school().organization)
+    other = PersonFactory.create(role=Role.OPERATOR, organization=SchoolFactory.create().organization)
     with (
         streaming(server, operator.token) as stream,
         listening(server, operator.token) as socket,
@@ -204,7 +206,7 @@ def test_gateway_connection_closes_after_it_is_revoked(server: Server, school: S
 
 def test_many_connections_close_as_fast_as_one(server: Server, school: School) -> None:
     """For example all boards of a school at once."""
-    people = [make_person(Role.OPERATOR, school.organization) for _ in range(MANY)]
+    people = [PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(MANY)]
     with ExitStack() as stack:
         sockets = [stack.enter_context(listening(server, person.token)) for person in people]
         for socket in sockets:
@@ -234,7 +236,7 @@ def withdraw_super_admin(visit: Visit, school: School) -> None:
 def test_visitor_connection_closes_when_the_visit_ends(
     server: Server, school: School, end: Callable[[Visit, School], None]
 ) -> None:
-    visitor = make_person(Role.ADMIN)
+    visitor = PersonFactory.create(role=Role.ADMIN)
     User.objects.filter(pk=visitor.id).update(is_super_admin=True)
     now = timezone.now()
     with tenant_scope([school.organization]):
@@ -264,7 +266,7 @@ def test_connection_closes_when_the_role_loses_the_right(server: Server, school:
 
 
 def test_building_scoped_connection_closes_when_the_grant_is_removed(server: Server, school: School) -> None:
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     with tenant_scope([school.organization]):
         Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
         membership = Membership.objects.get(user_id=person.id)
@@ -296,7 +298,7 @@ def test_connection_stays_open_when_its_visibility_is_unchanged(
 
 def test_connection_closes_when_access_expires(server: Server, school: School) -> None:
     """Nothing is written at that moment: each connection knows when its access expires."""
-    substitute, short = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
+    substitute, short = (PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(2))
     token_id, secret = make_service_token(school, frozenset({"alerts:read"}))
     with (
         listening(server, substitute.token) as member,
@@ -373,7 +375,7 @@ def test_credentials_resolve_independently_in_one_batch(
 
 def test_connections_of_one_kind_are_checked_in_one_statement(school: School) -> None:
     """Many people, a gateway and a service take three statements."""
-    people = [make_person(Role.OPERATOR, school.organization) for _ in range(5)]
+    people = [PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(5)]
     secrets = [make_service_token(school, frozenset({"alerts:read"}))[1] for _ in range(3)]
     named = [named_by_bearer(token) for token in (*(p.token for p in people), *secrets, school.gateway_token)]
     with CaptureQueriesContext(connection) as queries:

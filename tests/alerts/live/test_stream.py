@@ -11,8 +11,11 @@ import pytest
 
 from apps.accounts.models import Role
 from contracts.validation import problems
+from tests.kit.feed import feed_seqs
 from tests.kit.patience import WAIT_SECONDS
-from tests.kit.school import Person, School, feed_seqs, make_person, raise_alert
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School
 from tests.kit.server import Server
 
 pytestmark = pytest.mark.slow
@@ -83,10 +86,9 @@ def test_invalid_stream_cursor_causes_resync(server: Server, school: School, ope
 
 def test_stream_refuses_callers_without_permission(server: Server, school: School) -> None:
     """401 for anonymous callers, 403 for a viewer, as a problem."""
-    viewer = make_person(Role.VIEWER, school.organization)
-    anonymous = Person(viewer.id, "", "a.b.c")
-    for person, status in ((viewer, 403), (anonymous, 401)):
-        answer = httpx.get(f"{server.url}{PATH}", headers={"authorization": f"Bearer {person.token}"})
+    viewer = PersonFactory.create(role=Role.VIEWER, organization=school.organization)
+    for token, status in ((viewer.token, 403), ("a.b.c", 401)):
+        answer = httpx.get(f"{server.url}{PATH}", headers={"authorization": f"Bearer {token}"})
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
         assert problems("problem", answer.content) == []
     assert httpx.get(f"{server.url}{PATH}").status_code == 401

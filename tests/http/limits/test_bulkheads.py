@@ -27,7 +27,9 @@ from apps.common.problems import ERRORS_SHOWN
 from safesignal.asgi import application
 from safesignal.lanes import Lane, lane_of
 from tests.kit.patience import until
-from tests.kit.school import Person, School, make_person, make_school, raise_alert, raised
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert, raised
+from tests.kit.school import School, SchoolFactory
 from tests.kit.server import HOST, Server, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
@@ -45,12 +47,12 @@ def server(database: None) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def school(database: None) -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture(scope="module")
 def admin(school: School) -> Person:
-    return make_person(Role.ADMIN, school.organization)
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 def connected(server: Server) -> socket.socket:

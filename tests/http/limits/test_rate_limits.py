@@ -16,7 +16,9 @@ from apps.accounts.models import Membership, Role, User
 from apps.common import valkey
 from apps.common.db.scope import tenant_scope
 from tests.http.test_bad_input import problem
-from tests.kit.school import Person, School, make_person, make_school, raise_alert, raised
+from tests.kit.people import Person, PersonFactory
+from tests.kit.presses import raise_alert, raised
+from tests.kit.school import School, SchoolFactory
 from tests.kit.valkey import valkey_away
 
 pytestmark = pytest.mark.slow
@@ -38,7 +40,7 @@ def limits(settings: Settings) -> dict[str, int]:
 
 @pytest.fixture
 def operator(school: School) -> Person:
-    return make_person(Role.OPERATOR, school.organization)
+    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 def remaining(answer: Any) -> tuple[str, int]:
@@ -68,7 +70,7 @@ def test_person_gets_remaining_quota_and_is_refused_when_it_is_used_up(
 
 def test_rate_limits_are_counted_per_person(limits: dict[str, int], school: School) -> None:
     limits["user"] = 1
-    greedy, other = (make_person(Role.OPERATOR, school.organization) for _ in range(2))
+    greedy, other = (PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(2))
     assert [greedy.client.get(ORGANIZATIONS).status_code for _ in range(2)] == [200, 429]
     assert other.client.get(ORGANIZATIONS).status_code == 200
 
@@ -81,9 +83,9 @@ def test_new_token_does_not_reset_the_rate_limit(limits: dict[str, int], operato
 
 def test_each_organization_has_its_own_rate_limit(limits: dict[str, int], school: School) -> None:
     limits["organization"] = 2
-    colleagues = [make_person(Role.OPERATOR, school.organization) for _ in range(3)]
+    colleagues = [PersonFactory.create(role=Role.OPERATOR, organization=school.organization) for _ in range(3)]
     assert [one.client.get(ORGANIZATIONS).status_code for one in colleagues] == [200, 200, 429]
-    elsewhere = make_person(Role.OPERATOR, make_school().organization)
+    elsewhere = PersonFactory.create(role=Role.OPERATOR, organization=SchoolFactory.create().organization)
     assert elsewhere.client.get(ORGANIZATIONS).status_code == 200
 
 

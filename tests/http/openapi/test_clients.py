@@ -9,8 +9,8 @@ import pytest
 
 from apps.accounts.models import Role
 from clients.build import PROGRAMS, build_python, build_typescript, run, write_document
-from tests.kit.people import PASSWORD, make_person
-from tests.kit.school import School, make_school
+from tests.kit.people import PASSWORD, AccountFactory
+from tests.kit.school import School, SchoolFactory
 from tests.kit.server import Server, running_server
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ def server(database: None) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def school(database: None) -> School:
-    return make_school()
+    return SchoolFactory.create()
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def document(database: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def signing_in(server: Server, school: School) -> list[str]:
     """Environment of the smoke-test programs."""
-    person = make_person(Role.OPERATOR, organization=school.organization)
+    person = AccountFactory.create(role=Role.OPERATOR, organization=school.organization)
     return [server.url, person.email, PASSWORD]
 
 

@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 
 from apps.accounts.models import Role
 from tests.browser import chromium
-from tests.kit.school import School, make_person
+from tests.kit.people import PersonFactory
+from tests.kit.school import School
 from tests.kit.server import Server, running_server
 
 pytestmark = pytest.mark.slow
@@ -58,7 +59,7 @@ def test_content_security_policy_forbids_inline_and_foreign_scripts(path: str) -
 
 def test_only_admin_pages_allow_unsafe_eval(school: School) -> None:
     """Inline scripts do not run there either."""
-    admin = make_person(Role.ADMIN, school.organization).client
+    admin = PersonFactory.create(role=Role.ADMIN, organization=school.organization).client
     strict, page = directives(build_policy()), directives(admin.get("/admin/")["Content-Security-Policy"])
     assert "script-src" not in strict
     assert page["script-src"] == {"'self'", "'unsafe-eval'"}
@@ -68,7 +69,7 @@ def test_only_admin_pages_allow_unsafe_eval(school: School) -> None:
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/nothing/", "/admin/accounts/"])
 def test_policy_is_strict_for_admin_refusals_and_redirects(school: School, path: str) -> None:
-    for client in (Client(), make_person(Role.ADMIN, school.organization).client):
+    for client in (Client(), PersonFactory.create(role=Role.ADMIN, organization=school.organization).client):
         answer = client.get(path)
         if answer.status_code != 200:
             assert directives(answer["Content-Security-Policy"]) == directives(build_policy())

@@ -22,7 +22,7 @@ from apps.common.observability import heartbeats
 from contracts import ROOT
 from tests.environment import PLACE
 from tests.kit.patience import WAIT_SECONDS
-from tests.kit.school import School, make_school
+from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
@@ -213,7 +213,7 @@ def test_doctor_text_output_has_a_line_per_check_and_advice() -> None:
 @pytest.fixture
 def own_school(all_at_work: None) -> tuple[School, str]:
     """A school whose name sorts before those of other tests, and that name."""
-    school, slug = make_school(), f"00000-{secrets.token_hex(8)}"
+    school, slug = SchoolFactory.create(), f"00000-{secrets.token_hex(8)}"
     with connections["owner"].cursor() as cursor:
         cursor.execute("UPDATE organizations SET slug = %s WHERE id = %s", [slug, school.organization])
         cursor.execute(

@@ -12,8 +12,9 @@ from apps.accounts.models import Role
 from apps.common.observability.logs import JsonLines, redact
 from tests.accounts.conftest import FastBcrypt
 from tests.http.log_lines import Lines
-from tests.kit.people import PASSWORD, make_person
-from tests.kit.school import make_school, raise_alert
+from tests.kit.people import PASSWORD, AccountFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import SchoolFactory
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +28,8 @@ def _quick_passwords(settings: Settings) -> None:
 
 def test_log_contains_no_personal_data(log: Lines) -> None:
     """Sign in with right and wrong passwords, read, act, send invalid requests, sign out: by API and in the browser."""
-    school = make_school()
-    person = make_person(Role.ADMIN, organization=school.organization)
+    school = SchoolFactory.create()
+    person = AccountFactory.create(role=Role.ADMIN, organization=school.organization)
     alert = raise_alert(school)
     client = Client(headers={"user-agent": "Secret Phone 7"}, REMOTE_ADDR="203.0.113.77")
 

@@ -9,7 +9,9 @@ from pytest_django import Settings
 
 from apps.accounts.models import Role
 from apps.common.feed.relay import publish_unsent
-from tests.kit.school import School, make_person, raise_alert
+from tests.kit.people import PersonFactory
+from tests.kit.presses import raise_alert
+from tests.kit.school import School
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +50,7 @@ def test_requests_are_counted_by_route_and_never_by_path(school: School) -> None
     alert = raise_alert(school)
     labels = {"method": "GET", "route": "api/v1/alerts/<uuid:alert_uuid>", "status": "200"}
     before = metric("safesignal_http_request_seconds_count", **labels)
-    make_person(Role.OPERATOR, school.organization).client.get(f"/api/v1/alerts/{alert}")
+    PersonFactory.create(role=Role.OPERATOR, organization=school.organization).client.get(f"/api/v1/alerts/{alert}")
     assert metric("safesignal_http_request_seconds_count", **labels) == before + 1
     assert str(alert) not in metrics()
 

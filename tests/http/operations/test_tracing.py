@@ -14,7 +14,9 @@ from contracts import ROOT
 from tests.http.collector import Collector, collecting
 from tests.kit.listener import listening
 from tests.kit.patience import until
-from tests.kit.school import School, make_person, raised
+from tests.kit.people import PersonFactory
+from tests.kit.presses import raised
+from tests.kit.school import School
 from tests.kit.server import Server, running_server
 
 pytestmark = pytest.mark.slow
@@ -37,7 +39,7 @@ def server(database: None, collector: Collector) -> Iterator[Server]:
 
 
 def test_press_is_one_trace_from_gateway_to_screen(server: Server, collector: Collector, school: School) -> None:
-    person = make_person(Role.OPERATOR, school.organization)
+    person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
     trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
     with listening(server, person.token) as listener:
         listener.start()
@@ -67,7 +69,7 @@ def test_press_is_one_trace_from_gateway_to_screen(server: Server, collector: Co
 
 
 def test_spans_contain_no_personal_data_or_input(server: Server, collector: Collector, school: School) -> None:
-    person, before = make_person(Role.OPERATOR, school.organization), len(collector.spans)
+    person, before = PersonFactory.create(role=Role.OPERATOR, organization=school.organization), len(collector.spans)
     headers = {"Authorization": f"Bearer {person.token}"}
     httpx.get(f"{server.url}/api/v1/alerts?search=typed-by-tess", headers=headers)
     httpx.post(f"{server.url}/api/v1/auth/login", json={"email": "tess@school.example", "password": "hunter2hunter2"})

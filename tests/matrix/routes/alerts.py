@@ -3,7 +3,7 @@ from django.utils import timezone
 
 from apps.alerts.models import DrillArm
 from apps.common.db.scope import tenant_scope
-from tests.kit.school import raised
+from tests.kit.presses import raised
 from tests.matrix.entry import At, But, Entry
 from tests.matrix.things import Things
 

@@ -12,7 +12,8 @@ from apps.accounts.rights import visits
 from apps.common.access import SYSTEM, Grant, Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
-from tests.kit.school import School, make_person
+from tests.kit.people import PersonFactory
+from tests.kit.school import School
 from tests.matrix.callers import ROLE_TABLE
 from tests.matrix.entry import At, Entry
 from tests.matrix.things import Things, public, thing, word
@@ -73,7 +74,7 @@ def day_code(school: School) -> str:
 @thing
 def visit(school: School) -> UUID:
     """One in progress."""
-    person = make_person(Role.ADMIN)
+    person = PersonFactory.create(role=Role.ADMIN)
     User.objects.filter(pk=person.id).update(is_super_admin=True)
     operator = Principal(PrincipalKind.PERSON, person.id, person.name, is_super_admin=True)
     with tenant_scope([school.organization]):

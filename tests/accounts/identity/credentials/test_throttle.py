@@ -25,7 +25,7 @@ from apps.common.http.callers.addresses import address_of, source_of
 from tests.accounts.waits import end_waits
 from tests.kit.mailbox import link
 from tests.kit.people import PASSWORD as RIGHT
-from tests.kit.people import Person, make_person
+from tests.kit.people import AccountFactory, Person
 from tests.kit.second_factor import JSON, Api, code
 from tests.kit.valkey import valkey_away
 
@@ -218,14 +218,14 @@ def test_known_device_is_throttled_by_its_own_wrong_answers_only(person: Person,
 
 
 def test_device_is_known_only_for_accounts_that_signed_in_on_it(person: Person, address: str) -> None:
-    colleague = make_person(organization=person.organization)
+    colleague = AccountFactory.create(organization=person.organization)
     device = known_app(person, address)
     fail(colleague.email, address, PASSWORD["pair"].count + SLOWED)
     assert login(device, colleague.email, RIGHT).status_code == 429
 
 
 def test_several_accounts_can_share_a_known_device(person: Person, address: str) -> None:
-    colleague = make_person(organization=person.organization)
+    colleague = AccountFactory.create(organization=person.organization)
     device = known_app(person, address)
     assert login(device, colleague.email, RIGHT).status_code == 200
     for one in (person, colleague):
@@ -306,7 +306,7 @@ def test_wrong_codes_of_others_do_not_throttle_a_known_device(person: Person, ad
 
 def test_wrong_day_codes_do_not_lock_out_newcomers(person: Person, address: str) -> None:
     """More than 300 from the address of the building, before a substitute signs in there."""
-    actor = person_principal(make_person(Role.ADMIN, organization=person.organization).id)
+    actor = person_principal(AccountFactory.create(role=Role.ADMIN, organization=person.organization).id)
     assert actor is not None
     with tenant_scope([person.organization]):
         _, right = day_accounts.create(
