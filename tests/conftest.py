@@ -11,8 +11,11 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
+from apps.accounts.models import Role
 from apps.common.startup import finish_loading
 from tests.environment import started_engines
+from tests.kit.people import Person, PersonFactory
+from tests.kit.school import School, SchoolFactory
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +30,19 @@ def database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
             )
             assert cursor.fetchone() == ("safesignal_app", False)
         yield
+
+
+@pytest.fixture
+def school(database: None) -> School:
+    """A school that no other test uses."""
+    return SchoolFactory.create()
+
+
+@pytest.fixture
+def admin(school: School) -> Person:
+    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
+
+
+@pytest.fixture
+def operator(school: School) -> Person:
+    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)

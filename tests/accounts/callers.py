@@ -1,7 +1,5 @@
 """Callers of the API, as an app or in a browser."""
 
-import json
-from typing import Any
 from uuid import UUID
 
 from django.test import Client
@@ -20,16 +18,6 @@ def app_of(person: Person, address: str, password: str = PASSWORD) -> Client:
     """A client that is signed in as the person through the API."""
     access = sign_in.login(email=person.email, password=password, address=address).access
     return Client(headers={"authorization": f"Bearer {access}"}, REMOTE_ADDR=address)
-
-
-def send(client: Client, method: str, path: str, body: object = None, **headers: str) -> Any:
-    text = "" if body is None else json.dumps(body)
-    return client.generic(method, f"/api/v1/{path}", text, content_type="application/json", headers=headers)
-
-
-def problem(response: Any) -> tuple[int, str]:
-    assert response["Content-Type"] == "application/problem+json", response.content
-    return response.status_code, response.json()["code"]
 
 
 def audited(target: UUID, prefix: str = "account.") -> list[tuple[str, str]]:

@@ -3,23 +3,17 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address
 
 import pytest
-from django.contrib.auth.hashers import BCryptSHA256PasswordHasher
 from pytest_django import Settings
 
 from tests.accounts.identity_provider import Issuer, running
 from tests.accounts.sso_school import School
+from tests.kit.passwords import FAST_HASHERS
 from tests.kit.people import AccountFactory, Person
-
-
-class FastBcrypt(BCryptSHA256PasswordHasher):
-    """The same algorithm with the fewest rounds, so that a sign-in takes less than a quarter of a second."""
-
-    rounds = 4
 
 
 @pytest.fixture(autouse=True)
 def quick_passwords(database: None, settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = [f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]
+    settings.PASSWORD_HASHERS = FAST_HASHERS
 
 
 @pytest.fixture

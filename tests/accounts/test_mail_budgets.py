@@ -19,7 +19,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.http.callers.addresses import source_of
 from apps.common.limits import MESSAGES, Limit, Message, Per
 from apps.tenancy.models import Organization
-from tests.accounts.callers import send
+from tests.kit.callers import send
 from tests.kit.mailbox import emails_to, work
 from tests.kit.people import PASSWORD, AccountFactory, Person
 from tests.kit.second_factor import Api

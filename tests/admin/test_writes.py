@@ -17,16 +17,12 @@ from apps.tenancy.organizations import organization_settings
 from tests.kit.people import PersonFactory
 from tests.kit.presses import raise_alert
 from tests.kit.school import School, SchoolFactory
+from tests.kit.trail import actions
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 OK = HTTPStatus.OK
 SAVED = HTTPStatus.FOUND
-
-
-@pytest.fixture
-def school(database: None) -> School:
-    return SchoolFactory.create()
 
 
 @pytest.fixture
@@ -38,12 +34,6 @@ def client_of(person: UUID) -> Client:
     client = Client()
     client.force_login(User.objects.get(pk=person))
     return client
-
-
-def done(school: School) -> list[str]:
-    """Actions in the audit trail, in order, without refused ones."""
-    with tenant_scope([school.organization]):
-        return list(AuditEntry.objects.filter(outcome="done").order_by("at", "id").values_list("action", flat=True))
 
 
 def refused(school: School) -> list[str]:
@@ -63,13 +53,13 @@ def site_form(**changed: str) -> dict[str, str]:
 
 def test_change_writes_one_audit_row_and_one_feed_event(school: School, admin: Client) -> None:
     """A form that is saved without changes writes neither."""
-    before, path = done(school), f"/admin/tenancy/site/{school.site}/change/"
+    before, path = actions(school.organization), f"/admin/tenancy/site/{school.site}/change/"
     with tenant_scope([school.organization]):
         events = FeedEvent.objects.count()
     assert admin.post(path, site_form(name="North campus")).status_code == SAVED
     assert admin.post(path, site_form(name="North campus")).status_code == SAVED
     assert site_of(school).name == "North campus"
-    assert done(school) == [*before, "site.updated"]
+    assert actions(school.organization) == [*before, "site.updated"]
     with tenant_scope([school.organization]):
         assert FeedEvent.objects.count() == events + 1
 
@@ -112,13 +102,13 @@ def test_form_writes_nothing_while_it_validates(school: School) -> None:
 def test_service_error_is_shown_at_its_field_and_keeps_the_input(school: School, admin: Client) -> None:
     with tenant_scope([school.organization]):
         number = str(Floor.objects.get(id=school.floor).floor_number)
-    before = done(school)
+    before = actions(school.organization)
     body = {"building": str(school.building), "floor_number": number, "name": "Mezzanine"}
     answer = admin.post("/admin/tenancy/floor/add/", body)
     assert answer.status_code == OK
     assert answer.context["adminform"].form.errors["floor_number"] == ["There is one with this number already."]
     assert "Mezzanine" in answer.content.decode()
-    assert done(school) == before
+    assert actions(school.organization) == before
     assert refused(school) == ["place_taken"]
 
 
@@ -153,7 +143,7 @@ def test_settings_can_be_changed_within_their_limits(school: School, admin: Clie
     path = f"/admin/tenancy/organization/{school.organization}/change/"
     form = admin.get(path).context["adminform"].form
     values = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
-    before = done(school)
+    before = actions(school.organization)
     answer = admin.post(path, {**values, "escalate_after_seconds": "5", "seen": ""})
     assert answer.context["adminform"].form.errors["escalate_after_seconds"]
     answer = admin.post(path, {**values, "two_person_types": ["fire"], "seen": ""})
@@ -162,12 +152,12 @@ def test_settings_can_be_changed_within_their_limits(school: School, admin: Clie
     with tenant_scope([school.organization]):
         stored = Organization.objects.get().settings
     assert organization_settings.read(stored).escalate_after_seconds == 60
-    assert done(school) == [*before, "organization.settings_changed"]
+    assert actions(school.organization) == [*before, "organization.settings_changed"]
 
 
 def test_role_is_narrowed_to_places_in_one_change(school: School, admin: Client) -> None:
     person = PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
-    before = done(school)
+    before = actions(school.organization)
     body = {"name": person.name, "role": "operator", "scope": "places", "sites": [str(school.site)]}
     assert admin.post(f"/admin/accounts/user/{person.id}/change/", body).status_code == SAVED
     with tenant_scope([school.organization]):
@@ -175,7 +165,7 @@ def test_role_is_narrowed_to_places_in_one_change(school: School, admin: Client)
         assert [*SiteGrant.objects.filter(user_id=person.id).values_list("content_object_id", flat=True)] == [
             school.site
         ]
-    assert done(school) == [*before, "membership.changed"]
+    assert actions(school.organization) == [*before, "membership.changed"]
 
 
 def test_last_administrator_cannot_be_removed(school: School) -> None:
@@ -225,11 +215,11 @@ def test_bulk_action_applies_only_to_alerts_of_the_callers_school(school: School
     other = SchoolFactory.create()
     mine, theirs = [raise_alert(school), raise_alert(school, alert_type="fire")], raise_alert(other)
     operator = client_of(PersonFactory.create(role=Role.OPERATOR, organization=school.organization).id)
-    before = done(school)
+    before = actions(school.organization)
     chosen = [str(one) for one in (*mine, theirs)]
     answer = operator.post("/admin/alerts/alert/", {"action": "acknowledge", "index": "0", "_selected_action": chosen})
     assert answer.status_code == SAVED
-    assert done(school) == [*before, "alert.acknowledge", "alert.acknowledge"]
+    assert actions(school.organization) == [*before, "alert.acknowledge", "alert.acknowledge"]
     with tenant_scope([other.organization]):
         assert Alert.objects.get().status == "new"
 

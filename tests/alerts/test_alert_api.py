@@ -20,6 +20,7 @@ from apps.common.db.scope import tenant_scope
 from contracts.validation import problems
 from tests.kit.people import Person, PersonFactory
 from tests.kit.presses import arm, raise_alert, raise_alerts, raised, send
+from tests.kit.refusals import refused
 from tests.kit.school import School, SchoolFactory, device_name
 
 ALERTS = "/api/v1/alerts"
@@ -41,21 +42,9 @@ def listed(person: Person, **query: str | int) -> list[str]:
     return [alert["id"] for alert in answer.json()["results"]]
 
 
-def refusal(answer: Any, status: HTTPStatus, code: str) -> Any:
-    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), answer.content
-    assert problems("problem", answer.content) == []
-    assert answer.json()["code"] == code
-    return answer.json()
-
-
 def close(person: Person, alert: UUID) -> None:
     answer = person.client.put(f"{ALERTS}/{alert}/resolve", data={"reason": "real"}, content_type="application/json")
     assert answer.status_code == HTTPStatus.OK
-
-
-@pytest.fixture
-def operator(school: School) -> Person:
-    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 @pytest.fixture
@@ -183,13 +172,13 @@ def test_alert_list_can_be_filtered_by_status(school: School, operator: Person) 
 )
 def test_invalid_query_parameter_is_named(operator: Person, field: str, value: str) -> None:
     """400 with the name of the field, never a 500 and never a different list."""
-    problem = refusal(get(operator, **{field: value}), HTTPStatus.BAD_REQUEST, "invalid")
+    problem = refused(get(operator, **{field: value}), HTTPStatus.BAD_REQUEST, "invalid")
     assert list(problem["errors"]) == [field]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "=", "bm9uZQ", "\u00fc", "A" * 4000])
 def test_malformed_cursor_is_refused(operator: Person, cursor: str) -> None:
-    assert list(refusal(get(operator, cursor=cursor), HTTPStatus.BAD_REQUEST, "bad_cursor")["errors"]) == ["cursor"]
+    assert list(refused(get(operator, cursor=cursor), HTTPStatus.BAD_REQUEST, "bad_cursor")["errors"]) == ["cursor"]
 
 
 def test_cursor_is_refused_for_another_list(operator: Person, ten: list[str]) -> None:
@@ -197,8 +186,8 @@ def test_cursor_is_refused_for_another_list(operator: Person, ten: list[str]) ->
     cursor = parse_qs(urlsplit(get(operator, limit=4).json()["next"]).query)["cursor"][0]
     assert listed(operator, limit=4, cursor=cursor) == ten[4:8]
     for wrong in (cursor[:-1], f"x{cursor}"):
-        assert list(refusal(get(operator, cursor=wrong), HTTPStatus.BAD_REQUEST, "bad_cursor")["errors"]) == ["cursor"]
-    refusal(get(operator, status="open", cursor=cursor), HTTPStatus.BAD_REQUEST, "bad_cursor")
+        assert list(refused(get(operator, cursor=wrong), HTTPStatus.BAD_REQUEST, "bad_cursor")["errors"]) == ["cursor"]
+    refused(get(operator, status="open", cursor=cursor), HTTPStatus.BAD_REQUEST, "bad_cursor")
 
 
 def test_organization_is_required_for_members_of_several() -> None:
@@ -206,7 +195,7 @@ def test_organization_is_required_for_members_of_several() -> None:
     schools = [SchoolFactory.create(), SchoolFactory.create()]
     person = PersonFactory.create(role=Role.OPERATOR, organizations=(school.organization for school in schools))
     alerts = [str(raise_alert(school)) for school in schools]
-    refusal(get(person), HTTPStatus.BAD_REQUEST, "organization_required")
+    refused(get(person), HTTPStatus.BAD_REQUEST, "organization_required")
     for school, alert in zip(schools, alerts, strict=True):
         assert listed(person, organization=str(school.organization)) == [alert]
         assert get(person, f"{ALERTS}/{alert}").status_code == HTTPStatus.OK
@@ -216,11 +205,11 @@ def test_alerts_of_another_school_return_404(school: School, operator: Person) -
     """404 for its alerts and its list, with the same text as for ids that never existed."""
     other = SchoolFactory.create()
     theirs = raise_alert(other)
-    refusal(get(operator, organization=str(other.organization)), HTTPStatus.NOT_FOUND, "not_found")
-    refusal(get(operator, organization=str(new_id())), HTTPStatus.NOT_FOUND, "not_found")
-    seen = refusal(get(operator, f"{ALERTS}/{theirs}"), HTTPStatus.NOT_FOUND, "alert_not_found")
-    never = refusal(get(operator, f"{ALERTS}/{new_id()}"), HTTPStatus.NOT_FOUND, "alert_not_found")
-    assert seen == never == refusal(get(operator, f"{ALERTS}/{uuid4()}"), HTTPStatus.NOT_FOUND, "alert_not_found")
+    refused(get(operator, organization=str(other.organization)), HTTPStatus.NOT_FOUND, "not_found")
+    refused(get(operator, organization=str(new_id())), HTTPStatus.NOT_FOUND, "not_found")
+    seen = refused(get(operator, f"{ALERTS}/{theirs}"), HTTPStatus.NOT_FOUND, "alert_not_found")
+    never = refused(get(operator, f"{ALERTS}/{new_id()}"), HTTPStatus.NOT_FOUND, "alert_not_found")
+    assert seen == never == refused(get(operator, f"{ALERTS}/{uuid4()}"), HTTPStatus.NOT_FOUND, "alert_not_found")
     assert listed(operator) == []
 
 
@@ -230,8 +219,8 @@ def test_callers_without_membership_cannot_read_alerts(school: School) -> None:
     gateway = Person(User(id=school.gateway), token=school.gateway_token)
     nowhere = PersonFactory.create(role=Role.ADMIN)
     for path in (ALERTS, f"{ALERTS}/{alert}"):
-        refusal(Client().get(path), HTTPStatus.UNAUTHORIZED, "not_authenticated")
-        refusal(get(gateway, path), HTTPStatus.FORBIDDEN, "forbidden")
+        refused(Client().get(path), HTTPStatus.UNAUTHORIZED, "not_authenticated")
+        refused(get(gateway, path), HTTPStatus.FORBIDDEN, "forbidden")
         assert get(nowhere, path).status_code == HTTPStatus.NOT_FOUND
 
 
@@ -243,7 +232,7 @@ def test_silent_alerts_are_hidden_from_operators(school: School, operator: Perso
     assert listed(admin) == [silent, loud]
     assert listed(operator) == [loud]
     assert get(operator, limit=1).json()["next"] is None
-    refusal(get(operator, f"{ALERTS}/{silent}"), HTTPStatus.NOT_FOUND, "alert_not_found")
+    refused(get(operator, f"{ALERTS}/{silent}"), HTTPStatus.NOT_FOUND, "alert_not_found")
     assert get(admin, f"{ALERTS}/{silent}").json()["is_silent"] is True
 
 
@@ -259,9 +248,9 @@ def test_viewer_can_read_closed_alerts_without_names(school: School, operator: P
     close(admin, silent)
     assert listed(viewer) == [str(closed)]
     assert listed(viewer, status="resolved") == [str(closed)]
-    refusal(get(viewer, status="open"), HTTPStatus.FORBIDDEN, "forbidden")
+    refused(get(viewer, status="open"), HTTPStatus.FORBIDDEN, "forbidden")
     for hidden in (live, silent):
-        refusal(get(viewer, f"{ALERTS}/{hidden}"), HTTPStatus.NOT_FOUND, "alert_not_found")
+        refused(get(viewer, f"{ALERTS}/{hidden}"), HTTPStatus.NOT_FOUND, "alert_not_found")
     answer = get(viewer, f"{ALERTS}/{closed}")
     assert problems("alert", answer.content) == []
     document = answer.json()

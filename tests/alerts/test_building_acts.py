@@ -34,11 +34,6 @@ def document_of(person: Person, alert: UUID) -> Any:
     return answer.json()
 
 
-@pytest.fixture
-def admin(school: School) -> Person:
-    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
-
-
 def test_two_people_at_the_building_board_end_a_lockdown(school: School, admin: Person) -> None:
     """One of them may act in the cloud; the same person twice counts once."""
     event = raised(school, alert_type="lockdown")

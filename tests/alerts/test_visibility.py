@@ -18,9 +18,8 @@ from apps.common.db.scope import tenant_scope
 from apps.common.http.pagination import PageQuery
 from apps.common.problems import Forbidden
 from tests.kit.people import PersonFactory
-from tests.kit.presses import raise_alert
+from tests.kit.presses import alert_elsewhere, raise_alert
 from tests.kit.school import School, SchoolFactory, device_name
-from tests.matrix.things import alert_elsewhere
 
 RIGHTS: Final[list[Pair]] = [
     ("alerts", "read"),

@@ -3,18 +3,12 @@
 import pytest
 
 from tests.kit.full_school import make_full_school
-from tests.kit.school import School, SchoolFactory
+from tests.kit.school import School
 
 
 @pytest.fixture(autouse=True)
 def _database(database: None) -> None:
     """The engines of this run."""
-
-
-@pytest.fixture
-def school() -> School:
-    """A school that no other test uses."""
-    return SchoolFactory.create()
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,12 @@ from apps.devices.models import Device, DeviceStatus, Gateway
 from apps.devices.registration import device_import
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Floor, Room
-from tests.cloud.waiting import in_the_middle_of
-from tests.kit.callers import Caller, member, refused, trail
+from tests.kit.callers import Caller, member
+from tests.kit.concurrency import in_the_middle_of
+from tests.kit.refusals import refused
 from tests.kit.school import School, SchoolFactory, device_name
 from tests.kit.tables import counts, exported, faults, rows, sent
+from tests.kit.trail import actions
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +61,7 @@ def test_import_registers_devices_in_their_rooms(school: School, admin: Caller) 
         assert (made.room_id, made.serial_number, made.power) == (school.room, f"SN-{one}", "battery")
         assert (made.status, made.device_type) == (DeviceStatus.INACTIVE, "button")
         assert Device.objects.get(device_id=two).room_id is None
-    assert trail(school.organization)[-1] == "devices.imported"
+    assert actions(school.organization)[-1] == "devices.imported"
 
 
 def test_line_of_a_known_device_updates_it(school: School, admin: Caller) -> None:

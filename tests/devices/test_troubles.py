@@ -23,7 +23,7 @@ from contracts.validation import problems
 from tests.kit.concurrency import at_once
 from tests.kit.patience import until
 from tests.kit.people import Person, PersonFactory
-from tests.kit.school import School, SchoolFactory, device_name
+from tests.kit.school import School, device_name
 from tests.kit.server import start_relay, stop
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
@@ -34,18 +34,8 @@ SILENCE: Final = supervision.GATEWAY_SILENCE + timedelta(seconds=1)
 
 
 @pytest.fixture
-def school() -> School:
-    return SchoolFactory.create()
-
-
-@pytest.fixture
 def admin(school: School) -> Person:
     return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
-
-
-@pytest.fixture
-def operator(school: School) -> Person:
-    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 @pytest.fixture

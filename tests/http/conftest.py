@@ -6,18 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.http.log_lines import Lines
-from tests.kit.school import School, SchoolFactory
 
 
 @pytest.fixture(autouse=True)
 def _database(database: None) -> None:
     """The engines of this run."""
-
-
-@pytest.fixture
-def school() -> School:
-    """A school that no other test uses."""
-    return SchoolFactory.create()
 
 
 @pytest.fixture

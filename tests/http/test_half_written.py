@@ -7,20 +7,19 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 from django.db import connections
 from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.identity.keys import tokens
-from apps.accounts.models import Role, User
 from apps.common.access import PrincipalKind
-from tests.http.test_bad_input import problem
+from tests.kit.callers import send
 from tests.kit.catalogue import tenant_tables
 from tests.kit.people import Person, PersonFactory
 from tests.kit.presses import raise_alert
 from tests.kit.raw_sql import print_of
+from tests.kit.refusals import refused
 from tests.kit.school import TOKEN_LIFETIME, School, SchoolFactory
 
 pytestmark = pytest.mark.slow
@@ -28,11 +27,6 @@ pytestmark = pytest.mark.slow
 JSON = "application/json"
 OF_THE_TRAIL = {"public.audit_entries", "public.audit_personal"}
 """Tables that record refused attempts."""
-
-
-@pytest.fixture
-def admin(school: School) -> Person:
-    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 @contextmanager
@@ -50,11 +44,6 @@ def untouched(*organizations: UUID) -> Iterator[None]:
     before = prints()
     yield
     assert prints() == before
-
-
-def send(person: Person, method: str, path: str, body: object, **headers: str) -> Any:
-    data = "" if body is None else msgspec.json.encode(body).decode()
-    return person.client.generic(method, f"/api/v1/{path}", data, content_type=JSON, headers=headers)
 
 
 def _about(words: dict[str, Any], body: dict[str, object] | None) -> dict[str, object] | None:
@@ -92,8 +81,8 @@ def test_invalid_value_is_reported_by_its_field(
 ) -> None:
     words = {"alert": raise_alert(school), **vars(school)}
     with untouched(school.organization):
-        answer = send(admin, method, path.format_map(words), body)
-    errors = problem(answer, 400, "invalid")["errors"]
+        answer = send(admin.client, method, path.format_map(words), body)
+    errors = refused(answer, 400, "invalid")["errors"]
     assert isinstance(errors, dict) and list(errors) == [field]
     assert errors[field]
 
@@ -101,7 +90,7 @@ def test_invalid_value_is_reported_by_its_field(
 @pytest.mark.parametrize(("name", "value"), [("limit", "0"), ("limit", "many"), ("status", "asleep"), ("cursor", "x")])
 def test_invalid_query_parameter_is_reported_by_name(admin: Person, name: str, value: str) -> None:
     answer = admin.client.get("/api/v1/alerts", {name: value})
-    errors = problem(answer, 400, "bad_cursor" if name == "cursor" else "invalid")["errors"]
+    errors = refused(answer, 400, "bad_cursor" if name == "cursor" else "invalid")["errors"]
     assert isinstance(errors, dict) and list(errors) == [name]
 
 
@@ -125,7 +114,9 @@ def test_id_of_another_school_is_answered_like_a_missing_id(
     theirs: dict[str, Any] = {"alert": raise_alert(other), **vars(other)}
     missing: dict[str, Any] = {word: uuid4() for word in theirs} | {"device": "ss-000000000000"}
     with untouched(school.organization, other.organization):
-        answers = [send(admin, method, path.format_map(words), _about(words, body)) for words in (theirs, missing)]
+        answers = [
+            send(admin.client, method, path.format_map(words), _about(words, body)) for words in (theirs, missing)
+        ]
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].json() == answers[1].json()
 
@@ -134,32 +125,34 @@ def test_id_of_another_school_is_answered_like_a_missing_id(
 def test_write_with_an_outdated_version_is_refused(school: School, admin: Person, method: str) -> None:
     path = f"sites/{school.site}"
     seen = admin.client.get(f"/api/v1/{path}")["ETag"]
-    assert send(admin, "PATCH", path, {"name": "Changed"}).status_code == 200
+    assert send(admin.client, "PATCH", path, {"name": "Changed"}).status_code == 200
     with untouched(school.organization):
         answer = send(
-            admin, method, path, {"name": "Overwritten"} if method != "DELETE" else None, **{"if-match": seen}
+            admin.client, method, path, {"name": "Overwritten"} if method != "DELETE" else None, **{"if-match": seen}
         )
-    problem(answer, 412, "precondition_failed")
+    refused(answer, 412, "precondition_failed")
 
 
 def test_idempotency_key_of_another_write_is_refused(school: School, admin: Person) -> None:
     path, key = f"organizations/{school.organization}/sites", {"idempotency-key": str(uuid4())}
-    assert send(admin, "POST", path, {"name": "Annex"}, **key).status_code == 201
+    assert send(admin.client, "POST", path, {"name": "Annex"}, **key).status_code == 201
     with untouched(school.organization):
-        problem(send(admin, "POST", path, {"name": "Another"}, **key), 422, "idempotency_key_reused")
+        refused(send(admin.client, "POST", path, {"name": "Another"}, **key), 422, "idempotency_key_reused")
 
 
 def test_ten_megabyte_bodies_are_refused_everywhere(school: School, admin: Person) -> None:
     with untouched(school.organization):
         body = {"name": "x" * 10 * 2**20}
-        problem(send(admin, "POST", f"organizations/{school.organization}/sites", body), 413, "too_large")
+        refused(send(admin.client, "POST", f"organizations/{school.organization}/sites", body), 413, "too_large")
 
 
 def test_cursor_of_another_list_is_refused(school: School, admin: Person) -> None:
     """Of another kind, of another parent, with another filter, or with one changed character."""
     sites, client = f"/api/v1/organizations/{school.organization}/sites", admin.client
     for name in ("A", "B", "C"):
-        assert send(admin, "POST", f"organizations/{school.organization}/sites", {"name": name}).status_code == 201
+        assert (
+            send(admin.client, "POST", f"organizations/{school.organization}/sites", {"name": name}).status_code == 201
+        )
     following = client.get(sites, {"limit": "1"}).json()["next"]
     cursor = parse_qs(urlsplit(following).query)["cursor"][0]
     assert client.get(following).status_code == 200
@@ -171,7 +164,7 @@ def test_cursor_of_another_list_is_refused(school: School, admin: Person) -> Non
         (sites, {"cursor": ("b" if cursor[0] == "a" else "a") + cursor[1:]}),
     ]
     for path, query in elsewhere:
-        errors = problem(client.get(path, query), 400, "bad_cursor")["errors"]
+        errors = refused(client.get(path, query), 400, "bad_cursor")["errors"]
         assert errors == {"cursor": ["Not a cursor of this list."]}, path
 
 
@@ -188,17 +181,16 @@ def test_token_of_another_environment_is_refused(school: School, admin: Person, 
     with untouched(school.organization):
         client = Client(headers={"authorization": f"Bearer {token}"})
         answer = client.patch(f"/api/v1/sites/{school.site}", {"name": "Mine"}, content_type=JSON)
-    problem(answer, 401, "bad_token")
+    refused(answer, 401, "bad_token")
     assert answer["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 def test_slug_is_unique_regardless_of_case(school: School) -> None:
-    operator = PersonFactory.create(role=Role.ADMIN)
-    User.objects.filter(pk=operator.id).update(is_super_admin=True)
+    operator = PersonFactory.create(is_super_admin=True)
     slug = f"lincoln-{secrets.token_hex(6)}"
-    assert send(operator, "POST", "organizations", {"name": "Lincoln", "slug": slug}).status_code == 201
-    answer = send(operator, "POST", "organizations", {"name": "Other", "slug": slug.upper()})
-    errors = problem(answer, 409, "slug_taken")["errors"]
+    assert send(operator.client, "POST", "organizations", {"name": "Lincoln", "slug": slug}).status_code == 201
+    answer = send(operator.client, "POST", "organizations", {"name": "Other", "slug": slug.upper()})
+    errors = refused(answer, 409, "slug_taken")["errors"]
     assert isinstance(errors, dict) and list(errors) == ["slug"]
     with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT name, slug FROM organizations WHERE lower(slug) = %s", [slug])

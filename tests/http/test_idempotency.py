@@ -19,19 +19,14 @@ from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.http.writes import idempotency
 from apps.common.models import AuditEntry, IdempotencyKey
 from apps.common.tasks import apply_retention
-from tests.http.test_bad_input import problem
 from tests.kit.people import Person, PersonFactory
 from tests.kit.presses import raise_alert
+from tests.kit.refusals import refused
 from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
 
 JSON = "application/json"
-
-
-@pytest.fixture
-def operator(school: School) -> Person:
-    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 def resolve(person: Person, alert: object, key: str, reason: str = "test") -> Any:
@@ -67,14 +62,14 @@ def test_replay_returns_the_first_response_despite_later_changes(school: School,
 def test_key_with_another_body_is_refused_without_writing(school: School, operator: Person) -> None:
     alert, key = raise_alert(school), str(uuid4())
     resolve(operator, alert, key, "test")
-    problem(resolve(operator, alert, key, "mistake"), 422, "idempotency_key_reused")
-    problem(resolve(operator, raise_alert(school), key, "test"), 422, "idempotency_key_reused")
+    refused(resolve(operator, alert, key, "mistake"), 422, "idempotency_key_reused")
+    refused(resolve(operator, raise_alert(school), key, "test"), 422, "idempotency_key_reused")
     assert audit_count(school, "alert.resolve") == 1
 
 
 def test_refusals_are_not_stored(school: School, operator: Person) -> None:
     alert, key = raise_alert(school), str(uuid4())
-    problem(resolve(operator, alert, key, "nonsense"), 400, "invalid")
+    refused(resolve(operator, alert, key, "nonsense"), 400, "invalid")
     assert resolve(operator, alert, key, "test").status_code == 200
 
 
@@ -89,7 +84,7 @@ def test_key_in_progress_returns_409(school: School, operator: Person) -> None:
     alert, key = raise_alert(school), str(uuid4())
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"idempotency {operator.id} {key}"])
-        problem(resolve(operator, alert, key), 409, "idempotency_in_progress")
+        refused(resolve(operator, alert, key), 409, "idempotency_in_progress")
     assert resolve(operator, alert, key).status_code == 200
 
 
@@ -113,7 +108,7 @@ def test_concurrent_requests_with_one_key_write_once(school: School, operator: P
 @pytest.mark.parametrize("key", ["", " ", '""', "two words", "ü" * 3, "x" * 256])
 def test_malformed_key_returns_400(school: School, operator: Person, key: str) -> None:
     answer = operator.client.put(f"/api/v1/alerts/{uuid4()}/acknowledge", headers={"idempotency-key": key})
-    assert "Idempotency-Key" in str(problem(answer, 400, "invalid")["errors"])
+    assert "Idempotency-Key" in str(refused(answer, 400, "invalid")["errors"])
 
 
 def test_replay_is_refused_after_the_right_was_lost(school: School, operator: Person) -> None:
@@ -123,7 +118,7 @@ def test_replay_is_refused_after_the_right_was_lost(school: School, operator: Pe
     with tenant_scope([school.organization]):
         Membership.objects.filter(user_id=operator.id).delete()
     answer = resolve(operator, alert, key)
-    problem(answer, 409, "idempotency_answer_not_kept")
+    refused(answer, 409, "idempotency_answer_not_kept")
     assert str(alert) not in answer.content.decode()
 
 
@@ -143,10 +138,10 @@ def test_replay_is_refused_when_the_role_moved_to_another_building(school: Schoo
     assert resolve(operator, alert, key)["Idempotency-Replayed"] == "true"
     _at(operator, school, school.other_building)
     answer = resolve(operator, alert, key)
-    problem(answer, 409, "idempotency_answer_not_kept")
+    refused(answer, 409, "idempotency_answer_not_kept")
     assert str(alert) not in answer.content.decode()
     _at(operator, school, school.building, school.other_building)
-    problem(resolve(operator, alert, key), 409, "idempotency_answer_not_kept")
+    refused(resolve(operator, alert, key), 409, "idempotency_answer_not_kept")
 
 
 def test_replay_is_refused_to_a_sign_in_bound_to_one_school(school: School) -> None:
@@ -158,7 +153,7 @@ def test_replay_is_refused_to_a_sign_in_bound_to_one_school(school: School) -> N
     path = f"/api/v1/alerts/{alert}/acknowledge"
     assert person.client.put(path, headers={"idempotency-key": key}).status_code == 200
     SignIn.objects.filter(user_id=person.id).update(only_organization=school.organization)
-    problem(person.client.put(path, headers={"idempotency-key": key}), 409, "idempotency_answer_not_kept")
+    refused(person.client.put(path, headers={"idempotency-key": key}), 409, "idempotency_answer_not_kept")
 
 
 def test_rights_digest_covers_every_field_except_identity(school: School, operator: Person) -> None:
@@ -199,7 +194,7 @@ def test_no_store_responses_are_not_stored(school: School, operator: Person) -> 
     resolve(operator, alert, key)
     with system_scope():
         IdempotencyKey.objects.using("owner").filter(principal_id=operator.id).update(body=None)
-    problem(resolve(operator, alert, key), 409, "idempotency_answer_not_kept")
+    refused(resolve(operator, alert, key), 409, "idempotency_answer_not_kept")
 
 
 def test_key_is_visible_only_to_its_owner(school: School, operator: Person) -> None:

@@ -1,1 +1,1 @@
-"""What tests of several folders use: schools and people, callers and listeners, clocks and assertions."""
+"""What tests of several folders use: schools, people and presses, callers and listeners, waits and assertions."""

@@ -11,13 +11,11 @@ from django.utils import timezone
 
 from apps.accounts.identity import users
 from apps.accounts.identity.sign_in import services as sign_in
-from apps.accounts.models import Membership, MembershipScope, Role, User, UserStatus
+from apps.accounts.models import MembershipScope, Role, User
 from apps.accounts.people import memberships
 from apps.accounts.people.memberships import RoleAt, grant_places
 from apps.common.access import SYSTEM
-from apps.common.db.scope import system_scope, tenant_scope
-from apps.common.models import AuditEntry
-from apps.tenancy.models import Building, Organization, OrganizationStatus, Site
+from apps.common.db.scope import tenant_scope
 from tests.kit.school import OrganizationFactory
 
 PASSWORD = "correct horse battery staple"
@@ -123,48 +121,3 @@ class AccountFactory(PersonFactory):
     email = factory.LazyAttribute(lambda made: f"Teacher-{made.last_name}@Example.edu")
     password = PASSWORD
     signed_in = False
-
-
-def set_status(person: Person, status: UserStatus) -> None:
-    User.objects.filter(pk=person.id).update(status=status)
-
-
-def end_membership(person: Person) -> None:
-    with tenant_scope([person.organization]):
-        Membership.objects.filter(user_id=person.id).delete()
-
-
-def set_organization_status(organization: UUID, status: OrganizationStatus) -> None:
-    with tenant_scope([organization]):
-        Organization.objects.filter(pk=organization).update(status=status)
-
-
-def trail(person: Person) -> list[tuple[str, str, UUID | None]]:
-    """Audit entries about this person's sign-ins: action, outcome, organization; oldest first."""
-    with system_scope():
-        entries = AuditEntry.objects.filter(target_id=person.id, action__startswith="auth.").order_by("at", "id")
-        return [(entry.action, entry.outcome, entry.organization_id) for entry in entries]
-
-
-def make_site(organization: UUID, *buildings: str) -> tuple[Site, list[Building]]:
-    """A site with buildings of these names."""
-    with tenant_scope([organization]):
-        site = Site.objects.create(organization_id=organization, name="Campus", address="400 Oak Street")
-        return site, [
-            Building.objects.create(organization_id=organization, site=site, name=building) for building in buildings
-        ]
-
-
-def hold(person: Person, *places: Site | Building) -> None:
-    """Grant a person with a place scope their role at these places."""
-    with tenant_scope([person.organization]):
-        membership = Membership.objects.get(user_id=person.id, organization_id=person.organization)
-        grant_places(
-            membership,
-            RoleAt(
-                Role(membership.role),
-                MembershipScope.PLACES,
-                sites=frozenset(place.id for place in places if isinstance(place, Site)),
-                buildings=frozenset(place.id for place in places if isinstance(place, Building)),
-            ),
-        )

@@ -1,6 +1,7 @@
 """Presses as gateways report them to the cloud, and the alerts that they raise."""
 
 import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,8 +14,10 @@ from apps.alerts import drills
 from apps.alerts.ingest import service
 from apps.alerts.ingest.messages import EventsAnswer
 from apps.alerts.models import AlertKey
+from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
+from apps.devices import services as devices
 from tests.kit.people import PersonFactory
 from tests.kit.school import School
 
@@ -106,3 +109,16 @@ def raise_alerts(school: School, *events: JsonObject) -> list[UUID]:
         names = [str(event["alert_id"]) for event in events]
         known = {key.alert_id: key.id for key in AlertKey.objects.filter(alert_id__in=names)}
     return [known[name] for name in names]
+
+
+def alert_elsewhere(school: School) -> UUID:
+    """An open one in the other building, reported by the gateway of that building."""
+    with tenant_scope([school.organization]):
+        gateway = devices.register_gateway(
+            actor=SYSTEM,
+            organization_id=school.organization,
+            name="Annex",
+            public_key="none",
+            buildings=[school.other_building],
+        )
+    return raise_alert(replace(school, gateway=gateway, device=school.other_device))

@@ -16,6 +16,7 @@ from django.utils import timezone
 from fido2 import cbor
 
 from apps.accounts.identity.sign_in import services as sign_in
+from tests.kit.callers import send
 from tests.kit.people import PASSWORD, Person
 
 JSON = "application/json"
@@ -38,13 +39,7 @@ class Api:
         self.token = token or sign_in.begin(user=person.user, now=timezone.now()).access
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Any:
-        return self.client.generic(
-            method,
-            f"/api/v1/{path}",
-            "" if body is None else json.dumps(body),
-            content_type=JSON,
-            headers={"authorization": f"Bearer {self.token}", **headers},
-        )
+        return send(self.client, method, path, body, authorization=f"Bearer {self.token}", **headers)
 
     def confirmed(self, method: str, path: str, body: object = None) -> Any:
         """Call the API after confirming the password."""

@@ -4,7 +4,8 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from tests.kit.callers import Caller, document, refused
+from tests.kit.callers import Caller, document
+from tests.kit.refusals import refused
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Answer

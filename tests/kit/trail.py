@@ -29,6 +29,11 @@ def entries(organization: UUID | None) -> list[AuditEntry]:
         return list(AuditEntry.objects.filter(organization_id=organization).order_by("at", "id"))
 
 
+def actions(organization: UUID) -> list[str]:
+    """The actions of changes in an organization, oldest first."""
+    return [entry.action for entry in entries(organization) if entry.outcome == "done"]
+
+
 def personal_values(entry: AuditEntry) -> dict[str, str] | None:
     with system_scope():
         found = AuditPersonal.objects.filter(entry_id=entry.id).first()

@@ -9,16 +9,16 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from apps.accounts.models import Membership, MembershipScope, Role, User, Visit
-from apps.accounts.people.memberships import RoleAt, grant_places
+from apps.accounts.models import Membership, Role, Visit
 from apps.accounts.rights.people_only import PEOPLE_ONLY
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
 from contracts import ROOT
 from tests.kit.people import Person, PersonFactory
-from tests.kit.presses import raise_alert
+from tests.kit.presses import alert_elsewhere, raise_alert
 from tests.kit.school import School, SchoolFactory
-from tests.matrix.things import Things, alert_elsewhere, make_service_token
+from tests.kit.service_tokens import make_service_token
+from tests.matrix.things import Things
 
 ROLE_TABLE: Final[dict[str, frozenset[str]]] = {
     role: frozenset(rights) for role, rights in json.loads((ROOT / "permissions.json").read_text()).items()
@@ -132,16 +132,7 @@ def _member(role: Role, school: School) -> Callable[[], str]:
 
 def _narrowed(role: Role, school: School, building: UUID) -> Callable[[], str]:
     """Return a caller whose role is limited to one building."""
-
-    def make() -> str:
-        person = PersonFactory.create(role=role, organization=school.organization)
-        with tenant_scope([school.organization]):
-            Membership.objects.filter(user_id=person.id).update(scope=MembershipScope.PLACES)
-            held = RoleAt(role, MembershipScope.PLACES, buildings=frozenset({building}))
-            grant_places(Membership.objects.get(user_id=person.id), held)
-        return person.token
-
-    return make
+    return lambda: PersonFactory.create(role=role, organization=school.organization, buildings=[building]).token
 
 
 def _day_account(school: School) -> Callable[[], str]:
@@ -186,9 +177,7 @@ def _visitor(home: Things) -> Caller:
 
 
 def _platform_person() -> Person:
-    person = PersonFactory.create(role=Role.ADMIN)
-    User.objects.filter(pk=person.id).update(is_super_admin=True)
-    return person
+    return PersonFactory.create(is_super_admin=True)
 
 
 def _always(token: str) -> Callable[[], str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.test import override_settings
 
-from tests.accounts.conftest import FastBcrypt
+from tests.kit.passwords import FAST_HASHERS
 from tests.matrix.callers import Caller, World, callers, make_world
 
 
@@ -14,7 +14,7 @@ from tests.matrix.callers import Caller, World, callers, make_world
 def world(database: None) -> Iterator[World]:
     for name in ("django.request", "httpx"):  # A log line for each response would hide the failure.
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with override_settings(PASSWORD_HASHERS=[f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]):
+    with override_settings(PASSWORD_HASHERS=FAST_HASHERS):
         yield make_world()
 
 

@@ -13,13 +13,13 @@ from django.db import connections
 from apps.alerts.live.stream import PATH as STREAM
 from safesignal.asgi import SOCKETS
 from tests.kit.patience import WAIT_SECONDS
-from tests.kit.presses import raise_alert
+from tests.kit.presses import alert_elsewhere, raise_alert
 from tests.kit.server import Server, running_server
 from tests.matrix.callers import Caller, World
 from tests.matrix.entry import At
 from tests.matrix.expected import rights_at
 from tests.matrix.listening import Listener, listening
-from tests.matrix.things import Things, alert_elsewhere
+from tests.matrix.things import Things
 
 PEOPLE, GATEWAYS = ("/ws/alerts", STREAM), ("/ws/edge",)
 """The callers that each live endpoint accepts; a new one belongs in one of the two."""

@@ -8,7 +8,7 @@ organizations.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Final, TypeVar
 from uuid import UUID
@@ -17,10 +17,8 @@ from django.utils import timezone
 
 from apps.accounts.identity import users
 from apps.accounts.identity.sign_in import services as sign_in
-from apps.accounts.models import Membership, Role, ServiceToken, SignIn, SignInKind, User
+from apps.accounts.models import Membership, Role, SignIn, SignInKind, User
 from apps.accounts.people import memberships
-from apps.accounts.rights.people_only import PEOPLE_ONLY
-from apps.accounts.rights.service_principals import digest_of_token, new_service_token
 from apps.alerts.models import DrillArm
 from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
@@ -30,8 +28,9 @@ from apps.devices.models import Device
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Site
 from tests.kit.people import PersonFactory
-from tests.kit.presses import raise_alert
-from tests.kit.school import School
+from tests.kit.presses import alert_elsewhere, raise_alert
+from tests.kit.school import OrganizationFactory, School
+from tests.kit.service_tokens import make_service_token
 
 PASSWORD: Final = "correct horse battery staple"
 
@@ -102,18 +101,7 @@ def alert(school: School) -> UUID:
     return raise_alert(school)
 
 
-@thing
-def alert_elsewhere(school: School) -> UUID:
-    """An open one in the other building, reported by the gateway of that building."""
-    with tenant_scope([school.organization]):
-        gateway = devices.register_gateway(
-            actor=SYSTEM,
-            organization_id=school.organization,
-            name="Annex",
-            public_key="none",
-            buildings=[school.other_building],
-        )
-    return raise_alert(replace(school, gateway=gateway, device=school.other_device))
+thing(alert_elsewhere)
 
 
 @thing
@@ -202,10 +190,7 @@ def sister_organization(school: School) -> UUID:
 @thing
 def vacant_organization(_: School) -> UUID:
     """An organization without members or data."""
-    organization = new_id()
-    with tenant_scope([organization]):
-        tenancy.create_organization(actor=SYSTEM, organization_id=organization, name="Vacant", slug=word())
-    return organization
+    return OrganizationFactory.create(name="Vacant").id
 
 
 @thing
@@ -284,22 +269,3 @@ def in_a_year(_: Things) -> str:
 def service_token(school: School) -> UUID:
     """The id of one that may read the places of the school."""
     return make_service_token(school, frozenset({"places:read"}))[0]
-
-
-def make_service_token(school: School, rights: frozenset[str]) -> tuple[UUID, str]:
-    """Create a service token with those of the rights that services can have; return its id and secret. This also
-    works in a suspended school, where the API would refuse it.
-    """
-    secret = new_service_token()
-    given = rights - {":".join(pair) for pair in PEOPLE_ONLY}
-    now = timezone.now()
-    with tenant_scope([school.organization]):
-        token = ServiceToken.objects.create(
-            organization_id=school.organization,
-            name="Bells",
-            scopes=sorted(given),
-            digest=digest_of_token(secret),
-            created_at=now,
-            expires_at=now + timedelta(days=1),
-        )
-    return token.id, secret

@@ -3,18 +3,12 @@
 import pytest
 
 from tests.kit.callers import Caller, admin_of, super_admin
-from tests.kit.school import School, SchoolFactory
+from tests.kit.school import School
 
 
 @pytest.fixture(autouse=True)
 def _database(database: None) -> None:
     """The engines of this run."""
-
-
-@pytest.fixture
-def school() -> School:
-    """A school that no other test has."""
-    return SchoolFactory.create()
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from apps.accounts.models import Invitation, MembershipScope, Role
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.models import Organization, Room, Site
-from tests.kit.callers import Caller, trail
+from tests.kit.callers import Caller
 from tests.kit.school import School
+from tests.kit.trail import actions
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +70,7 @@ def test_command_creates_organization_and_invites_its_admin(name: str) -> None:
     assert str(made.id) in output and admin in output
     (invited,) = invitations(made.id)
     assert (invited.email, invited.role, invited.scope) == (admin, Role.ADMIN, MembershipScope.ORGANIZATION)
-    assert trail(made.id) == ["organization.created", "invitation.created"]
+    assert actions(made.id) == ["organization.created", "invitation.created"]
 
 
 def test_dry_run_creates_no_organization(name: str) -> None:
@@ -144,7 +145,7 @@ def test_command_in_a_school_is_audited_with_its_reason(school: School, tmp_path
     for words in commands:
         assert "--reason" in refusal(*words)[0]
         run(*words, *WHY, "--dry-run")
-    assert "platform.command" not in trail(school.organization)
+    assert "platform.command" not in actions(school.organization)
     for words in commands:
         run(*words, *WHY)
     with tenant_scope([school.organization]):

@@ -17,9 +17,10 @@ from apps.devices.models import Device, DeviceStatus
 from apps.tenancy import services
 from apps.tenancy.models import Building, Floor, Room, Site
 from apps.tenancy.occupancy import NAMES_SHOWN, PlaceInUse
-from tests.cloud.waiting import in_the_middle_of
-from tests.kit.callers import Caller, document, refused
+from tests.kit.callers import Caller, document
+from tests.kit.concurrency import in_the_middle_of
 from tests.kit.presses import raise_alert, raised
+from tests.kit.refusals import refused
 from tests.kit.school import School, device_name
 
 pytestmark = pytest.mark.slow

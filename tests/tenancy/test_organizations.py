@@ -10,9 +10,11 @@ from apps.accounts.models import Role
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization
 from contracts.validation import problems
-from tests.kit.callers import Caller, JsonObject, admin_of, document, member, refused, trail
+from tests.kit.callers import Caller, JsonObject, admin_of, document, member
 from tests.kit.presses import raise_alert
+from tests.kit.refusals import refused
 from tests.kit.school import School, SchoolFactory
+from tests.kit.trail import actions
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +42,7 @@ def test_super_admin_can_create_an_organization(operator_of_platform: Caller) ->
     assert (made["status"], made["suspension_reason"], made["metadata"]) == ("active", None, metadata)
     again = operator_of_platform.get(f"organizations/{made['id']}")
     assert (document(again), again["ETag"]) == (made, answer["ETag"])
-    assert trail(UUID(made["id"])) == ["organization.created"]
+    assert actions(UUID(made["id"])) == ["organization.created"]
 
 
 @pytest.mark.parametrize("role", Role)
@@ -103,7 +105,7 @@ def test_deleted_organization_is_kept_and_can_be_restored(operator_of_platform: 
     refused(operator_of_platform.post(f"{path}/suspend", {"reason": "x"}), 409, "organization_status")
     assert document(operator_of_platform.post(f"{path}/undelete"))["status"] == "active"
     assert admin.read(f"sites/{site['id']}") == site
-    assert trail(id_)[-2:] == ["organization.deleted", "organization.undeleted"]
+    assert actions(id_)[-2:] == ["organization.deleted", "organization.undeleted"]
 
 
 def test_organization_with_devices_or_open_alert_cannot_be_deleted(
@@ -165,7 +167,7 @@ def test_suspension_keeps_the_data_until_resumed(school: School, admin: Caller, 
     resumed = document(operator_of_platform.post(f"{path}/resume"))
     assert (resumed["status"], resumed["suspension_reason"]) == ("active", None)
     assert admin.read(f"{path}/tree") == tree
-    assert trail(school.organization)[-2:] == ["organization.suspended", "organization.resumed"]
+    assert actions(school.organization)[-2:] == ["organization.suspended", "organization.resumed"]
 
 
 def test_suspension_needs_a_reason(school: School, operator_of_platform: Caller) -> None:

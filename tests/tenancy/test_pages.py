@@ -8,7 +8,8 @@ from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.tenancy import services
 from apps.tenancy.models import Building, Floor, Site
-from tests.kit.callers import Caller, JsonObject, document, refused
+from tests.kit.callers import Caller, JsonObject, document
+from tests.kit.refusals import refused
 from tests.kit.school import School
 
 pytestmark = pytest.mark.slow

@@ -20,10 +20,12 @@ from apps.tenancy import services
 from apps.tenancy.models import Building, Floor, Room, Site
 from apps.tenancy.places import place_import
 from apps.tenancy.places.place_table import PLACES
-from tests.cloud.waiting import in_the_middle_of
-from tests.kit.callers import Caller, member, narrowed, refused, trail
+from tests.kit.callers import Caller, member, narrowed
+from tests.kit.concurrency import in_the_middle_of
+from tests.kit.refusals import refused
 from tests.kit.school import School, SchoolFactory
 from tests.kit.tables import counts, exported, faults, rows, sent
+from tests.kit.trail import actions
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +61,7 @@ def test_import_creates_places_and_their_parents(school: School, admin: Caller) 
     assert [(floor["floor_number"], floor["name"]) for floor in main["floors"]] == [(-1, "Basement"), (0, None)]
     (boiler,) = main["floors"][0]["rooms"]
     assert (boiler["room_number"], boiler["name"], boiler["capacity"]) == ("B1", "Boiler room", 2)
-    assert trail(school.organization)[-1] == "places.imported"
+    assert actions(school.organization)[-1] == "places.imported"
 
 
 def test_repeated_import_changes_nothing(school: School, admin: Caller) -> None:
@@ -83,11 +85,11 @@ def test_line_of_an_existing_place_updates_it(school: School, admin: Caller) -> 
 
 
 def test_dry_run_returns_the_same_counts_and_changes_nothing(school: School, admin: Caller) -> None:
-    before, trail_before = tree(admin, school), trail(school.organization)
+    before, trail_before = tree(admin, school), actions(school.organization)
     answer = sent(admin, imports(school), DISTRICT, dry_run="true")
     assert (counts(answer), answer.json()["dry_run"]) == ((10, 0, 0), True)
     assert tree(admin, school) == before
-    assert trail(school.organization) == trail_before
+    assert actions(school.organization) == trail_before
     assert counts(sent(admin, imports(school), DISTRICT, dry_run="false")) == (10, 0, 0)
     assert set(refused(sent(admin, imports(school), DISTRICT, dry_run="maybe"), 400, "invalid")["errors"]) == {
         "dry_run"
@@ -120,10 +122,10 @@ def test_invalid_line_refuses_the_whole_import(
     """With valid lines around it; a dry run gives the same response."""
     header = "site,building,floor_number,room_number,name,capacity"
     table = "\n".join([header, *lines, "West,Main,0,101,Good,30"])
-    before, trail_before = tree(admin, school), trail(school.organization)
+    before, trail_before = tree(admin, school), actions(school.organization)
     assert faults(sent(admin, imports(school), table, dry_run=dry_run)) == expected
     assert tree(admin, school) == before
-    assert trail(school.organization) == trail_before
+    assert actions(school.organization) == trail_before
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
 from apps.tenancy import selectors, services
 from apps.tenancy.models import Building, Floor, Site
-from tests.kit.callers import Caller, JsonObject, admin_of, document, member, narrowed, refused, trail
+from tests.kit.callers import Caller, JsonObject, admin_of, document, member, narrowed
+from tests.kit.refusals import refused
 from tests.kit.school import School, SchoolFactory
+from tests.kit.trail import actions
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +107,7 @@ def test_place_can_be_created_read_updated_and_deleted(school: School, admin: Ca
     assert changed | {"updated_at": None} == place | kind.least | {"updated_at": None} or "updated_at" not in place
     assert admin.delete(path).status_code == 204
     refused(admin.get(path), 404, "not_found")
-    assert trail(school.organization)[-3:] == [f"{kind.name}.{done}" for done in ("created", "updated", "deleted")]
+    assert actions(school.organization)[-3:] == [f"{kind.name}.{done}" for done in ("created", "updated", "deleted")]
 
 
 @every_kind

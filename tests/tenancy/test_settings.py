@@ -16,10 +16,12 @@ from apps.tenancy.models import Organization
 from apps.tenancy.organizations import organization_settings
 from apps.tenancy.organizations.organization_settings import OrganizationSettings
 from contracts import alert_types
-from tests.kit.callers import Caller, JsonObject, document, member, refused, trail
+from tests.kit.callers import Caller, JsonObject, document, member
 from tests.kit.people import PersonFactory
 from tests.kit.presses import raise_alert
+from tests.kit.refusals import refused
 from tests.kit.school import School
+from tests.kit.trail import actions
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +89,7 @@ def test_change_keeps_other_settings_and_is_audited(school: School, admin: Calle
     changed = document(admin.patch(path_of(school), {"timezone": "America/Chicago", "legal_hold": True}))
     assert changed == DEFAULTS | {"timezone": "America/Chicago", "legal_hold": True}
     assert admin.read(path_of(school)) == changed
-    assert trail(school.organization)[-1] == "organization.settings_changed"
+    assert actions(school.organization)[-1] == "organization.settings_changed"
 
 
 def test_setting_can_be_reset_to_its_default(school: School, admin: Caller) -> None:

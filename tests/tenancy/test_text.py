@@ -17,7 +17,8 @@ from apps.common.db.scope import tenant_scope
 from apps.common.http.serializers import StrictSerializer, ZonedDateTimeField
 from apps.common.text import multiple_lines, single_line
 from apps.tenancy.models import Site
-from tests.kit.callers import Caller, document, refused
+from tests.kit.callers import Caller, document
+from tests.kit.refusals import refused
 from tests.kit.school import School
 from tests.kit.tables import counts, faults, sent
 

@@ -23,7 +23,9 @@ from apps.accounts.models import User, UserStatus
 from apps.common.access import Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.http.api import organization_of, principal_of
-from tests.kit.people import PASSWORD, AccountFactory, Person, end_membership, set_status
+from tests.accounts.people import end_membership, set_status
+from tests.kit.people import PASSWORD, AccountFactory, Person
+from tests.kit.refusals import problem
 
 pytestmark = pytest.mark.slow
 
@@ -63,11 +65,6 @@ def call(client: Client, token: str | None = None, *, method: str = "get", **hea
     if token is not None:
         headers["authorization"] = f"Bearer {token}"
     return getattr(client, method)("/api/v1/whoami", headers=headers)
-
-
-def problem(response: Any) -> tuple[int, str]:
-    assert response["Content-Type"] == "application/problem+json"
-    return response.status_code, response.json()["code"]
 
 
 def mint_token(subject: UUID, kind: PrincipalKind = PrincipalKind.PERSON, minutes: int = 15, **claims: object) -> str:

@@ -13,7 +13,9 @@ from apps.accounts.identity.keys import tokens
 from apps.accounts.models import RefreshToken, User, UserStatus
 from apps.common.db.scope import system_scope
 from apps.common.models import AuditEntry
-from tests.kit.people import PASSWORD, Person, set_status, trail
+from tests.accounts.people import set_status, trail
+from tests.kit.people import PASSWORD, Person
+from tests.kit.refusals import problem
 
 
 @pytest.fixture
@@ -23,11 +25,6 @@ def api(address: str) -> Client:
 
 def post(api: Client, call: str, body: object, **headers: str) -> Any:
     return api.post(f"/api/v1/auth/{call}", json.dumps(body), content_type="application/json", headers=headers)
-
-
-def problem(response: Any) -> tuple[int, str]:
-    assert response["Content-Type"] == "application/problem+json"
-    return response.status_code, response.json()["code"]
 
 
 def test_tests_run_as_the_application_role() -> None:

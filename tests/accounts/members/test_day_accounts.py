@@ -17,11 +17,13 @@ from apps.accounts.rights.grants import person_principal
 from apps.common.access import allows
 from apps.common.db.ids import new_id
 from apps.common.times import rfc3339
-from tests.accounts.callers import anonymous_client, audited, problem, send
+from tests.accounts.callers import anonymous_client, audited
 from tests.kit import mailbox
+from tests.kit.callers import send
 from tests.kit.concurrency import at_once
 from tests.kit.feed import published_ids
 from tests.kit.people import PersonFactory
+from tests.kit.refusals import problem
 from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow

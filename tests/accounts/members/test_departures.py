@@ -13,10 +13,12 @@ from apps.accounts.models import Invitation, Membership, Role, User
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.common.times import rfc3339
-from tests.accounts.callers import anonymous_client, audited, problem, send
+from tests.accounts.callers import anonymous_client, audited
 from tests.kit import mailbox
+from tests.kit.callers import send
 from tests.kit.feed import published_ids
 from tests.kit.people import PASSWORD, Person, PersonFactory
+from tests.kit.refusals import problem
 from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow

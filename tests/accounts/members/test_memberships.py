@@ -7,10 +7,12 @@ from apps.accounts.models import BuildingGrant, Membership, MembershipScope, Rol
 from apps.accounts.rights.grants import person_principal
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
-from tests.accounts.callers import audited, problem, send
+from tests.accounts.callers import audited
+from tests.kit.callers import send
 from tests.kit.concurrency import at_once
 from tests.kit.feed import published_ids
 from tests.kit.people import Person, PersonFactory
+from tests.kit.refusals import problem
 from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
@@ -19,11 +21,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def school() -> School:
     return SchoolFactory.create()
-
-
-@pytest.fixture
-def admin(school: School) -> Person:
-    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 def change(client: Client, person: Person, school: School, body: object) -> tuple[int, str]:

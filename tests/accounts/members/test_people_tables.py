@@ -15,9 +15,11 @@ from apps.accounts.people import memberships
 from apps.accounts.people.memberships import RoleAt
 from apps.common.access import SYSTEM
 from apps.common.db.scope import tenant_scope
-from tests.kit.callers import Caller, admin_of, member, refused, trail
+from tests.kit.callers import Caller, admin_of, member
+from tests.kit.refusals import refused
 from tests.kit.school import School, SchoolFactory
 from tests.kit.tables import counts, exported, faults, rows, sent
+from tests.kit.trail import actions
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +77,7 @@ def test_new_people_are_invited_with_role_and_places(school: School, admin: Call
     assert (invited[whole].role, invited[whole].scope) == (Role.MANAGER, MembershipScope.ORGANIZATION)
     assert sorted(invited[some].building_ids) == sorted([school.building, school.other_building])
     assert (invited[nowhere].scope, invited[nowhere].site_ids, invited[nowhere].building_ids) == ("places", [], [])
-    assert trail(school.organization)[-4:] == ["invitation.created"] * 3 + ["people.imported"]
+    assert actions(school.organization)[-4:] == ["invitation.created"] * 3 + ["people.imported"]
 
 
 def test_members_get_the_role_of_the_table(school: School, admin: Caller) -> None:
@@ -87,7 +89,7 @@ def test_members_get_the_role_of_the_table(school: School, admin: Caller) -> Non
         changed = Membership.objects.get(user_id=teacher.person.id)
         assert (changed.role, changed.scope) == (Role.MANAGER, MembershipScope.PLACES)
         assert list(SiteGrant.objects.values_list("user_id", "content_object_id")) == [(teacher.person.id, school.site)]
-    assert trail(school.organization)[-2:] == ["membership.changed", "people.imported"]
+    assert actions(school.organization)[-2:] == ["membership.changed", "people.imported"]
 
 
 def test_open_invitation_gets_the_role_of_the_table(school: School, admin: Caller) -> None:
@@ -141,16 +143,16 @@ def test_invalid_line_refuses_the_whole_import(
     table = "\n".join(
         ["email,role,scope,site,building", *(line.format_map(names) for line in lines), f"{address()},viewer,,,"]
     )
-    before, trail_before = state(school), trail(school.organization)
+    before, trail_before = state(school), actions(school.organization)
     assert faults(sent(admin, imports(school), table, dry_run=dry_run)) == expected
-    assert (state(school), trail(school.organization)) == (before, trail_before)
+    assert (state(school), actions(school.organization)) == (before, trail_before)
 
 
 def test_dry_run_invites_no_one(school: School, admin: Caller) -> None:
     table = f"email,role\n{address()},operator\n{email_of(member(Role.VIEWER, school))},manager\n"
-    before, trail_before = state(school), trail(school.organization)
+    before, trail_before = state(school), actions(school.organization)
     assert counts(sent(admin, imports(school), table, dry_run="true")) == (1, 1, 0)
-    assert (state(school), trail(school.organization)) == (before, trail_before)
+    assert (state(school), actions(school.organization)) == (before, trail_before)
 
 
 def test_import_can_replace_the_only_administrator(school: School, admin: Caller) -> None:

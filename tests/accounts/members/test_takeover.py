@@ -15,9 +15,11 @@ from apps.accounts.rights.grants import person_principal
 from apps.common.access import SYSTEM, Principal
 from apps.common.db.scope import tenant_scope
 from apps.common.problems import NotFound
-from tests.accounts.callers import anonymous_client, app_of, problem, send
+from tests.accounts.callers import anonymous_client, app_of
+from tests.kit.callers import send
 from tests.kit.mailbox import emails_to, link
 from tests.kit.people import PASSWORD, AccountFactory, Person
+from tests.kit.refusals import problem
 
 pytestmark = pytest.mark.slow
 

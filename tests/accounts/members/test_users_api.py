@@ -10,9 +10,11 @@ from apps.accounts.people import memberships
 from apps.common.access import SYSTEM
 from apps.common.db.ids import new_id
 from apps.common.db.scope import system_scope, tenant_scope
-from tests.accounts.callers import audited, problem, send
+from tests.accounts.callers import audited
+from tests.kit.callers import send
 from tests.kit.feed import published_ids
 from tests.kit.people import Person, PersonFactory
+from tests.kit.refusals import problem
 from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
@@ -21,11 +23,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def school() -> School:
     return SchoolFactory.create()
-
-
-@pytest.fixture
-def admin(school: School) -> Person:
-    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
 
 
 def named(school: School, first_name: str, last_name: str) -> UUID:

@@ -14,9 +14,12 @@ from apps.accounts.identity import proofs
 from apps.accounts.models import Proof, ProofPurpose, Role, User, UserStatus
 from apps.common.db.scope import tenant_scope
 from apps.common.limits import PROOFS
-from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
+from tests.accounts.callers import anonymous_client, app_of, audited
+from tests.accounts.people import set_status
+from tests.kit.callers import send
 from tests.kit.mailbox import TextMessages, emails_to, link, work
-from tests.kit.people import PASSWORD, AccountFactory, Person, set_status
+from tests.kit.people import PASSWORD, AccountFactory, Person
+from tests.kit.refusals import problem
 
 pytestmark = pytest.mark.slow
 

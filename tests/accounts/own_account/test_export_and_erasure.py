@@ -32,11 +32,14 @@ from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry, AuditPersonal, IdempotencyKey
 from apps.common.problems import Unauthenticated
 from apps.tenancy.models import Organization, OrganizationStatus
-from tests.accounts.callers import anonymous_client, app_of, audited, problem, send
+from tests.accounts.callers import anonymous_client, app_of, audited
+from tests.accounts.people import end_membership
+from tests.kit.callers import send
 from tests.kit.catalogue import relations
 from tests.kit.mailbox import work
-from tests.kit.people import PASSWORD, AccountFactory, Person, end_membership
+from tests.kit.people import PASSWORD, AccountFactory, Person
 from tests.kit.presses import raise_alert
+from tests.kit.refusals import problem
 from tests.kit.school import SchoolFactory
 from tests.kit.trail import chain_all, verify
 

@@ -8,8 +8,10 @@ from django.test import Client
 
 from apps.accounts.models import PushRegistration
 from apps.accounts.own_account import push
-from tests.accounts.callers import app_of, audited, problem, send
+from tests.accounts.callers import app_of, audited
+from tests.kit.callers import send
 from tests.kit.people import AccountFactory, Person
+from tests.kit.refusals import problem
 
 pytestmark = pytest.mark.slow
 

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
-from apps.accounts.models import Role, User
+from apps.accounts.models import Role
 from apps.accounts.rights.grants import person_principal
 from apps.accounts.rights.selectors import permissions_of
 from apps.common.access import allows
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
-from tests.accounts.callers import problem, send
+from tests.kit.callers import send
 from tests.kit.people import Person, PersonFactory
+from tests.kit.refusals import problem
 from tests.kit.school import SchoolFactory
 from tests.matrix.callers import ROLE_TABLE
 
@@ -21,9 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def operator() -> Person:
-    person = PersonFactory.create(role=Role.ADMIN)
-    User.objects.filter(pk=person.id).update(is_super_admin=True)
-    return person
+    return PersonFactory.create(is_super_admin=True)
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ from tests.kit.full_school import make_full_school
 from tests.kit.people import AccountFactory
 from tests.kit.presses import raise_alert
 from tests.kit.school import School, SchoolFactory
-from tests.matrix.things import make_service_token
+from tests.kit.service_tokens import make_service_token
 
 pytestmark = pytest.mark.slow
 

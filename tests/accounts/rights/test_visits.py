@@ -14,9 +14,11 @@ from apps.common.db.scope import tenant_scope
 from apps.common.models import AuditEntry
 from apps.common.times import rfc3339
 from apps.tenancy.models import Organization, OrganizationStatus
-from tests.accounts.callers import audited, problem, send
+from tests.accounts.callers import audited
+from tests.kit.callers import send
 from tests.kit.feed import published_ids
 from tests.kit.people import Person, PersonFactory
+from tests.kit.refusals import problem
 from tests.kit.school import School, SchoolFactory
 
 pytestmark = pytest.mark.slow
@@ -36,9 +38,7 @@ def admin(school: School) -> Client:
 
 @pytest.fixture
 def operator() -> Person:
-    person = PersonFactory.create(role=Role.ADMIN)
-    User.objects.filter(pk=person.id).update(is_super_admin=True)
-    return person
+    return PersonFactory.create(is_super_admin=True)
 
 
 @pytest.fixture

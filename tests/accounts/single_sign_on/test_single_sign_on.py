@@ -25,6 +25,7 @@ from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from tests.accounts.callers import audited
 from tests.accounts.identity_provider import Issuer, running
+from tests.accounts.people import end_membership
 from tests.accounts.sso_school import (
     School,
     google,
@@ -34,7 +35,7 @@ from tests.accounts.sso_school import (
     visiting_operator,
 )
 from tests.kit.feed import published_ids
-from tests.kit.people import PASSWORD, AccountFactory, Person, end_membership
+from tests.kit.people import PASSWORD, AccountFactory, Person
 from tests.kit.second_factor import JSON, Api
 
 pytestmark = pytest.mark.slow

@@ -40,11 +40,6 @@ def annex(school: School) -> School:
     return gateway_of(school, school.other_building)
 
 
-@pytest.fixture
-def admin(school: School) -> Person:
-    return PersonFactory.create(role=Role.ADMIN, organization=school.organization)
-
-
 def act(school: School, kind: str, alert: JsonObject, person: UUID | None = None, at: datetime | None = None) -> Any:
     by = {"via": "board" if person else "key_switch", "person": person, "name": "Maria" if person else None}
     moment = rfc3339(at or timezone.now())

@@ -17,11 +17,6 @@ SECOND = timedelta(seconds=1)
 SLOW = timedelta(minutes=10)
 
 
-@pytest.fixture
-def operator(school: School) -> Person:
-    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
-
-
 def resolve(person: Person, alert: object) -> datetime:
     """Resolve an alert; return when it was closed."""
     answer = person.client.put(f"/api/v1/alerts/{alert}/resolve")

@@ -43,7 +43,7 @@ from tests.kit.people import Person, PersonFactory
 from tests.kit.presses import raise_alert
 from tests.kit.school import School, SchoolFactory
 from tests.kit.server import Server
-from tests.matrix.things import make_service_token
+from tests.kit.service_tokens import make_service_token
 
 pytestmark = pytest.mark.slow
 
@@ -236,8 +236,7 @@ def withdraw_super_admin(visit: Visit, school: School) -> None:
 def test_visitor_connection_closes_when_the_visit_ends(
     server: Server, school: School, end: Callable[[Visit, School], None]
 ) -> None:
-    visitor = PersonFactory.create(role=Role.ADMIN)
-    User.objects.filter(pk=visitor.id).update(is_super_admin=True)
+    visitor = PersonFactory.create(is_super_admin=True)
     now = timezone.now()
     with tenant_scope([school.organization]):
         visit = Visit.objects.create(

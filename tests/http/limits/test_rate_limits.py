@@ -15,9 +15,9 @@ from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Membership, Role, User
 from apps.common import valkey
 from apps.common.db.scope import tenant_scope
-from tests.http.test_bad_input import problem
 from tests.kit.people import Person, PersonFactory
 from tests.kit.presses import raise_alert, raised
+from tests.kit.refusals import refused
 from tests.kit.school import School, SchoolFactory
 from tests.kit.valkey import valkey_away
 
@@ -36,11 +36,6 @@ def limits(settings: Settings) -> dict[str, int]:
     settings.RATE_LIMITS = {"user": PLENTY, "organization": PLENTY, "address": PLENTY}
     found: dict[str, int] = settings.RATE_LIMITS
     return found
-
-
-@pytest.fixture
-def operator(school: School) -> Person:
-    return PersonFactory.create(role=Role.OPERATOR, organization=school.organization)
 
 
 def remaining(answer: Any) -> tuple[str, int]:
@@ -63,7 +58,7 @@ def test_person_gets_remaining_quota_and_is_refused_when_it_is_used_up(
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert [remaining(answer) for answer in answers] == [("user", 2), ("user", 1), ("user", 0), ("user", 0)]
     assert answers[0]["RateLimit-Policy"] == f'"user";q=3;w=60, "organization";q={PLENTY};w=60'
-    body = problem(answers[3], 429, "too_many_requests")
+    body = refused(answers[3], 429, "too_many_requests")
     assert 0 < int(answers[3]["Retry-After"]) <= 60
     assert body["retry_after"] == int(answers[3]["Retry-After"])
 

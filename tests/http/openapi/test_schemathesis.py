@@ -21,8 +21,8 @@ from schemathesis.generation import GenerationMode
 from schemathesis.schemas import APIOperation
 
 from safesignal.wsgi import application
-from tests.accounts.conftest import FastBcrypt
 from tests.http.document import document
+from tests.kit.passwords import FAST_HASHERS
 from tests.kit.routes import shape
 from tests.matrix.callers import Caller, World, callers, make_world
 from tests.matrix.entry import Entry
@@ -56,8 +56,7 @@ def world(database: None) -> Iterator[World]:
     for name in ("apps.common.http.requests", "django.request"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     unlimited = {"user": 10**9, "organization": 10**9, "address": 10**9}
-    hashers = [f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]
-    with override_settings(PASSWORD_HASHERS=hashers, RATE_LIMITS=unlimited):
+    with override_settings(PASSWORD_HASHERS=FAST_HASHERS, RATE_LIMITS=unlimited):
         yield make_world()
 
 

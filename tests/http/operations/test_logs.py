@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from apps.accounts.models import Role
 from apps.common.observability.logs import JsonLines, redact
-from tests.accounts.conftest import FastBcrypt
 from tests.http.log_lines import Lines
+from tests.kit.passwords import FAST_HASHERS
 from tests.kit.people import PASSWORD, AccountFactory
 from tests.kit.presses import raise_alert
 from tests.kit.school import SchoolFactory
@@ -23,7 +23,7 @@ JSON = "application/json"
 
 @pytest.fixture(autouse=True)
 def _quick_passwords(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = [f"{FastBcrypt.__module__}.{FastBcrypt.__qualname__}"]
+    settings.PASSWORD_HASHERS = FAST_HASHERS
 
 
 def test_log_contains_no_personal_data(log: Lines) -> None:

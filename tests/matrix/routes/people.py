@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from apps.accounts.models import MembershipScope, Role, User
+from apps.accounts.models import MembershipScope, Role
 from apps.accounts.people import day_accounts, invitations
 from apps.accounts.people.memberships import RoleAt
 from apps.accounts.rights import visits
@@ -74,8 +74,7 @@ def day_code(school: School) -> str:
 @thing
 def visit(school: School) -> UUID:
     """One in progress."""
-    person = PersonFactory.create(role=Role.ADMIN)
-    User.objects.filter(pk=person.id).update(is_super_admin=True)
+    person = PersonFactory.create(is_super_admin=True)
     operator = Principal(PrincipalKind.PERSON, person.id, person.name, is_super_admin=True)
     with tenant_scope([school.organization]):
         return visits.begin(

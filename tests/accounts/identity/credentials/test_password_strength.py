@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from apps.accounts.identity.credentials.password_strength import GuessableValidator
 from apps.accounts.models import User
-from tests.accounts.callers import app_of, problem, send
+from tests.accounts.callers import app_of
+from tests.kit.callers import send
 from tests.kit.people import PASSWORD, Person
+from tests.kit.refusals import problem
 
 pytestmark = pytest.mark.slow
 
