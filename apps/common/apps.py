@@ -8,11 +8,11 @@ class CommonConfig(AppConfig):
     verbose_name = "Record"
 
     def ready(self) -> None:
-        """Register our bodies with drf-spectacular before it reads the first route, and retention."""
+        """Register our bodies and documents with drf-spectacular before it reads the first route, and retention."""
         from apps.common import feed, retention  # noqa: PLC0415 -- models are loaded only now
         from apps.common.http.writes import idempotency  # noqa: PLC0415
         from apps.common.models import IdempotencyKey  # noqa: PLC0415
-        from apps.common.openapi import bodies  # noqa: F401, PLC0415
+        from apps.common.openapi import bodies, documents  # noqa: F401, PLC0415
 
         retention.register(
             retention.Rows(

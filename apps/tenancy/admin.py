@@ -14,7 +14,15 @@ from apps.common.model_admin.scoped import caller
 from apps.common.model_admin.services import ServiceAdmin, Values
 from apps.tenancy import services
 from apps.tenancy.api import serializers
-from apps.tenancy.documents import organization_document, place_document
+from apps.tenancy.documents import (
+    BuildingDocument,
+    FloorDocument,
+    RoomDocument,
+    SiteDocument,
+    changeable,
+    organization_document,
+    place_document,
+)
 from apps.tenancy.models import Building, Floor, Organization, Place, Room, Site
 from apps.tenancy.organizations import organization_settings
 from apps.tenancy.organizations.settings_form import SETTINGS, OrganizationForm
@@ -135,7 +143,7 @@ class SiteAdmin(PlaceAdmin):
     body = serializers.SiteSerializer
     list_display = ("name", "address", "timezone")
     ordering = ("name", "id")
-    fields = ("name", "address", "timezone", "latitude", "longitude")
+    fields = changeable(SiteDocument)
     below = {
         "buildings": lambda site: Building.objects.filter(site=site).count(),
         "rooms": lambda site: _rooms(floor__building__site=site),
@@ -156,7 +164,7 @@ class BuildingAdmin(PlaceAdmin):
     list_display = ("name", "site", "address", "floor_count")
     list_select_related = ("site",)
     ordering = ("name", "id")
-    fields = ("name", "address", "floor_count")
+    fields = changeable(BuildingDocument)
     below = {
         "floors": lambda building: Floor.objects.filter(building=building).count(),
         "rooms": lambda building: _rooms(floor__building=building),
@@ -177,7 +185,7 @@ class FloorAdmin(PlaceAdmin):
     list_display = ("floor_number", "name", "building")
     list_select_related = ("building__site",)
     ordering = ("building__name", "floor_number")
-    fields = ("floor_number", "name")
+    fields = changeable(FloorDocument)
     below = {"rooms": lambda floor: _rooms(floor=floor)}
 
     def make(self, principal: Principal, parent: Building, values: Values) -> Floor:
@@ -196,7 +204,7 @@ class RoomAdmin(PlaceAdmin):
     list_select_related = ("floor__building",)
     search_fields = ("room_number", "name")
     ordering = ("room_number", "id")
-    fields = ("room_number", "name", "room_type", "capacity")
+    fields = changeable(RoomDocument)
 
     def make(self, principal: Principal, parent: Floor, values: Values) -> Room:
         """Create a room of the floor."""

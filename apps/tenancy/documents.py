@@ -1,29 +1,39 @@
 """Representations of organizations and places, used for responses and for entity tags."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
+from apps.common.http.serializers import COORDINATE_PLACES
+from apps.common.openapi.examples import openapi_example
+from apps.common.openapi.members import Timestamp, one_of
 from apps.common.times import rfc3339
-from apps.tenancy.models import Building, Floor, Organization, Place, Room, Site
+from apps.tenancy import examples
+from apps.tenancy.models import Building, Floor, Organization, OrganizationStatus, Place, Room, Site
+
+Degrees = Annotated[float | None, Meta(description=f"Degrees (WGS 84), rounded to {COORDINATE_PLACES} decimals.")]
 
 
+@openapi_example(response=examples.ORGANIZATION)
 class OrganizationDocument(msgspec.Struct, frozen=True):
     """A tenant. `suspension_reason` is null unless it is suspended."""
 
     id: UUID
     name: str
-    slug: str
-    status: str
+    slug: Annotated[str, Meta(description="For addresses: letters, digits, and hyphens between them, in lower case.")]
+    status: Annotated[str, one_of(OrganizationStatus.choices)]
     suspension_reason: str | None
-    metadata: dict[str, object] | None
-    created_at: str
-    updated_at: str
+    metadata: dict[str, Any] | None
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
+@openapi_example(response=examples.SITE)
 class SiteDocument(msgspec.Struct, frozen=True):
     """A campus."""
 
@@ -31,13 +41,14 @@ class SiteDocument(msgspec.Struct, frozen=True):
     organization_id: UUID
     name: str
     address: str | None
-    latitude: float | None
-    longitude: float | None
-    timezone: str
-    created_at: str
-    updated_at: str
+    latitude: Degrees
+    longitude: Degrees
+    timezone: Annotated[str, Meta(description="IANA name.")]
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
+@openapi_example(response=examples.BUILDING)
 class BuildingDocument(msgspec.Struct, frozen=True):
     """A building of a site."""
 
@@ -47,20 +58,22 @@ class BuildingDocument(msgspec.Struct, frozen=True):
     name: str
     address: str | None
     floor_count: int
-    created_at: str
-    updated_at: str
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
+@openapi_example(response=examples.FLOOR)
 class FloorDocument(msgspec.Struct, frozen=True):
     """A floor of a building."""
 
     id: UUID
     organization_id: UUID
     building_id: UUID
-    floor_number: int
+    floor_number: Annotated[int, Meta(description="0 is the ground floor, -1 the basement.")]
     name: str | None
 
 
+@openapi_example(response=examples.ROOM)
 class RoomDocument(msgspec.Struct, frozen=True):
     """A room of a floor."""
 
@@ -73,6 +86,55 @@ class RoomDocument(msgspec.Struct, frozen=True):
     room_type: str | None
 
 
+class TreeRoomDocument(msgspec.Struct, frozen=True):
+    """A room in the tree."""
+
+    id: UUID
+    room_number: str
+    name: str | None
+    capacity: int | None
+    room_type: str | None
+
+
+class TreeFloorDocument(msgspec.Struct, frozen=True):
+    """A floor in the tree, with its rooms by number."""
+
+    id: UUID
+    floor_number: int
+    name: str | None
+    rooms: Sequence[TreeRoomDocument]
+
+
+class TreeBuildingDocument(msgspec.Struct, frozen=True):
+    """A building in the tree, with its floors, lowest first."""
+
+    id: UUID
+    name: str
+    address: str | None
+    floor_count: int
+    floors: Sequence[TreeFloorDocument]
+
+
+class TreeSiteDocument(msgspec.Struct, frozen=True):
+    """A site in the tree, with its buildings by name."""
+
+    id: UUID
+    name: str
+    address: str | None
+    latitude: float | None
+    longitude: float | None
+    timezone: str
+    buildings: Sequence[TreeBuildingDocument]
+
+
+@openapi_example(response=examples.TREE)
+class TreeDocument(msgspec.Struct, frozen=True):
+    """All places of an organization, sites by name. `place_tree.sql` builds it."""
+
+    organization_id: UUID
+    sites: Sequence[TreeSiteDocument]
+
+
 PlaceDocument = SiteDocument | BuildingDocument | FloorDocument | RoomDocument
 
 _DOCUMENTS: dict[type[Place], type[PlaceDocument]] = {
@@ -81,6 +143,15 @@ _DOCUMENTS: dict[type[Place], type[PlaceDocument]] = {
     Floor: FloorDocument,
     Room: RoomDocument,
 }
+
+
+_GIVEN: Final = {"id", "organization_id", "site_id", "building_id", "floor_id", "created_at", "updated_at"}
+"""Fields of places that are set when a place is created, or by the server."""
+
+
+def changeable(document: type[PlaceDocument]) -> list[str]:
+    """Return the names of the fields of a place that people set and change."""
+    return [name for name in document.__struct_fields__ if name not in _GIVEN]
 
 
 def organization_document(organization: Organization) -> OrganizationDocument:

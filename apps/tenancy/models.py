@@ -5,6 +5,7 @@ foreign keys keep right, so that an RLS policy is one comparison. Foreign keys a
 in SQL (see the migrations), because Django's own have one column only.
 """
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
@@ -61,6 +62,8 @@ class OwnedByOrganization(models.Model):
         abstract = True
 
 
+MOST_FLOORS = 500
+
 PLACE_ROLES = tuple((f"as_{role}", f"Is {role} here") for role in ("admin", "manager", "operator", "viewer"))
 """django-guardian permissions on a place: the role there of a member whose membership is limited to places."""
 
@@ -95,7 +98,9 @@ class Building(OwnedByOrganization):
     site = models.ForeignKey(Site, models.DO_NOTHING, db_constraint=False)
     name = models.CharField(max_length=200)
     address = models.TextField(null=True)
-    floor_count = models.IntegerField(default=1, db_default=1)
+    floor_count = models.IntegerField(
+        default=1, db_default=1, validators=[MinValueValidator(0), MaxValueValidator(MOST_FLOORS)]
+    )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
@@ -135,7 +140,7 @@ class Room(OwnedByOrganization):
     floor = models.ForeignKey(Floor, models.DO_NOTHING, db_constraint=False)
     room_number = models.CharField(max_length=50)
     name = models.CharField(max_length=200, null=True)
-    capacity = models.IntegerField(null=True)
+    capacity = models.IntegerField(null=True, validators=[MinValueValidator(0)])
     room_type = models.CharField(max_length=50, null=True)
 
     objects = TenantManager["Room"]()

@@ -194,25 +194,12 @@ def create_floor(*, actor: Principal, building: Building, floor_number: int, nam
     return _recorded(actor, floor, AuditAction.FLOOR_CREATED)
 
 
-def create_room(
-    *,
-    actor: Principal,
-    floor: Floor,
-    room_number: str,
-    name: str | None = None,
-    capacity: int | None = None,
-    room_type: str | None = None,
-) -> Room:
-    """Create a room of a floor. Raises NotFound, Forbidden, PlaceTaken."""
+def create_room(*, actor: Principal, floor: Floor, room_number: str, **values: object) -> Room:
+    """Create a room of a floor; `values` are its other fields by name. Raises NotFound, Forbidden, PlaceTaken."""
     _require_create(actor, floor)
     with conflicts(PlaceTaken, "room_number"):
         room = Room.objects.create(
-            organization_id=floor.organization_id,
-            floor=floor,
-            room_number=room_number,
-            name=name,
-            capacity=capacity,
-            room_type=room_type,
+            organization_id=floor.organization_id, floor=floor, room_number=room_number, **values
         )
     return _recorded(actor, room, AuditAction.ROOM_CREATED)
 

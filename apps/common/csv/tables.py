@@ -14,6 +14,8 @@ from decimal import Decimal
 from typing import Final, Generic, TypeVar
 
 import msgspec
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
 
 from apps.common.csv import files
 from apps.common.http.serializers import COORDINATE_PLACES
@@ -123,9 +125,14 @@ class Table(Generic[R]):
             yield _text([_cell(getattr(row, column.name)) for column in self.columns])
 
     @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [column.name for column in self.columns]
+
+    @property
     def head(self) -> str:
         """Return the header line."""
-        return _text([column.name for column in self.columns])
+        return _text(self.names)
 
     def _header(self, first: tuple[int, list[str]] | None, faults: Faults) -> list[Column]:
         known = {column.name: column for column in self.columns}
@@ -186,6 +193,18 @@ def whole(least: int, most: int) -> Parse:
         return int(cell)
 
     return parse
+
+
+def cells_of(model: type[models.Model], name: str) -> Parse:
+    """Return a parser for the values of a field of a model: a text of one line, or a whole number."""
+    field = model._meta.get_field(name)
+    if isinstance(field, models.IntegerField):
+        least = [one.limit_value for one in field.validators if isinstance(one, MinValueValidator)]
+        most = [one.limit_value for one in field.validators if isinstance(one, MaxValueValidator)]
+        return whole(max(least), min(most))
+    assert isinstance(field, models.CharField)
+    assert field.max_length
+    return text(field.max_length)
 
 
 def degrees(most: int) -> Parse:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from types import GenericAlias
 from typing import Final, Generic, TypeVar, cast
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.openapi.examples import openapi_example, response_examples
+from apps.common.openapi.members import Url
 from apps.common.problems import Invalid
 
 DEFAULT_LIMIT: Final = 25
@@ -128,9 +130,22 @@ def link(request: Request, position: Position | None) -> str | None:
 
 
 @cache
-def page_of(item: type[serializers.BaseSerializer[T]]) -> serializers.Serializer[object]:
-    """Return a serializer that describes a page of such items in the OpenAPI document."""
-    page = inline_serializer(
+def page_of(item: type[msgspec.Struct] | type[serializers.BaseSerializer[T]]) -> object:
+    """Return the description of a page of such items for the OpenAPI document."""
+    page = _page_of_documents(item) if issubclass(item, msgspec.Struct) else type(_page_of_serialized(item))
+    return openapi_example(response={"next": None, "previous": None, "results": response_examples(item)})(page)
+
+
+def _page_of_documents(item: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    name = item.__name__.removesuffix("Document")
+    results = GenericAlias(list, item)
+    return msgspec.defstruct(
+        f"{name}Page", [("next", Url | None), ("previous", Url | None), ("results", results)], frozen=True
+    )
+
+
+def _page_of_serialized(item: type[serializers.BaseSerializer[T]]) -> serializers.Serializer[object]:
+    return inline_serializer(
         f"{item.__name__.removesuffix('Serializer')}Page",
         {
             "next": serializers.URLField(allow_null=True),
@@ -138,8 +153,6 @@ def page_of(item: type[serializers.BaseSerializer[T]]) -> serializers.Serializer
             "results": item(many=True),
         },
     )
-    openapi_example(response={"next": None, "previous": None, "results": response_examples(item)})(type(page))
-    return page
 
 
 def _limit(named: str | None) -> int:

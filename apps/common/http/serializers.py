@@ -8,8 +8,9 @@ a time must have a zone.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+import msgspec
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -75,10 +76,14 @@ class CoordinateField(serializers.DecimalField):
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses unknown fields and values of the wrong type, naming each."""
 
+    answered: ClassVar[type[msgspec.Struct] | None] = None
+    """The representation that this body changes. It may be sent back whole: its other fields are ignored."""
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values. Raises ValidationError."""
         if isinstance(data, Mapping):
-            unknown = sorted(str(name) for name in data if name not in self.fields)
+            known = {*self.fields, *(self.answered.__struct_fields__ if self.answered else ())}
+            unknown = sorted(str(name) for name in data if name not in known)
             if unknown:
                 raise serializers.ValidationError(_no_such_fields(unknown))
             mistyped = [name for name, field in self.fields.items() if name in data and _mistyped(field, data[name])]

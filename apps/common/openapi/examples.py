@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
+import msgspec
 from drf_spectacular.drainage import get_override
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-S = TypeVar("S", bound=type[serializers.BaseSerializer[Any]])
+S = TypeVar("S", bound=type[serializers.BaseSerializer[Any] | msgspec.Struct])
 Example = Mapping[str, object]
 
 RESPONSE: Final = "response"
@@ -17,7 +18,7 @@ SUCCESS: Final = [HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED]
 
 
 def openapi_example(*, response: Example | None = None, request: Example | None = None) -> Callable[[S], S]:
-    """Give a serializer examples of a response and a request body."""
+    """Give a document or a serializer examples of a response and a request body."""
     return extend_schema_serializer(examples=examples(response=response, request=request))
 
 
@@ -32,6 +33,6 @@ def examples(*, response: Example | None = None, request: Example | None = None)
     return result
 
 
-def response_examples(serializer: type[serializers.BaseSerializer[Any]]) -> list[object]:
-    """Return a serializer's example of a response: at most one."""
-    return [example.value for example in get_override(serializer, "examples", []) if example.name == RESPONSE]
+def response_examples(document: type[serializers.BaseSerializer[Any] | msgspec.Struct]) -> list[object]:
+    """Return the example of a response: at most one."""
+    return [example.value for example in get_override(document, "examples", []) if example.name == RESPONSE]

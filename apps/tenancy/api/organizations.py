@@ -20,9 +20,9 @@ from apps.common.http.writes.etags import IF_MATCH, if_match_of, tagged
 from apps.common.openapi.examples import examples
 from apps.common.problems import CONTENT_TYPE, Invalid, Malformed, ProblemSerializer
 from apps.tenancy import selectors, services
-from apps.tenancy.api.examples import SETTINGS_SENT
-from apps.tenancy.api.serializers import OrganizationSerializer, SuspendSerializer, TreeSerializer
-from apps.tenancy.documents import organization_document
+from apps.tenancy.api.serializers import OrganizationSerializer, SuspendSerializer
+from apps.tenancy.documents import OrganizationDocument, TreeDocument, organization_document
+from apps.tenancy.examples import SETTINGS_SENT
 from apps.tenancy.models import Organization, OrganizationStatus
 from apps.tenancy.organizations.organization_settings import OrganizationSettings
 
@@ -68,7 +68,7 @@ class OrganizationsView(APIView):
                 "status", OpenApiTypes.STR, enum=list(STATUS_FILTERS), description="Default: present, not deleted."
             ),
         ],
-        responses={200: page_of(OrganizationSerializer), **LISTED},
+        responses={200: page_of(OrganizationDocument), **LISTED},
     )
     def get(self, request: Request) -> Response:
         """Return one page, sorted by name."""
@@ -86,7 +86,7 @@ class OrganizationsView(APIView):
         summary="Create an organization",
         tags=TAGS,
         request=OrganizationSerializer,
-        responses={201: OrganizationSerializer, **WRITE, **refusals(_409="`slug_taken`")},
+        responses={201: OrganizationDocument, **WRITE, **refusals(_409="`slug_taken`")},
     )
     def post(self, request: Request) -> Response:
         """Create a tenant. Only for platform operators."""
@@ -105,7 +105,7 @@ class OrganizationView(APIView):
         operation_id="getOrganization",
         summary="Read an organization",
         tags=TAGS,
-        responses={200: OrganizationSerializer, **READ},
+        responses={200: OrganizationDocument, **READ},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
         """Return the organization with its ETag."""
@@ -117,7 +117,7 @@ class OrganizationView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=OrganizationSerializer,
-        responses={200: OrganizationSerializer, **WRITE, **refusals(_409="`slug_taken`")},
+        responses={200: OrganizationDocument, **WRITE, **refusals(_409="`slug_taken`")},
     )
     def put(self, request: Request, organization_id: UUID) -> Response:
         """Replace the organization. Fields that are left out get their defaults."""
@@ -129,7 +129,7 @@ class OrganizationView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=OrganizationSerializer,
-        responses={200: OrganizationSerializer, **WRITE, **refusals(_409="`slug_taken`")},
+        responses={200: OrganizationDocument, **WRITE, **refusals(_409="`slug_taken`")},
     )
     def patch(self, request: Request, organization_id: UUID) -> Response:
         """Change the organization. Fields that are left out keep their values."""
@@ -170,7 +170,7 @@ class SuspendView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=SuspendSerializer,
-        responses={200: OrganizationSerializer, **WRITE, **refusals(_409="`organization_status`")},
+        responses={200: OrganizationDocument, **WRITE, **refusals(_409="`organization_status`")},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
         """Limit its people to raising and answering alarms, and show them the reason. Its data is kept."""
@@ -194,7 +194,7 @@ class ResumeView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=None,
-        responses={200: OrganizationSerializer, **WRITE, **refusals(_409="`organization_status`")},
+        responses={200: OrganizationDocument, **WRITE, **refusals(_409="`organization_status`")},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
         """Restore all rights of its people."""
@@ -210,7 +210,7 @@ class UndeleteView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=None,
-        responses={200: OrganizationSerializer, **WRITE, **refusals(_409="`organization_status`")},
+        responses={200: OrganizationDocument, **WRITE, **refusals(_409="`organization_status`")},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
         """Restore the organization with its people, places and records."""
@@ -265,7 +265,7 @@ class TreeView(APIView):
         operation_id="getPlaceTree",
         summary="Read all places of an organization",
         tags=["places"],
-        responses={200: TreeSerializer, **READ},
+        responses={200: TreeDocument, **READ},
     )
     def get(self, request: Request, organization_id: UUID) -> HttpResponse:
         """Return all sites, buildings, floors and rooms that are visible to the caller."""

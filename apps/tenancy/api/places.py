@@ -30,11 +30,12 @@ V = TypeVar("V", bound=type[APIView])
 def described(kind: str, body: type[StrictSerializer]) -> Callable[[V], V]:
     """Describe the endpoints of one place of a kind for the OpenAPI document."""
     write: dict[str, Any] = {"tags": TAGS, "parameters": [IF_MATCH], "request": body}
-    responses: dict[Any, Any] = {200: body, **WRITE, **refusals(_409="`place_taken`")}
+    document = body.answered
+    responses: dict[Any, Any] = {200: document, **WRITE, **refusals(_409="`place_taken`")}
     name = kind.capitalize()
     return extend_schema_view(
         get=extend_schema(
-            operation_id=f"get{name}", summary=f"Read a {kind}", tags=TAGS, responses={200: body, **READ}
+            operation_id=f"get{name}", summary=f"Read a {kind}", tags=TAGS, responses={200: document, **READ}
         ),
         put=extend_schema(operation_id=f"replace{name}", summary=f"Replace a {kind}", responses=responses, **write),
         patch=extend_schema(operation_id=f"update{name}", summary=f"Change a {kind}", responses=responses, **write),
@@ -50,21 +51,21 @@ def described(kind: str, body: type[StrictSerializer]) -> Callable[[V], V]:
 
 def listed(kind: str, body: type[StrictSerializer]) -> Callable[[V], V]:
     """Describe the endpoints of the places below a parent for the OpenAPI document."""
-    name = kind.capitalize()
+    document, name = body.answered, kind.capitalize()
     return extend_schema_view(
         get=extend_schema(
             operation_id=f"list{name}s",
             summary=f"List {kind}s",
             tags=TAGS,
             parameters=PAGE_PARAMETERS,
-            responses={200: page_of(body), **LISTED},
+            responses={200: page_of(document), **LISTED},
         ),
         post=extend_schema(
             operation_id=f"create{name}",
             summary=f"Create a {kind}",
             tags=TAGS,
             request=body,
-            responses={201: body, **WRITE, **refusals(_409="`place_taken`")},
+            responses={201: document, **WRITE, **refusals(_409="`place_taken`")},
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Serializers of organizations and places. Read-only fields are ignored in requests."""
+"""What requests about organizations and places may contain."""
 
 import json
 from typing import Any, Final
@@ -7,13 +7,19 @@ from rest_framework import serializers
 
 from apps.common.http.serializers import CoordinateField, MultilineField, StrictSerializer
 from apps.common.openapi.examples import openapi_example
-from apps.tenancy.api import examples
-from apps.tenancy.models import OrganizationStatus
+from apps.tenancy import examples
+from apps.tenancy.documents import (
+    BuildingDocument,
+    FloorDocument,
+    OrganizationDocument,
+    RoomDocument,
+    SiteDocument,
+    changeable,
+)
+from apps.tenancy.models import Building, Floor, Room, Site
 from apps.tenancy.organizations.organization_settings import TIME_ZONES
 
 METADATA_BYTES: Final = 16_384
-SMALLEST_INTEGER, LARGEST_INTEGER = -(2**31), 2**31 - 1
-"""The range of PostgreSQL's `integer`."""
 
 
 class TimezoneField(serializers.CharField):
@@ -46,32 +52,19 @@ class MetadataField(serializers.DictField):
         return value
 
 
-def whole(**kwargs: Any) -> serializers.IntegerField:
-    """Return a field for a whole number that fits its column."""
-    return serializers.IntegerField(**{"min_value": SMALLEST_INTEGER, "max_value": LARGEST_INTEGER} | kwargs)
-
-
-def text(most: int) -> serializers.CharField:
-    """Return a field for an optional text."""
-    return serializers.CharField(max_length=most, allow_null=True, default=None)
-
-
-@openapi_example(response=examples.ORGANIZATION, request=examples.ORGANIZATION_SENT)
+@openapi_example(request=examples.ORGANIZATION_SENT)
 class OrganizationSerializer(StrictSerializer):
     """An organization."""
 
-    id = serializers.UUIDField(read_only=True)
+    answered = OrganizationDocument
+
     name = serializers.CharField(max_length=200)
     slug = serializers.RegexField(
         r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*\Z",
         max_length=100,
         help_text="For addresses: letters, digits, and hyphens between them. Kept in lower case.",
     )
-    status = serializers.ChoiceField(OrganizationStatus.choices, read_only=True)
-    suspension_reason = serializers.CharField(read_only=True, allow_null=True)
     metadata = MetadataField(allow_null=True, default=None)
-    created_at = serializers.DateTimeField(read_only=True)
-    updated_at = serializers.DateTimeField(read_only=True)
 
 
 @openapi_example(request=examples.SUSPENSION)
@@ -81,105 +74,66 @@ class SuspendSerializer(StrictSerializer):
     reason = MultilineField(max_length=500)
 
 
-@openapi_example(response=examples.SITE, request=examples.SITE_SENT)
-class SiteSerializer(StrictSerializer):
+class PlaceSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
+    """A place: its fields, their limits and their defaults are those of the model unless a subclass declares them."""
+
+    def build_standard_field(self, field_name: str, model_field: Any) -> tuple[Any, dict[str, Any]]:
+        """Return a field that gets its column's default if it is left out, so that PUT replaces the whole place."""
+        kind, options = super().build_standard_field(field_name, model_field)
+        if not options.pop("required", True):
+            options["default"] = model_field.get_default()
+        return kind, options
+
+
+@openapi_example(request=examples.SITE_SENT)
+class SiteSerializer(PlaceSerializer):
     """A campus."""
 
-    id = serializers.UUIDField(read_only=True)
-    organization_id = serializers.UUIDField(read_only=True)
-    name = serializers.CharField(max_length=200)
+    answered = SiteDocument
+
     address = MultilineField(max_length=1000, allow_null=True, default=None)
     latitude = CoordinateField(limit=90, allow_null=True, default=None)
     longitude = CoordinateField(limit=180, allow_null=True, default=None)
     timezone = TimezoneField(
         allow_null=True, default=None, help_text="IANA name. Null or left out: the organization's own."
     )
-    created_at = serializers.DateTimeField(read_only=True)
-    updated_at = serializers.DateTimeField(read_only=True)
+
+    class Meta:
+        model = Site
+        fields = changeable(SiteDocument)
 
 
-@openapi_example(response=examples.BUILDING, request=examples.BUILDING_SENT)
-class BuildingSerializer(StrictSerializer):
+@openapi_example(request=examples.BUILDING_SENT)
+class BuildingSerializer(PlaceSerializer):
     """A building of a site."""
 
-    id = serializers.UUIDField(read_only=True)
-    organization_id = serializers.UUIDField(read_only=True)
-    site_id = serializers.UUIDField(read_only=True)
-    name = serializers.CharField(max_length=200)
+    answered = BuildingDocument
+
     address = MultilineField(max_length=1000, allow_null=True, default=None)
-    floor_count = whole(min_value=0, max_value=500, default=1)
-    created_at = serializers.DateTimeField(read_only=True)
-    updated_at = serializers.DateTimeField(read_only=True)
+
+    class Meta:
+        model = Building
+        fields = changeable(BuildingDocument)
 
 
-@openapi_example(response=examples.FLOOR, request=examples.FLOOR_SENT)
-class FloorSerializer(StrictSerializer):
+@openapi_example(request=examples.FLOOR_SENT)
+class FloorSerializer(PlaceSerializer):
     """A floor of a building."""
 
-    id = serializers.UUIDField(read_only=True)
-    organization_id = serializers.UUIDField(read_only=True)
-    building_id = serializers.UUIDField(read_only=True)
-    floor_number = whole(help_text="0 is the ground floor, -1 the basement.")
-    name = text(100)
+    answered = FloorDocument
+
+    class Meta:
+        model = Floor
+        fields = changeable(FloorDocument)
+        extra_kwargs = {"floor_number": {"help_text": "0 is the ground floor, -1 the basement."}}
 
 
-@openapi_example(response=examples.ROOM, request=examples.ROOM_SENT)
-class RoomSerializer(StrictSerializer):
+@openapi_example(request=examples.ROOM_SENT)
+class RoomSerializer(PlaceSerializer):
     """A room of a floor."""
 
-    id = serializers.UUIDField(read_only=True)
-    organization_id = serializers.UUIDField(read_only=True)
-    floor_id = serializers.UUIDField(read_only=True)
-    room_number = serializers.CharField(max_length=50)
-    name = text(200)
-    capacity = whole(min_value=0, allow_null=True, default=None)
-    room_type = text(50)
+    answered = RoomDocument
 
-
-class TreeRoomSerializer(serializers.Serializer[object]):
-    """A room in the tree."""
-
-    id = serializers.UUIDField()
-    room_number = serializers.CharField()
-    name = serializers.CharField(allow_null=True)
-    capacity = serializers.IntegerField(allow_null=True)
-    room_type = serializers.CharField(allow_null=True)
-
-
-class TreeFloorSerializer(serializers.Serializer[object]):
-    """A floor in the tree, with its rooms by number."""
-
-    id = serializers.UUIDField()
-    floor_number = serializers.IntegerField()
-    name = serializers.CharField(allow_null=True)
-    rooms = TreeRoomSerializer(many=True)
-
-
-class TreeBuildingSerializer(serializers.Serializer[object]):
-    """A building in the tree, with its floors, lowest first."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-    address = serializers.CharField(allow_null=True)
-    floor_count = serializers.IntegerField()
-    floors = TreeFloorSerializer(many=True)
-
-
-class TreeSiteSerializer(serializers.Serializer[object]):
-    """A site in the tree, with its buildings by name."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-    address = serializers.CharField(allow_null=True)
-    latitude = serializers.FloatField(allow_null=True)
-    longitude = serializers.FloatField(allow_null=True)
-    timezone = serializers.CharField()
-    buildings = TreeBuildingSerializer(many=True)
-
-
-@openapi_example(response=examples.TREE)
-class TreeSerializer(serializers.Serializer[object]):
-    """All places of an organization, sites by name."""
-
-    organization_id = serializers.UUIDField()
-    sites = TreeSiteSerializer(many=True)
+    class Meta:
+        model = Room
+        fields = changeable(RoomDocument)

@@ -9,11 +9,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from apps.common.access import Principal, require
-from apps.common.csv.tables import Column, Table, degrees, multiline_text, text, whole
+from apps.common.csv.tables import Column, Table, cells_of, degrees, multiline_text
+from apps.tenancy.documents import BuildingDocument, FloorDocument, RoomDocument, SiteDocument, changeable
 from apps.tenancy.models import Building, Floor, Place, Room, Site
 from apps.tenancy.organizations.organization_settings import TIME_ZONES
-
-LARGEST: Final = 2**31 - 1
 
 
 class PlaceLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,28 +58,28 @@ def _timezone(cell: str) -> str:
 
 PLACES: Final = Table(
     [
-        Column("site", text(200), is_required=True),
-        Column("building", text(200)),
-        Column("floor_number", whole(-LARGEST - 1, LARGEST)),
-        Column("room_number", text(50)),
-        Column("name", text(200)),
+        Column("site", cells_of(Site, "name"), is_required=True),
+        Column("building", cells_of(Building, "name")),
+        Column("floor_number", cells_of(Floor, "floor_number")),
+        Column("room_number", cells_of(Room, "room_number")),
+        Column("name", cells_of(Room, "name")),
         Column("address", multiline_text(1000)),
         Column("latitude", degrees(90)),
         Column("longitude", degrees(180)),
         Column("timezone", _timezone),
-        Column("floor_count", whole(0, 500)),
-        Column("capacity", whole(0, LARGEST)),
-        Column("room_type", text(50)),
+        Column("floor_count", cells_of(Building, "floor_count")),
+        Column("capacity", cells_of(Room, "capacity")),
+        Column("room_type", cells_of(Room, "room_type")),
     ],
     PlaceLine,
 )
 
-VALUES: Final = ("name", "address", "latitude", "longitude", "timezone", "floor_count", "capacity", "room_type")
+VALUES: Final = [name for name in PLACES.names if name not in {"site", "building", "floor_number", "room_number"}]
 FIELDS: Final[Mapping[type[Place], frozenset[str]]] = {
-    Site: frozenset({"address", "latitude", "longitude", "timezone"}),
-    Building: frozenset({"address", "floor_count"}),
-    Floor: frozenset({"name"}),
-    Room: frozenset({"name", "capacity", "room_type"}),
+    Site: frozenset(changeable(SiteDocument)) - {"name"},
+    Building: frozenset(changeable(BuildingDocument)) - {"name"},
+    Floor: frozenset(changeable(FloorDocument)) - {"floor_number"},
+    Room: frozenset(changeable(RoomDocument)) - {"room_number"},
 }
 """The value columns of each kind; a site and a building are identified by their names."""
 
