@@ -293,7 +293,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "AlertStatusEnum": "apps.alerts.models.AlertStatus",
-        "CloseReasonEnum": "apps.alerts.api.serializers.CLOSE_REASONS",
+        "CloseReasonEnum": "apps.alerts.documents.CLOSE_REASONS",
         "AccountStatusEnum": "apps.tenancy.models.OrganizationStatus",  # people's statuses are the same
         "RoleEnum": "apps.accounts.models.Role",
     },

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -15,21 +16,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.alerts import drills, lifecycle, selectors, services
-from apps.alerts.api.serializers import (
-    AlertPageSerializer,
-    AlertSerializer,
-    ArmDrillSerializer,
-    ArmedButtonsSerializer,
-    ArmedDrillSerializer,
-    AwaitingSerializer,
-    IllegalTransitionSerializer,
-    ResolveSerializer,
-)
+from apps.alerts.api.serializers import ArmDrillSerializer, IllegalTransitionSerializer, ResolveSerializer
+from apps.alerts.documents import AlertDocument, ArmedButtonsDocument, ArmedDrillDocument, AwaitingDocument
 from apps.alerts.lifecycle import IllegalTransition
 from apps.alerts.models import AlertStatus
 from apps.common.http.api import organization_of, principal_of
 from apps.common.http.endpoints import exempt_from_rate_limit
-from apps.common.http.pagination import PAGE_PARAMETERS, link, page_query
+from apps.common.http.pagination import PAGE_PARAMETERS, link, page_of, page_query
 from apps.common.problems import Invalid, ProblemSerializer
 
 STATUS_FILTERS: Final[dict[str, Collection[AlertStatus]]] = {
@@ -53,7 +46,7 @@ class AlertListView(APIView):
             ),
             *PAGE_PARAMETERS,
         ],
-        responses={200: AlertPageSerializer, (400, "application/problem+json"): ProblemSerializer},
+        responses={200: page_of(AlertDocument), (400, "application/problem+json"): ProblemSerializer},
     )
     def get(self, request: Request) -> HttpResponse:
         """One page."""
@@ -76,7 +69,7 @@ class AlertView(APIView):
         operation_id="getAlert",
         summary="Read an alert",
         tags=["alerts"],
-        responses={200: AlertSerializer, (404, "application/problem+json"): ProblemSerializer},
+        responses={200: AlertDocument, (404, "application/problem+json"): ProblemSerializer},
     )
     def get(self, request: Request, alert_uuid: UUID) -> HttpResponse:
         """The alert as it is now."""
@@ -93,7 +86,7 @@ class AcknowledgeView(APIView):
         summary="Acknowledge an alert",
         tags=["alerts"],
         request=None,
-        responses={200: AlertSerializer, (409, "application/problem+json"): IllegalTransitionSerializer},
+        responses={200: AlertDocument, (409, "application/problem+json"): IllegalTransitionSerializer},
     )
     def put(self, request: Request, alert_uuid: UUID) -> HttpResponse:
         """Acknowledge the alert; a repeated request gets the same response."""
@@ -115,8 +108,8 @@ class ResolveView(APIView):
         tags=["alerts"],
         request=ResolveSerializer,
         responses={
-            200: AlertSerializer,
-            202: AwaitingSerializer,
+            200: AlertDocument,
+            202: AwaitingDocument,
             (409, "application/problem+json"): IllegalTransitionSerializer,
         },
     )
@@ -151,7 +144,7 @@ class DrillsView(APIView):
         summary="List armed buttons",
         tags=["drills"],
         parameters=[OpenApiParameter("organization", OpenApiTypes.UUID)],
-        responses={200: ArmedButtonsSerializer, (400, "application/problem+json"): ProblemSerializer},
+        responses={200: ArmedButtonsDocument, (400, "application/problem+json"): ProblemSerializer},
     )
     def get(self, request: Request) -> HttpResponse:
         """List the buttons whose next press is a drill, where the caller may read open alerts."""
@@ -167,7 +160,7 @@ class DrillsView(APIView):
         parameters=[OpenApiParameter("organization", OpenApiTypes.UUID)],
         request=ArmDrillSerializer,
         responses={
-            201: ArmedDrillSerializer,
+            201: ArmedDrillDocument,
             (400, "application/problem+json"): ProblemSerializer,
             (404, "application/problem+json"): ProblemSerializer,
             (409, "application/problem+json"): ProblemSerializer,
@@ -183,7 +176,8 @@ class DrillsView(APIView):
             device_id=body.validated_data["device_id"],
             now=timezone.now(),
         )
-        return Response(ArmedDrillSerializer(drill).data, status=HTTPStatus.CREATED)
+        document = ArmedDrillDocument(drill.device_id, drill.expires_at)
+        return Response(msgspec.to_builtins(document), status=HTTPStatus.CREATED)
 
 
 def _document(request: Request, alert_uuid: UUID) -> HttpResponse:

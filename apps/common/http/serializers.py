@@ -107,13 +107,6 @@ class StrictSerializer(serializers.Serializer[Any]):
         return values
 
 
-class NamedSerializer(serializers.Serializer[object]):
-    """The id and name of a place, a person or a gateway."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-
-
 def valid(body: type[StrictSerializer], request: Request, *, partial: bool = False) -> dict[str, Any]:
     """Return the validated values of a body. Raises ValidationError."""
     serializer = body(data=request.data, partial=partial)

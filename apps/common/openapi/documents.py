@@ -16,6 +16,7 @@ Schema = dict[str, Any]
 _PLAIN: Final[dict[type[inspect.Type], Schema]] = {
     inspect.AnyType: {},
     inspect.BoolType: {"type": "boolean"},
+    inspect.DateTimeType: {"type": "string", "format": "date-time"},
     inspect.FloatType: {"type": "number", "format": "double"},
     inspect.IntType: {"type": "integer"},
     inspect.StrType: {"type": "string"},

@@ -11,7 +11,7 @@ from apps.common.http.api import organization_of, principal_of
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.common.problems import ProblemSerializer
 from apps.devices import selectors
-from apps.devices.api.serializers import TroubleSerializer
+from apps.devices.documents import TroubleDocument
 
 
 class TroubleListView(APIView):
@@ -25,7 +25,7 @@ class TroubleListView(APIView):
             OpenApiParameter("organization", OpenApiTypes.UUID, description="Needed when you belong to several."),
             *PAGE_PARAMETERS,
         ],
-        responses={200: page_of(TroubleSerializer), (400, "application/problem+json"): ProblemSerializer},
+        responses={200: page_of(TroubleDocument), (400, "application/problem+json"): ProblemSerializer},
     )
     def get(self, request: Request) -> Response:
         """Return open troubles, newest first. The live feed publishes each trouble when it begins and when it ends."""

@@ -1,9 +1,11 @@
-"""Serializers of devices, for the OpenAPI document."""
+"""Representations of troubles; PostgreSQL itself builds the JSON of responses (`sql/trouble_document.sql`)."""
 
-from rest_framework import serializers
+from uuid import UUID
 
-from apps.common.http.serializers import NamedSerializer
+import msgspec
+
 from apps.common.openapi.examples import openapi_example
+from apps.common.openapi.members import NamedDocument, Timestamp
 
 
 @openapi_example(
@@ -16,12 +18,12 @@ from apps.common.openapi.examples import openapi_example
         "since": "2026-09-01T08:15:03.120Z",
     }
 )
-class TroubleSerializer(serializers.Serializer[object]):
+class TroubleDocument(msgspec.Struct, frozen=True):
     """A condition that may keep an alarm from working; without device and gateway, of the cloud itself."""
 
-    id = serializers.UUIDField()
-    device = serializers.CharField(allow_null=True)
-    gateway = NamedSerializer(allow_null=True)
-    kind = serializers.CharField()
-    detail = serializers.CharField(allow_null=True)
-    since = serializers.DateTimeField()
+    id: UUID
+    device: str | None
+    gateway: NamedDocument | None
+    kind: str
+    detail: str | None
+    since: Timestamp
