@@ -1,11 +1,14 @@
 """Response documents of visits, roles and service tokens."""
 
 from collections.abc import Sequence
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from apps.accounts.models import ServiceToken, Visit
+from apps.common.openapi.members import Timestamp
 from apps.common.times import optional_rfc3339, rfc3339
 
 
@@ -16,10 +19,10 @@ class VisitDocument(msgspec.Struct, frozen=True):
     organization: UUID
     visitor: UUID
     visitor_name: str
-    reason: str
-    started_at: str
-    ends_at: str
-    ended_at: str | None
+    reason: Annotated[str, Meta(description="Visible to the school.")]
+    started_at: Timestamp
+    ends_at: Timestamp
+    ended_at: Timestamp | None
     ended_by: UUID | None
 
 
@@ -30,17 +33,29 @@ class RoleDocument(msgspec.Struct, frozen=True):
     permissions: Sequence[str]
 
 
+class RolesDocument(msgspec.Struct, frozen=True):
+    """The permissions of every role, from most to least."""
+
+    roles: Sequence[RoleDocument]
+
+
 class ServiceTokenDocument(msgspec.Struct, frozen=True):
-    """A service token, without its secret. `used_at` is null until its first use, and accurate to two minutes."""
+    """A service token, without its secret. `used_at` is null until its first use."""
 
     id: UUID
     organization: UUID
-    name: str
-    scopes: Sequence[str]
+    name: Annotated[str, Meta(description="The system that uses it.")]
+    scopes: Annotated[Sequence[str], Meta(description="`resource:action` each.")]
     created_by: UUID | None
-    created_at: str
-    expires_at: str
-    used_at: str | None
+    created_at: Timestamp
+    expires_at: Timestamp
+    used_at: Annotated[Timestamp | None, Meta(description="Accurate to two minutes.")]
+
+
+class NewServiceTokenDocument(ServiceTokenDocument, frozen=True):
+    """A newly created service token."""
+
+    token: Annotated[str, Meta(description="`Authorization: Bearer <token>`. Returned only once.")]
 
 
 def visit_document(visit: Visit) -> VisitDocument:
@@ -75,3 +90,8 @@ def service_token_document(token: ServiceToken) -> ServiceTokenDocument:
         expires_at=rfc3339(token.expires_at),
         used_at=optional_rfc3339(token.used_at),
     )
+
+
+def new_service_token_document(token: ServiceToken, secret: str) -> NewServiceTokenDocument:
+    """Build the document of a new service token, the only one with its secret."""
+    return NewServiceTokenDocument(**msgspec.structs.asdict(service_token_document(token)), token=secret)

@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.rights import permissions, selectors, visits
-from apps.accounts.rights.documents import visit_document
-from apps.accounts.rights.serializers import RoleSerializer, RolesSerializer, VisitSerializer
+from apps.accounts.rights.documents import RoleDocument, RolesDocument, VisitDocument, visit_document
+from apps.accounts.rights.serializers import RoleSerializer, VisitSerializer
 from apps.common.http.api import principal_of
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.common.http.serializers import valid
@@ -31,7 +31,7 @@ class VisitsView(APIView):
         summary="List visits of platform operators",
         tags=TAGS,
         parameters=PAGE_PARAMETERS,
-        responses={200: page_of(VisitSerializer), **LISTED},
+        responses={200: page_of(VisitDocument), **LISTED},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
         """Return one page, newest first, for the organization's admins and for platform operators."""
@@ -45,7 +45,7 @@ class VisitsView(APIView):
         summary="Start a visit to an organization",
         tags=TAGS,
         request=VisitSerializer,
-        responses={201: VisitSerializer, **WRITE},
+        responses={201: VisitDocument, **WRITE},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
         """Start a visit as a platform operator. The school can read its reason, its end and everything done in it."""
@@ -69,7 +69,7 @@ class EndVisitView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=None,
-        responses={200: VisitSerializer, **WRITE, **refusals(_409="`visit_over`")},
+        responses={200: VisitDocument, **WRITE, **refusals(_409="`visit_over`")},
     )
     def post(self, request: Request, organization_id: UUID, visit_id: UUID) -> Response:
         """End the visit immediately, as a platform operator or as an admin of the organization."""
@@ -90,11 +90,11 @@ class PermissionsView(APIView):
         operation_id="listPermissions",
         summary="Read the permissions of every role",
         tags=TAGS,
-        responses={200: RolesSerializer, **READ},
+        responses={200: RolesDocument, **READ},
     )
     def get(self, request: Request) -> Response:
         """Return the roles with their permissions, from most to least."""
-        return Response({"roles": msgspec.to_builtins(permissions.table(principal=principal_of(request)))})
+        return Response(msgspec.to_builtins(RolesDocument(permissions.table(principal=principal_of(request)))))
 
 
 class RolePermissionsView(APIView):
@@ -104,7 +104,7 @@ class RolePermissionsView(APIView):
         operation_id="getPermissions",
         summary="Read the permissions of a role",
         tags=TAGS,
-        responses={200: RoleSerializer, **READ},
+        responses={200: RoleDocument, **READ},
     )
     def get(self, request: Request, role: str) -> Response:
         """Return the role's current permissions."""
@@ -116,7 +116,7 @@ class RolePermissionsView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=RoleSerializer,
-        responses={200: RoleSerializer, **WRITE},
+        responses={200: RoleDocument, **WRITE},
     )
     def put(self, request: Request, role: str) -> Response:
         """Replace them in every organization, from the next request on. Staff can always raise alarms."""

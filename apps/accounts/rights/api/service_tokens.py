@@ -12,8 +12,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.rights import selectors, service_tokens
-from apps.accounts.rights.documents import service_token_document
-from apps.accounts.rights.serializers import NewServiceTokenSerializer, ServiceTokenSerializer
+from apps.accounts.rights.documents import (
+    NewServiceTokenDocument,
+    ServiceTokenDocument,
+    new_service_token_document,
+    service_token_document,
+)
+from apps.accounts.rights.serializers import ServiceTokenSerializer
 from apps.common.http.api import principal_of
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.tenancy.api.organizations import LISTED, READ, refusals
@@ -29,7 +34,7 @@ class ServiceTokensView(APIView):
         summary="List service tokens",
         tags=TAGS,
         parameters=PAGE_PARAMETERS,
-        responses={200: page_of(ServiceTokenSerializer), **LISTED},
+        responses={200: page_of(ServiceTokenDocument), **LISTED},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
         """Return one page, newest first, including expired tokens, with scopes, expiry and last use of each."""
@@ -46,7 +51,7 @@ class ServiceTokensView(APIView):
         tags=TAGS,
         request=ServiceTokenSerializer,
         responses={
-            201: NewServiceTokenSerializer,
+            201: NewServiceTokenDocument,
             **READ,
             **refusals(_400="`invalid`: `errors` names the fields; for `scopes`, each that cannot be given."),
         },
@@ -60,7 +65,7 @@ class ServiceTokensView(APIView):
         token, secret = service_tokens.create(
             actor=principal_of(request), organization_id=organization_id, now=timezone.now(), **body.validated_data
         )
-        answer = {**msgspec.to_builtins(service_token_document(token)), "token": secret}
+        answer = msgspec.to_builtins(new_service_token_document(token, secret))
         return Response(answer, status=HTTPStatus.CREATED, headers={"Cache-Control": "no-store"})
 
 
