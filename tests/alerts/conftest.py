@@ -1,5 +1,5 @@
 """Every test of this folder uses the database as the application does."""
 
-from tests.common.conftest import _database, school
+from tests.common.conftest import _database
 
-__all__ = ["_database", "school"]
+__all__ = ["_database"]

@@ -91,13 +91,14 @@ ROOM_TEST = """
 import pytest
 from apps.accounts.models import Role
 from tests.admin.test_pages import browser
-from tests.cloud.school import make_person, make_school
-from tests.http.document import document
+from tests.http.openapi.document import document
+from tests.kit.people import PersonFactory
+from tests.kit.school import SchoolFactory
 
 @pytest.mark.usefixtures("database")
 def test_field_is_everywhere() -> None:
-    school = make_school()
-    client = make_person(Role.ADMIN, school.organization).client
+    school = SchoolFactory.create()
+    client = PersonFactory.create(role=Role.ADMIN, organization=school.organization).client
     new = {"room_number": "9", "extension": "4711"}
     path = f"/api/v1/floors/{school.floor}/rooms"
     created = client.post(path, new, content_type="application/json")
