@@ -91,7 +91,7 @@ ROOM_TEST = """
 import pytest
 from apps.accounts.models import Role
 from tests.admin.test_pages import browser
-from tests.http.openapi.document import document
+from tests.http.document import document
 from tests.kit.people import PersonFactory
 from tests.kit.school import SchoolFactory
 

@@ -23,6 +23,8 @@ RELEASE: Final = "bookworm"
 PACKAGES: Final = "python3,python3-venv,ca-certificates"
 WHEELS: Final = "/wheels"
 VERSION: Final = "import platform; print(platform.python_version())"
+# dpkg(1), --force-things: the machine is deleted after the tests.
+WITHOUT_FSYNC: Final = "DPKG_FORCE=unsafe-io"
 SECONDS: Final = 3000
 # Enough output of a failed command.
 LAST_CHARACTERS: Final = 8000
@@ -31,15 +33,23 @@ ISOLATED: Final = ("unshare", "--mount", "--propagation", "private", "--pid", "-
 
 @dataclass(frozen=True)
 class Machine:
-    """One bare machine."""
+    """A bare Debian with a folder for what it writes: an overlay, so that Debian itself is shared and not copied."""
 
-    root: Path
+    debian: Path
     wheels: Path
+    folder: Path
+
+    @property
+    def written(self) -> Path:
+        """The files that this machine has written."""
+        return self.folder / "written"
 
     def run(self, script: str, *, user: str = "root") -> str:
         """Run a shell script as a user of the machine; return its output. Raises AssertionError when it fails."""
-        top = shlex.quote(str(self.root))
+        parts = (self.folder / "root", self.debian, self.written, self.folder / "work")
+        top, debian, written, work = (shlex.quote(str(path)) for path in parts)
         mounts = [
+            f"mount -t overlay -o lowerdir={debian},upperdir={written},workdir={work} overlay {top}",
             f"mount -t proc proc {top}/proc",
             f"mount -t tmpfs -o mode=1777 tmpfs {top}/dev/shm",
             f"mount --bind -o ro {shlex.quote(str(self.wheels))} {top}{WHEELS}",
@@ -65,12 +75,13 @@ class Machine:
         """Copy this checkout as git lists it, with uncommitted changes; `owner` owns all of it."""
         listed = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
         names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-        checkout = self.root / target.lstrip("/")
+        # Moved to its place there: the folders above it must keep their owner and mode.
+        checkout = self.written / "checkout"
         for name in filter(None, names):
             if (ROOT / name).exists():
                 (checkout / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, checkout / name, follow_symlinks=False)
-        self.run(f"chown -R {owner}: {target}")
+        self.run(f"mv /checkout {target}; chown -R {owner}: {target}")
 
 
 def finished(command: list[str], what: str) -> str:
@@ -93,7 +104,7 @@ def missing() -> str | None:
 def debian(folder: Path) -> Path:
     """Create the files of a bare Debian, without any mount."""
     options = ["--variant=minbase", f"--include={PACKAGES}"]
-    finished([*ISOLATED, "debootstrap", *options, RELEASE, str(folder)], "debootstrap")
+    finished([*ISOLATED, "env", WITHOUT_FSYNC, "debootstrap", *options, RELEASE, str(folder)], "debootstrap")
     (folder / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
     (folder / WHEELS.lstrip("/")).mkdir()
     return folder
@@ -122,10 +133,11 @@ def without_markers(lock: str, version: str) -> str:
     return "\n".join(kept) + "\n"
 
 
-def copied(rootfs: Path, target: Path) -> Path:
-    """Copy the machine's files to another machine."""
-    finished(["cp", "--archive", "--reflink=auto", str(rootfs), str(target)], "cp")
-    return target
+def unused(debian: Path, wheels: Path, folder: Path) -> Machine:
+    """Create a machine on which nothing has run yet."""
+    for name in ("root", "written", "work"):
+        (folder / name).mkdir(parents=True)
+    return Machine(debian, wheels, folder)
 
 
 def remove(folder: Path) -> None:

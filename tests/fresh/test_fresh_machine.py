@@ -53,7 +53,7 @@ WAYS = [
 
 
 @pytest.fixture(scope="module")
-def bare() -> Iterator[Machine]:
+def bare() -> Iterator[tuple[Path, Path]]:
     """Debian's files and our wheels, prepared once for all tests."""
     reason = machine.missing()
     if reason is not None:
@@ -62,19 +62,20 @@ def bare() -> Iterator[Machine]:
     folder.chmod(0o755)
     try:
         debian = machine.debian(folder / "debian")
-        yield Machine(debian, machine.wheels(debian, folder / "wheels"))
+        yield debian, machine.wheels(debian, folder / "wheels")
     finally:
         machine.remove(folder)
 
 
 @pytest.fixture
-def fresh(bare: Machine) -> Iterator[Machine]:
+def fresh(bare: tuple[Path, Path]) -> Iterator[Machine]:
     """A machine that has not been used."""
-    root = machine.copied(bare.root, bare.root.with_name("fresh"))
+    debian, wheels = bare
+    folder = debian.with_name("fresh")
     try:
-        yield Machine(root, bare.wheels)
+        yield machine.unused(debian, wheels, folder)
     finally:
-        machine.remove(root)
+        machine.remove(folder)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.user}-{Path(way.checkout).parts[1]}")
@@ -82,7 +83,7 @@ def test_first_commands_work_on_a_bare_machine(fresh: Machine, way: Way) -> None
     if way.user != "root":
         fresh.add_user(way.user)
     fresh.copy_checkout(way.checkout, owner=way.user)
-    results = fresh.root / "results"
+    results = fresh.written / "results"
     results.mkdir()
     results.chmod(0o777)
     said = fresh.run(COMMANDS.format(umask=way.umask, checkout=way.checkout, results="/results"), user=way.user)
