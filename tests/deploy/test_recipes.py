@@ -125,9 +125,9 @@ def test_field_of_rooms_is_added_in_five_files(copy: Path, tmp_path: Path) -> No
     insert(tenancy / "documents.py", "    room_type: str | None\n", "    extension: str | None\n", times=2)
     insert(tenancy / "examples.py", '"room_type": "classroom"', ', "extension": "4711"')
     unset = "str | UnsetType | None = UNSET\n"
-    insert(tenancy / "place_table.py", f"    room_type: {unset}", f"    extension: {unset}")
+    insert(tenancy / "places" / "place_table.py", f"    room_type: {unset}", f"    extension: {unset}")
     cells = '        Column("{0}", cells_of(Room, "{0}")),\n'
-    insert(tenancy / "place_table.py", cells.format("room_type"), cells.format("extension"))
+    insert(tenancy / "places" / "place_table.py", cells.format("room_type"), cells.format("extension"))
     insert(tenancy / "place_tree.sql", "'room_type', r.room_type", ", 'extension', r.extension")
     made = python(copy, "-c", MAKE_MIGRATION, str(tmp_path))
     assert made.returncode == 0, made.stdout + made.stderr
