@@ -31,7 +31,7 @@ from devstack.machine.pki import button_identity
 from devstack.machine.ports import Ports
 from devstack.press.cloud import Cloud
 from devstack.press.screen import Screen, screen
-from devstack.simulator.hands import HANDS
+from devstack.simulator.gestures import GESTURES
 from devstack.simulator.simulated import SimulatedButton
 from devstack.stack import engines
 from devstack.testing.stack import Stack, running_stack
@@ -39,7 +39,7 @@ from devstack.testing.stack import Stack, running_stack
 RATIO: Final = 1.5
 ALLOWANCE_MS: Final = 50.0
 LOCKED_ROW: Final = "one locked row"
-LOUD_HANDS: Final = [hand for (_, silent), hand in HANDS.items() if not silent]
+LOUD_GESTURES: Final = [gesture for (_, silent), gesture in GESTURES.items() if not silent]
 PAUSE_SECONDS: Final = 0.05
 CONNECT_SECONDS: Final = 30.0
 WARM_UP: Final = 5
@@ -96,7 +96,7 @@ class _Measured:
         )
         # The first button runs as its own process; the next ones are attacked, or attack.
         self._stuck, self._flooding, *free = self._demo.devices[1:]
-        self._next = itertools.cycle(itertools.product(range(len(LOUD_HANDS)), free))
+        self._next = itertools.cycle(itertools.product(range(len(LOUD_GESTURES)), free))
 
     def rows(self, console: Console) -> Iterator[Row]:
         """Yield a row per attack, in both forms."""
@@ -145,15 +145,15 @@ class _Measured:
 
     async def _with_locked_row(self, staff_screen: Screen) -> list[float | None]:
         """Lock an open alert and press its button again, so that the event cannot be stored meanwhile."""
-        hand = LOUD_HANDS[0]
+        gesture = LOUD_GESTURES[0]
         async with self._button(self._stuck) as button:
-            waiting = button.press(hand.pattern, hand.key)
+            waiting = button.press(gesture.pattern, gesture.key)
             name = f"{self._stuck}:{button.inst}:{waiting.press.seq}"
             if await staff_screen.wait_for(self._stuck, name, waiting.press.at) is None:
                 raise RuntimeError("the alert to be locked did not reach the screen")
             with self._locked(name):
                 await asyncio.sleep(1)  # longer than a bounce
-                button.press(hand.pattern, hand.key)
+                button.press(gesture.pattern, gesture.key)
                 return await self._press_all(staff_screen, self._presses)
 
     @contextmanager
@@ -171,10 +171,10 @@ class _Measured:
         return [await self._press(staff_screen) for _ in range(number)]
 
     async def _press(self, staff_screen: Screen) -> float | None:
-        hand_number, device = next(self._next)
-        hand = LOUD_HANDS[hand_number]
+        gesture_number, device = next(self._next)
+        gesture = LOUD_GESTURES[gesture_number]
         async with self._button(device) as button:
-            waiting = button.press(hand.pattern, hand.key)
+            waiting = button.press(gesture.pattern, gesture.key)
             name = f"{device}:{button.inst}:{waiting.press.seq}"
             message = await staff_screen.wait_for(device, name, waiting.press.at)
             if message is None:

@@ -16,30 +16,30 @@ from django.conf import settings
 KEY_BYTES = 32
 
 
-class NotSealed(Exception):
+class CannotDecrypt(Exception):
     """The text was not encrypted here for this purpose, or too long ago."""
 
 
-def seal(text: str, *, purpose: str, now: datetime) -> str:
+def encrypt(text: str, *, purpose: str, now: datetime) -> str:
     """Encrypt and authenticate a text."""
     return _keys(tuple(settings.SEALING_KEYS), purpose).encrypt_at_time(text.encode(), int(now.timestamp())).decode()
 
 
-def unseal(sealed: str, *, purpose: str) -> str:
-    """Decrypt a text of any age. Raises NotSealed."""
+def decrypt(encrypted: str, *, purpose: str) -> str:
+    """Decrypt a text of any age. Raises CannotDecrypt."""
     try:
-        return _keys(tuple(settings.SEALING_KEYS), purpose).decrypt(sealed.encode()).decode()
+        return _keys(tuple(settings.SEALING_KEYS), purpose).decrypt(encrypted.encode()).decode()
     except InvalidToken:
-        raise NotSealed from None
+        raise CannotDecrypt from None
 
 
-def unseal_fresh(sealed: str, *, purpose: str, within: timedelta, now: datetime) -> str:
-    """Decrypt a text that was encrypted at most `within` ago. Raises NotSealed."""
+def decrypt_recent(encrypted: str, *, purpose: str, within: timedelta, now: datetime) -> str:
+    """Decrypt a text that was encrypted at most `within` ago. Raises CannotDecrypt."""
     keys = _keys(tuple(settings.SEALING_KEYS), purpose)
     try:
-        return keys.decrypt_at_time(sealed.encode(), int(within.total_seconds()), int(now.timestamp())).decode()
+        return keys.decrypt_at_time(encrypted.encode(), int(within.total_seconds()), int(now.timestamp())).decode()
     except InvalidToken:
-        raise NotSealed from None
+        raise CannotDecrypt from None
 
 
 @lru_cache(maxsize=64)

@@ -21,7 +21,7 @@ from devstack.press.cloud import Cloud, Unreachable
 from devstack.press.hops import PressReport, hops, result_of, summary
 from devstack.press.screen import Screen, screen
 from devstack.simulator.button import Feedback
-from devstack.simulator.hands import hand_for
+from devstack.simulator.gestures import gesture_for
 from devstack.simulator.simulated import SimulatedButton
 from devstack.stack.supervisor import Supervisor
 
@@ -52,7 +52,7 @@ class Press:
         self._place = place
         self._demo = demo
         self._order = order
-        self._hand = hand_for(order.type, silent=order.silent)
+        self._gesture = gesture_for(order.type, silent=order.silent)
         self._admin = demo.users["admin"]
         self._console = Console(stderr=order.as_json)
 
@@ -126,7 +126,7 @@ class Press:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STORED_SECONDS):
                     await button.online.wait()
-            waiting = button.press(self._hand.pattern, self._hand.key)
+            waiting = button.press(self._gesture.pattern, self._gesture.key)
             done, _ = await asyncio.wait({waiting.stored}, timeout=STORED_SECONDS)
             if not done:
                 button.forget(waiting)
@@ -142,7 +142,7 @@ class Press:
         except OSError:
             raise Refusal("The simulated button is not running: see ./dev status.") from None
         with contextlib.closing(writer):
-            writer.write(msgspec.json.encode(self._hand) + b"\n")
+            writer.write(msgspec.json.encode(self._gesture) + b"\n")
             pressed = msgspec.json.decode(await reader.readline(), type=Feedback)
             stored_at: datetime | None = None
             with contextlib.suppress(TimeoutError):

@@ -17,7 +17,7 @@ from devstack.machine.pki import button_identity
 from devstack.simulator.simulated import SimulatedButton
 
 
-class Hand(msgspec.Struct, frozen=True):
+class Gesture(msgspec.Struct, frozen=True):
     """A gesture on a button: its pattern and key."""
 
     pattern: str
@@ -35,8 +35,8 @@ class Feedback(msgspec.Struct, frozen=True):
 
 async def _serve_key(button: SimulatedButton, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(ConnectionError, msgspec.DecodeError):
-        hand = msgspec.json.decode(await reader.readline(), type=Hand)
-        waiting = button.press(hand.pattern, hand.key)
+        gesture = msgspec.json.decode(await reader.readline(), type=Gesture)
+        waiting = button.press(gesture.pattern, gesture.key)
         seq = waiting.press.seq
         writer.write(msgspec.json.encode(Feedback("pressed", button.inst, seq, waiting.press.at)) + b"\n")
         await writer.drain()

@@ -21,7 +21,7 @@ from devstack.machine import credentials, demo, pki, ports
 from devstack.machine.credentials import Credentials
 from devstack.machine.paths import PACKAGES, ROOT, Layout, prepare, readable_by_others, write_private
 from devstack.machine.ports import HOST, Ports
-from devstack.simulator import hands
+from devstack.simulator import gestures
 from devstack.stack import engines, environments, processes, readiness
 from devstack.stack.supervisor import Supervisor
 
@@ -135,7 +135,7 @@ class Up:
         devices = pki.device_ids(place.pki)
         public_key = (place.keys / credentials.GATEWAY_PUBLIC_KEY).read_text()
         request = msgspec.json.encode(
-            {"devices": devices, "gateway": {"public_key": public_key}, "rules": hands.rules()}
+            {"devices": devices, "gateway": {"public_key": public_key}, "rules": gestures.rules()}
         )
         with self._step("the demo school"):
             answer = self.manage(secrets, chosen, "seed_demo", standard_input=request.decode())

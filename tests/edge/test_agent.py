@@ -17,7 +17,7 @@ from tests.edge.conftest import Keys
 from tests.edge.support.authority import Authority
 from tests.edge.support.broker import MOSQUITTO, Broker, Embedded, Mosquitto
 from tests.edge.support.cloud import Cloud, Json
-from tests.edge.support.hand import Hand, hand, speakers
+from tests.edge.support.mqtt import Button, button, speakers
 from tests.edge.support.process import AgentProcess
 from tests.edge.support.rig import rows, until
 from tests.edge.support.school import DEVICES, GATEWAY, HALL, ROOMS, configuration
@@ -63,7 +63,7 @@ async def test_press_is_stored_announced_and_forwarded(site: Site) -> None:
     """The press is stored, confirmed, announced in the other rooms and forwarded with all hops."""
     async with (
         speakers(site.authority, site.broker.port) as announced,
-        hand(site.authority, site.broker.port, DEVICES[0]) as one,
+        button(site.authority, site.broker.port, DEVICES[0]) as one,
     ):
         await one.press(1)
         await until(lambda: one.stored() == [1])
@@ -78,9 +78,9 @@ async def test_press_is_stored_announced_and_forwarded(site: Site) -> None:
 async def test_invalid_messages_raise_alerts_and_troubles_without_blocking_others(site: Site) -> None:
     """Presses after the invalid messages are stored as usual."""
     async with (
-        hand(site.authority, site.broker.port, DEVICES[0]) as one,
-        hand(site.authority, site.broker.port, DEVICES[1]) as other,
-        hand(site.authority, site.broker.port, "ss-0stranger0") as stranger,
+        button(site.authority, site.broker.port, DEVICES[0]) as one,
+        button(site.authority, site.broker.port, DEVICES[1]) as other,
+        button(site.authority, site.broker.port, "ss-0stranger0") as stranger,
     ):
         bodies = (b"", b"\xff\xfe\x00", b"press!", b'{"v":1}', b"[" * 400, b'{"x":"' + b"y" * 600 + b'"}')
         for body in bodies:
@@ -100,7 +100,7 @@ async def test_invalid_messages_raise_alerts_and_troubles_without_blocking_other
 
 async def test_press_after_close_in_cloud_raises_new_alert(site: Site) -> None:
     """The downlink reports the close, so the next press raises a new alert."""
-    async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
+    async with button(site.authority, site.broker.port, DEVICES[0]) as one:
         await until(lambda: site.cloud.sockets)
         await one.press(1)
         await until(site.raised)
@@ -122,7 +122,7 @@ async def test_announced_configuration_is_fetched_at_once(site: Site) -> None:
 
 
 async def test_armed_button_raises_one_drill(site: Site) -> None:
-    async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
+    async with button(site.authority, site.broker.port, DEVICES[0]) as one:
         await until(lambda: site.cloud.sockets)
         until_then = rfc3339(datetime.now(UTC) + timedelta(seconds=50))
         command: Json = {"type": "command", "seq": 3, "command": "arm_drill", "device": DEVICES[0]}
@@ -143,7 +143,7 @@ async def test_gateway_reconnects_after_broker_outage(site: Site) -> None:
     await until(lambda: any(event["trouble"] == "broker" for event in site.cloud.of_kind("device.trouble")))
     site.broker.start()
     await until(lambda: any(event["trouble"] == "broker" for event in site.cloud.of_kind("device.recovered")))
-    async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
+    async with button(site.authority, site.broker.port, DEVICES[0]) as one:
         await one.press(1)
         await until(lambda: one.stored() == [1])
 
@@ -154,7 +154,7 @@ async def test_gateway_starts_without_cloud(site: Site) -> None:
     await asyncio.to_thread(site.agent.stop)
     await site.cloud.stop()
     await site.run()
-    async with hand(site.authority, site.broker.port, DEVICES[0]) as one:
+    async with button(site.authority, site.broker.port, DEVICES[0]) as one:
         await one.press(1, "triple")
         await until(lambda: one.stored() == [1])
     await site.cloud.start()
@@ -177,7 +177,7 @@ async def test_confirmed_presses_are_neither_lost_nor_duplicated_after_kills(sit
     site.cloud.configuration = configuration(version=8, devices=entries)
     done = asyncio.Event()
 
-    async def stubborn(one: Hand) -> None:
+    async def stubborn(one: Button) -> None:
         """Press like the firmware: send, wait for `stored`, send again."""
         for seq in range(1, 6):
             await asyncio.sleep(chance.uniform(0, 0.4))
@@ -198,9 +198,9 @@ async def test_confirmed_presses_are_neither_lost_nor_duplicated_after_kills(sit
         return kills
 
     async with AsyncExitStack() as stack:
-        hands = [await stack.enter_async_context(hand(site.authority, site.broker.port, name)) for name in names]
+        buttons = [await stack.enter_async_context(button(site.authority, site.broker.port, name)) for name in names]
         killing = asyncio.get_running_loop().create_task(killer())
-        await asyncio.gather(*(stubborn(one) for one in hands))
+        await asyncio.gather(*(stubborn(one) for one in buttons))
         done.set()
         kills = await killing
     expected = {(name, seq) for name in names for seq in range(1, 6)}

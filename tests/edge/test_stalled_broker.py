@@ -11,7 +11,7 @@ from tests.edge.conftest import Keys
 from tests.edge.support.authority import Authority
 from tests.edge.support.broker import MOSQUITTO, Mosquitto
 from tests.edge.support.cloud import Cloud
-from tests.edge.support.hand import hand
+from tests.edge.support.mqtt import button
 from tests.edge.support.process import AgentProcess
 from tests.edge.support.rig import until
 from tests.edge.support.school import DEVICES, GATEWAY
@@ -40,7 +40,7 @@ async def test_stalled_broker_is_detected_within_five_seconds_and_reconnected(
         assert promise.was_kept()
         os.kill(broker.pid, signal.SIGCONT)
         await until(lambda: troubles(cloud, "device.recovered"), WAIT_SECONDS)
-        async with hand(authority, broker.port, DEVICES[0]) as one:
+        async with button(authority, broker.port, DEVICES[0]) as one:
             await one.press(1)
             await until(lambda: one.stored() == [1], WAIT_SECONDS)
     finally:

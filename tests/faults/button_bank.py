@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from devstack.machine.pki import button_identity
-from devstack.simulator.button import Hand
+from devstack.simulator.button import Gesture
 from devstack.simulator.simulated import SimulatedButton
 from tests.faults.chain import Chain
 
@@ -46,14 +46,14 @@ class ButtonBank:
         demo = chain.demo
         self._port, self._ca = demo.mqtt.port, chain.place.pki / "root.pem"
 
-    async def press(self, device: str, hand: Hand) -> Pressed:
+    async def press(self, device: str, gesture: Gesture) -> Pressed:
         """Press a button, and wait for its `stored` confirmation for at most `PATIENCE_SECONDS`."""
         async with self._free:
             place = self._chain.place
             button = SimulatedButton(
                 button_identity(place.pki, device), place.buttons, self._port, self._ca, _ignore_led
             )
-            waiting = button.press(hand.pattern, hand.key)
+            waiting = button.press(gesture.pattern, gesture.key)
             power = asyncio.create_task(button.run())
             try:
                 await asyncio.wait({waiting.stored}, timeout=PATIENCE_SECONDS)

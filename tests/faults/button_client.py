@@ -10,7 +10,7 @@ import aiomqtt
 import msgspec
 
 from devstack.machine.pki import button_identity, instance
-from devstack.simulator.button import Hand
+from devstack.simulator.button import Gesture
 from devstack.simulator.simulated import CONTRACT, Acknowledgement, PressMessage
 from tests.faults.chain import Chain
 
@@ -33,7 +33,7 @@ class ButtonClient:
         """Return the name of the alert that this press raises."""
         return f"{self.device}:{self.inst}:{seq}"
 
-    def message(self, seq: int, hand: Hand, *, ago: timedelta = timedelta(0)) -> bytes:
+    def message(self, seq: int, gesture: Gesture, *, ago: timedelta = timedelta(0)) -> bytes:
         """Build a press made `ago`; its identity is the same each time it is sent."""
         at = datetime.now(UTC) - ago
         return msgspec.json.encode(
@@ -45,10 +45,10 @@ class ButtonClient:
                 boot=BOOT,
                 uptime_ms=seq * 1000,
                 age_ms=int(ago / timedelta(milliseconds=1)),
-                pattern=hand.pattern,
+                pattern=gesture.pattern,
                 at=at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 clock="ntp",
-                key=msgspec.UNSET if hand.key is None else hand.key,
+                key=msgspec.UNSET if gesture.key is None else gesture.key,
             )
         )
 

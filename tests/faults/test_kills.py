@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from devstack.simulator.hands import hand_for
+from devstack.simulator.gestures import gesture_for
 from tests.faults import consistency
 from tests.faults.button_bank import ButtonBank, Pressed, later
 from tests.faults.chain import NIGHTLY, Chain, Figure, until
@@ -22,7 +22,7 @@ from tests.faults.staff import Listener, listening
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(3600 if NIGHTLY else 600)]
 
 VICTIMS = ("postgres", "valkey", "broker", "web", "relay", "worker", "beat", "edge")
-HANDS = [hand_for(name, silent=False) for name in ("assist", "medical", "evacuate", "fire")]
+GESTURES = [gesture_for(name, silent=False) for name in ("assist", "medical", "evacuate", "fire")]
 KILLS = 60 if NIGHTLY else 20
 MOST_KILLS = KILLS + 16
 PRESSES_PER_KILL = 50
@@ -73,7 +73,7 @@ class Campaign:
 
     def __init__(self, chain: Chain) -> None:
         self._chain, self._bank = chain, ButtonBank(chain)
-        self._work = itertools.product(HANDS, chain.demo.devices[1:])
+        self._work = itertools.product(GESTURES, chain.demo.devices[1:])
         self.kills: list[Kill] = []
         self.presses: list[Pressed] = []
         self.fell: Counter[str] = Counter()
@@ -83,9 +83,9 @@ class Campaign:
         pressing: list[asyncio.Task[Pressed]] = []
         async with asyncio.TaskGroup() as group:
             for name in names:
-                for hand, device in itertools.islice(self._work, PRESSES_PER_KILL):
+                for gesture, device in itertools.islice(self._work, PRESSES_PER_KILL):
                     delay = chance.uniform(0, WINDOW_SECONDS)
-                    pressing.append(group.create_task(later(delay, self._bank.press(device, hand))))
+                    pressing.append(group.create_task(later(delay, self._bank.press(device, gesture))))
                 await asyncio.sleep(chance.uniform(0.2, WINDOW_SECONDS))
                 self.kills.append(await _kill(self._chain, name))
         self.presses += [press.result() for press in pressing]

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from devstack.press.cloud import Cloud
 from devstack.press.screen import Screen, screen
-from devstack.simulator.button import Hand
-from devstack.simulator.hands import hand_for
+from devstack.simulator.button import Gesture
+from devstack.simulator.gestures import gesture_for
 from tests.faults import consistency
 from tests.faults.button_bank import CONNECTIONS, ButtonBank, Pressed
 from tests.faults.button_client import FIRST_SEQ, button_client
@@ -49,14 +49,14 @@ def chance() -> random.Random:
 async def test_thousand_shuffled_and_repeated_presses_raise_thousand_alerts(
     chain: Chain, record_property: Figure
 ) -> None:
-    dice, hand = chance(), hand_for("lockdown", silent=False)
+    dice, gesture = chance(), gesture_for("lockdown", silent=False)
     devices = dice.sample(chain.demo.devices, len(chain.demo.devices))
     free = asyncio.Semaphore(CONNECTIONS)
     names: set[str] = set()
 
     async def press(device: str) -> None:
         async with free, button_client(chain, device) as button:
-            body = button.message(FIRST_SEQ, hand)
+            body = button.message(FIRST_SEQ, gesture)
             for _ in range(COPIES):
                 await button.send(body)
                 await asyncio.sleep(dice.uniform(0, 0.2))
@@ -81,21 +81,21 @@ async def test_thousand_shuffled_and_repeated_presses_raise_thousand_alerts(
 
 
 async def test_presses_join_alert_until_person_closes_it(chain: Chain) -> None:
-    bank, hand = ButtonBank(chain), hand_for("test", silent=False)
+    bank, gesture = ButtonBank(chain), gesture_for("test", silent=False)
     devices = chain.demo.devices[-JOINING:]
     async with listening(chain.demo) as listener:
-        first = await _all_press(bank, devices, hand)
+        first = await _all_press(bank, devices, gesture)
         for presses in (2, 3):
             await asyncio.sleep(LONGER_THAN_A_BOUNCE)
-            await _all_press(bank, devices, hand)
+            await _all_press(bank, devices, gesture)
             await _wait_for_presses(listener, first, presses)
         await asyncio.to_thread(_close, chain, listener, first)
         await asyncio.sleep(LONGER_THAN_A_BOUNCE)
-        second = await _all_press(bank, devices, hand)
+        second = await _all_press(bank, devices, gesture)
         await _wait_for_presses(listener, second, 1)
         await _wait_for_gateway(chain, second)
         await asyncio.sleep(LONGER_THAN_A_BOUNCE)
-        await _all_press(bank, devices, hand)
+        await _all_press(bank, devices, gesture)
         await _wait_for_presses(listener, second, 2)
         await _wait_for_presses(listener, first, 3)
         await asyncio.to_thread(_close, chain, listener, second)
@@ -103,17 +103,17 @@ async def test_presses_join_alert_until_person_closes_it(chain: Chain) -> None:
 
 async def test_press_after_close_unknown_to_gateway_raises_new_alert(chain: Chain) -> None:
     """The gateway is down while people close the alerts, and the cloud is down when it comes back."""
-    bank, hand = ButtonBank(chain), hand_for("test", silent=False)
+    bank, gesture = ButtonBank(chain), gesture_for("test", silent=False)
     devices = chain.demo.devices[-2 * JOINING : -JOINING]
     async with listening(chain.demo) as listener:
-        first = await _all_press(bank, devices, hand)
+        first = await _all_press(bank, devices, gesture)
         await _wait_for_presses(listener, first, 1)
         async with chain.away("edge", frozen=False):
             await asyncio.to_thread(_close, chain, listener, first)
             await asyncio.to_thread(chain.hold_down, "web")
             # A worker of the web server may outlive it for a moment, and would notify the gateway of the close.
             await until(lambda: not chain.answers("web"), "the cloud is away", seconds=60)
-        second = await _all_press(bank, devices, hand)
+        second = await _all_press(bank, devices, gesture)
         joined = chain.gateway_rows("SELECT device || ':' || inst || ':' || seq, outcome FROM presses")
         assert {dict(joined)[press.name] for press in second} == {"pressed_again"}
         await asyncio.to_thread(chain.start, "web")
@@ -121,24 +121,24 @@ async def test_press_after_close_unknown_to_gateway_raises_new_alert(chain: Chai
         await _wait_for_presses(listener, first, 1)
         await _wait_for_gateway(chain, second)
         await asyncio.sleep(LONGER_THAN_A_BOUNCE)
-        await _all_press(bank, devices, hand)
+        await _all_press(bank, devices, gesture)
         await _wait_for_presses(listener, second, 2)
         await asyncio.to_thread(_close, chain, listener, second)
 
 
 async def test_press_reaches_screen_without_delay_behind_backlog(chain: Chain, record_property: Figure) -> None:
-    bank, hand = ButtonBank(chain), hand_for("medical", silent=True)
+    bank, gesture = ButtonBank(chain), gesture_for("medical", silent=True)
     fresh = iter(chain.demo.devices[1:])
     console = Console(stderr=True)
     async with screen(chain.demo, chain.demo.users["admin"], console) as staff_screen:
-        calm = [await _seconds_to_screen(bank, next(fresh), hand, staff_screen) for _ in range(TRIED)]
+        calm = [await _seconds_to_screen(bank, next(fresh), gesture, staff_screen) for _ in range(TRIED)]
         await asyncio.to_thread(chain.hold_down, "web")
         stored = await _fill_backlog(chain)
         await asyncio.to_thread(chain.start, "web")
         await until(lambda: chain.answers("web") and _waiting(chain) < stored, "the backlog drains", seconds=60)
         draining: list[float] = []
         while len(draining) < TRIED and await asyncio.to_thread(_waiting, chain) > 0:
-            draining.append(await _seconds_to_screen(bank, next(fresh), hand, staff_screen))
+            draining.append(await _seconds_to_screen(bank, next(fresh), gesture, staff_screen))
         left = await asyncio.to_thread(_waiting, chain)
         await until(lambda: _waiting(chain) == 0, "the backlog is empty", seconds=600)
     record_property(
@@ -154,13 +154,13 @@ async def test_press_reaches_screen_without_delay_behind_backlog(chain: Chain, r
 
 async def _fill_backlog(chain: Chain) -> int:
     """Reconnect offline buttons with presses in their flash; return the number of waiting events."""
-    hand, free = hand_for("test", silent=False), asyncio.Semaphore(CONNECTIONS)
+    gesture, free = gesture_for("test", silent=False), asyncio.Semaphore(CONNECTIONS)
 
     async def queued(device: str, first: int) -> None:
         async with free, button_client(chain, device) as button:
             seqs = range(first, first + QUEUED_EACH)
             for age, seq in zip(range(QUEUED_EACH, 0, -1), seqs, strict=True):
-                await button.send(button.message(seq, hand, ago=timedelta(seconds=age)))
+                await button.send(button.message(seq, gesture, ago=timedelta(seconds=age)))
             await button.wait_until_stored(seqs)
 
     devices = chain.demo.devices[1 : -2 * JOINING]
@@ -176,8 +176,8 @@ def _waiting(chain: Chain) -> int:
     return int(count or 0)
 
 
-async def _seconds_to_screen(bank: ButtonBank, device: str, hand: Hand, staff_screen: Screen) -> float:
-    press = await bank.press(device, hand)
+async def _seconds_to_screen(bank: ButtonBank, device: str, gesture: Gesture, staff_screen: Screen) -> float:
+    press = await bank.press(device, gesture)
     message = await staff_screen.wait_for(device, press.name, press.at)
     assert message is not None, f"{press.name} did not reach the screen"
     return (message.received_at - press.at).total_seconds()
@@ -188,8 +188,8 @@ def _figures(seconds: Sequence[float]) -> str:
     return f"p50 {statistics.median(ordered) * 1000:.0f} ms, worst {ordered[-1] * 1000:.0f} ms of {len(ordered)}"
 
 
-async def _all_press(bank: ButtonBank, devices: Sequence[str], hand: Hand) -> list[Pressed]:
-    presses = await asyncio.gather(*(bank.press(device, hand) for device in devices))
+async def _all_press(bank: ButtonBank, devices: Sequence[str], gesture: Gesture) -> list[Pressed]:
+    presses = await asyncio.gather(*(bank.press(device, gesture) for device in devices))
     assert [press for press in presses if press.confirmed_at is None] == []
     return presses
 

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from devstack.simulator.button import Hand
-from devstack.simulator.hands import hand_for
+from devstack.simulator.button import Gesture
+from devstack.simulator.gestures import gesture_for
 from tests.faults import consistency
 from tests.faults.button_bank import ButtonBank, Pressed, later
 from tests.faults.chain import NIGHTLY, Chain, Figure
@@ -26,7 +26,7 @@ AWAY_SECONDS = 60.0 if NIGHTLY else 8.0
 BEFORE_SECONDS = 2.0
 AFTER_SECONDS = 3.0
 PRESSES_PER_SECOND = 10
-Work = Iterator[tuple[Hand, str]]
+Work = Iterator[tuple[Gesture, str]]
 CONFIRMATION_SECONDS = 5.0
 """Maximum time until a `stored` confirmation, with or without a cloud; later a button shows "not sent, use another
 way"."""
@@ -36,13 +36,13 @@ CASES = {
     "killed": ["postgres", "valkey", "broker", "web"] if NIGHTLY else ["postgres", "broker"],
     "frozen": ["postgres", "valkey", "broker", "web"] if NIGHTLY else ["valkey", "web"],
 }
-HANDS = [hand_for(name, silent=False) for name in ("hold", "shelter", "weather", "secure", "hazmat")]
+GESTURES = [gesture_for(name, silent=False) for name in ("hold", "shelter", "weather", "secure", "hazmat")]
 
 
 @pytest.fixture(scope="module")
 def work(chain: Chain) -> Work:
     """Buttons and keys without an open alert."""
-    return itertools.product(HANDS, chain.demo.devices[1:])
+    return itertools.product(GESTURES, chain.demo.devices[1:])
 
 
 @pytest.mark.parametrize(("how", "name"), [(how, name) for how, names in CASES.items() for name in names])
@@ -55,8 +55,8 @@ async def test_presses_are_neither_lost_nor_duplicated_during_outage(
     promise = Promise(CONFIRMATION_SECONDS)
     async with listening(chain.demo) as listener, asyncio.TaskGroup() as group:
         stream = [
-            group.create_task(later(chance.uniform(0, seconds), bank.press(device, hand)))
-            for hand, device in itertools.islice(work, int(seconds * PRESSES_PER_SECOND))
+            group.create_task(later(chance.uniform(0, seconds), bank.press(device, gesture)))
+            for gesture, device in itertools.islice(work, int(seconds * PRESSES_PER_SECOND))
         ]
         await asyncio.sleep(BEFORE_SECONDS)
         gone = datetime.now(UTC)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.simulator.hands import hand_for
+from devstack.simulator.gestures import gesture_for
 from devstack.testing.stack import running_stack
 from tests.faults.button_bank import ButtonBank
 from tests.faults.chain import Chain, until
@@ -73,9 +73,9 @@ async def test_connected_screen_receives_lockdown_after_restore(
     devices = iter(chain.demo.devices[1 if restore is copied else 21 :])
     backup = engines_folder(chain) / f"backup-{restore.__name__}"
 
-    async def press_until_displayed(hand: str) -> None:
-        press = await bank.press(next(devices), hand_for(hand, silent=False))
-        await until(lambda: screen.shows(press.name), f"{hand} is on the screen", seconds=SECONDS)
+    async def press_until_displayed(alert_type: str) -> None:
+        press = await bank.press(next(devices), gesture_for(alert_type, silent=False))
+        await until(lambda: screen.shows(press.name), f"{alert_type} is on the screen", seconds=SECONDS)
 
     await press_until_displayed("assist")
     await stop_database(chain)

@@ -15,7 +15,7 @@ from apps.common.models import AuditEntry, AuditPersonal
 
 
 def chain_all() -> None:
-    while chain.seal():
+    while chain.extend():
         pass
 
 

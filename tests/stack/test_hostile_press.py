@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from devstack.machine import pki
 from tests.edge.support.authority import Authority, Pair
 from tests.edge.support.cloud import Cloud
-from tests.edge.support.hand import Hand, hand
+from tests.edge.support.mqtt import Button, button
 from tests.edge.support.process import AgentProcess
 from tests.edge.support.rig import until
 from tests.edge.support.school import ROOMS, configuration
@@ -89,7 +89,7 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 async def test_press_with_time_at_edge_of_calendar_raises_alert_and_blocks_no_other(site: Site) -> None:
     """The message gets its PUBACK, so it is not redelivered after a restart."""
     first, other, *_ = site.devices
-    async with hand(site.authority, site.port, first) as hostile, hand(site.authority, site.port, other) as usual:
+    async with button(site.authority, site.port, first) as hostile, button(site.authority, site.port, other) as usual:
         await hostile.press(1, at="9999-12-31T23:59:59-23:59", clock="ntp")
         await usual.press(1)
         await until(lambda: hostile.stored() == [1] and usual.stored() == [1])
@@ -114,7 +114,7 @@ SURROUNDED: list[Callable[[bytes], bytes]] = [
 ]
 
 
-def has_stored(one: Hand, seq: int) -> bool:
+def has_stored(one: Button, seq: int) -> bool:
     """Whether all presses up to this one are confirmed, each once."""
     return one.stored() == list(range(1, seq + 1))
 
@@ -123,7 +123,7 @@ async def test_press_with_surrounding_bytes_raises_alert_and_trouble(site: Site)
     """As sent by embedded clients: with a trailing NUL, `nan` in an unused field, a byte order mark."""
     device, inst = site.devices[0], "a1b2c3d4"
     patterns = ["long", "short", "triple", "other", "long", "short"]
-    async with hand(site.authority, site.port, device) as one:
+    async with button(site.authority, site.port, device) as one:
         for seq, (change, pattern) in enumerate(zip(SURROUNDED, patterns, strict=True), 1):
             body = {"v": 1, "device": device, "inst": inst, "seq": seq, "boot": 1, "uptime_ms": seq, "age_ms": 0}
             await one.send(change(json.dumps({**body, "pattern": pattern}).encode()))

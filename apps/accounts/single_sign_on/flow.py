@@ -50,7 +50,7 @@ from apps.common import audit
 from apps.common.access import ANONYMOUS, SYSTEM
 from apps.common.changes import record_change
 from apps.common.db.scope import tenant_scope
-from apps.common.encryption import NotSealed, seal, unseal_fresh
+from apps.common.encryption import CannotDecrypt, decrypt_recent, encrypt
 from apps.common.problems import Invalid, NotFound, Unauthenticated
 
 logger = logging.getLogger(__name__)
@@ -123,16 +123,16 @@ def start(*, provider_id: UUID, destination: Destination, now: datetime) -> tupl
     except NotProved as error:
         raise _failed(provider, error) from None
     pending = msgspec.json.encode(Pending(provider_id, request, destination)).decode()
-    return address, seal(pending, purpose=PENDING, now=now)
+    return address, encrypt(pending, purpose=PENDING, now=now)
 
 
 def pending_of(kept: str | None, *, provider_id: UUID, state: str, now: datetime) -> Pending:
     """Return the sign-in that this browser started, if the callback belongs to it. Raises SingleSignOnFailed."""
     try:
-        sealed = unseal_fresh(kept or "", purpose=PENDING, within=START_LIFETIME, now=now)
-    except NotSealed:
+        text = decrypt_recent(kept or "", purpose=PENDING, within=START_LIFETIME, now=now)
+    except CannotDecrypt:
         raise SingleSignOnFailed() from None
-    pending = msgspec.json.decode(sealed, type=Pending)
+    pending = msgspec.json.decode(text, type=Pending)
     if pending.provider != provider_id or not compare_digest(pending.request.state.encode(), state.encode()):
         raise SingleSignOnFailed()
     return pending

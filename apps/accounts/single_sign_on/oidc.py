@@ -26,7 +26,7 @@ from requests import RequestException
 
 from apps.accounts.models import IdentityProvider
 from apps.accounts.single_sign_on.outbound import OutboundSession
-from apps.common.encryption import unseal
+from apps.common.encryption import decrypt
 from apps.common.text import email_address, single_line
 
 SCOPES: Final = ("openid", "profile", "email")
@@ -105,7 +105,7 @@ class _Client(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             provider_id=str(provider.id),
             name=provider.name,
             client_id=provider.client_id,
-            secret=unseal(provider.sealed_secret, purpose=SECRET),
+            secret=decrypt(provider.sealed_secret, purpose=SECRET),
             settings={"server_url": provider.issuer.rstrip("/")},
         )
         if self.openid_config.get("issuer") != provider.issuer:

@@ -14,7 +14,7 @@ from apps.accounts.single_sign_on.documents import identity_provider_document
 from apps.accounts.single_sign_on.oidc import SECRET
 from apps.common import audit
 from apps.common.access import Principal, SecondFactorNeeded, require
-from apps.common.encryption import seal
+from apps.common.encryption import encrypt
 from apps.common.http.writes.etags import require_match
 from apps.common.problems import Conflict, Forbidden, NotFound
 
@@ -117,7 +117,7 @@ def _fill(provider: IdentityProvider, values: Mapping[str, object], now: datetim
         setattr(provider, name, values[name])
     secret = values.get("client_secret")
     if isinstance(secret, str):
-        provider.sealed_secret = seal(secret, purpose=SECRET, now=now)
+        provider.sealed_secret = encrypt(secret, purpose=SECRET, now=now)
     provider.updated_at = now
 
 

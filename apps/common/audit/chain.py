@@ -42,7 +42,7 @@ _HEADS: Final = """
         WHERE organization_id IS NULL AND seq IS NOT NULL ORDER BY seq DESC LIMIT 1
     )
 """
-_SEAL: Final = """
+_APPEND: Final = """
     UPDATE audit_entries e SET seq = s.seq, sealed_at = %s, hash = s.hash
     FROM unnest(%s::uuid[], %s::bigint[], %s::bytea[]) AS s(id, seq, hash) WHERE e.id = s.id
 """
@@ -97,12 +97,12 @@ def link(previous: bytes, entry: AuditEntry, *, seq: int, sealed_at: datetime) -
     return sha256(previous + canonical(content)).digest()
 
 
-def keep_sealing(stopping: Callable[[], bool]) -> None:
+def keep_extending(stopping: Callable[[], bool]) -> None:
     """Add new entries to the chains each second until stopped; in its own thread, so that the feed never waits."""
     try:
         while not stopping():
             try:
-                while seal() == BATCH and not stopping():
+                while extend() == BATCH and not stopping():
                     pass
             except DatabaseError as error:
                 logger.warning("cannot extend the audit chains, trying again: %s: %s", type(error).__name__, error)
@@ -112,7 +112,7 @@ def keep_sealing(stopping: Callable[[], bool]) -> None:
         connections["system"].close()
 
 
-def seal() -> int:
+def extend() -> int:
     """Append the oldest entries outside the chain to it; return how many. Only one process does so at a time.
 
     Only committed entries are visible, so a chain has the order in which this function read them. Raises
@@ -152,7 +152,7 @@ def _write(entries: Sequence[AuditEntry], now: datetime) -> None:
         places.append(tails[chain])
     ids = [entry.id for entry in entries]
     with connections["system"].cursor() as cursor:
-        cursor.execute(_SEAL, [now, ids, [place.seq for place in places], [place.hash for place in places]])
+        cursor.execute(_APPEND, [now, ids, [place.seq for place in places], [place.hash for place in places]])
 
 
 def _text(at: datetime) -> str:

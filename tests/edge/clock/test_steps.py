@@ -12,7 +12,7 @@ from tests.edge.clock.test_system_clock import gateway_of
 from tests.edge.conftest import Keys
 from tests.edge.support.authority import Authority
 from tests.edge.support.cloud import Cloud, Json
-from tests.edge.support.hand import Hand, hand, speakers
+from tests.edge.support.mqtt import Button, button, speakers
 from tests.edge.support.rig import until
 from tests.edge.support.school import DEVICES, HALL
 from tests.edge.test_agent import closed, rfc3339
@@ -36,7 +36,7 @@ async def test_press_after_close_is_dated_after_close_with_slow_clock(
     considers open, but its bounds let the cloud raise a new one. A slow gateway corrects its clock before it sends."""
     async with gateway_of(wrong, tmp_path, authority, cloud, keys) as (agent, port):
         await until(lambda: agent.logged("connected to the broker") and agent.logged("configuration applied"))
-        async with hand(authority, port, DEVICES[0]) as one:
+        async with button(authority, port, DEVICES[0]) as one:
             await one.press(1)
             await until(lambda: cloud.of_kind("alert.raised"))
             await cloud.stop()
@@ -59,7 +59,7 @@ async def test_press_after_received_close_raises_new_alert_with_slow_gateway_clo
     """The button sent it late, so that by the gateway's clock it was made before the close arrived."""
     async with gateway_of("-10m", tmp_path, authority, cloud, keys) as (agent, port):
         await until(lambda: agent.logged("connected to the broker") and cloud.sockets)
-        async with hand(authority, port, DEVICES[0]) as one:
+        async with button(authority, port, DEVICES[0]) as one:
             await one.press(1)
             await until(lambda: cloud.of_kind("alert.raised"))
             close = closed(ALERT)
@@ -88,7 +88,7 @@ async def test_arming_received_late_has_no_effect_with_slow_gateway_clock(
         await cloud.start()
         await until(lambda: len(cloud.resumed) > resumed)
         await until(lambda: any("armed for a drill" in str(line["event"]) for line in agent.log()))
-        async with hand(authority, port, DEVICES[0]) as one:
+        async with button(authority, port, DEVICES[0]) as one:
             await asyncio.sleep(CLOCK_ERROR.total_seconds())
             await press_now(one, 1)
             await until(lambda: cloud.of_kind("alert.raised"))
@@ -107,8 +107,8 @@ async def test_real_press_ends_drill_in_cloud(tmp_path: Path, authority: Authori
         await asyncio.sleep(CLOCK_ERROR.total_seconds())
         async with (
             speakers(authority, port) as announced,
-            hand(authority, port, DEVICES[0]) as technician,
-            hand(authority, port, DEVICES[1]) as teacher,
+            button(authority, port, DEVICES[0]) as technician,
+            button(authority, port, DEVICES[1]) as teacher,
         ):
             await press_now(technician, 1)
             await until(lambda: any(announcement["drill"] for _, announcement in announced))
@@ -133,7 +133,7 @@ async def test_announcements_continue_after_clock_step(
         before = agent.logged("connected to the broker")
         agent.start()
         await until(lambda: agent.logged("connected to the broker") > before)
-        async with speakers(authority, port) as announced, hand(authority, port, DEVICES[0]) as one:
+        async with speakers(authority, port) as announced, button(authority, port, DEVICES[0]) as one:
             await one.press(1)
             await until(lambda: any(room == HALL for room, _ in announced))
             agent.set_time(step)
@@ -146,6 +146,6 @@ async def test_announcements_continue_after_clock_step(
         await cloud.start()
 
 
-async def press_now(one: Hand, seq: int) -> None:
+async def press_now(one: Button, seq: int) -> None:
     """Press a button with a correct clock."""
     await one.press(seq, at=rfc3339(datetime.now(UTC)), clock="ntp")

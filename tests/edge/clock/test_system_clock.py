@@ -15,7 +15,7 @@ from tests.edge.conftest import Keys
 from tests.edge.support.authority import Authority
 from tests.edge.support.broker import MOSQUITTO, Mosquitto
 from tests.edge.support.cloud import Cloud
-from tests.edge.support.hand import hand, speakers
+from tests.edge.support.mqtt import button, speakers
 from tests.edge.support.process import FAKETIME, AgentProcess
 from tests.edge.support.rig import until
 from tests.edge.support.school import DEVICES, GATEWAY
@@ -52,7 +52,7 @@ async def test_gateway_acts_and_forwards_with_wrong_system_clock(
     began = datetime.now(UTC)
     async with gateway_of(time, tmp_path, authority, cloud, keys) as (agent, port):
         await until(lambda: agent.logged("connected to the broker"), SECONDS)
-        async with speakers(authority, port) as announced, hand(authority, port, DEVICES[0]) as one:
+        async with speakers(authority, port) as announced, button(authority, port, DEVICES[0]) as one:
             await until(lambda: agent.logged("configuration applied"), SECONDS)
             await one.press(1)
             await until(lambda: one.stored() == [1] and announced, SECONDS)
@@ -78,7 +78,7 @@ async def test_gateway_acts_with_clock_in_1970_and_no_cloud(
     await cloud.stop()
     async with gateway_of("@1970-01-01 00:00:30", tmp_path, authority, cloud, keys) as (agent, port):
         await until(lambda: agent.logged("connected to the broker"), SECONDS)
-        async with hand(authority, port, DEVICES[0]) as one:
+        async with button(authority, port, DEVICES[0]) as one:
             await one.press(1)
             await until(lambda: one.stored() == [1], SECONDS)
         await cloud.start()

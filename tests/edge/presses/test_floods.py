@@ -15,7 +15,7 @@ from tests.edge.conftest import Keys
 from tests.edge.support.authority import Authority
 from tests.edge.support.broker import MOSQUITTO, Broker, Embedded, Mosquitto
 from tests.edge.support.cloud import Cloud, Json
-from tests.edge.support.hand import Hand, hand
+from tests.edge.support.mqtt import Button, button
 from tests.edge.support.process import ROOT, AgentProcess
 from tests.edge.support.rig import until
 from tests.edge.support.school import GATEWAY, configuration
@@ -82,16 +82,16 @@ def troubles(cloud: Cloud, kind: str, device: str) -> list[Json]:
 async def press_one_by_one(authority: Authority, port: int, cloud: Cloud, names: Sequence[str]) -> Waits:
     """Press each button once, shortly after each other."""
     async with AsyncExitStack() as stack:
-        hands = [await stack.enter_async_context(hand(authority, port, name)) for name in names]
+        buttons = [await stack.enter_async_context(button(authority, port, name)) for name in names]
         waits = []
-        for one in hands:
+        for one in buttons:
             waits.append(asyncio.create_task(press(one, cloud)))
             await asyncio.sleep(0.3)
         done = await asyncio.gather(*waits)
     return Waits([stored for stored, _ in done], [there for _, there in done])
 
 
-async def press(one: Hand, cloud: Cloud) -> tuple[float, float]:
+async def press(one: Button, cloud: Cloud) -> tuple[float, float]:
     pressed = time.monotonic()
     await one.press(1)
     await until(lambda: one.stored() == [1], 120)

@@ -7,7 +7,7 @@ from django.utils import timezone
 from apps.accounts.models import IdentityDomain, IdentityProvider
 from apps.accounts.single_sign_on.oidc import SECRET
 from apps.common.db.scope import tenant_scope
-from apps.common.encryption import seal
+from apps.common.encryption import encrypt
 from tests.kit.school import School
 from tests.matrix.entry import At, Entry
 from tests.matrix.things import number, thing, word
@@ -46,7 +46,7 @@ def identity_provider(school: School) -> UUID:
             name="District",
             issuer=f"https://{word()}.invalid",
             client_id="safesignal",
-            sealed_secret=seal("secret", purpose=SECRET, now=timezone.now()),
+            sealed_secret=encrypt("secret", purpose=SECRET, now=timezone.now()),
         ).id
 
 

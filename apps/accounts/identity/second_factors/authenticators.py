@@ -30,7 +30,7 @@ from fido2.webauthn import (
 )
 
 from apps.accounts.models import User
-from apps.common.encryption import seal, unseal
+from apps.common.encryption import decrypt, encrypt
 
 ISSUER: Final = "SafeSignal"
 STEP_SECONDS: Final = 30
@@ -48,11 +48,11 @@ class Adapter(DefaultMFAAdapter):  # type: ignore[misc]
 
     def encrypt(self, text: str) -> str:
         """Encrypt a secret for the database."""
-        return seal(text, purpose="second_factor", now=timezone.now())
+        return encrypt(text, purpose="second_factor", now=timezone.now())
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Decrypt a secret from the database. Raises NotSealed if the key is missing."""
-        return unseal(encrypted_text, purpose="second_factor")
+        """Decrypt a secret from the database. Raises CannotDecrypt if the key is missing."""
+        return decrypt(encrypted_text, purpose="second_factor")
 
     def get_totp_issuer(self) -> str:
         """Return the issuer name that the authenticator app displays."""

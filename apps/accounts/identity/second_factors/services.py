@@ -25,7 +25,7 @@ from apps.accounts.models import SignInChallenge, User, UserStatus
 from apps.accounts.rights.grants import person_principal
 from apps.common.access import SYSTEM, Principal, PrincipalKind, require_own_account
 from apps.common.db.scope import tenant_scope
-from apps.common.encryption import NotSealed, seal, unseal_fresh
+from apps.common.encryption import CannotDecrypt, decrypt_recent, encrypt
 from apps.common.http.callers.known_devices import KnownDevice
 from apps.common.problems import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from apps.tenancy.organizations.organization_settings import OrganizationSettings
@@ -373,14 +373,14 @@ def _locked(user_id: UUID) -> None:
 
 
 def _encrypted(user: User, value: str, purpose: str, now: datetime) -> str:
-    return seal(msgspec.json.encode(_Pending(user.pk, value)).decode(), purpose=purpose, now=now)
+    return encrypt(msgspec.json.encode(_Pending(user.pk, value)).decode(), purpose=purpose, now=now)
 
 
-def _decrypted(user: User, sealed: str, purpose: str, within: timedelta, now: datetime) -> str | None:
+def _decrypted(user: User, encrypted: str, purpose: str, within: timedelta, now: datetime) -> str | None:
     """Decrypt a value that was encrypted for this person within this time; None for anything else."""
     try:
-        pending = msgspec.json.decode(unseal_fresh(sealed, purpose=purpose, within=within, now=now), type=_Pending)
-    except NotSealed:
+        pending = msgspec.json.decode(decrypt_recent(encrypted, purpose=purpose, within=within, now=now), type=_Pending)
+    except CannotDecrypt:
         return None
     return pending.value if pending.user == user.pk else None
 

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from apps.common.encryption import NotSealed, seal, unseal_fresh
+from apps.common.encryption import CannotDecrypt, decrypt_recent, encrypt
 
 LIFETIME: Final = timedelta(days=180)
 """Renewed at each sign-in."""
@@ -40,9 +40,9 @@ def known_device(request: HttpRequest) -> KnownDevice | None:
     encrypted = request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")
     try:
         return msgspec.json.decode(
-            unseal_fresh(encrypted, purpose=PURPOSE, within=LIFETIME, now=timezone.now()), type=KnownDevice
+            decrypt_recent(encrypted, purpose=PURPOSE, within=LIFETIME, now=timezone.now()), type=KnownDevice
         )
-    except NotSealed:
+    except CannotDecrypt:
         return None
 
 
@@ -51,7 +51,8 @@ def remember_device(request: HttpRequest, response: HttpResponseBase, email: str
     before = known_device(request) or KnownDevice(secrets.token_urlsafe(16))
     account = _digest(email)
     accounts = (account, *(one for one in before.accounts if one != account))[:MOST_ACCOUNTS]
-    cookie = seal(msgspec.json.encode(KnownDevice(before.id, accounts)).decode(), purpose=PURPOSE, now=timezone.now())
+    text = msgspec.json.encode(KnownDevice(before.id, accounts)).decode()
+    cookie = encrypt(text, purpose=PURPOSE, now=timezone.now())
     response.set_cookie(
         settings.DEVICE_COOKIE_NAME,
         cookie,

@@ -31,7 +31,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda received, _frame: stopped.append(received))
         finish_loading()
         tracing.start("relay")
-        chaining = Thread(target=chain.keep_sealing, args=(lambda: bool(stopped),), name="sealing")
+        chaining = Thread(target=chain.keep_extending, args=(lambda: bool(stopped),), name="chaining")
         chaining.start()
         sweeping = Thread(target=sweeps.keep_sweeping, args=(lambda: bool(stopped),), name="sweeping")
         sweeping.start()

@@ -30,7 +30,7 @@ async def client(authority: Authority, port: int, name: str) -> AsyncIterator[ai
         yield connected
 
 
-class Hand:
+class Button:
     """Presses one button and collects its confirmations."""
 
     def __init__(self, mqtt: aiomqtt.Client, device: str) -> None:
@@ -55,10 +55,10 @@ class Hand:
 
 
 @asynccontextmanager
-async def hand(authority: Authority, port: int, device: str) -> AsyncIterator[Hand]:
+async def button(authority: Authority, port: int, device: str) -> AsyncIterator[Button]:
     async with client(authority, port, device) as mqtt:
         await mqtt.subscribe(f"ss/v1/d/{device}/ack", qos=1)
-        one = Hand(mqtt, device)
+        one = Button(mqtt, device)
         listening = asyncio.get_running_loop().create_task(one.listen())
         yield one
         listening.cancel()
