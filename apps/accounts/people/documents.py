@@ -1,66 +1,72 @@
 """Response documents of people, day accounts and invitations."""
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from apps.accounts.identity.users import address_of
-from apps.accounts.models import Invitation, Membership
+from apps.accounts.models import Invitation, Membership, MembershipScope, Role, UserStatus
+from apps.common.openapi.members import Email, Timestamp, one_of
 from apps.common.times import optional_rfc3339, rfc3339
+
+RoleName = Annotated[str, one_of(Role.choices)]
+ScopeName = Annotated[str, one_of(MembershipScope.choices)]
 
 
 class PlacesDocument(msgspec.Struct, frozen=True):
-    """The places where a role of scope `places` applies."""
+    """The places where a role of scope `places` applies; a site includes all of its buildings, also later ones."""
 
     sites: Sequence[UUID] = ()
     buildings: Sequence[UUID] = ()
 
 
 class PersonDocument(msgspec.Struct, frozen=True):
-    """A person in one organization. The organization can change `name` and `title`; the rest belongs to the person.
-
-    `expires_at` is set for a day account.
-    """
+    """A person in one organization. The organization can change `name` and `title`; the rest belongs to the person."""
 
     id: UUID
     organization: UUID
     name: str
-    title: str | None
-    role: str
-    scope: str
+    title: Annotated[str | None, Meta(description="School nurse, for example.")]
+    role: RoleName
+    scope: ScopeName
     places: PlacesDocument
     day_account: bool
-    expires_at: str | None
+    expires_at: Annotated[Timestamp | None, Meta(description="Set for a day account.")]
     first_name: str | None
     last_name: str | None
-    email: str | None
+    email: Email | None
     email_verified: bool
     phone: str | None
-    status: str
-    joined_at: str
+    status: Annotated[str, one_of(UserStatus.choices)]
+    joined_at: Timestamp
 
 
 class DayAccountDocument(msgspec.Struct, frozen=True):
-    """A new day account and its code, which is returned only once; null if it was sent to an address."""
+    """A new day account."""
 
     person: PersonDocument
-    code: str | None
+    code: Annotated[
+        str | None,
+        Meta(description="Signs in once at /auth/day; returned only once, null if it was sent by e-mail."),
+    ]
 
 
 class InvitationDocument(msgspec.Struct, frozen=True):
-    """An open invitation. `sent_at` is null until its e-mail has been sent."""
+    """A role that is offered to an e-mail address."""
 
     id: UUID
     organization: UUID
-    email: str
-    role: str
-    scope: str
+    email: Email
+    role: RoleName
+    scope: ScopeName
     places: PlacesDocument
     invited_by: UUID | None
-    created_at: str
-    expires_at: str
-    sent_at: str | None
+    created_at: Timestamp
+    expires_at: Timestamp
+    sent_at: Annotated[Timestamp | None, Meta(description="Null until its e-mail is sent.")]
 
 
 def person_document(membership: Membership, places: Mapping[UUID, PlacesDocument]) -> PersonDocument:
@@ -103,12 +109,12 @@ def invitation_document(invitation: Invitation) -> InvitationDocument:
 
 
 class JoinedDocument(msgspec.Struct, frozen=True):
-    """Result of an accepted invitation; `email` is the address to sign in with."""
+    """A new member and their organization; `email` is the address to sign in with."""
 
     id: UUID
-    email: str
+    email: Email
     organization: UUID
-    role: str
+    role: RoleName
 
 
 def joined_document(membership: Membership) -> JoinedDocument:

@@ -1,4 +1,4 @@
-"""Request and response bodies of people, invitations and day accounts."""
+"""Request bodies of people, invitations and day accounts."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -7,7 +7,8 @@ from uuid import UUID
 from rest_framework import serializers
 
 from apps.accounts.identity.serializers import locale_field, password_field, secret_field
-from apps.accounts.models import MembershipScope, Role, UserStatus
+from apps.accounts.models import MembershipScope, Role
+from apps.accounts.people.documents import InvitationDocument, PersonDocument
 from apps.accounts.people.memberships import RoleAt, RoleChange
 from apps.common.http.serializers import StrictSerializer, ZonedDateTimeField
 
@@ -38,34 +39,19 @@ class MembershipSerializer(HeldSerializer):
 class PersonSerializer(StrictSerializer):
     """A person in one organization. The organization can change `name` and `title`; the rest belongs to the person."""
 
-    id = serializers.UUIDField(read_only=True)
-    organization = serializers.UUIDField(read_only=True)
+    answered = PersonDocument
+
     name = serializers.CharField(max_length=201)
     title = serializers.CharField(max_length=100, allow_null=True, default=None, help_text="School nurse, for example.")
-    role = serializers.ChoiceField(Role.choices, read_only=True)
-    scope = serializers.ChoiceField(MembershipScope.choices, read_only=True)
-    places = PlacesSerializer(read_only=True)
-    day_account = serializers.BooleanField(read_only=True)
-    expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
-    first_name = serializers.CharField(read_only=True, allow_null=True)
-    last_name = serializers.CharField(read_only=True, allow_null=True)
-    email = serializers.EmailField(read_only=True, allow_null=True)
-    email_verified = serializers.BooleanField(read_only=True)
-    phone = serializers.CharField(read_only=True, allow_null=True)
-    status = serializers.ChoiceField(UserStatus.choices, read_only=True)
-    joined_at = serializers.DateTimeField(read_only=True)
 
 
 class InvitationSerializer(HeldSerializer):
     """A role that is offered to an e-mail address."""
 
-    id = serializers.UUIDField(read_only=True)
-    organization = serializers.UUIDField(read_only=True)
+    answered = InvitationDocument
+
     email = serializers.EmailField(max_length=255)
     expires_at = ZonedDateTimeField(required=False, help_text="7 days from now if left out; at most 30.")
-    invited_by = serializers.UUIDField(read_only=True, allow_null=True)
-    created_at = serializers.DateTimeField(read_only=True)
-    sent_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="Null until its e-mail is sent.")
 
 
 class DayAccountBodySerializer(StrictSerializer):
@@ -79,15 +65,6 @@ class DayAccountBodySerializer(StrictSerializer):
     expires_at = ZonedDateTimeField(required=False, help_text="12 hours from now if left out; at most 24.")
     scope = serializers.ChoiceField(MembershipScope.choices, required=False, help_text="`organization` if left out.")
     places = PlacesSerializer(required=False, help_text="Only for scope `places`.")
-
-
-class DayAccountSerializer(serializers.Serializer[Any]):
-    """A new day account."""
-
-    person = PersonSerializer()
-    code = serializers.CharField(
-        allow_null=True, help_text="Signs in once at /auth/day; returned only once, null if it was sent by e-mail."
-    )
 
 
 class DayCodeSerializer(StrictSerializer):
@@ -137,12 +114,3 @@ class RegisterOpenlySerializer(StrictSerializer):
 
     organization = serializers.CharField(max_length=100, help_text="Its slug.")
     email = serializers.EmailField(max_length=255)
-
-
-class JoinedSerializer(serializers.Serializer[Any]):
-    """A new member and their organization; `email` is the address to sign in with."""
-
-    id = serializers.UUIDField()
-    email = serializers.EmailField()
-    organization = serializers.UUIDField()
-    role = serializers.ChoiceField(Role.choices)

@@ -17,14 +17,8 @@ from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Role
 from apps.accounts.people import day_accounts, selectors
 from apps.accounts.people.api.people import TAGS, document_of
-from apps.accounts.people.documents import DayAccountDocument, person_document
-from apps.accounts.people.serializers import (
-    DayAccountBodySerializer,
-    DayAccountSerializer,
-    DayCodeSerializer,
-    PersonSerializer,
-    held,
-)
+from apps.accounts.people.documents import DayAccountDocument, PersonDocument, person_document
+from apps.accounts.people.serializers import DayAccountBodySerializer, DayCodeSerializer, held
 from apps.common.http.api import principal_of
 from apps.common.http.callers.addresses import address_of
 from apps.common.http.callers.user_agents import device_of
@@ -42,7 +36,7 @@ class DayAccountsView(APIView):
         summary="List day accounts",
         tags=TAGS,
         parameters=PAGE_PARAMETERS,
-        responses={200: page_of(PersonSerializer), **LISTED},
+        responses={200: page_of(PersonDocument), **LISTED},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
         """Return one page, by name, of the day accounts that have not expired."""
@@ -61,7 +55,7 @@ class DayAccountsView(APIView):
         summary="Create a day account",
         tags=TAGS,
         request=DayAccountBodySerializer,
-        responses={201: DayAccountSerializer, **WRITE, **refusals(_429=TOO_MANY)},
+        responses={201: DayAccountDocument, **WRITE, **refusals(_429=TOO_MANY)},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
         """Create a day account for a substitute. It can only raise alarms, and expires. Its code signs in once."""

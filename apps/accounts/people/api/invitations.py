@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from apps.accounts.identity.api.responses import TOO_MANY
 from apps.accounts.people import invitations, selectors
 from apps.accounts.people.api.people import TAGS
-from apps.accounts.people.documents import invitation_document
+from apps.accounts.people.documents import InvitationDocument, invitation_document
 from apps.accounts.people.serializers import InvitationSerializer, held
 from apps.common.http.api import principal_of
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
@@ -30,7 +30,7 @@ class InvitationsView(APIView):
         summary="List open invitations",
         tags=TAGS,
         parameters=PAGE_PARAMETERS,
-        responses={200: page_of(InvitationSerializer), **LISTED},
+        responses={200: page_of(InvitationDocument), **LISTED},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
         """Return one page, newest first."""
@@ -45,7 +45,7 @@ class InvitationsView(APIView):
         tags=TAGS,
         request=InvitationSerializer,
         responses={
-            201: InvitationSerializer,
+            201: InvitationDocument,
             **WRITE,
             **refusals(_409="`already_invited`, `already_member`", _429=TOO_MANY),
         },
@@ -71,7 +71,7 @@ class InvitationView(APIView):
         operation_id="getInvitation",
         summary="Read an invitation",
         tags=TAGS,
-        responses={200: InvitationSerializer, **READ},
+        responses={200: InvitationDocument, **READ},
     )
     def get(self, request: Request, organization_id: UUID, invitation_id: UUID) -> Response:
         """Return the invitation. Its link is only in its e-mail."""
@@ -108,7 +108,7 @@ class ResendInvitationView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=None,
-        responses={200: InvitationSerializer, **WRITE, **refusals(_429=TOO_MANY)},
+        responses={200: InvitationDocument, **WRITE, **refusals(_429=TOO_MANY)},
     )
     def post(self, request: Request, organization_id: UUID, invitation_id: UUID) -> Response:
         """Send a new link with a new expiry; the old link stops working."""

@@ -53,7 +53,7 @@ class PeopleView(APIView):
             ),
             *PAGE_PARAMETERS,
         ],
-        responses={200: page_of(PersonSerializer), **LISTED},
+        responses={200: page_of(PersonDocument), **LISTED},
     )
     def get(self, request: Request) -> Response:
         """Return one page, by name."""
@@ -79,7 +79,7 @@ class PersonView(APIView):
         summary="Read a person",
         tags=TAGS,
         parameters=[ORGANIZATION],
-        responses={200: PersonSerializer, **READ, **NAMED},
+        responses={200: PersonDocument, **READ, **NAMED},
     )
     def get(self, request: Request, user_id: UUID) -> Response:
         """Return the person with their data in the organization."""
@@ -97,7 +97,7 @@ class PersonView(APIView):
         tags=TAGS,
         parameters=[ORGANIZATION, IF_MATCH],
         request=PersonSerializer,
-        responses={200: PersonSerializer, **WRITE, **NAMED},
+        responses={200: PersonDocument, **WRITE, **NAMED},
     )
     def put(self, request: Request, user_id: UUID) -> Response:
         """Replace name and title; a field that is left out gets its default. The account belongs to its owner."""
@@ -109,7 +109,7 @@ class PersonView(APIView):
         tags=TAGS,
         parameters=[ORGANIZATION, IF_MATCH],
         request=PersonSerializer(partial=True),
-        responses={200: PersonSerializer, **WRITE, **NAMED},
+        responses={200: PersonDocument, **WRITE, **NAMED},
     )
     def patch(self, request: Request, user_id: UUID) -> Response:
         """Change the given fields. The account itself belongs to its owner."""
@@ -151,7 +151,7 @@ class PersonOrganizationsView(APIView):
         summary="Add a person to an organization",
         tags=TAGS,
         request=MembershipSerializer,
-        responses={201: PersonSerializer, **WRITE, **refusals(_409="`already_member`")},
+        responses={201: PersonDocument, **WRITE, **refusals(_409="`already_member`")},
     )
     def post(self, request: Request, user_id: UUID) -> Response:
         """Add a person of another organization of the caller. Invite other people instead."""
@@ -171,7 +171,7 @@ class PersonOrganizationView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=HeldSerializer(partial=True),
-        responses={200: PersonSerializer, **WRITE, **refusals(_409=f"{LAST_ADMIN} `day_account`")},
+        responses={200: PersonDocument, **WRITE, **refusals(_409=f"{LAST_ADMIN} `day_account`")},
     )
     def patch(self, request: Request, user_id: UUID, organization_id: UUID) -> Response:
         """Change the given fields. The change takes effect with the person's next request."""

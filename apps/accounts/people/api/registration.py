@@ -14,9 +14,9 @@ from apps.accounts.identity.api.responses import LINK, TAGS, TOO_MANY
 from apps.accounts.identity.serializers import TokenSerializer
 from apps.accounts.mail.budgets import source_of_request
 from apps.accounts.people import invitations
-from apps.accounts.people.documents import joined_document
+from apps.accounts.people.documents import JoinedDocument, joined_document
 from apps.accounts.people.invitations import NewAccount
-from apps.accounts.people.serializers import JoinedSerializer, RegisterByInvitationSerializer, RegisterOpenlySerializer
+from apps.accounts.people.serializers import RegisterByInvitationSerializer, RegisterOpenlySerializer
 from apps.common.http.api import principal_of
 from apps.common.http.callers.known_devices import remember_device
 from apps.common.http.serializers import valid
@@ -36,7 +36,7 @@ class RegisterView(OpenView):
             "Register", [RegisterByInvitationSerializer, RegisterOpenlySerializer], resource_type_field_name=None
         ),
         responses={
-            201: JoinedSerializer,
+            201: JoinedDocument,
             202: None,
             **refusals(
                 _400=LINK,
@@ -75,7 +75,7 @@ class AcceptInvitationView(APIView):
         tags=TAGS,
         request=TokenSerializer,
         responses={
-            200: JoinedSerializer,
+            200: JoinedDocument,
             **refusals(
                 _400=LINK,
                 _401="`not_authenticated`",
