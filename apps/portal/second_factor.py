@@ -11,9 +11,10 @@ from django.views.decorators.http import require_http_methods
 
 from apps.accounts.identity import selectors
 from apps.accounts.identity.credentials.password_proof import WrongPassword
+from apps.accounts.identity.documents import EnrolmentDocument
 from apps.accounts.identity.second_factors import authenticators
 from apps.accounts.identity.second_factors import services as second_factors
-from apps.accounts.identity.second_factors.services import Enrolment, SecondFactorExists
+from apps.accounts.identity.second_factors.services import SecondFactorExists
 from apps.common.access import Principal, second_factor_due
 from apps.common.http.browsers.redirects import own_page
 from apps.common.http.callers.addresses import address_of
@@ -74,7 +75,7 @@ def _finish(request: HttpRequest, principal: Principal) -> HttpResponse:
     return _page(request, principal, step="done", codes=codes)
 
 
-def _scan(request: HttpRequest, principal: Principal, begun: Enrolment, error: str = "") -> HttpResponse:
+def _scan(request: HttpRequest, principal: Principal, begun: EnrolmentDocument, error: str = "") -> HttpResponse:
     picture = mark_safe(authenticators.totp_picture(begun.address))  # noqa: S308 -- made here from our own address
     return _page(request, principal, step="code", begun=begun, picture=picture, error=error)
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.identity.serializers import TokenPairSerializer
+from apps.accounts.identity.serializers import TokenSerializer
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 class Locked(APIView):
     """A view with the default authentication."""
 
-    serializer_class = TokenPairSerializer
+    serializer_class = TokenSerializer
 
     def get(self, request: Request) -> Response:
         raise NotImplementedError

@@ -21,10 +21,10 @@ from django.utils import timezone
 
 from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import proofs, users
+from apps.accounts.identity.documents import TokenPairDocument
 from apps.accounts.identity.keys.signing_keys import base64url
 from apps.accounts.identity.selectors import user_by_email
 from apps.accounts.identity.sign_in import services as sign_in
-from apps.accounts.identity.sign_in.services import TokenPair
 from apps.accounts.mail import links
 from apps.accounts.mail.links import digest_of
 from apps.accounts.models import (
@@ -179,7 +179,7 @@ def app_code(*, arrived: Arrived, destination: Destination, now: datetime) -> st
     return secret
 
 
-def exchange(*, code: str, code_verifier: str, address: str, device: str, now: datetime) -> TokenPair:
+def exchange(*, code: str, code_verifier: str, address: str, device: str, now: datetime) -> TokenPairDocument:
     """Exchange an app's code for tokens. Opens its own transactions. Raises SingleSignOnFailed, LinkRefused."""
     with transaction.atomic():
         proof = proofs.redeem_app_code(code=code, now=now)

@@ -1,5 +1,6 @@
 """Schemas in the OpenAPI document of representations, from the types of their msgspec Structs."""
 
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,8 @@ from apps.common.openapi.members import CHOICES
 
 Schema = dict[str, Any]
 
-_PLAIN: Final[dict[type[inspect.Type], Schema]] = {
+_PLAIN: Final[dict[type, Schema]] = {
+    object: {},
     inspect.AnyType: {},
     inspect.BoolType: {"type": "boolean"},
     inspect.DateTimeType: {"type": "string", "format": "date-time"},
@@ -40,7 +42,7 @@ class DocumentSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-cal
         struct = inspect.type_info(self.target)
         assert isinstance(struct, inspect.StructType)
         members = {field.encode_name: _schema(field.type, auto_schema) for field in struct.fields}
-        described = {"description": self.target.__doc__} if self.target.__doc__ else {}
+        described = {"description": cleandoc(self.target.__doc__)} if self.target.__doc__ else {}
         return {"type": "object", **described, "properties": members, "required": sorted(members)}
 
 
@@ -59,7 +61,8 @@ def _schema(kind: inspect.Type, auto_schema: AutoSchema) -> Schema:
             return {"type": "array", "items": _schema(item, auto_schema)}
         case inspect.DictType(value_type=value):
             return {"type": "object", "additionalProperties": _schema(value, auto_schema)}
-    return dict(_PLAIN[type(kind)])
+    plain = kind.cls if isinstance(kind, inspect.CustomType) else type(kind)
+    return dict(_PLAIN[plain])
 
 
 def _choice(choices: list[Any]) -> Schema:

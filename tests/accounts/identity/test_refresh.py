@@ -8,9 +8,10 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from apps.accounts.identity.documents import TokenPairDocument
 from apps.accounts.identity.keys import tokens
 from apps.accounts.identity.sign_in import services as sign_in
-from apps.accounts.identity.sign_in.services import REUSE_GRACE, RefreshRefused, RefreshReused, TokenPair
+from apps.accounts.identity.sign_in.services import REUSE_GRACE, RefreshRefused, RefreshReused
 from apps.accounts.models import RefreshToken, UserStatus
 from apps.common.access import PrincipalKind
 from tests.accounts.people import end_membership, set_status, trail
@@ -21,12 +22,12 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def signs_in(person: Person, address: str) -> Callable[[], TokenPair]:
+def signs_in(person: Person, address: str) -> Callable[[], TokenPairDocument]:
     return lambda: sign_in.login(email=person.email, password=PASSWORD, address=address, now=START)
 
 
 @pytest.fixture
-def pair(signs_in: Callable[[], TokenPair]) -> TokenPair:
+def pair(signs_in: Callable[[], TokenPairDocument]) -> TokenPairDocument:
     return signs_in()
 
 
@@ -38,7 +39,7 @@ def refused(token: str, now: datetime) -> bool:
     return False
 
 
-def test_refresh_returns_a_new_pair_for_the_same_person(person: Person, pair: TokenPair) -> None:
+def test_refresh_returns_a_new_pair_for_the_same_person(person: Person, pair: TokenPairDocument) -> None:
     later = START + timedelta(minutes=14)
     fresh = sign_in.refresh(token=pair.refresh, now=later)
     assert fresh.refresh != pair.refresh
@@ -46,13 +47,13 @@ def test_refresh_returns_a_new_pair_for_the_same_person(person: Person, pair: To
     assert (claims.sub, claims.iat) == (person.id, int(later.timestamp()))
 
 
-def test_refreshed_token_has_the_current_memberships(person: Person, pair: TokenPair) -> None:
+def test_refreshed_token_has_the_current_memberships(person: Person, pair: TokenPairDocument) -> None:
     end_membership(person)
     fresh = sign_in.refresh(token=pair.refresh, now=START + SECOND)
     assert tokens.verify(fresh.access, now=START + SECOND).organizations == ()
 
 
-def test_repeated_refreshes_belong_to_one_family(person: Person, pair: TokenPair) -> None:
+def test_repeated_refreshes_belong_to_one_family(person: Person, pair: TokenPairDocument) -> None:
     token = pair.refresh
     for day in range(1, 6):
         token = sign_in.refresh(token=token, now=START + timedelta(days=day)).refresh
@@ -63,14 +64,14 @@ def test_repeated_refreshes_belong_to_one_family(person: Person, pair: TokenPair
 
 
 @pytest.mark.parametrize("after", [timedelta(0), SECOND, REUSE_GRACE])
-def test_refresh_within_grace_returns_the_same_token(pair: TokenPair, after: timedelta) -> None:
+def test_refresh_within_grace_returns_the_same_token(pair: TokenPairDocument, after: timedelta) -> None:
     first = sign_in.refresh(token=pair.refresh, now=START)
     again = sign_in.refresh(token=pair.refresh, now=START + after)
     assert again.refresh == first.refresh
     assert not refused(first.refresh, START + after)
 
 
-def test_reuse_after_grace_ends_the_whole_family(person: Person, pair: TokenPair) -> None:
+def test_reuse_after_grace_ends_the_whole_family(person: Person, pair: TokenPairDocument) -> None:
     second = sign_in.refresh(token=pair.refresh, now=START)
     third = sign_in.refresh(token=second.refresh, now=START + 10 * SECOND)
     theft = START + REUSE_GRACE + SECOND
@@ -82,7 +83,7 @@ def test_reuse_after_grace_ends_the_whole_family(person: Person, pair: TokenPair
     assert trail(person)[-1] == ("auth.refresh_reused", "refused", person.organization)
 
 
-def test_reuse_keeps_other_sign_ins_of_the_person(signs_in: Callable[[], TokenPair]) -> None:
+def test_reuse_keeps_other_sign_ins_of_the_person(signs_in: Callable[[], TokenPairDocument]) -> None:
     stolen, other = signs_in(), signs_in()
     sign_in.refresh(token=stolen.refresh, now=START)
     assert refused(stolen.refresh, START + REUSE_GRACE + SECOND)
@@ -90,7 +91,7 @@ def test_reuse_keeps_other_sign_ins_of_the_person(signs_in: Callable[[], TokenPa
 
 
 def test_expired_refresh_token_is_refused_and_deleted_at_the_next_sign_in(
-    person: Person, address: str, pair: TokenPair
+    person: Person, address: str, pair: TokenPairDocument
 ) -> None:
     end = START + timedelta(days=settings.REFRESH_TOKEN_DAYS)
     assert refused(pair.refresh, end)
@@ -104,16 +105,16 @@ def test_unknown_refresh_token_is_refused(token: str) -> None:
     assert refused(token, START)
 
 
-def test_access_token_is_refused_as_refresh_token(pair: TokenPair) -> None:
+def test_access_token_is_refused_as_refresh_token(pair: TokenPairDocument) -> None:
     assert refused(pair.access, START)
 
 
-def test_refresh_is_refused_for_suspended_person(person: Person, pair: TokenPair) -> None:
+def test_refresh_is_refused_for_suspended_person(person: Person, pair: TokenPairDocument) -> None:
     set_status(person, UserStatus.SUSPENDED)
     assert refused(pair.refresh, START + SECOND)
 
 
-def test_logout_ends_the_family_once(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+def test_logout_ends_the_family_once(person: Person, signs_in: Callable[[], TokenPairDocument]) -> None:
     first, other = signs_in(), signs_in()
     second = sign_in.refresh(token=first.refresh, now=START)
     sign_in.logout(token=first.refresh)
@@ -128,7 +129,7 @@ def test_logout_of_unknown_token_succeeds() -> None:
     sign_in.logout(token="never issued")
 
 
-def test_concurrent_refreshes_return_one_successor(person: Person, pair: TokenPair) -> None:
+def test_concurrent_refreshes_return_one_successor(person: Person, pair: TokenPairDocument) -> None:
     def use(_: int) -> str:
         try:
             return sign_in.refresh(token=pair.refresh, now=START).refresh
@@ -141,7 +142,7 @@ def test_concurrent_refreshes_return_one_successor(person: Person, pair: TokenPa
     assert RefreshToken.objects.filter(user_id=person.id).count() == 2
 
 
-def test_concurrent_refresh_and_logout_leave_no_valid_token(signs_in: Callable[[], TokenPair]) -> None:
+def test_concurrent_refresh_and_logout_leave_no_valid_token(signs_in: Callable[[], TokenPairDocument]) -> None:
     def rotate(token: str) -> str | None:
         try:
             return sign_in.refresh(token=token, now=START).refresh

@@ -17,10 +17,11 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.identity import last_use
+from apps.accounts.identity.documents import TokenPairDocument
 from apps.accounts.identity.keys import tokens
 from apps.accounts.identity.retention import RULES
 from apps.accounts.identity.sign_in import services as sign_in
-from apps.accounts.identity.sign_in.services import RefreshRefused, TokenPair
+from apps.accounts.identity.sign_in.services import RefreshRefused
 from apps.accounts.models import Proof, ProofPurpose, RefreshToken, SignIn, SignInChallenge
 from apps.common.access import PrincipalKind
 from apps.common.db.scope import system_scope
@@ -45,7 +46,7 @@ EDGE = (
 
 
 @pytest.fixture
-def signs_in(person: Person, address: str) -> Callable[[], TokenPair]:
+def signs_in(person: Person, address: str) -> Callable[[], TokenPairDocument]:
     return lambda: sign_in.login(email=person.email, password=PASSWORD, address=address, device="A phone")
 
 
@@ -58,11 +59,11 @@ def browser(person: Person, address: str) -> Client:
     return client
 
 
-def with_token(pair: TokenPair) -> Client:
+def with_token(pair: TokenPairDocument) -> Client:
     return Client(headers={"authorization": f"Bearer {pair.access}"})
 
 
-def sign_in_of(pair: TokenPair) -> UUID:
+def sign_in_of(pair: TokenPairDocument) -> UUID:
     sid = tokens.verify(pair.access).sid
     assert sid is not None
     return sid
@@ -81,7 +82,7 @@ def is_refused(client: Client) -> bool:
     return answer.status_code == 401
 
 
-def test_sessions_lists_own_sign_ins(signs_in: Callable[[], TokenPair], browser: Client, address: str) -> None:
+def test_sessions_lists_own_sign_ins(signs_in: Callable[[], TokenPairDocument], browser: Client, address: str) -> None:
     """The newest first, with the current one marked, and none of other people."""
     sign_in.login(email=AccountFactory.create().email, password=PASSWORD, address=address)
     pair = signs_in()
@@ -120,7 +121,7 @@ def test_device_text_summarizes_the_user_agent(user_agent: str, device: str) -> 
     assert device_text(user_agent) == device
 
 
-def test_tokens_of_ended_sign_in_are_refused(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+def test_tokens_of_ended_sign_in_are_refused(person: Person, signs_in: Callable[[], TokenPairDocument]) -> None:
     """Both the access token, which is still valid for minutes, and the refresh token; other sign-ins stay."""
     here, there = signs_in(), signs_in()
     assert with_token(here).delete(f"{SESSIONS}/{sign_in_of(there)}").status_code == 204
@@ -131,7 +132,7 @@ def test_tokens_of_ended_sign_in_are_refused(person: Person, signs_in: Callable[
     assert trail(person)[-1] == ("auth.logout", "done", person.organization)
 
 
-def test_logout_ends_the_access_token_too(signs_in: Callable[[], TokenPair]) -> None:
+def test_logout_ends_the_access_token_too(signs_in: Callable[[], TokenPairDocument]) -> None:
     pair, other = signs_in(), signs_in()
     answer = Client().post("/api/v1/auth/logout", json.dumps({"refresh": pair.refresh}), "application/json")
     assert answer.status_code == 204
@@ -139,7 +140,9 @@ def test_logout_ends_the_access_token_too(signs_in: Callable[[], TokenPair]) -> 
     assert not is_refused(with_token(other))
 
 
-def test_browser_can_be_signed_out_from_another_device(signs_in: Callable[[], TokenPair], browser: Client) -> None:
+def test_browser_can_be_signed_out_from_another_device(
+    signs_in: Callable[[], TokenPairDocument], browser: Client
+) -> None:
     """Its session is deleted, not only refused: the board redirects to the sign-in page with its form."""
     app = with_token(signs_in())
     (there,) = [one for one in listed(app) if one["kind"] == "browser"]
@@ -165,7 +168,7 @@ def test_repeated_login_in_a_browser_is_one_sign_in(person: Person, browser: Cli
 
 
 def test_logout_everywhere_ends_every_sign_in(
-    person: Person, signs_in: Callable[[], TokenPair], browser: Client
+    person: Person, signs_in: Callable[[], TokenPairDocument], browser: Client
 ) -> None:
     pair, other = signs_in(), signs_in()
     assert with_token(pair).post("/api/v1/auth/logout-all").status_code == 204
@@ -174,14 +177,14 @@ def test_logout_everywhere_ends_every_sign_in(
     assert not is_refused(with_token(signs_in()))
 
 
-def test_all_but_one_sign_in_can_be_ended(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+def test_all_but_one_sign_in_can_be_ended(person: Person, signs_in: Callable[[], TokenPairDocument]) -> None:
     kept, *others = (signs_in() for _ in range(3))
     with transaction.atomic():
         assert sign_in.end_sign_ins(person.id, except_family=sign_in_of(kept), now=timezone.now()) == 2
     assert [is_refused(with_token(pair)) for pair in (kept, *others)] == [False, True, True]
 
 
-def test_sign_in_of_another_person_is_not_found(signs_in: Callable[[], TokenPair], address: str) -> None:
+def test_sign_in_of_another_person_is_not_found(signs_in: Callable[[], TokenPairDocument], address: str) -> None:
     mine = signs_in()
     theirs = sign_in.login(email=AccountFactory.create().email, password=PASSWORD, address=address)
     answer = with_token(mine).delete(f"{SESSIONS}/{sign_in_of(theirs)}")
@@ -189,7 +192,9 @@ def test_sign_in_of_another_person_is_not_found(signs_in: Callable[[], TokenPair
     assert not is_refused(with_token(theirs))
 
 
-def test_token_with_sign_in_of_another_person_is_refused(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+def test_token_with_sign_in_of_another_person_is_refused(
+    person: Person, signs_in: Callable[[], TokenPairDocument]
+) -> None:
     """A sign-in belongs to its owner: another subject is refused, even with a valid signature."""
     claims = {"sid": str(sign_in_of(signs_in())), "email": "x@example.edu", "organizations": []}
     forged = tokens.mint(
@@ -224,7 +229,7 @@ def test_session_without_sign_in_is_refused(person: Person, browser: Client) -> 
 
 
 def test_last_use_is_written_at_most_every_five_minutes(
-    signs_in: Callable[[], TokenPair], address: str, monkeypatch: pytest.MonkeyPatch
+    signs_in: Callable[[], TokenPairDocument], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five minutes later, only by the first of many requests, and with the address of the request."""
     pair = signs_in()
@@ -248,7 +253,7 @@ def forget_sign_ins() -> None:
 
 
 def test_expired_sign_ins_are_deleted_with_their_addresses(
-    person: Person, browser: Client, signs_in: Callable[[], TokenPair]
+    person: Person, browser: Client, signs_in: Callable[[], TokenPairDocument]
 ) -> None:
     """An address is kept no longer than its sign-in, and a secret no longer than it is valid."""
     signs_in()
@@ -263,7 +268,9 @@ def test_expired_sign_ins_are_deleted_with_their_addresses(
     assert not Session.objects.filter(pk=browser.session.session_key).exists()
 
 
-def test_expired_refresh_token_is_deleted_before_its_sign_in(person: Person, signs_in: Callable[[], TokenPair]) -> None:
+def test_expired_refresh_token_is_deleted_before_its_sign_in(
+    person: Person, signs_in: Callable[[], TokenPairDocument]
+) -> None:
     signs_in()
     RefreshToken.objects.filter(user_id=person.id).update(expires_at=timezone.now() - timedelta(hours=2))
     forget_sign_ins()
@@ -272,7 +279,7 @@ def test_expired_refresh_token_is_deleted_before_its_sign_in(person: Person, sig
 
 
 @pytest.mark.parametrize("subject", ["sign_ins", "refresh_tokens"])
-def test_expired_sign_ins_are_deleted_in_batches(subject: str, signs_in: Callable[[], TokenPair]) -> None:
+def test_expired_sign_ins_are_deleted_in_batches(subject: str, signs_in: Callable[[], TokenPairDocument]) -> None:
     """No transaction is long, however many have expired."""
     for _ in range(3):
         signs_in()
@@ -282,7 +289,7 @@ def test_expired_sign_ins_are_deleted_in_batches(subject: str, signs_in: Callabl
         assert rule.forget(before=end, limit=2) == 2
 
 
-def test_refresh_extends_the_sign_in(signs_in: Callable[[], TokenPair]) -> None:
+def test_refresh_extends_the_sign_in(signs_in: Callable[[], TokenPairDocument]) -> None:
     pair = signs_in()
     later = timezone.now() + timedelta(days=7)
     sign_in.refresh(token=pair.refresh, address="2001:db8::6", now=later)

@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.identity.serializers import LoginSerializer, RefreshTokenSerializer, TokenPairSerializer
+from apps.accounts.identity.documents import TokenPairDocument
+from apps.accounts.identity.serializers import LoginSerializer, RefreshTokenSerializer
 from apps.accounts.identity.sign_in import services as sign_in
 from apps.common.http.callers.addresses import address_of
 from apps.common.http.callers.known_devices import known_device, remember_device
@@ -53,7 +54,7 @@ class LoginView(OpenView):
         summary="Sign in",
         request=LoginSerializer,
         responses={
-            200: TokenPairSerializer,
+            200: TokenPairDocument,
             (400, CONTENT_TYPE): INVALID,
             (401, CONTENT_TYPE): OpenApiResponse(
                 ProblemSerializer,
@@ -93,7 +94,7 @@ class RefreshView(OpenView):
         summary="Get new tokens",
         request=RefreshTokenSerializer,
         responses={
-            200: TokenPairSerializer,
+            200: TokenPairDocument,
             (400, CONTENT_TYPE): INVALID,
             (401, CONTENT_TYPE): OpenApiResponse(
                 ProblemSerializer, description="`refresh_refused`, `refresh_reused`: sign in again."

@@ -9,8 +9,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from apps.accounts.identity.documents import JwkSetDocument
 from apps.accounts.identity.keys.key_ring import key_ring
-from apps.accounts.identity.serializers import JwkSetSerializer
 from apps.common.http.api import renderers_for
 
 CONTENT_TYPE: Final = "application/jwk-set+json"
@@ -29,14 +29,14 @@ class KeySetView(APIView):
         operation_id="getKeySet",
         summary="Read the public keys of access tokens",
         tags=["auth"],
-        responses={(200, CONTENT_TYPE): JwkSetSerializer},
+        responses={(200, CONTENT_TYPE): JwkSetDocument},
         auth=[],
     )
     def get(self, request: Request) -> HttpResponse:
         """Return the keys that verify now, and a key that is about to sign."""
-        keys = [key.jwk for key in key_ring().verifying(timezone.now())]
+        keys = JwkSetDocument([key.jwk for key in key_ring().verifying(timezone.now())])
         return HttpResponse(
-            msgspec.json.encode({"keys": keys}),
+            msgspec.json.encode(keys),
             content_type=CONTENT_TYPE,
             headers={"Cache-Control": f"public, max-age={KEEP_SECONDS}"},
         )

@@ -13,21 +13,23 @@ from rest_framework.views import APIView
 
 from apps.accounts.identity import selectors
 from apps.accounts.identity.api.auth import INVALID, OpenView
-from apps.accounts.identity.documents import passkey_document
+from apps.accounts.identity.documents import (
+    ConfirmationDocument,
+    EnrolmentDocument,
+    NewPasskeyDocument,
+    PasskeyOptionsDocument,
+    RecoveryCodesDocument,
+    SecondFactorsDocument,
+    TokenPairDocument,
+    passkey_document,
+)
 from apps.accounts.identity.second_factors import services as second_factors
 from apps.accounts.identity.second_factors.serializers import (
-    ConfirmationSerializer,
     ConfirmSerializer,
-    EnrolmentSerializer,
     FinishPasskeySerializer,
     FinishTotpSerializer,
-    NewPasskeySerializer,
-    PasskeyOptionsSerializer,
-    RecoveryCodesSerializer,
     SecondFactorSerializer,
-    SecondFactorsSerializer,
 )
-from apps.accounts.identity.serializers import TokenPairSerializer
 from apps.accounts.identity.sign_in import services as sign_in
 from apps.common.http.api import principal_of
 from apps.common.http.callers.addresses import address_of
@@ -67,7 +69,7 @@ class SecondStepView(OpenView):
         summary="Sign in: the second step",
         request=SecondFactorSerializer,
         responses={
-            200: TokenPairSerializer,
+            200: TokenPairDocument,
             **BAD,
             (401, CONTENT_TYPE): _problem("`second_factor_refused`: try again, or start the sign-in again."),
             (429, CONTENT_TYPE): _problem("`too_many_guesses`: see `Retry-After`."),
@@ -103,7 +105,7 @@ class ConfirmationView(APIView):
         summary="Confirm your password",
         request=ConfirmSerializer,
         responses={
-            200: ConfirmationSerializer,
+            200: ConfirmationDocument,
             **BAD,
             (401, CONTENT_TYPE): _problem("`not_authenticated`"),
             (403, CONTENT_TYPE): _problem("`wrong_password`, `not_by_single_sign_on`, `forbidden`"),
@@ -122,7 +124,7 @@ class ConfirmationView(APIView):
             now=timezone.now(),
         )
         seconds = int(second_factors.CONFIRMED_FOR.total_seconds())
-        return _secret({"confirmation": confirmation, "expires_in": seconds})
+        return _secret(ConfirmationDocument(confirmation, seconds))
 
 
 class SecondFactorsView(APIView):
@@ -131,7 +133,7 @@ class SecondFactorsView(APIView):
     @extend_schema(
         operation_id="listSecondFactors",
         summary="Read your second factors",
-        responses={200: SecondFactorsSerializer, **REFUSED},
+        responses={200: SecondFactorsDocument, **REFUSED},
         tags=TAGS,
     )
     def get(self, request: Request) -> Response:
@@ -147,7 +149,7 @@ class TotpView(APIView):
         summary="Start setting up an authenticator app",
         parameters=[CONFIRMATION],
         request=None,
-        responses={200: EnrolmentSerializer, **REFUSED, **TAKEN},
+        responses={200: EnrolmentDocument, **REFUSED, **TAKEN},
         tags=TAGS,
     )
     def post(self, request: Request) -> Response:
@@ -158,7 +160,7 @@ class TotpView(APIView):
         operation_id="finishTotp",
         summary="Set up an authenticator app",
         request=FinishTotpSerializer,
-        responses={200: RecoveryCodesSerializer, **BAD, **REFUSED, **TAKEN},
+        responses={200: RecoveryCodesDocument, **BAD, **REFUSED, **TAKEN},
         tags=TAGS,
     )
     def put(self, request: Request) -> Response:
@@ -166,7 +168,7 @@ class TotpView(APIView):
         body = FinishTotpSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         codes = second_factors.finish_totp(principal=principal_of(request), now=timezone.now(), **body.validated_data)
-        return _secret({"recovery_codes": codes})
+        return _secret(RecoveryCodesDocument(codes))
 
     @extend_schema(
         operation_id="removeTotp",
@@ -189,19 +191,19 @@ class PasskeysView(APIView):
         summary="Start adding a passkey",
         parameters=[CONFIRMATION],
         request=None,
-        responses={200: PasskeyOptionsSerializer, **REFUSED, **TAKEN},
+        responses={200: PasskeyOptionsDocument, **REFUSED, **TAKEN},
         tags=TAGS,
     )
     def post(self, request: Request) -> Response:
         """Return the options for `navigator.credentials.create` or the phone's own API."""
         enrolment, options = second_factors.start_passkey(**_caller(request))
-        return _secret({"enrolment": enrolment, "options": options})
+        return _secret(PasskeyOptionsDocument(enrolment, options))
 
     @extend_schema(
         operation_id="finishPasskey",
         summary="Add a passkey",
         request=FinishPasskeySerializer,
-        responses={201: NewPasskeySerializer, **BAD, **REFUSED},
+        responses={201: NewPasskeyDocument, **BAD, **REFUSED},
         tags=TAGS,
     )
     def put(self, request: Request) -> Response:
@@ -211,8 +213,7 @@ class PasskeysView(APIView):
         passkey, codes = second_factors.finish_passkey(
             principal=principal_of(request), now=timezone.now(), **body.validated_data
         )
-        answer = {"passkey": msgspec.to_builtins(passkey_document(passkey)), "recovery_codes": codes}
-        return _secret(answer, HTTPStatus.CREATED)
+        return _secret(NewPasskeyDocument(passkey_document(passkey), codes), HTTPStatus.CREATED)
 
 
 class PasskeyView(APIView):
@@ -239,12 +240,12 @@ class RecoveryCodesView(APIView):
         summary="Create new recovery codes",
         parameters=[CONFIRMATION],
         request=None,
-        responses={200: RecoveryCodesSerializer, **REFUSED, **MISSING},
+        responses={200: RecoveryCodesDocument, **REFUSED, **MISSING},
         tags=TAGS,
     )
     def post(self, request: Request) -> Response:
         """Return new recovery codes, each valid for one sign-in. Earlier codes stop working."""
-        return _secret({"recovery_codes": second_factors.renew_recovery_codes(**_caller(request))})
+        return _secret(RecoveryCodesDocument(second_factors.renew_recovery_codes(**_caller(request))))
 
 
 def _caller(request: Request) -> "second_factors.Caller":

@@ -12,8 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.identity import selectors
-from apps.accounts.identity.documents import session_document
-from apps.accounts.identity.serializers import SessionSerializer
+from apps.accounts.identity.documents import SessionDocument, session_document
 from apps.accounts.identity.sign_in import services as sign_in
 from apps.common.http.api import principal_of
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
@@ -31,7 +30,7 @@ class SessionsView(APIView):
         summary="List where you are signed in",
         tags=TAGS,
         parameters=PAGE_PARAMETERS,
-        responses={200: page_of(SessionSerializer), **REFUSED, **refusals(_400="`invalid`, `bad_cursor`")},
+        responses={200: page_of(SessionDocument), **REFUSED, **refusals(_400="`invalid`, `bad_cursor`")},
     )
     def get(self, request: Request) -> Response:
         """Return one page of browsers and apps, newest first. A school's sign-in lists only that school's sign-ins."""

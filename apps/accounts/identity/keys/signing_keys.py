@@ -4,10 +4,11 @@ from base64 import urlsafe_b64encode
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from msgspec import Meta
 
 from apps.common.keys import load_private_key
 
@@ -17,7 +18,7 @@ ALGORITHM: Final = "ES256"
 class Jwk(msgspec.Struct, frozen=True):
     """A public key (RFC 7517, 4; RFC 7518, 6.2.1)."""
 
-    kid: str
+    kid: Annotated[str, Meta(description="Its RFC 7638 thumbprint.")]
     x: str
     y: str
     kty: str = "EC"

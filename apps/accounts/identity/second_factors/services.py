@@ -17,6 +17,7 @@ from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import users
 from apps.accounts.identity.credentials.password_proof import WrongPassword
 from apps.accounts.identity.credentials.throttle import SECOND_FACTOR, LoginThrottle, device_for
+from apps.accounts.identity.documents import EnrolmentDocument
 from apps.accounts.identity.second_factors import authenticators
 from apps.accounts.identity.second_factors.authenticators import BadPasskey
 from apps.accounts.mail import links, queue
@@ -83,14 +84,6 @@ class OwnSecondFactorFirst(Conflict):
 
     code = "own_second_factor_first"
     default_detail = "Set up a second factor of your own first, at /account/second-factor/, or you lock yourself out."
-
-
-class Enrolment(msgspec.Struct, frozen=True):
-    """An authenticator app to be set up: scan `address` as a QR code, then send a code with `enrolment`."""
-
-    enrolment: str
-    secret: str
-    address: str
 
 
 class Caller(TypedDict):
@@ -197,7 +190,7 @@ def require_own_before_asking(actor: Principal, before: OrganizationSettings, af
         raise OwnSecondFactorFirst()
 
 
-def start_totp(*, principal: Principal, confirmation: str | None, now: datetime) -> Enrolment:
+def start_totp(*, principal: Principal, confirmation: str | None, now: datetime) -> EnrolmentDocument:
     """Return a new secret for an authenticator app; nothing is stored before `finish_totp`.
 
     Raises ConfirmationRequired, SecondFactorExists.
@@ -205,14 +198,14 @@ def start_totp(*, principal: Principal, confirmation: str | None, now: datetime)
     user = _confirmed(principal, confirmation, now)
     _require_no_totp(user)
     secret = generate_totp_secret()
-    return Enrolment(_encrypted(user, secret, TOTP, now), secret, authenticators.totp_address(user, secret))
+    return EnrolmentDocument(_encrypted(user, secret, TOTP, now), secret, authenticators.totp_address(user, secret))
 
 
-def begun_totp(*, principal: Principal, enrolment: str, now: datetime) -> Enrolment | None:
+def begun_totp(*, principal: Principal, enrolment: str, now: datetime) -> EnrolmentDocument | None:
     """Return the result of `start_totp` again after a wrong code; None once it has expired."""
     user = _own(principal)
     secret = _decrypted(user, enrolment, TOTP, SET_UP_WITHIN, now)
-    return None if secret is None else Enrolment(enrolment, secret, authenticators.totp_address(user, secret))
+    return None if secret is None else EnrolmentDocument(enrolment, secret, authenticators.totp_address(user, secret))
 
 
 def finish_totp(*, principal: Principal, enrolment: str, code: str, now: datetime) -> list[str]:

@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from django.conf import settings
 from django.contrib.auth import authenticate as check_credentials
 from django.db import transaction
@@ -21,6 +20,7 @@ from django.utils.crypto import salted_hmac
 from apps.accounts.audit_actions import AuditAction
 from apps.accounts.identity import last_use, proofs, users
 from apps.accounts.identity.credentials.throttle import LoginThrottle, device_for
+from apps.accounts.identity.documents import TokenPairDocument
 from apps.accounts.identity.keys import tokens
 from apps.accounts.identity.keys.signing_keys import base64url
 from apps.accounts.identity.second_factors import services as second_factors
@@ -59,14 +59,6 @@ class RefreshReused(RefreshRefused):
 
     code = "refresh_reused"
     default_detail = "This refresh token was used before: for safety this sign-in has ended. Sign in again."
-
-
-class TokenPair(msgspec.Struct, frozen=True):
-    """The tokens of a sign-in; `expires_in` is the lifetime of the access token in seconds."""
-
-    access: str
-    refresh: str
-    expires_in: int
 
 
 def authenticate(*, email: str, password: str, address: str, known: KnownDevice | None = None) -> User:
@@ -120,7 +112,7 @@ def login(
     device: str = UNKNOWN_DEVICE,
     known: KnownDevice | None = None,
     now: datetime | None = None,
-) -> TokenPair:
+) -> TokenPairDocument:
     """Sign in with e-mail and password: a new family of refresh tokens. Raises the same errors as `authenticate`."""
     user = authenticate(email=email, password=password, address=address, known=known)
     return begin(user=user, address=address, device=device, now=now or timezone.now())
@@ -135,7 +127,7 @@ def login_further(
     device: str = UNKNOWN_DEVICE,
     known: KnownDevice | None = None,
     now: datetime | None = None,
-) -> tuple[TokenPair, User]:
+) -> tuple[TokenPairDocument, User]:
     """Complete `login` with the second factor; also returns the user. Raises the same errors as
     `authenticate_further`.
     """
@@ -145,7 +137,7 @@ def login_further(
 
 def login_for_the_day(
     *, code: str, address: str, device: str = UNKNOWN_DEVICE, now: datetime | None = None
-) -> TokenPair:
+) -> TokenPairDocument:
     """Sign in with the code of a day account, which works once; the sign-in ends with the day account.
 
     Raises LinkRefused. Opens its own transactions. Wrong codes are not counted: 60 bits cannot be guessed, and a limit
@@ -167,7 +159,7 @@ def begin(
     device: str = UNKNOWN_DEVICE,
     only: UUID | None = None,
     until: datetime | None = None,
-) -> TokenPair:
+) -> TokenPairDocument:
     """Return the first pair of tokens of a new sign-in, after all factors were checked; with `only`, limited to that
     organization.
 
@@ -235,7 +227,7 @@ def longest_of(user: User, kind: str, only: UUID | None) -> timedelta:
     return timedelta(seconds=settings.SESSION_COOKIE_AGE)
 
 
-def refresh(*, token: str, address: str = "", now: datetime | None = None) -> TokenPair:
+def refresh(*, token: str, address: str = "", now: datetime | None = None) -> TokenPairDocument:
     """Exchange a refresh token, which can be used once, for a new pair of tokens.
 
     Reuse within REUSE_GRACE returns the same successor; later reuse ends the whole family.
@@ -357,7 +349,7 @@ def _successor(token: str) -> str:
     return base64url(salted_hmac("safesignal.refresh", token, algorithm="sha256").digest())
 
 
-def _pair(user: User, principal: Principal, refresh_token: str, now: datetime) -> TokenPair:
+def _pair(user: User, principal: Principal, refresh_token: str, now: datetime) -> TokenPairDocument:
     organizations = [{"id": str(grant.organization_id), "role": grant.role} for grant in principal.grants.values()]
     access = tokens.mint(
         kind=PrincipalKind.PERSON,
@@ -366,7 +358,7 @@ def _pair(user: User, principal: Principal, refresh_token: str, now: datetime) -
         lifetime=timedelta(seconds=settings.ACCESS_TOKEN_SECONDS),
         now=now,
     )
-    return TokenPair(access=access, refresh=refresh_token, expires_in=settings.ACCESS_TOKEN_SECONDS)
+    return TokenPairDocument(access=access, refresh=refresh_token, expires_in=settings.ACCESS_TOKEN_SECONDS)
 
 
 def _audit(user_id: UUID | None, *, action: AuditAction, outcome: str) -> None:

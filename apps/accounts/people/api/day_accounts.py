@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.identity.api.auth import OpenView
 from apps.accounts.identity.api.responses import TOO_MANY
-from apps.accounts.identity.serializers import TokenPairSerializer
+from apps.accounts.identity.documents import TokenPairDocument
 from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.models import Role
 from apps.accounts.people import day_accounts, selectors
@@ -103,7 +103,7 @@ class DaySignInView(OpenView):
         summary="Sign in with the code of a day account",
         request=DayCodeSerializer,
         responses={
-            200: TokenPairSerializer,
+            200: TokenPairDocument,
             **refusals(
                 _400="`link_refused`: unknown, used or expired. `invalid`: `errors` names the fields.",
                 _401="`wrong_credentials`",

@@ -18,8 +18,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.identity.api.auth import INVALID, OpenView
+from apps.accounts.identity.documents import TokenPairDocument
 from apps.accounts.identity.principals.principals import open_session
-from apps.accounts.identity.serializers import TokenPairSerializer
 from apps.accounts.single_sign_on import flow, selectors
 from apps.accounts.single_sign_on.flow import Destination, IdentityNotLinked, SingleSignOnFailed
 from apps.accounts.single_sign_on.serializers import AppCodeSerializer, SignInPlacesSerializer
@@ -134,7 +134,7 @@ class AppCodeView(OpenView):
         operation_id="takeUpSingleSignOn",
         summary="Get tokens after sign-in at a school",
         request=AppCodeSerializer,
-        responses={200: TokenPairSerializer, (400, CONTENT_TYPE): INVALID, **FAILED},
+        responses={200: TokenPairDocument, (400, CONTENT_TYPE): INVALID, **FAILED},
         auth=[],
         tags=TAGS,
     )
