@@ -1,30 +1,41 @@
 """Response documents of one's own account."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
+from apps.accounts.identity.serializers import LOCALE_HELP
 from apps.accounts.identity.users import address_of
-from apps.accounts.models import Membership, PushRegistration, User
-from apps.accounts.people.documents import PlacesDocument
+from apps.accounts.models import Membership, Platform, Proof, PushRegistration, User
+from apps.accounts.people.documents import PlacesDocument, RoleName, ScopeName
 from apps.common.access import Grant, Pair, Principal
+from apps.common.openapi.members import Email, Timestamp, one_of
 from apps.common.times import optional_rfc3339, rfc3339
+from apps.tenancy.models import OrganizationStatus
 
 
-class PushDocument(msgspec.Struct, frozen=True):
+class PushRegistrationDocument(msgspec.Struct, frozen=True):
     """A phone or browser that receives alerts. Its token is not returned."""
 
     id: UUID
-    platform: str
+    platform: Annotated[str, one_of(Platform.choices)]
     app_version: str
-    created_at: str
-    seen_at: str
+    created_at: Timestamp
+    seen_at: Timestamp
 
 
-def push_document(registration: PushRegistration) -> PushDocument:
+class DevicesDocument(msgspec.Struct, frozen=True):
+    """All push registrations, oldest first."""
+
+    results: Sequence[PushRegistrationDocument]
+
+
+def push_registration_document(registration: PushRegistration) -> PushRegistrationDocument:
     """Build the document of a push registration."""
-    return PushDocument(
+    return PushRegistrationDocument(
         id=registration.id,
         platform=registration.platform,
         app_version=registration.app_version,
@@ -33,58 +44,79 @@ def push_document(registration: PushRegistration) -> PushDocument:
     )
 
 
+class SentDocument(msgspec.Struct, frozen=True):
+    """Confirmation that a message was sent, and until when it is valid."""
+
+    expires_at: Timestamp
+
+
+class CodeSentDocument(msgspec.Struct, frozen=True):
+    """Confirmation that a code was sent: send it back together with `verification`."""
+
+    verification: UUID
+    expires_at: Timestamp
+
+
+def sent_document(proof: Proof) -> SentDocument:
+    """Build the document of a link that was sent."""
+    return SentDocument(expires_at=rfc3339(proof.expires_at))
+
+
+def code_sent_document(proof: Proof) -> CodeSentDocument:
+    """Build the document of a code that was sent."""
+    return CodeSentDocument(verification=proof.id, expires_at=rfc3339(proof.expires_at))
+
+
 class OwnOrganizationDocument(msgspec.Struct, frozen=True):
     """An organization for its members. `suspension_reason` is null unless it is suspended."""
 
     id: UUID
     name: str
     slug: str
-    status: str
+    status: Annotated[str, one_of(OrganizationStatus.choices)]
     suspension_reason: str | None
 
 
 class HeldDocument(msgspec.Struct, frozen=True):
-    """Permissions of a role of scope `places` at one place: a `site` or a `building`."""
+    """Permissions of a role of scope `places` at one place."""
 
-    kind: str
+    kind: Annotated[str, one_of(["site", "building"])]
     id: UUID
     permissions: Sequence[str]
 
 
 class OwnMembershipDocument(msgspec.Struct, frozen=True):
-    """The caller's role in an organization. `name` and `title` are the organization's display data.
-
-    `permissions` (`resource:action`) apply in the whole organization now; a role of scope `places` has the permissions
-    in `held_at` instead.
-    """
+    """The caller's role in an organization."""
 
     organization: OwnOrganizationDocument
-    role: str
-    scope: str
+    role: RoleName
+    scope: ScopeName
     places: PlacesDocument
-    name: str
+    name: Annotated[str, Meta(description="Your display name in the organization.")]
     title: str | None
-    day_account: bool
-    expires_at: str | None
-    joined_at: str
-    permissions: Sequence[str]
-    held_at: Sequence[HeldDocument]
+    day_account: Annotated[bool, Meta(description="Whether it only gives the right to raise alarms.")]
+    expires_at: Timestamp | None
+    joined_at: Timestamp
+    permissions: Annotated[
+        Sequence[str], Meta(description="`resource:action`, effective in the whole organization now.")
+    ]
+    held_at: Annotated[Sequence[HeldDocument], Meta(description="Permissions of a role of scope `places`, by place.")]
 
 
 class OwnDocument(msgspec.Struct, frozen=True):
     """The caller's account. `email` is null for a day account; without `has_password`, sign-in works another way."""
 
     id: UUID
-    email: str | None
+    email: Email | None
     email_verified: bool
     phone: str | None
     phone_verified: bool
     first_name: str | None
     last_name: str | None
-    locale: str | None
+    locale: Annotated[str | None, Meta(description=LOCALE_HELP)]
     has_password: bool
     is_super_admin: bool
-    created_at: str
+    created_at: Timestamp
     memberships: Sequence[OwnMembershipDocument]
 
 

@@ -5,19 +5,21 @@ Other people appear as ids only. Secrets are not included: only their digests ar
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from allauth.mfa.models import Authenticator
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
+from msgspec import Meta
 
 from apps.accounts.identity.documents import SessionDocument, session_document
 from apps.accounts.identity.selectors import organizations_of
 from apps.accounts.identity.users import address_of
 from apps.accounts.models import ExternalIdentity, Invitation, Membership, Proof, SignIn, User, Visit
 from apps.accounts.own_account import personal_data, selectors
-from apps.accounts.own_account.documents import PushDocument, push_document
+from apps.accounts.own_account.documents import PushRegistrationDocument, push_registration_document
 from apps.accounts.people.documents import (
     InvitationDocument,
     PersonDocument,
@@ -29,6 +31,7 @@ from apps.common import audit
 from apps.common.access import Principal, require_own_account
 from apps.common.db.scope import widen_scope
 from apps.common.models import AuditEntry, AuditPersonal
+from apps.common.openapi.members import Email, Timestamp
 from apps.common.times import optional_rfc3339, rfc3339
 
 
@@ -36,7 +39,7 @@ class AccountPart(msgspec.Struct, frozen=True):
     """The account itself."""
 
     id: UUID
-    email: str | None
+    email: Email | None
     email_verified: bool
     phone: str | None
     phone_verified: bool
@@ -45,17 +48,17 @@ class AccountPart(msgspec.Struct, frozen=True):
     locale: str | None
     status: str
     is_super_admin: bool
-    created_at: str
-    updated_at: str
-    last_login_at: str | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    last_login_at: Timestamp | None
 
 
 class SecondFactorPart(msgspec.Struct, frozen=True):
     """An authenticator app, a passkey, or recovery codes; their secrets are never exported."""
 
     kind: str
-    created_at: str
-    used_at: str | None
+    created_at: Timestamp
+    used_at: Timestamp | None
 
 
 class IdentityPart(msgspec.Struct, frozen=True):
@@ -64,7 +67,7 @@ class IdentityPart(msgspec.Struct, frozen=True):
     organization: UUID
     issuer: str
     subject: str
-    created_at: str
+    created_at: Timestamp
 
 
 class ProofPart(msgspec.Struct, frozen=True):
@@ -72,8 +75,8 @@ class ProofPart(msgspec.Struct, frozen=True):
 
     purpose: str
     sent_to: str | None
-    created_at: str
-    expires_at: str
+    created_at: Timestamp
+    expires_at: Timestamp
 
 
 class VisitPart(msgspec.Struct, frozen=True):
@@ -81,8 +84,8 @@ class VisitPart(msgspec.Struct, frozen=True):
 
     organization: UUID
     reason: str
-    started_at: str
-    ends_at: str
+    started_at: Timestamp
+    ends_at: Timestamp
 
 
 class AuditPart(msgspec.Struct, frozen=True):
@@ -92,7 +95,7 @@ class AuditPart(msgspec.Struct, frozen=True):
     """
 
     organization: UUID | None
-    at: str
+    at: Timestamp
     action: str
     outcome: str
     by_me: bool
@@ -103,20 +106,22 @@ class AuditPart(msgspec.Struct, frozen=True):
 
 
 class Export(msgspec.Struct, frozen=True):
-    """The complete export."""
+    """All data about the caller; other people appear as ids only."""
 
-    exported_at: str
+    exported_at: Timestamp
     account: AccountPart
     memberships: Sequence[PersonDocument]
     invitations: Sequence[InvitationDocument]
-    devices: Sequence[PushDocument]
+    devices: Sequence[PushRegistrationDocument]
     sign_ins: Sequence[SessionDocument]
     second_factors: Sequence[SecondFactorPart]
-    identities: Sequence[IdentityPart]
-    proofs: Sequence[ProofPart]
+    identities: Annotated[
+        Sequence[IdentityPart], Meta(description="Your identities at your schools' identity providers.")
+    ]
+    proofs: Annotated[Sequence[ProofPart], Meta(description="Links and codes that were requested.")]
     visits: Sequence[VisitPart]
-    audit: Sequence[AuditPart]
-    did: Mapping[str, Sequence[personal_data.Trace]]
+    audit: Annotated[Sequence[AuditPart], Meta(description="Audit records of actions by or on you.")]
+    did: Annotated[Mapping[str, Sequence[personal_data.Trace]], Meta(description="Your actions on alerts, by kind.")]
 
 
 def own_export(*, principal: Principal, now: datetime) -> bytes:
@@ -129,7 +134,7 @@ def own_export(*, principal: Principal, now: datetime) -> bytes:
         account=_account(user),
         memberships=list(_memberships(user)),
         invitations=[invitation_document(one) for one in _invitations(user)],
-        devices=[push_document(one) for one in selectors.push_registrations(user.pk)],
+        devices=[push_registration_document(one) for one in selectors.push_registrations(user.pk)],
         sign_ins=list(_sign_ins(user)),
         second_factors=list(_second_factors(user)),
         identities=list(_identities(user)),

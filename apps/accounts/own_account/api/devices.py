@@ -13,8 +13,12 @@ from rest_framework.views import APIView
 
 from apps.accounts.models import Platform
 from apps.accounts.own_account import push, selectors
-from apps.accounts.own_account.documents import push_document
-from apps.accounts.own_account.serializers import DevicesSerializer, PushRegistrationSerializer
+from apps.accounts.own_account.documents import (
+    DevicesDocument,
+    PushRegistrationDocument,
+    push_registration_document,
+)
+from apps.accounts.own_account.serializers import PushRegistrationSerializer
 from apps.common.access import require_person
 from apps.common.http.api import principal_of
 from apps.common.http.serializers import valid
@@ -31,14 +35,15 @@ class DevicesView(APIView):
         operation_id="listMyDevices",
         summary="List your devices that receive alerts",
         tags=TAGS,
-        responses={200: DevicesSerializer, **READ},
+        responses={200: DevicesDocument, **READ},
     )
     def get(self, request: Request) -> Response:
         """Return all push registrations, oldest first; there are never many."""
         principal = principal_of(request)
         require_person(principal)
         registrations = selectors.own_push_registrations(principal)
-        return Response({"results": [msgspec.to_builtins(push_document(one)) for one in registrations]})
+        document = DevicesDocument([push_registration_document(one) for one in registrations])
+        return Response(msgspec.to_builtins(document))
 
     @extend_schema(
         operation_id="registerMyDevice",
@@ -46,8 +51,8 @@ class DevicesView(APIView):
         tags=TAGS,
         request=PushRegistrationSerializer,
         responses={
-            200: PushRegistrationSerializer,
-            201: PushRegistrationSerializer,
+            200: PushRegistrationDocument,
+            201: PushRegistrationDocument,
             **READ,
             **refusals(_400="`invalid`: `errors` names the fields."),
         },
@@ -63,7 +68,7 @@ class DevicesView(APIView):
             now=timezone.now(),
         )
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
-        return Response(msgspec.to_builtins(push_document(registration)), status=status)
+        return Response(msgspec.to_builtins(push_registration_document(registration)), status=status)
 
 
 class DeviceView(APIView):

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Final, cast
 
+import msgspec
 from django.contrib.auth import logout, update_session_auth_hash
 from django.http import HttpResponse
 from django.utils import timezone
@@ -17,22 +18,25 @@ from apps.accounts.identity.serializers import TokenSerializer
 from apps.accounts.identity.sign_in import passwords
 from apps.accounts.openapi import DeleteBodySchema, documented_by
 from apps.accounts.own_account import account, erasure, export
+from apps.accounts.own_account.documents import (
+    CodeSentDocument,
+    OwnDocument,
+    SentDocument,
+    code_sent_document,
+    sent_document,
+)
 from apps.accounts.own_account.serializers import (
     ChangeEmailSerializer,
     ChangePasswordSerializer,
     ChangePhoneSerializer,
-    CodeSentSerializer,
     EraseSerializer,
-    ExportSerializer,
     OwnSerializer,
-    SentSerializer,
     VerifyPhoneSerializer,
 )
 from apps.common.http.api import principal_of
 from apps.common.http.callers.addresses import address_of
 from apps.common.http.serializers import valid
 from apps.common.http.writes.etags import IF_MATCH, if_match_of, tagged
-from apps.common.times import rfc3339
 from apps.tenancy.api.organizations import refusals
 
 TAGS: Final = ["me"]
@@ -48,7 +52,7 @@ PROVED: Final = {
 class MeView(APIView):
     """The caller's own account."""
 
-    @extend_schema(operation_id="getMe", summary="Read your account", tags=TAGS, responses={200: OwnSerializer, **READ})
+    @extend_schema(operation_id="getMe", summary="Read your account", tags=TAGS, responses={200: OwnDocument, **READ})
     def get(self, request: Request) -> Response:
         """Return the account with its memberships and the current permissions of each."""
         return tagged(account.read(principal_of(request)))
@@ -59,7 +63,7 @@ class MeView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=OwnSerializer,
-        responses={200: OwnSerializer, **WRITE, **refusals(_412="`precondition_failed`")},
+        responses={200: OwnDocument, **WRITE, **refusals(_412="`precondition_failed`")},
     )
     def patch(self, request: Request) -> Response:
         """Change name and language; fields that are left out stay as they are."""
@@ -129,7 +133,7 @@ class OwnEmailView(APIView):
         summary="Change or confirm your e-mail address",
         tags=TAGS,
         request=ChangeEmailSerializer,
-        responses={202: SentSerializer, **WRITE, **refusals(**PROVED)},
+        responses={202: SentDocument, **WRITE, **refusals(**PROVED)},
     )
     def post(self, request: Request) -> Response:
         """Send a link to the address, which becomes the account's once the link is opened."""
@@ -141,7 +145,7 @@ class OwnEmailView(APIView):
             address=address_of(request._request),
             now=timezone.now(),
         )
-        return Response({"expires_at": rfc3339(proof.expires_at)}, status=HTTPStatus.ACCEPTED)
+        return Response(msgspec.to_builtins(sent_document(proof)), status=HTTPStatus.ACCEPTED)
 
 
 class OwnPhoneView(APIView):
@@ -153,7 +157,7 @@ class OwnPhoneView(APIView):
         tags=TAGS,
         request=ChangePhoneSerializer,
         responses={
-            202: CodeSentSerializer,
+            202: CodeSentDocument,
             **WRITE,
             **refusals(_409="`sms_not_configured`", _429="`too_many_messages`: see `Retry-After`."),
         },
@@ -163,8 +167,7 @@ class OwnPhoneView(APIView):
         proof = account.ask_phone(
             principal=principal_of(request), phone=valid(ChangePhoneSerializer, request)["phone"], now=timezone.now()
         )
-        body = {"verification": str(proof.id), "expires_at": rfc3339(proof.expires_at)}
-        return Response(body, status=HTTPStatus.ACCEPTED)
+        return Response(msgspec.to_builtins(code_sent_document(proof)), status=HTTPStatus.ACCEPTED)
 
     @extend_schema(
         operation_id="removePhone", summary="Remove your phone number", tags=TAGS, responses={204: None, **READ}
@@ -206,7 +209,7 @@ class ExportView(APIView):
         operation_id="exportMe",
         summary="Export all data about yourself",
         tags=TAGS,
-        responses={200: OpenApiResponse(ExportSerializer, description="A JSON file."), **READ},
+        responses={200: OpenApiResponse(export.Export, description="A JSON file."), **READ},
     )
     def get(self, request: Request) -> Response:
         """Export the data from every organization with data about the caller, also where their rights have ended."""
