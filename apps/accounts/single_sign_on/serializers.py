@@ -1,42 +1,26 @@
-"""Request and response bodies of single sign-on: identity providers, verified domains, and an app's code."""
+"""Request bodies of single sign-on: identity providers, and an app's code."""
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from rest_framework import serializers
 
 from apps.accounts.models import Role
+from apps.accounts.single_sign_on import examples
+from apps.accounts.single_sign_on.documents import IdentityProviderDocument
 from apps.common.http.serializers import StrictSerializer
 from apps.common.openapi.examples import openapi_example
 
-PROVIDER: Final = {
-    "name": "Google",
-    "issuer": "https://accounts.google.com",
-    "client_id": "5713.apps.googleusercontent.example",
-    "role_claim": "groups",
-    "role_map": {"it": "admin", "staff": "operator"},
-    "default_role": None,
-    "is_active": True,
-}
-REQUEST: Final = {**PROVIDER, "client_secret": "as the provider gave it"}
-RESPONSE: Final = {
-    "id": "0199e0a4-7c51-7c6a-8f0f-2f6d1e0b7a31",
-    "organization": "0199e0a4-6b1e-7d3c-9a55-0c4b7e2d9f10",
-    **PROVIDER,
-    "created_at": "2026-09-01T08:15:03.120Z",
-}
-DOMAIN: Final = {"domain": "school.example", "verified_at": "2026-09-01T08:15:03.120Z"}
-PLACE: Final = {"id": RESPONSE["id"], "name": "Google", "organization": "Maple District"}
 MOST_GROUPS: Final = 200
 LONGEST_GROUP: Final = 200
 
 
-@openapi_example(response=RESPONSE, request=REQUEST)
+@openapi_example(request=examples.REQUEST)
 class IdentityProviderSerializer(StrictSerializer):
     """An OpenID Connect issuer with our credentials. Register `…/api/v1/auth/oidc/{id}/callback` there."""
 
-    id = serializers.UUIDField(read_only=True)
-    organization = serializers.UUIDField(read_only=True)
+    answered = IdentityProviderDocument
+
     name = serializers.CharField(max_length=100, help_text="Name for people: Google, Microsoft, the district.")
     issuer = serializers.CharField(
         max_length=255,
@@ -60,7 +44,6 @@ class IdentityProviderSerializer(StrictSerializer):
         help_text="Role of people without a mapped group, including newcomers; null: they cannot sign in.",
     )
     is_active = serializers.BooleanField(required=False)
-    created_at = serializers.DateTimeField(read_only=True)
 
     def validate_issuer(self, issuer: str) -> str:
         """Require a web address without query or fragment (OpenID Connect Discovery 1.0, 3)."""
@@ -78,41 +61,11 @@ class IdentityProviderSerializer(StrictSerializer):
         return role_map
 
 
-@openapi_example(response=RESPONSE, request={"default_role": "viewer"})
+@openapi_example(request={"default_role": "viewer"})
 class ChangedIdentityProviderSerializer(IdentityProviderSerializer):
     """The fields of an identity provider that can be changed."""
 
-    issuer = serializers.CharField(read_only=True)
-
-
-@openapi_example(response=DOMAIN)
-class IdentityDomainSerializer(serializers.Serializer[Any]):
-    """A verified mail domain of the organization."""
-
-    domain = serializers.CharField()
-    verified_at = serializers.DateTimeField()
-
-
-@openapi_example(response={"results": [DOMAIN]})
-class IdentityDomainsSerializer(serializers.Serializer[Any]):
-    """All verified mail domains."""
-
-    results = IdentityDomainSerializer(many=True)
-
-
-class SignInPlaceSerializer(serializers.Serializer[Any]):
-    """An identity provider to sign in with: start at `/auth/oidc/{id}/start`."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-    organization = serializers.CharField(help_text="Its name.")
-
-
-@openapi_example(response={"results": [PLACE]})
-class SignInPlacesSerializer(serializers.Serializer[Any]):
-    """All identity providers of a mail domain."""
-
-    results = SignInPlaceSerializer(many=True)
+    issuer = None  # type: ignore[assignment]  # so that DRF leaves the inherited field out
 
 
 @openapi_example(

@@ -71,7 +71,11 @@ def _choice(choices: list[Any]) -> Schema:
 
 
 def _with(schema: Schema, more: Schema) -> Schema:
-    return {"allOf": [schema], **more} if "$ref" in schema and more else schema | more
+    if "$ref" in schema and more:
+        return {"allOf": [schema], **more}
+    if "description" in schema and "description" in more:  # the schema's is the list of choices
+        more = more | {"description": f"{more['description']}\n\n{schema['description']}"}
+    return schema | more
 
 
 def _nullable(schema: Schema) -> Schema:

@@ -21,8 +21,9 @@ from apps.accounts.identity.api.auth import INVALID, OpenView
 from apps.accounts.identity.documents import TokenPairDocument
 from apps.accounts.identity.principals.principals import open_session
 from apps.accounts.single_sign_on import flow, selectors
+from apps.accounts.single_sign_on.documents import SignInPlacesDocument
 from apps.accounts.single_sign_on.flow import Destination, IdentityNotLinked, SingleSignOnFailed
-from apps.accounts.single_sign_on.serializers import AppCodeSerializer, SignInPlacesSerializer
+from apps.accounts.single_sign_on.serializers import AppCodeSerializer
 from apps.common.http.browsers.redirects import own_page
 from apps.common.http.callers.addresses import address_of
 from apps.common.http.callers.user_agents import device_of
@@ -48,7 +49,7 @@ class SignInPlacesView(OpenView):
         operation_id="findIdentityProviders",
         summary="Find where a school signs in",
         parameters=[_text("domain", "Domain of an e-mail address: `school.example`.")],
-        responses={200: SignInPlacesSerializer, (400, CONTENT_TYPE): INVALID},
+        responses={200: SignInPlacesDocument, (400, CONTENT_TYPE): INVALID},
         auth=[],
         tags=TAGS,
     )
@@ -57,7 +58,7 @@ class SignInPlacesView(OpenView):
         domain = request.query_params.get("domain", "")
         if not domain or len(domain) > LONGEST:
             raise Invalid(errors={"domain": ["Name the domain of an e-mail address."]})
-        return Response({"results": [msgspec.to_builtins(place) for place in selectors.sign_in_places(domain)]})
+        return Response(msgspec.to_builtins(SignInPlacesDocument(selectors.sign_in_places(domain))))
 
 
 class StartView(OpenView):

@@ -12,13 +12,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.single_sign_on import providers, selectors
-from apps.accounts.single_sign_on.documents import identity_domain_document, identity_provider_document
-from apps.accounts.single_sign_on.serializers import (
-    ChangedIdentityProviderSerializer,
-    IdentityDomainSerializer,
-    IdentityDomainsSerializer,
-    IdentityProviderSerializer,
+from apps.accounts.single_sign_on.documents import (
+    IdentityDomainDocument,
+    IdentityDomainsDocument,
+    IdentityProviderDocument,
+    identity_domain_document,
+    identity_provider_document,
 )
+from apps.accounts.single_sign_on.serializers import ChangedIdentityProviderSerializer, IdentityProviderSerializer
 from apps.common.http.api import principal_of
 from apps.common.http.pagination import PAGE_PARAMETERS, page_of, page_query, page_response
 from apps.common.http.writes.etags import IF_MATCH, if_match_of, tagged
@@ -35,7 +36,7 @@ class IdentityProvidersView(APIView):
         summary="List identity providers",
         tags=TAGS,
         parameters=PAGE_PARAMETERS,
-        responses={200: page_of(IdentityProviderSerializer), **LISTED},
+        responses={200: page_of(IdentityProviderDocument), **LISTED},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
         """Return one page, oldest first."""
@@ -49,7 +50,7 @@ class IdentityProvidersView(APIView):
         summary="Add an identity provider",
         tags=TAGS,
         request=IdentityProviderSerializer,
-        responses={201: IdentityProviderSerializer, **WRITE, **refusals(_409="`issuer_taken`")},
+        responses={201: IdentityProviderDocument, **WRITE, **refusals(_409="`issuer_taken`")},
     )
     def post(self, request: Request, organization_id: UUID) -> Response:
         """Add a provider, trusted only in this organization and for addresses in its verified domains."""
@@ -72,7 +73,7 @@ class IdentityProviderView(APIView):
         operation_id="getIdentityProvider",
         summary="Read an identity provider",
         tags=TAGS,
-        responses={200: IdentityProviderSerializer, **READ},
+        responses={200: IdentityProviderDocument, **READ},
     )
     def get(self, request: Request, organization_id: UUID, provider_id: UUID) -> Response:
         """Return the provider without its secret."""
@@ -87,7 +88,7 @@ class IdentityProviderView(APIView):
         tags=TAGS,
         parameters=[IF_MATCH],
         request=ChangedIdentityProviderSerializer(partial=True),
-        responses={200: IdentityProviderSerializer, **WRITE},
+        responses={200: IdentityProviderDocument, **WRITE},
     )
     def patch(self, request: Request, organization_id: UUID, provider_id: UUID) -> Response:
         """Change the given fields. Disabling a provider ends the sign-ins made with it."""
@@ -129,12 +130,13 @@ class IdentityDomainsView(APIView):
         operation_id="listIdentityDomains",
         summary="List verified mail domains",
         tags=TAGS,
-        responses={200: IdentityDomainsSerializer, **READ},
+        responses={200: IdentityDomainsDocument, **READ},
     )
     def get(self, request: Request, organization_id: UUID) -> Response:
         """Return all verified domains, by name."""
         domains = selectors.identity_domains(principal=principal_of(request), organization_id=organization_id)
-        return Response({"results": [msgspec.to_builtins(identity_domain_document(one)) for one in domains]})
+        document = IdentityDomainsDocument([identity_domain_document(one) for one in domains])
+        return Response(msgspec.to_builtins(document))
 
 
 class IdentityDomainView(APIView):
@@ -145,7 +147,7 @@ class IdentityDomainView(APIView):
         summary="Add a verified mail domain",
         tags=TAGS,
         request=None,
-        responses={200: IdentityDomainSerializer, **READ},
+        responses={200: IdentityDomainDocument, **READ},
     )
     def put(self, request: Request, organization_id: UUID, domain: str) -> Response:
         """Add a domain after ownership was proved to the platform operators, for example with a DNS record."""
