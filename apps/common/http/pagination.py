@@ -17,8 +17,7 @@ from django.db import models
 from django.db.models import Q
 from django.http import QueryDict
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, inline_serializer
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -130,29 +129,14 @@ def link(request: Request, position: Position | None) -> str | None:
 
 
 @cache
-def page_of(item: type[msgspec.Struct] | type[serializers.BaseSerializer[T]]) -> object:
+def page_of(item: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """Return the description of a page of such items for the OpenAPI document."""
-    page = _page_of_documents(item) if issubclass(item, msgspec.Struct) else type(_page_of_serialized(item))
-    return openapi_example(response={"next": None, "previous": None, "results": response_examples(item)})(page)
-
-
-def _page_of_documents(item: type[msgspec.Struct]) -> type[msgspec.Struct]:
     name = item.__name__.removesuffix("Document")
     results = GenericAlias(list, item)
-    return msgspec.defstruct(
+    page = msgspec.defstruct(
         f"{name}Page", [("next", Url | None), ("previous", Url | None), ("results", results)], frozen=True
     )
-
-
-def _page_of_serialized(item: type[serializers.BaseSerializer[T]]) -> serializers.Serializer[object]:
-    return inline_serializer(
-        f"{item.__name__.removesuffix('Serializer')}Page",
-        {
-            "next": serializers.URLField(allow_null=True),
-            "previous": serializers.URLField(allow_null=True),
-            "results": item(many=True),
-        },
-    )
+    return openapi_example(response={"next": None, "previous": None, "results": response_examples(item)})(page)
 
 
 def _limit(named: str | None) -> int:

@@ -131,7 +131,7 @@ def _no_such_fields(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _mistyped(field: serializers.Field[Any, Any, Any, Any], value: object) -> bool:
-    if value is None or field.read_only:
+    if value is None:
         return False
     types = next((types for kind, types in _TYPES.items() if isinstance(field, kind)), (object,))
     return not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types)

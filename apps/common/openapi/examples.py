@@ -33,6 +33,6 @@ def examples(*, response: Example | None = None, request: Example | None = None)
     return result
 
 
-def response_examples(document: type[serializers.BaseSerializer[Any] | msgspec.Struct]) -> list[object]:
+def response_examples(document: type[msgspec.Struct]) -> list[object]:
     """Return the example of a response: at most one."""
     return [example.value for example in get_override(document, "examples", []) if example.name == RESPONSE]
