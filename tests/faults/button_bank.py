@@ -13,10 +13,9 @@ from datetime import datetime
 from devstack.machine.pki import button_identity
 from devstack.simulator.button import Gesture
 from devstack.simulator.simulated import SimulatedButton
-from tests.faults.chain import Chain
+from tests.faults.chain import SETTLE_SECONDS, Chain
 
 CONNECTIONS = 40
-PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class ButtonBank:
         self._port, self._ca = demo.mqtt.port, chain.place.pki / "root.pem"
 
     async def press(self, device: str, gesture: Gesture) -> Pressed:
-        """Press a button, and wait for its `stored` confirmation for at most `PATIENCE_SECONDS`."""
+        """Press a button, and wait for its `stored` confirmation for at most `SETTLE_SECONDS`."""
         async with self._free:
             place = self._chain.place
             button = SimulatedButton(
@@ -56,7 +55,7 @@ class ButtonBank:
             waiting = button.press(gesture.pattern, gesture.key)
             power = asyncio.create_task(button.run())
             try:
-                await asyncio.wait({waiting.stored}, timeout=PATIENCE_SECONDS)
+                await asyncio.wait({waiting.stored}, timeout=SETTLE_SECONDS)
             finally:
                 power.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

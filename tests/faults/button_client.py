@@ -12,12 +12,11 @@ import msgspec
 from devstack.machine.pki import button_identity, instance
 from devstack.simulator.button import Gesture
 from devstack.simulator.simulated import CONTRACT, Acknowledgement, PressMessage
-from tests.faults.chain import Chain
+from tests.faults.chain import SETTLE_SECONDS, Chain
 
 BOOT = 900
 """Boot number of these buttons, unused by other tests, so that no press is a repeat of another test's."""
 FIRST_SEQ = 1_000_000
-STORED_SECONDS = 180.0
 
 
 class ButtonClient:
@@ -59,7 +58,7 @@ class ButtonClient:
     async def wait_until_stored(self, seqs: Iterable[int]) -> None:
         """Wait until the gateway has confirmed each of these presses as stored."""
         wanted = set(seqs)
-        async with asyncio.timeout(STORED_SECONDS):
+        async with asyncio.timeout(SETTLE_SECONDS):
             while not wanted <= self._stored:
                 self._news.clear()
                 await self._news.wait()

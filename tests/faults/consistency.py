@@ -6,13 +6,11 @@ from tests.faults.button_bank import Pressed
 from tests.faults.chain import Chain, until
 from tests.faults.staff import Listener
 
-REST_SECONDS = 120.0
-
 
 async def wait_until_settled(chain: Chain, listener: Listener, complete: Callable[[], bool]) -> None:
     """Wait until the screen has every alert and the end of the feed."""
-    await until(complete, "every press on the screen", seconds=REST_SECONDS)
-    await until(lambda: last_for_staff(chain) == last_received(listener), "the end of the feed", seconds=REST_SECONDS)
+    await until(complete, "every press on the screen")
+    await until(lambda: last_for_staff(chain) == last_received(listener), "the end of the feed")
 
 
 def last_received(listener: Listener) -> int:

@@ -18,8 +18,9 @@ from tests.faults.button_bank import ButtonBank, Pressed, later
 from tests.faults.chain import NIGHTLY, Chain, Figure, until
 from tests.faults.journeys import journeys, kills_by_phase
 from tests.faults.staff import Listener, listening
+from tests.kit.patience import Promise
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(3600 if NIGHTLY else 600)]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 VICTIMS = ("postgres", "valkey", "broker", "web", "relay", "worker", "beat", "edge")
 GESTURES = [gesture_for(name, silent=False) for name in ("assist", "medical", "evacuate", "fire")]
@@ -29,17 +30,16 @@ PRESSES_PER_KILL = 50
 WINDOW_SECONDS = 2.5
 BACK_SECONDS = {"postgres": 30.0}
 BACK_SECONDS_OF_OTHERS = 5.0
-BUSY_MACHINE = 5
-"""The target is for a dedicated machine; a test only fails beyond a multiple of it."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """A killed process, with the time and duration of its absence."""
+    """A killed process, with the time and duration of its absence, and the longest that this may be."""
 
     name: str
     at: datetime
     away_seconds: float
+    promised_seconds: float
 
 
 async def test_confirmed_presses_are_neither_lost_nor_duplicated(chain: Chain, record_property: Figure) -> None:
@@ -63,8 +63,7 @@ async def test_confirmed_presses_are_neither_lost_nor_duplicated(chain: Chain, r
     record_property("figure", "kills within a phase: " + ", ".join(f"{fell} {n}" for fell, n in campaign.fell.items()))
     worst = {name: max(kill.away_seconds for kill in campaign.kills if kill.name == name) for name in VICTIMS}
     record_property("figure", "back after a kill: " + ", ".join(f"{name} {away:.1f} s" for name, away in worst.items()))
-    for name, away in worst.items():
-        assert away < BUSY_MACHINE * BACK_SECONDS.get(name, BACK_SECONDS_OF_OTHERS), name
+    assert [kill for kill in campaign.kills if kill.away_seconds > kill.promised_seconds] == []
     assert min(campaign.fell.values()) > 0
 
 
@@ -108,10 +107,6 @@ def _in_turn(chance: random.Random, kills: int) -> list[str]:
 async def _kill(chain: Chain, name: str) -> Kill:
     pid = await asyncio.to_thread(chain.kill, name)
     at = datetime.now(UTC)
-    bar = BACK_SECONDS.get(name, BACK_SECONDS_OF_OTHERS)
-    away = await until(
-        lambda: chain.running(name, but=pid) and chain.answers(name),
-        f"{name} back after a kill",
-        seconds=2 * BUSY_MACHINE * bar,
-    )
-    return Kill(name, at, away)
+    promise = Promise(BACK_SECONDS.get(name, BACK_SECONDS_OF_OTHERS))
+    away = await until(lambda: chain.running(name, but=pid) and chain.answers(name), f"{name} back after a kill")
+    return Kill(name, at, away, promise.seconds)

@@ -23,11 +23,10 @@ from tests.faults.button_client import FIRST_SEQ, button_client
 from tests.faults.chain import NIGHTLY, Chain, Figure, until
 from tests.faults.staff import Listener, listening
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(1800 if NIGHTLY else 300)]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 COPIES = 2
 LATECOMERS = 200
-DISPLAY_SECONDS = 120.0
 LONGER_THAN_A_BOUNCE = 0.9
 
 JOINING = 10
@@ -112,7 +111,7 @@ async def test_press_after_close_unknown_to_gateway_raises_new_alert(chain: Chai
             await asyncio.to_thread(_close, chain, listener, first)
             await asyncio.to_thread(chain.hold_down, "web")
             # A worker of the web server may outlive it for a moment, and would notify the gateway of the close.
-            await until(lambda: not chain.answers("web"), "the cloud is away", seconds=60)
+            await until(lambda: not chain.answers("web"), "the cloud is away")
         second = await _all_press(bank, devices, gesture)
         joined = chain.gateway_rows("SELECT device || ':' || inst || ':' || seq, outcome FROM presses")
         assert {dict(joined)[press.name] for press in second} == {"pressed_again"}
@@ -135,12 +134,12 @@ async def test_press_reaches_screen_without_delay_behind_backlog(chain: Chain, r
         await asyncio.to_thread(chain.hold_down, "web")
         stored = await _fill_backlog(chain)
         await asyncio.to_thread(chain.start, "web")
-        await until(lambda: chain.answers("web") and _waiting(chain) < stored, "the backlog drains", seconds=60)
+        await until(lambda: chain.answers("web") and _waiting(chain) < stored, "the backlog drains")
         draining: list[float] = []
         while len(draining) < TRIED and await asyncio.to_thread(_waiting, chain) > 0:
             draining.append(await _seconds_to_screen(bank, next(fresh), gesture, staff_screen))
         left = await asyncio.to_thread(_waiting, chain)
-        await until(lambda: _waiting(chain) == 0, "the backlog is empty", seconds=600)
+        await until(lambda: _waiting(chain) == 0, "the backlog is empty")
     record_property(
         "figure",
         f"press to screen, calm {_figures(calm)}; behind {stored} events, {left} of them left at the end"
@@ -201,7 +200,7 @@ async def _wait_for_presses(listener: Listener, presses: Sequence[Pressed], coun
         alerts = [listener.latest(press.name) for press in presses]
         return all(alert is not None and alert.presses == count for alert in alerts)
 
-    await until(all_reached, f"alerts of {count} presses", seconds=DISPLAY_SECONDS)
+    await until(all_reached, f"alerts of {count} presses")
 
 
 async def _wait_for_gateway(chain: Chain, presses: Sequence[Pressed]) -> None:
@@ -214,7 +213,7 @@ async def _wait_for_gateway(chain: Chain, presses: Sequence[Pressed]) -> None:
         closed_at = dict(chain.gateway_rows("SELECT alert_id, closed_at FROM alerts"))
         return all(press.name in closed_at and closed_at[press.name] is None for press in presses)
 
-    await until(all_known, "the gateway knows the new alerts", seconds=DISPLAY_SECONDS)
+    await until(all_known, "the gateway knows the new alerts")
 
 
 def _close(chain: Chain, listener: Listener, presses: Sequence[Pressed]) -> None:

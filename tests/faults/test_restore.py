@@ -16,7 +16,6 @@ from tests.faults.staff import Listener, listening
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
-SECONDS = 120.0
 Restore = Callable[[Chain, Path], None]
 
 
@@ -61,7 +60,7 @@ async def stop_database(chain: Chain) -> None:
 
 async def start_database(chain: Chain) -> None:
     await asyncio.to_thread(chain.start, "postgres")
-    await until(lambda: chain.answers("postgres"), "PostgreSQL answers", seconds=SECONDS)
+    await until(lambda: chain.answers("postgres"), "PostgreSQL answers")
 
 
 @pytest.mark.parametrize("restore", [copied, recovered])
@@ -75,7 +74,7 @@ async def test_connected_screen_receives_lockdown_after_restore(
 
     async def press_until_displayed(alert_type: str) -> None:
         press = await bank.press(next(devices), gesture_for(alert_type, silent=False))
-        await until(lambda: screen.shows(press.name), f"{alert_type} is on the screen", seconds=SECONDS)
+        await until(lambda: screen.shows(press.name), f"{alert_type} is on the screen")
 
     await press_until_displayed("assist")
     await stop_database(chain)
@@ -92,7 +91,7 @@ async def test_connected_screen_receives_lockdown_after_restore(
     await press_until_displayed("lockdown")
     assert screen.resyncs > resyncs
     assert screen.connections == connections, "the connection was never lost"
-    await until(lambda: screen.epochs > epochs, "a new epoch", seconds=SECONDS)
+    await until(lambda: screen.epochs > epochs, "a new epoch")
     await press_until_displayed("lockdown")
 
 
