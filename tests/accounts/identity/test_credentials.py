@@ -23,7 +23,7 @@ from apps.accounts.models import User, UserStatus
 from apps.common.access import Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.http.api import organization_of, principal_of
-from tests.accounts.people import end_membership, set_status
+from tests.accounts.changes import end_membership, set_status
 from tests.kit.people import PASSWORD, AccountFactory, Person
 from tests.kit.refusals import problem
 

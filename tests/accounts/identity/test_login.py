@@ -13,7 +13,7 @@ from apps.accounts.identity.keys import tokens
 from apps.accounts.models import RefreshToken, User, UserStatus
 from apps.common.db.scope import system_scope
 from apps.common.models import AuditEntry
-from tests.accounts.people import set_status, trail
+from tests.accounts.changes import set_status, trail
 from tests.kit.people import PASSWORD, Person
 from tests.kit.refusals import problem
 

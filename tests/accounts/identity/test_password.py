@@ -13,7 +13,7 @@ from apps.accounts.models import Proof, RefreshToken, User, UserStatus
 from apps.common.db.scope import tenant_scope
 from apps.common.limits import PROOFS
 from tests.accounts.callers import anonymous_client, app_of, audited
-from tests.accounts.people import set_status
+from tests.accounts.changes import set_status
 from tests.kit.callers import send
 from tests.kit.mailbox import emails_to, link
 from tests.kit.people import PASSWORD, AccountFactory, Person

@@ -14,7 +14,7 @@ from apps.accounts.identity.sign_in import services as sign_in
 from apps.accounts.identity.sign_in.services import REUSE_GRACE, RefreshRefused, RefreshReused
 from apps.accounts.models import RefreshToken, UserStatus
 from apps.common.access import PrincipalKind
-from tests.accounts.people import end_membership, set_status, trail
+from tests.accounts.changes import end_membership, set_status, trail
 from tests.kit.people import PASSWORD, Person
 
 START = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)

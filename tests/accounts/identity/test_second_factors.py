@@ -19,7 +19,7 @@ from apps.common.access import SYSTEM, Principal, PrincipalKind
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.models import Organization
-from tests.accounts.people import set_status
+from tests.accounts.changes import set_status
 from tests.accounts.waits import end_waits
 from tests.kit.people import PASSWORD, AccountFactory, Person
 from tests.kit.presses import raise_alert

@@ -27,7 +27,7 @@ from apps.common.access import PrincipalKind
 from apps.common.db.scope import system_scope
 from apps.common.http.callers.user_agents import UNKNOWN, device_text
 from apps.common.retention import apply
-from tests.accounts.people import trail
+from tests.accounts.changes import trail
 from tests.kit.people import PASSWORD, AccountFactory, Person
 from tests.kit.valkey import valkey_away
 

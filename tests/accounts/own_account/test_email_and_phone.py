@@ -15,7 +15,7 @@ from apps.accounts.models import Proof, ProofPurpose, Role, User, UserStatus
 from apps.common.db.scope import tenant_scope
 from apps.common.limits import PROOFS
 from tests.accounts.callers import anonymous_client, app_of, audited
-from tests.accounts.people import set_status
+from tests.accounts.changes import set_status
 from tests.kit.callers import send
 from tests.kit.mailbox import TextMessages, emails_to, link, work
 from tests.kit.people import PASSWORD, AccountFactory, Person

@@ -33,7 +33,7 @@ from apps.common.models import AuditEntry, AuditPersonal, IdempotencyKey
 from apps.common.problems import Unauthenticated
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import anonymous_client, app_of, audited
-from tests.accounts.people import end_membership
+from tests.accounts.changes import end_membership
 from tests.kit.callers import send
 from tests.kit.catalogue import relations
 from tests.kit.mailbox import work

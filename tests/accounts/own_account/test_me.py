@@ -15,7 +15,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.feed import since
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import anonymous_client, app_of, audited
-from tests.accounts.people import make_site
+from tests.accounts.changes import make_site
 from tests.kit.callers import send
 from tests.kit.people import PASSWORD, AccountFactory, Person
 from tests.kit.refusals import problem

@@ -16,7 +16,7 @@ from apps.common.access import SYSTEM, Grant, Places, allows
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Building, OrganizationStatus
-from tests.accounts.people import end_membership, hold, make_site, set_organization_status, set_status
+from tests.accounts.changes import end_membership, hold, make_site, set_organization_status, set_status
 from tests.kit.people import AccountFactory, Person
 
 STAFF = [Role.ADMIN, Role.MANAGER, Role.OPERATOR]

@@ -22,7 +22,7 @@ from apps.accounts.rights.service_tokens import LONGEST
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from apps.tenancy.models import OrganizationStatus
-from tests.accounts.people import end_membership, make_site, set_organization_status
+from tests.accounts.changes import end_membership, make_site, set_organization_status
 from tests.kit.people import AccountFactory, Person, PersonFactory
 
 pytestmark = pytest.mark.slow

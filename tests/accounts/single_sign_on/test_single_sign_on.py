@@ -24,8 +24,8 @@ from apps.common.access import SYSTEM
 from apps.common.db.scope import system_scope, tenant_scope
 from apps.common.models import AuditEntry
 from tests.accounts.callers import audited
+from tests.accounts.changes import end_membership
 from tests.accounts.identity_provider import Issuer, running
-from tests.accounts.people import end_membership
 from tests.accounts.sso_school import (
     School,
     google,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from apps.accounts.models import Role
-from tests.accounts.members.test_register import invite
+from tests.accounts.people.test_register import invite
 from tests.kit.mailbox import link
 from tests.kit.school import School
 from tests.kit.server import Server, running_server

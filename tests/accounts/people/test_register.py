@@ -16,7 +16,7 @@ from apps.common.db.scope import tenant_scope
 from apps.common.limits import REGISTRATION_ANSWERS
 from apps.tenancy.models import Organization, OrganizationStatus
 from tests.accounts.callers import anonymous_client, app_of
-from tests.accounts.people import set_organization_status
+from tests.accounts.changes import set_organization_status
 from tests.kit.callers import send
 from tests.kit.mailbox import emails_to, latest_email_to, link
 from tests.kit.people import PASSWORD, AccountFactory, Person
