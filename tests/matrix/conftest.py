@@ -1,20 +1,18 @@
 """Schools and callers, created once for the tests of this folder."""
 
-import logging
 from collections.abc import Iterator
 
 import pytest
 from django.test import override_settings
 
 from tests.kit.passwords import FAST_HASHERS
+from tests.kit.quiet import without_request_log
 from tests.matrix.callers import Caller, World, callers, make_world
 
 
 @pytest.fixture(scope="package")
 def world(database: None) -> Iterator[World]:
-    for name in ("django.request", "httpx"):  # A log line for each response would hide the failure.
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    with override_settings(PASSWORD_HASHERS=FAST_HASHERS):
+    with without_request_log(), override_settings(PASSWORD_HASHERS=FAST_HASHERS):
         yield make_world()
 
 

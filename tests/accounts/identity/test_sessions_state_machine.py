@@ -4,7 +4,6 @@ After each step, every credential whose permissions changed calls a real endpoin
 response must match a small model. The test sets the clock; the model knows nothing of tables, tokens or keys.
 """
 
-import logging
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,6 +39,7 @@ from apps.common.access import SYSTEM, Grant, Principal, PrincipalKind
 from apps.common.db.ids import new_id
 from apps.common.db.scope import tenant_scope
 from apps.tenancy.models import Organization, OrganizationStatus
+from tests.kit.quiet import without_request_log
 
 pytestmark = pytest.mark.slow
 
@@ -363,14 +363,8 @@ class AccessMachine(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Silence the log of requests, which would hide the failure."""
-    loggers = [logging.getLogger(name) for name in ("django.request", "apps.common.http.requests")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    with without_request_log():
+        yield
 
 
 def test_revoked_permissions_are_refused_after_a_second() -> None:

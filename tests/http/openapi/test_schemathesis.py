@@ -4,7 +4,6 @@ The requested resources exist: paths are filled from the table of the matrix (`t
 includes a new route. Bounded here; `./dev test --nightly` sends a hundred times as many requests.
 """
 
-import logging
 import os
 from collections.abc import Iterator
 from typing import Any, Final
@@ -23,6 +22,7 @@ from schemathesis.schemas import APIOperation
 from safesignal.wsgi import application
 from tests.http.document import document
 from tests.kit.passwords import FAST_HASHERS
+from tests.kit.quiet import without_request_log
 from tests.kit.routes import shape
 from tests.matrix.callers import Caller, World, callers, make_world
 from tests.matrix.entry import Entry
@@ -53,10 +53,8 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda ope
 
 @pytest.fixture(scope="module")
 def world(database: None) -> Iterator[World]:
-    for name in ("apps.common.http.requests", "django.request"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     unlimited = {"user": 10**9, "organization": 10**9, "address": 10**9}
-    with override_settings(PASSWORD_HASHERS=FAST_HASHERS, RATE_LIMITS=unlimited):
+    with without_request_log(), override_settings(PASSWORD_HASHERS=FAST_HASHERS, RATE_LIMITS=unlimited):
         yield make_world()
 
 
