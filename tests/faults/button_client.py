@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +17,8 @@ from tests.faults.chain import SETTLE_SECONDS, Chain
 BOOT = 900
 """Boot number of these buttons, unused by other tests, so that no press is a repeat of another test's."""
 FIRST_SEQ = 1_000_000
+REPEAT_SECONDS = 10.0
+"""A confirmation can be lost with a connection of the gateway, so a button sends again, as real ones do."""
 
 
 class ButtonClient:
@@ -25,7 +27,7 @@ class ButtonClient:
     def __init__(self, device: str, inst: str, client: aiomqtt.Client) -> None:
         self.device, self.inst = device, inst
         self._client = client
-        self._stored: set[int] = set()
+        self._unconfirmed: dict[int, bytes] = {}
         self._news = asyncio.Event()
 
     def name(self, seq: int) -> str:
@@ -51,17 +53,22 @@ class ButtonClient:
             )
         )
 
-    async def send(self, body: bytes) -> None:
-        """Publish and wait for the broker's PUBACK."""
+    async def send(self, seq: int, body: bytes) -> None:
+        """Publish the message of this press, and wait for the broker's PUBACK."""
+        self._unconfirmed[seq] = body
         await self._client.publish(f"ss/v1/d/{self.device}/alert", body, qos=1)
 
-    async def wait_until_stored(self, seqs: Iterable[int]) -> None:
-        """Wait until the gateway has confirmed each of these presses as stored."""
-        wanted = set(seqs)
+    async def wait_until_stored(self) -> None:
+        """Wait until the gateway has confirmed each press as stored."""
         async with asyncio.timeout(SETTLE_SECONDS):
-            while not wanted <= self._stored:
+            while self._unconfirmed:
                 self._news.clear()
-                await self._news.wait()
+                try:
+                    async with asyncio.timeout(REPEAT_SECONDS):
+                        await self._news.wait()
+                except TimeoutError:
+                    for seq, body in tuple(self._unconfirmed.items()):
+                        await self.send(seq, body)
 
     async def receive(self) -> None:
         """Receive confirmations for as long as the connection lasts."""
@@ -69,7 +76,7 @@ class ButtonClient:
             if isinstance(message.payload, bytes):
                 answer = msgspec.json.decode(message.payload, type=Acknowledgement)
                 if answer.state == "stored":
-                    self._stored.add(answer.seq)
+                    self._unconfirmed.pop(answer.seq, None)
                     self._news.set()
 
 

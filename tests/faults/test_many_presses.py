@@ -57,9 +57,9 @@ async def test_thousand_shuffled_and_repeated_presses_raise_thousand_alerts(
         async with free, button_client(chain, device) as button:
             body = button.message(FIRST_SEQ, gesture)
             for _ in range(COPIES):
-                await button.send(body)
+                await button.send(FIRST_SEQ, body)
                 await asyncio.sleep(dice.uniform(0, 0.2))
-            await button.wait_until_stored([FIRST_SEQ])
+            await button.wait_until_stored()
             names.add(button.name(FIRST_SEQ))
 
     # One of the thousand runs as its own process, and would take over our connection.
@@ -159,8 +159,8 @@ async def _fill_backlog(chain: Chain) -> int:
         async with free, button_client(chain, device) as button:
             seqs = range(first, first + QUEUED_EACH)
             for age, seq in zip(range(QUEUED_EACH, 0, -1), seqs, strict=True):
-                await button.send(button.message(seq, gesture, ago=timedelta(seconds=age)))
-            await button.wait_until_stored(seqs)
+                await button.send(seq, button.message(seq, gesture, ago=timedelta(seconds=age)))
+            await button.wait_until_stored()
 
     devices = chain.demo.devices[1 : -2 * JOINING]
     rounds = ((number, device) for number in itertools.count(1) for device in devices)
