@@ -26,7 +26,7 @@ from apps.common.http.limits.body_limits import ANONYMOUS_BYTES, ORDINARY_BYTES
 from apps.common.problems import ERRORS_SHOWN
 from safesignal.asgi import application
 from safesignal.lanes import Lane, lane_of
-from tests.kit.patience import until
+from tests.kit.patience import WAIT_SECONDS, until
 from tests.kit.people import Person, PersonFactory
 from tests.kit.presses import raise_alert, raised
 from tests.kit.school import School, SchoolFactory
@@ -34,7 +34,7 @@ from tests.kit.server import HOST, Server, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 2 * WAIT_SECONDS
 HALF_SENT = 48
 """Several times the number of threads of the server."""
 
