@@ -1,9 +1,10 @@
-"""A program in which several threads decode each kind of message for the first time at the same moment, after
-starting like a server. It crashes if a type was not prepared.
+"""A program in which several threads decode each kind of message, and look for the extensions of the OpenAPI document,
+for the first time at the same moment, after starting like a server. It fails if something was not prepared.
 """
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from threading import Barrier, Thread
@@ -17,10 +18,14 @@ SHORTEST: Final = 1e-6
 
 
 def main() -> None:
-    """Set up like a server, then decode."""
+    """Set up like a server, then use everything."""
     import_module("safesignal.asgi")
-    import_module("apps.common.startup").finish_loading()
+    startup = import_module("apps.common.startup")
+    startup.finish_loading()
     sys.setswitchinterval(SHORTEST)
+    for find in startup.openapi_extensions():
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(find, [startup.UNKNOWN] * THREADS))
     types = [type_ for type_ in _below(msgspec.Struct) if type_.__module__.startswith("apps.")]
     for type_ in types:
         _read_at_once(type_)
