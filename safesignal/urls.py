@@ -2,10 +2,10 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularJSONAPIView
 
 from apps.accounts.identity.api.key_set import KeySetView
 from apps.common.http.endpoints import public_endpoint
+from apps.common.openapi.endpoint import DocumentView
 from apps.common.operations.metrics_page import metrics_page
 from apps.portal import reference
 
@@ -17,11 +17,7 @@ urlpatterns = [
     path("api/v1/", include("apps.accounts.urls")),
     path("api/v1/", include("apps.devices.api.urls")),
     path("api/v1/", include("apps.alerts.api.urls")),
-    path(
-        "api/v1/openapi.json",
-        public_endpoint(SpectacularJSONAPIView.as_view(permission_classes=[], authentication_classes=[])),
-        name="openapi",
-    ),
+    path("api/v1/openapi.json", public_endpoint(DocumentView.as_view()), name="openapi"),
     path("api/v1/docs", reference.swagger),
     path("api/v1/redoc", reference.redoc),
     path("admin/", admin.site.urls),

@@ -10,8 +10,6 @@ from tests.kit.patience import WAIT_SECONDS
 
 pytestmark = pytest.mark.slow
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.usefixtures("database")
 def test_server_survives_concurrent_first_messages() -> None:
