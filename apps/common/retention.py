@@ -6,7 +6,7 @@ Each rule works in small transactions, so that no alarm waits, and writes one au
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -43,7 +43,7 @@ class Rows:
     """The moment from which `kept` counts."""
     source: str
     """The requirement or the reason that `kept` comes from."""
-    forget: Forget
+    forget: Forget = field(compare=False)
 
     def steps(self, now: datetime) -> Iterator[int]:
         """Delete batch by batch until nothing is due, and yield the number of rows of each batch."""
@@ -72,17 +72,19 @@ class Months:
 
 
 Rule = Rows | Months
-_rules: list[Rule] = []
+_rules: dict[str, Rule] = {}
 
 
 def register(*rules: Rule) -> None:
-    """Add the rules of an app."""
-    _rules.extend(rules)
+    """Add the rules of an app. Raises ValueError if a subject has another rule."""
+    for rule in rules:
+        if _rules.setdefault(rule.subject, rule) != rule:
+            raise ValueError(f"The retention of {rule.subject} has another rule already.")
 
 
 def registered() -> Sequence[Rule]:
     """Return the rules of the apps, in the order of the apps."""
-    return tuple(_rules)
+    return tuple(_rules.values())
 
 
 def apply_all(rules: Iterable[Rule], *, now: datetime) -> None:

@@ -59,11 +59,6 @@ def test_requirement_of_a_retention_rule_exists() -> None:
     assert any(named)
 
 
-def test_each_subject_has_one_retention_rule() -> None:
-    subjects = [rule.subject for rule in retention.registered()]
-    assert sorted(set(subjects)) == sorted(subjects)
-
-
 def test_each_limit_is_counted_once() -> None:
     """Two rows for one counter would overwrite each other's figures."""
     counters = [(limit.what, limit.per, limit.window) for limit in LIMITS]

@@ -46,8 +46,9 @@ _checks: list[Check] = []
 
 
 def register(check: Check) -> None:
-    """Add a check to the doctor."""
-    _checks.append(check)
+    """Add a check to the doctor, unless it has it: `ready()` may run again."""
+    if check not in _checks:
+        _checks.append(check)
 
 
 def registered() -> Sequence[Check]:
