@@ -6,8 +6,9 @@ Each rule works in small transactions, so that no alarm waits, and writes one au
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final, Protocol
 
 from django.db import connections
@@ -43,7 +44,7 @@ class Rows:
     """The moment from which `kept` counts."""
     source: str
     """The requirement or the reason that `kept` comes from."""
-    forget: Forget = field(compare=False)
+    forget: Forget
 
     def steps(self, now: datetime) -> Iterator[int]:
         """Delete batch by batch until nothing is due, and yield the number of rows of each batch."""
@@ -109,8 +110,12 @@ def apply(rule: Rule, *, now: datetime) -> int:
     return total
 
 
+@cache
 def delete_before(model: type[Model], field: str) -> Forget:
-    """Return a function that deletes the rows of a model whose `field` is before a time, without cascades."""
+    """Return the function that deletes the rows of a model whose `field` is before a time, without cascades.
+
+    It is the same one for the same arguments, so that a rule equals the one that an app registers again.
+    """
 
     def forget(*, before: datetime, limit: int) -> int:
         rows = model._default_manager.using("system")
